@@ -1,0 +1,79 @@
+# `make demo` and `make test` do everything, from a clean clone with python3, make and git.
+# Each target installs what it needs: the product into .venv, and tools that pin other botocores
+# into venvs of their own under .tools.
+
+PYTHON ?= python3
+IMAGES ?=
+# Options for pip when it installs torch; a CPU-only index saves gigabytes: see docs/getting-started.md
+TORCH_OPTIONS ?=
+
+PIP := -m pip install --quiet --disable-pip-version-check
+BIN := .venv/bin
+
+.DEFAULT_GOAL := help
+.PHONY: help demo test test-slow lint format bench soak setup test-setup model package clean
+
+help: ## This list
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+demo: ## Classify photos in a cloud on this machine, from nothing (IMAGES=folder for your own)
+	@$(MAKE) --no-print-directory -j3 setup
+	@$(BIN)/imagedrop demo $(if $(IMAGES),"$(IMAGES)")
+
+test: lint ## Everything CI runs
+	@$(BIN)/python -m pytest -m "not slow"
+
+test-slow: test-setup .tools/ray/.installed ## What needs minutes: the archive under Ray Serve
+	@$(BIN)/python -m pytest -m slow
+
+lint: test-setup ## ruff, mypy, import-linter
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+
+format: test-setup ## Let ruff mend what it can
+	@$(BIN)/ruff check --fix .
+	@$(BIN)/ruff format .
+
+bench: test-setup ## Every measurement behind a figure in the docs
+	@$(BIN)/python -m bench
+
+soak: setup ## Many drops for a long time (MINUTES=10)
+	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10)
+
+model: test-setup ## Rebuild the default model from its published weights (needs torch)
+	@$(BIN)/python -m model.build_default
+
+package: setup ## Put today's serving code into the default model's archive
+	@$(BIN)/python -m model.package
+
+clean: ## Remove what make installed and built; the local cloud's state too
+	@if [ -x $(BIN)/imagedrop ]; then $(BIN)/imagedrop down; fi
+	rm -rf .venv .tools .aws-sam .imagedrop
+
+# --- what gets installed -----------------------------------------------------------------------
+
+setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
+test-setup: ; @$(MAKE) --no-print-directory -j3 setup && $(MAKE) --no-print-directory .venv/.test-installed
+
+.venv/.installed: requirements/runtime.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+		{ echo "imagedrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 demo" >&2; exit 1; }
+	@echo "· installing imagedrop into .venv"
+	@$(PYTHON) -m venv .venv
+	@$(BIN)/python $(PIP) -r requirements/runtime.txt
+	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
+	@touch $@
+
+.venv/.test-installed: .venv/.installed requirements/test.txt requirements/torch.txt
+	@echo "· installing torch and the test tools into .venv"
+	@$(BIN)/python $(PIP) $(TORCH_OPTIONS) -r requirements/torch.txt
+	@$(BIN)/python $(PIP) -r requirements/test.txt
+	@touch $@
+
+.tools/%/.installed: requirements/%.txt
+	@echo "· installing $* into .tools/$*"
+	@$(PYTHON) -m venv .tools/$*
+	@.tools/$*/bin/python $(PIP) -r $<
+	@touch $@

@@ -1,0 +1,23 @@
+"""``make bench``: every measurement behind a figure in the docs, one after the other."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+
+# Each is a command of its own, with options: python -m bench.NAME --help
+BENCHES = ("start", "prepare", "serving", "local_sagemaker", "drop")
+
+
+def main() -> None:
+    failed = []
+    for name in BENCHES:
+        print(f"\n== bench.{name}", flush=True)
+        if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
+            failed.append(name)
+    if failed:
+        raise SystemExit(f"failed: {', '.join(failed)}")
+
+
+if __name__ == "__main__":
+    main()

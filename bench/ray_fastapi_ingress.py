@@ -1,0 +1,49 @@
+"""What one would write for Ray Serve first: a FastAPI ingress around ONNX Runtime.
+
+Only `serving.py` runs it, as the measure for the serving application. It answers as little as
+possible (no checks, no gate, no spec) and leaves ONNX Runtime's own settings alone.
+"""
+
+import io
+import json
+from pathlib import Path
+
+import numpy as np
+import onnxruntime
+from fastapi import FastAPI, Request
+from PIL import Image, ImageOps
+from ray import serve
+
+MODEL_DIR = Path(__file__).parent
+SIZE = 224
+
+api = FastAPI()
+
+
+@serve.deployment(max_ongoing_requests=64)
+@serve.ingress(api)
+class Baseline:
+    """Decode, run, answer: one request, one run."""
+
+    def __init__(self) -> None:
+        self.session = onnxruntime.InferenceSession(MODEL_DIR / "model.onnx")
+        self.labels = json.loads((MODEL_DIR / "model.json").read_text())["labels"]
+
+    @api.post("/invocations")
+    async def invocations(self, request: Request) -> list[dict[str, object]]:
+        """npy or an image file in, the best five labels out."""
+        body = await request.body()
+        if request.headers["content-type"].startswith("application/x-npy"):
+            images = np.load(io.BytesIO(body))
+        else:
+            image = ImageOps.exif_transpose(Image.open(io.BytesIO(body))).convert("RGB")
+            images = np.asarray(ImageOps.fit(image, (SIZE, SIZE)))[None]
+        probabilities = self.session.run(["probabilities"], {"images": images})[0]
+        return [self._entry(row) for row in probabilities]
+
+    def _entry(self, row: np.ndarray) -> dict[str, object]:
+        best = np.argsort(-row)[:5].tolist()
+        return {"predictions": [[self.labels[index], float(row[index])] for index in best]}
+
+
+app = Baseline.bind()

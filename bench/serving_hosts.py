@@ -1,0 +1,181 @@
+"""Hosts for the serving application, each a context: uvicorn, and Ray Serve as AWS runs it.
+
+Every process of a host carries a mark of its own in its environment. That is how its CPU time is
+counted although Ray detaches its processes, and how only these are ended afterwards.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+MARK = "IMAGEDROP_BENCH_MARK"
+START_DEADLINE_SECONDS = 90
+TICKS_PER_SECOND = os.sysconf("SC_CLK_TCK")
+PAGE_BYTES = os.sysconf("SC_PAGESIZE")
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A request body."""
+
+    content_type: str
+    content: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """A running server: where it listens and how its processes are told from others."""
+
+    name: str
+    port: int
+    mark: str
+    start_seconds: float
+
+
+def processes(mark: str) -> list[Path]:
+    """The /proc folders of the processes that were started with this mark."""
+    wanted = f"{MARK}={mark}".encode()
+    found = []
+    for environ in Path("/proc").glob("[0-9]*/environ"):
+        with contextlib.suppress(OSError):
+            if wanted in environ.read_bytes().split(b"\0"):
+                found.append(environ.parent)
+    return found
+
+
+def cpu_seconds(mark: str) -> float:
+    """User and system time of all of a host's processes."""
+    total = 0
+    for process in processes(mark):
+        with contextlib.suppress(OSError):
+            fields = (process / "stat").read_text().rpartition(")")[2].split()
+            total += int(fields[11]) + int(fields[12])
+    return total / TICKS_PER_SECOND
+
+
+def rss_mb(mark: str) -> float:
+    """Resident memory of all of a host's processes, shared pages counted in each."""
+    total = 0
+    for process in processes(mark):
+        with contextlib.suppress(OSError):
+            total += int((process / "statm").read_text().split()[1])
+    return total * PAGE_BYTES / 1e6
+
+
+def free_port() -> int:
+    """A port that nobody listens on right now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+def wait_until_answered(port: int, body: Body) -> float:
+    """When the first answer came, by the clock of time.perf_counter."""
+    deadline = time.perf_counter() + START_DEADLINE_SECONDS
+    request = urllib.request.Request(
+        f"http://127.0.0.1:{port}/invocations",
+        data=body.content,
+        headers={"Content-Type": body.content_type},
+    )
+    while time.perf_counter() < deadline:
+        try:
+            with urllib.request.urlopen(request, timeout=START_DEADLINE_SECONDS) as response:  # noqa: S310
+                response.read()
+            return time.perf_counter()
+        except (urllib.error.URLError, ConnectionError):
+            time.sleep(0.005)
+    raise TimeoutError(f"no answer on port {port}")
+
+
+@contextlib.contextmanager
+def under_uvicorn(model_dir: Path, first: Body) -> Iterator[Host]:
+    """The application as it runs locally and in the slim image: the archive's own code."""
+    port, mark = free_port(), f"uvicorn-{time.time_ns()}"
+    environment = os.environ | {"PYTHONPATH": str(model_dir), MARK: mark}
+    command = [sys.executable, "-m", "model.serving", "--model-dir", str(model_dir)]
+    started = time.perf_counter()
+    server = subprocess.Popen(
+        [*command, "--port", str(port)],
+        env=environment,
+        cwd=model_dir,
+        stderr=subprocess.DEVNULL,
+    )
+    try:
+        yield Host("uvicorn", port, mark, wait_until_answered(port, first) - started)
+    finally:
+        server.send_signal(signal.SIGTERM)
+        server.wait(30)
+
+
+@contextlib.contextmanager
+def under_ray(name: str, ray_bin: Path, model_dir: Path, first: Body) -> Iterator[Host]:
+    """As AWS's container does it: ray start, serve start, serve run config.yaml."""
+    port, gcs_port, mark = free_port(), free_port(), f"ray-{time.time_ns()}"
+    # Not a deeper folder: Ray puts Unix sockets there, whose paths must be short.
+    scratch = tempfile.mkdtemp(prefix="ray-", dir="/tmp")
+    environment = os.environ | {
+        "PYTHONPATH": str(model_dir),
+        "PATH": f"{ray_bin}:{os.environ['PATH']}",
+        "RAY_ADDRESS": f"127.0.0.1:{gcs_port}",
+        "RAY_TMPDIR": scratch,
+        "RAY_USAGE_STATS_ENABLED": "0",
+        MARK: mark,
+    }
+
+    def run(*command: str, **more: str) -> None:
+        subprocess.run(
+            [str(ray_bin / command[0]), *command[1:]],
+            env=environment | more,
+            cwd=model_dir,
+            check=True,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+
+    started = time.perf_counter()
+    try:
+        run(
+            *("ray", "start", "--head", "--node-ip-address=127.0.0.1", f"--port={gcs_port}"),
+            *("--include-dashboard=False", "--disable-usage-stats"),
+            RAY_ADDRESS="",
+        )
+        run("serve", "start", "--http-host=127.0.0.1", f"--http-port={port}")
+        serving = subprocess.Popen(
+            [str(ray_bin / "serve"), "run", "config.yaml"],
+            env=environment,
+            cwd=model_dir,
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+        )
+        try:
+            yield Host(name, port, mark, wait_until_answered(port, first) - started)
+        finally:
+            serving.terminate()
+            serving.wait(60)
+    finally:
+        end(mark)
+        shutil.rmtree(scratch, ignore_errors=True)
+
+
+def end(mark: str) -> None:
+    """End the processes that carry this mark, and no others."""
+    for number in (signal.SIGTERM, signal.SIGKILL):
+        for process in processes(mark):
+            with contextlib.suppress(ProcessLookupError):
+                os.kill(int(process.name), number)
+        deadline = time.monotonic() + 10
+        while processes(mark) and time.monotonic() < deadline:
+            time.sleep(0.1)

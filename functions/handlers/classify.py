@@ -1,0 +1,81 @@
+"""``ClassifyFunction``: queue messages in, rows out; what failed goes back to the queue."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger, Metrics
+from aws_lambda_powertools.metrics import MetricUnit
+
+from handlers import wiring
+from pipeline.adapters.images_queue import FailedMessage
+from pipeline.classify_images import Outcome
+from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.refs import ImageRef, parse_queue_body
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+metrics = Metrics()
+
+# The longest endpoint call (62 s with its time-out) and the writes after it: what begins with
+# less than this is stopped by Lambda in the middle, and the whole batch comes again.
+LAST_START_SECONDS = 66
+
+
+@logger.inject_lambda_context
+@metrics.log_metrics
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """An SQS batch → ``batchItemFailures``, the messages that shall come again."""
+    failed: set[str] = set()
+    refs_of: dict[str, list[ImageRef]] = {}
+    for message in event["Records"]:
+        try:
+            refs_of[message["messageId"]] = parse_queue_body(message["body"])
+        except Exception:
+            logger.exception("unreadable message", message_id=message["messageId"])
+            metrics.add_metric("Bugs", MetricUnit.Count, 1)
+            failed.add(message["messageId"])
+    refs = [ref for each in refs_of.values() for ref in each]
+    outcomes = wiring.classify_images().run(
+        refs,
+        out_of_time=lambda: context.get_remaining_time_in_millis() < LAST_START_SECONDS * 1000,
+    )
+    for outcome in outcomes:
+        report(outcome)
+    lost = {outcome.ref for outcome in outcomes if outcome.error is not None}
+    failed |= {message_id for message_id, each in refs_of.items() if lost.intersection(each)}
+    if failed:
+        again = [each for each in event["Records"] if each["messageId"] in failed]
+        wiring.images_queue().retry_soon([failed_message(each) for each in again])
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(failed)]}
+
+
+def failed_message(message: dict[str, Any]) -> FailedMessage:
+    return FailedMessage(
+        message_id=message["messageId"],
+        receipt_handle=message["receiptHandle"],
+        receive_count=int(message["attributes"]["ApproximateReceiveCount"]),
+    )
+
+
+def report(outcome: Outcome) -> None:
+    """One log line and one count an image; never its content."""
+    ref, record, error = outcome.ref, outcome.record, outcome.error
+    about: dict[str, Any] = {"image": ref.image, "version": ref.version, "sequencer": ref.sequencer}
+    if isinstance(error, TransientError | SpecMismatchError):
+        logger.warning("image failed for now", extra=about | {"error": str(error)})
+        count = "TransientFailures"
+    elif error is not None:
+        logger.error("image failed", extra=about, exc_info=error)
+        count = "Bugs"
+    elif record is None:
+        logger.info("image overtaken in its batch", extra=about)
+        count = "Overtaken"
+    else:
+        verdict = {"label": record.label, "confidence": record.confidence, "reason": record.reason}
+        event = f"image {record.status.lower()}" if outcome.written else "image known already"
+        logger.info(event, extra=about | verdict)
+        count = record.status.capitalize() if outcome.written else "KnownAlready"
+    metrics.add_metric(count, MetricUnit.Count, 1)

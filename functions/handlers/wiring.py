@@ -1,0 +1,74 @@
+"""Clients and settings, made once an execution environment, at the first event."""
+
+from __future__ import annotations
+
+import os
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from botocore.config import Config
+from botocore.session import Session, get_session
+
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.images_queue import ImagesQueue
+from pipeline.adapters.model_endpoint import ModelEndpoint
+from pipeline.adapters.predictions_table import PredictionsTable
+from pipeline.classify_images import PARALLEL_IMAGES, ClassifyImages
+from pipeline.settings import ClassifySettings
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# S3 and DynamoDB answer in tens of milliseconds; three attempts of five seconds at most leave the
+# function's 90 s to the endpoint, whose own limit is 60 s. What fails then is tried again from
+# the queue, so the endpoint call itself is not repeated here.
+QUICK = Config(
+    connect_timeout=2,
+    read_timeout=5,
+    retries={"mode": "standard", "total_max_attempts": 3},
+    max_pool_connections=PARALLEL_IMAGES,
+    response_checksum_validation="when_required",
+)
+PATIENT = Config(
+    connect_timeout=2, read_timeout=62, retries={"mode": "standard", "total_max_attempts": 1}
+)
+
+
+@cache
+def session() -> Session:
+    # botocore's session without boto3's resource layer: it starts sooner.
+    return get_session()
+
+
+@cache
+def client(service: str, config: Config = QUICK) -> Any:
+    return session().create_client(service, config=config)
+
+
+@cache
+def predictions_table() -> PredictionsTable:
+    return PredictionsTable(client("dynamodb"), os.environ["PREDICTIONS_TABLE"])
+
+
+@cache
+def images_queue() -> ImagesQueue:
+    return ImagesQueue(client("sqs"), os.environ["IMAGES_QUEUE_URL"])
+
+
+@cache
+def classify_images() -> ClassifyImages:
+    settings = ClassifySettings.from_environment(os.environ)
+    s3: S3Client = client("s3")
+    return ClassifyImages(
+        images=ImagesBucket(s3),
+        endpoint=ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.endpoint_name),
+        predictions=predictions_table(),
+        spec=settings.image_spec,
+        max_payload_bytes=settings.max_payload_bytes,
+        now=utc_now,
+    )
+
+
+def utc_now() -> str:
+    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")

@@ -1,0 +1,22 @@
+"""The shared image contract: what a model's input is, and how any file becomes it.
+
+Training, the functions, the endpoint and bulk runs all import this one package, so that no two
+of them can prepare an image differently. It needs Pillow and the standard library only.
+"""
+
+from imaging.limits import DEFAULT_LIMITS, Limits
+from imaging.npy import encode_npy
+from imaging.outcome import Prepared, Rejection, RejectReason
+from imaging.preparation import prepare
+from imaging.spec import ImageSpec
+
+__all__ = [
+    "DEFAULT_LIMITS",
+    "ImageSpec",
+    "Limits",
+    "Prepared",
+    "RejectReason",
+    "Rejection",
+    "encode_npy",
+    "prepare",
+]

@@ -1,0 +1,59 @@
+"""Which part of an image the model sees, in torchvision's exact arithmetic."""
+
+from dataclasses import dataclass
+
+from imaging.orientation import swaps_sides
+from imaging.spec import ImageSpec
+
+# EXIF orientations that mirror the stored image along one of its own axes on the way to display.
+_MIRRORS_STORED_X = {2, 3, 7, 8}
+_MIRRORS_STORED_Y = {3, 4, 6, 7}
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """The crop as seen from the stored image: how far that is resized and what is kept of it."""
+
+    resized: tuple[int, int]
+    """Width and height that the whole stored image would have after the resize, pixels."""
+    box: tuple[float, float, float, float]
+    """Left, top, right, bottom of the part to keep, as fractions 0..1 of the stored sides."""
+
+
+def frame(stored: tuple[int, int], orientation: int, spec: ImageSpec) -> Frame:
+    """Where torchvision's Resize(spec.resize) + CenterCrop(spec.size) lie in the stored image.
+
+    torchvision works on the displayed image. To turn only the small result instead, the crop's
+    offsets are mapped back through the orientation.
+    """
+    displayed = stored[::-1] if swaps_sides(orientation) else stored
+    resized = resized_sides(displayed, spec)
+    offsets = list(crop_offsets(resized, spec))
+    if swaps_sides(orientation):
+        resized = resized[::-1]
+        offsets.reverse()
+    width, height = resized
+    left, top = offsets
+    if orientation in _MIRRORS_STORED_X:
+        left = width - spec.size - left
+    if orientation in _MIRRORS_STORED_Y:
+        top = height - spec.size - top
+    box = (left / width, top / height, (left + spec.size) / width, (top + spec.size) / height)
+    return Frame(resized=resized, box=box)
+
+
+def resized_sides(sides: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    """Width and height after Resize(spec.resize): the longer side is cut to whole pixels.
+
+    As `_compute_resized_output_size` of torchvision 0.29.
+    """
+    width, height = sides
+    if width <= height:
+        return spec.resize, int(spec.resize * height / width)
+    return int(spec.resize * width / height), spec.resize
+
+
+def crop_offsets(resized: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
+    """Left and top of CenterCrop(spec.size), rounded half to even as torchvision 0.29 does."""
+    width, height = resized
+    return round((width - spec.size) / 2), round((height - spec.size) / 2)

@@ -1,0 +1,55 @@
+"""How a stored image has to be turned to be displayed: EXIF tag 0x0112, or the same in XMP.
+
+Read here and not by Pillow, whose EXIF reader looks at every tag of an untrusted block and reports
+what it finds as Python warnings.
+
+The numbers are EXIF's own (EXIF 2.32, 4.6.4 A): 1 as stored, 2 mirrored left to right, 3 turned by
+180 degrees, 4 mirrored top to bottom, 5 mirrored along the main diagonal, 6 to be turned by 90
+degrees clockwise, 7 mirrored along the other diagonal, 8 to be turned by 90 degrees anticlockwise.
+"""
+
+import re
+import struct
+
+AS_STORED = 1
+
+_ORIENTATION_TAG = 0x0112
+_SHORT, _LONG = 3, 4
+_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+
+
+def read_orientation(exif: bytes | None, xmp: bytes | None) -> int:
+    """1..8 from the EXIF block if it says so, else from the XMP packet, else 1.
+
+    A damaged block counts as absent: an image is not worse for its metadata.
+    """
+    if exif is not None and (orientation := _from_exif(exif)) is not None:
+        return orientation
+    if xmp is not None and (match := _XMP_ORIENTATION.search(xmp)):
+        return int(match[1])
+    return AS_STORED
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Whether the image is displayed with its height as width."""
+    return orientation >= 5
+
+
+def _from_exif(exif: bytes) -> int | None:
+    tiff = exif.removeprefix(b"Exif\0\0")
+    byte_order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])
+    if byte_order is None or len(tiff) < 8:
+        return None
+    (first_directory,) = struct.unpack_from(byte_order + "I", tiff, 4)
+    entry_count_bytes = tiff[first_directory : first_directory + 2]
+    if len(entry_count_bytes) < 2:
+        return None
+    (entry_count,) = struct.unpack(byte_order + "H", entry_count_bytes)
+    entries = tiff[first_directory + 2 : first_directory + 2 + 12 * entry_count]
+    entries = entries[: len(entries) // 12 * 12]
+    for tag, kind, _count, value in struct.iter_unpack(byte_order + "HHI4s", entries):
+        if tag == _ORIENTATION_TAG and kind in (_SHORT, _LONG):
+            size = 2 if kind == _SHORT else 4
+            orientation = int.from_bytes(value[:size], "little" if byte_order == "<" else "big")
+            return orientation if 1 <= orientation <= 8 else None
+    return None

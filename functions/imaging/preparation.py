@@ -1,0 +1,128 @@
+"""From the bytes of a file to the model's exact input pixels, or to the reason why not."""
+
+import math
+
+from PIL import Image
+
+from imaging.avif import open_avif
+from imaging.bmp import open_bmp
+from imaging.colour import to_rgb, to_rgb_or_grey
+from imaging.geometry import Frame, crop_offsets, frame, resized_sides
+from imaging.jpeg import open_jpeg
+from imaging.limits import DEFAULT_LIMITS, Limits
+from imaging.orientation import swaps_sides
+from imaging.outcome import Prepared, Rejection, RejectReason, Unusable
+from imaging.png import open_png
+from imaging.sniff import sniff_format
+from imaging.source import Source, damage_found_by_pillow
+from imaging.spec import ImageSpec
+from imaging.webp import open_webp
+
+_RESAMPLING = {
+    "bilinear": Image.Resampling.BILINEAR,
+    "bicubic": Image.Resampling.BICUBIC,
+}
+_TO_DISPLAY = {
+    2: Image.Transpose.FLIP_LEFT_RIGHT,
+    3: Image.Transpose.ROTATE_180,
+    4: Image.Transpose.FLIP_TOP_BOTTOM,
+    5: Image.Transpose.TRANSPOSE,
+    6: Image.Transpose.ROTATE_270,
+    7: Image.Transpose.TRANSVERSE,
+    8: Image.Transpose.ROTATE_90,
+}
+# An image of up to this many pixels, before and after the resize, costs next to nothing to turn and
+# to resize as a whole. Photos above are JPEGs decoded at reduced size as a rule.
+_SMALL_PIXELS = 2_000_000
+
+
+def prepare(data: bytes, spec: ImageSpec, limits: Limits = DEFAULT_LIMITS) -> Prepared | Rejection:
+    """Makes the model's input of one file, whatever that file is.
+
+    The result equals torchvision's Resize(spec.resize) + CenterCrop(spec.size) on the displayed
+    RGB image within the rounding of a decoding at reduced size (bench/prepare.py measures it).
+    Never raises for what a file holds, touches no state outside of itself, and may be called from
+    many threads.
+    """
+    format_name = sniff_format(data)
+    try:
+        _check_length(data, limits)
+        source = _open(format_name, data, spec, limits)
+        pixels = _pixels(source, spec)
+    except Unusable as verdict:
+        return _rejection(verdict, format_name)
+    width, height = source.size[::-1] if swaps_sides(source.orientation) else source.size
+    return Prepared(pixels, source.format, width, height)
+
+
+def _check_length(data: bytes, limits: Limits) -> None:
+    if not data:
+        raise Unusable(RejectReason.EMPTY, "the file has no bytes")
+    if len(data) > limits.max_bytes:
+        raise Unusable(
+            RejectReason.TOO_MANY_BYTES,
+            f"{len(data):,} bytes, at most {limits.max_bytes:,} are allowed",
+        )
+
+
+def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits) -> Source:
+    match format_name:
+        case "JPEG":
+            return open_jpeg(data, spec, limits)
+        case "PNG":
+            return open_png(data, limits)
+        case "WEBP":
+            return open_webp(data, limits)
+        case "AVIF":
+            return open_avif(data, limits)
+        case "BMP":
+            return open_bmp(data, limits)
+        case None:
+            raise Unusable(RejectReason.NOT_AN_IMAGE, "does not begin like any image format")
+        case _:
+            raise Unusable(
+                RejectReason.UNSUPPORTED_FORMAT,
+                f"{format_name} is not read here; JPEG, PNG, WebP, AVIF and BMP are",
+            )
+
+
+def _pixels(source: Source, spec: ImageSpec) -> bytes:
+    """Decodes the image and makes the model's input of it."""
+    with damage_found_by_pillow(source.size):
+        source.image.load()
+        image = to_rgb_or_grey(source.image)
+    part = frame(source.size, source.orientation, spec)
+    decoded_whole = source.extent == source.size
+    if decoded_whole and max(math.prod(image.size), math.prod(part.resized)) <= _SMALL_PIXELS:
+        cropped = _resize_and_crop(_turned(image, source.orientation), spec)
+    else:
+        cropped = _turned(_resize_crop_alone(image, source.extent, part, spec), source.orientation)
+    return to_rgb(cropped).tobytes()
+
+
+def _resize_and_crop(image: Image.Image, spec: ImageSpec) -> Image.Image:
+    """Step by step what torchvision does, so that every rounding is the same."""
+    resized = image.resize(resized_sides(image.size, spec), _RESAMPLING[spec.interpolation])
+    left, top = crop_offsets(resized.size, spec)
+    return resized.crop((left, top, left + spec.size, top + spec.size))
+
+
+def _resize_crop_alone(
+    image: Image.Image, extent: tuple[float, float], part: Frame, spec: ImageSpec
+) -> Image.Image:
+    """The same for a large or very long image: what the crop leaves out is never computed.
+
+    Pillow may take the two axes in another order here, and round single levels differently.
+    """
+    (across, down), (left, top, right, bottom) = extent, part.box
+    box = (left * across, top * down, right * across, bottom * down)
+    return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box)
+
+
+def _turned(image: Image.Image, orientation: int) -> Image.Image:
+    return image.transpose(_TO_DISPLAY[orientation]) if orientation in _TO_DISPLAY else image
+
+
+def _rejection(verdict: Unusable, format_name: str | None) -> Rejection:
+    width, height = verdict.size or (None, None)
+    return Rejection(verdict.reason, verdict.detail, format_name, width, height)

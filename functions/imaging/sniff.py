@@ -1,0 +1,29 @@
+"""Tells an image's format by its first bytes, never by its name."""
+
+import re
+
+# The first five are the ones that `prepare` reads. The others are named so that a rejection can
+# say what was sent: a GIF is no photo as a rule, Pillow's TIFF reader takes too many kinds of
+# crafted files to be worth it, and for the rest Pillow needs code that it does not ship.
+_FIRST_BYTES = {
+    "JPEG": re.compile(rb"\xff\xd8\xff"),
+    "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
+    "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
+    "AVIF": re.compile(rb"....ftyp(avi[fs]|mif1....(....){0,8}avif)", re.DOTALL),
+    "BMP": re.compile(rb"BM....\0\0\0\0", re.DOTALL),
+    "GIF": re.compile(rb"GIF8[79]a"),
+    "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
+    "HEIF": re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),
+    "JPEG2000": re.compile(rb"\0\0\0\x0cjP  \r\n\x87\n|\xff\x4f\xff\x51"),
+    "JPEGXL": re.compile(rb"\xff\x0a|\0\0\0\x0cJXL \r\n\x87\n"),
+    "ICO": re.compile(rb"\0\0[\1\2]\0[^\0]\0"),
+    "PSD": re.compile(rb"8BPS\0[\1\2]"),
+    "SVG": re.compile(rb"\s*(<\?xml[^>]*>\s*)?<svg[\s>]"),
+}
+_SNIFFED_BYTES = 1024
+
+
+def sniff_format(data: bytes) -> str | None:
+    """The name of the image format that `data` begins like, read here or not; None for no image."""
+    start = data[:_SNIFFED_BYTES]
+    return next((name for name, pattern in _FIRST_BYTES.items() if pattern.match(start)), None)

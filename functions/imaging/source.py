@@ -1,0 +1,42 @@
+"""What every format's reader hands over: a checked image, not decoded yet."""
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from PIL import Image
+
+from imaging.outcome import RejectReason, Unusable
+
+
+@dataclass(slots=True)
+class Source:
+    """An opened file whose header has passed the limits; `image.load()` decodes it."""
+
+    format: str
+    """JPEG, PNG, WEBP, AVIF or BMP."""
+    image: Image.Image
+    size: tuple[int, int]
+    """Stored width and height, pixels, before orientation and at full size."""
+    orientation: int
+    """EXIF orientation, 1..8."""
+    extent: tuple[float, float]
+    """Width and height that the whole image takes in the decoded pixels. Smaller than `size` after
+    a decoding at reduced size; need not be whole."""
+
+
+@contextmanager
+def damage_found_by_pillow(size: tuple[int, int] | None = None) -> Iterator[None]:
+    """Turns whatever Pillow raises on a damaged file into Unusable.
+
+    Wrap calls into Pillow only: Pillow raises nearly every type of exception on crafted files, so
+    the net is wide, and an error of our own must not fall into it. MemoryError passes through,
+    because it speaks of the process; the limits are what keeps an image from causing it.
+    """
+    try:
+        yield
+    except (MemoryError, Unusable):
+        raise
+    except Exception as error:
+        detail = f"{type(error).__name__}: {error}"
+        raise Unusable(RejectReason.CORRUPT, detail, size) from error

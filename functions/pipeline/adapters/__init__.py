@@ -1,0 +1,1 @@
+"""Where the pipeline meets AWS. Only here is botocore imported."""

@@ -1,0 +1,60 @@
+"""Bounded reads of exactly one version of one object."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from botocore.exceptions import ClientError
+
+from imaging import DEFAULT_LIMITS, Rejection, RejectReason
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.refs import ImageRef
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+GONE_CODES = frozenset(
+    {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "MethodNotAllowed"}
+)
+
+
+class ImagesBucket:
+    """Any bucket that an event names; the function's role says which ones it may read."""
+
+    def __init__(self, s3: S3Client, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> None:
+        self._s3 = s3
+        self._max_bytes = max_bytes
+
+    def read(self, ref: ImageRef) -> bytes | Rejection | None:
+        """The object's bytes; a rejection when there are too many; None when it is gone.
+
+        Raises:
+            TransientError: S3 is busy or did not answer.
+            ClientError: anything else, a missing permission above all.
+        """
+        if ref.size_bytes > self._max_bytes:
+            return self._too_large(ref.size_bytes)
+        with transient_errors_named():
+            try:
+                response = (
+                    self._s3.get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
+                    if ref.versioned
+                    else self._s3.get_object(Bucket=ref.bucket, Key=ref.key, IfMatch=ref.version)
+                )
+            except ClientError as error:
+                if error_code(error) in GONE_CODES:
+                    return None
+                raise
+            with response["Body"] as body:
+                if response["ContentLength"] > self._max_bytes:  # the event told a smaller size
+                    return self._too_large(response["ContentLength"])
+                return body.read()
+
+    def _too_large(self, size_bytes: int) -> Rejection:
+        return Rejection(
+            RejectReason.TOO_MANY_BYTES,
+            f"{size_bytes} bytes, more than {self._max_bytes}",
+            format=None,
+            width=None,
+            height=None,
+        )

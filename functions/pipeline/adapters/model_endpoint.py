@@ -1,0 +1,62 @@
+"""One call of the SageMaker endpoint for a whole batch of prepared images."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from imaging import ImageSpec
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.answers import Answer, parse_answers
+from pipeline.errors import SpecMismatchError, TransientError
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
+
+SPEC_MISMATCH_STATUS = 409
+
+
+class ModelEndpoint:
+    """The endpoint named in the template."""
+
+    def __init__(self, runtime: SageMakerRuntimeClient, endpoint_name: str) -> None:
+        self._runtime = runtime
+        self._endpoint_name = endpoint_name
+
+    def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]:
+        """The answers to an npy body of uint8 ``[image_count, size, size, 3]``, in its order.
+
+        Raises:
+            TransientError: the endpoint is busy, starting, or failed by itself (5xx).
+            SpecMismatchError: the endpoint's model wants images of another spec.
+            InvalidAnswerError: the answer breaks the contract.
+            ClientError: anything else, a missing permission above all.
+        """
+        with transient_errors_named():
+            try:
+                response = self._runtime.invoke_endpoint(
+                    EndpointName=self._endpoint_name,
+                    ContentType=f"application/x-npy; spec={spec.hash}",
+                    Accept="application/json",
+                    Body=body,
+                )
+            except ClientError as error:
+                if error_code(error) == "ModelError":
+                    raise _container_error(error) from error
+                raise
+            return parse_answers(response["Body"].read(), image_count)
+
+
+def _container_error(error: ClientError) -> Exception:
+    """SageMaker wraps what the model's container answers in a 424 of its own."""
+    response: Mapping[str, Any] = error.response
+    status = int(response.get("OriginalStatusCode", 500))
+    message = str(response.get("OriginalMessage", ""))
+    if status == SPEC_MISMATCH_STATUS:
+        return SpecMismatchError(ImageSpec.from_json(json.loads(message)["error"]["image_spec"]))
+    if status >= 500 or status == 429:
+        return TransientError(f"ModelError{status}", message)
+    return error

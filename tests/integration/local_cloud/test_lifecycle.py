@@ -1,0 +1,218 @@
+"""The local cloud comes up, says so, keeps what it holds, and leaves nothing behind."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from imagedrop.local import aws, cloud, places, processes
+from imagedrop.local.errors import LocalCloudError
+
+_TEMPLATE = """
+AWSTemplateFormatVersion: "2010-09-09"
+Transform: AWS::Serverless-2016-10-31
+Parameters:
+  PythonRuntime: {Type: String}
+  Architecture: {Type: String}
+Resources:
+  Bucket: {Type: AWS::S3::Bucket}
+  Table:
+    Type: AWS::DynamoDB::Table
+    Properties:
+      BillingMode: PAY_PER_REQUEST
+      KeySchema: [{AttributeName: image, KeyType: HASH}]
+      AttributeDefinitions: [{AttributeName: image, AttributeType: S}]
+  Function:
+    Type: AWS::Serverless::Function
+    Properties:
+      Runtime: !Ref PythonRuntime
+      Architectures: [!Ref Architecture]
+      CodeUri: functions/
+      Handler: environment.handler
+      Timeout: 20
+Outputs:
+  Bucket: {Value: !Ref Bucket}
+  Table: {Value: !Ref Table}
+  Function: {Value: !Ref Function}
+"""
+_SAMCONFIG = """
+version = 0.1
+[local.deploy.parameters]
+capabilities = "CAPABILITY_IAM"
+resolve_s3 = true
+"""
+_TELL_ENVIRONMENT = """
+import os
+
+def handler(event, context):
+    return {name: value for name, value in os.environ.items() if name.startswith("AWS_")}
+"""
+_USERS = {
+    "AWS_PROFILE": "no-such-profile",
+    "AWS_ACCESS_KEY_ID": "AKIAREAL",
+    "AWS_SECRET_ACCESS_KEY": "real",
+    "AWS_SESSION_TOKEN": "real",
+    "AWS_ENDPOINT_URL": "http://127.0.0.1:1",
+    "AWS_ENDPOINT_URL_DYNAMODB": "http://127.0.0.1:1",
+    "AWS_REGION": "eu-central-1",
+    "HTTP_PROXY": "http://127.0.0.1:1",
+}
+
+
+@pytest.fixture
+def project(tmp_path: Path) -> Path:
+    folder = tmp_path / "project"
+    (folder / "functions").mkdir(parents=True)
+    (folder / "template.yaml").write_text(_TEMPLATE)
+    (folder / "samconfig.toml").write_text(_SAMCONFIG)
+    (folder / "functions" / "requirements.txt").write_text("")
+    (folder / "functions" / "environment.py").write_text(_TELL_ENVIRONMENT)
+    return folder
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Path]:
+    folder = tmp_path / "home"
+    yield folder
+    cloud.down(folder)
+
+
+def test_users_aws_settings_do_not_matter_and_what_it_holds_survives_a_restart(
+    home: Path, project: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in _USERS.items():
+        monkeypatch.setenv(name, value)
+
+    first = cloud.up(home, project=project)
+    aws.client("s3", first.endpoint_url).put_object(
+        Bucket=first.outputs["Bucket"], Key="incoming/dog.jpg", Body=b"bytes"
+    )
+    aws.client("dynamodb", first.endpoint_url).put_item(
+        TableName=first.outputs["Table"], Item={"image": {"S": "dog"}}
+    )
+    seen = _invoke(first, first.outputs["Function"])
+
+    assert seen["AWS_ENDPOINT_URL"] == first.endpoint_url
+    assert seen["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] == first.sagemaker_url
+    assert seen["AWS_REGION"] == "us-east-1"
+    assert not {"AWS_PROFILE", "AWS_ENDPOINT_URL_DYNAMODB"} & set(seen)
+    assert "real" not in seen.values()
+
+    steps: list[str] = []
+    assert cloud.up(home, project=project, on_step=steps.append) == first
+    assert steps[0] == f"Already running: AWS at {first.endpoint_url}"
+    assert steps[1:] == ["Nothing changed since the last deployment"]
+
+    assert cloud.down(home)
+    assert not cloud.status(home).is_running
+    assert not cloud.down(home)
+    steps.clear()
+    again = cloud.up(home, project=project, on_step=steps.append)
+
+    assert "Deploying the stack" not in steps
+    assert again.outputs == first.outputs
+    s3 = aws.client("s3", again.endpoint_url)
+    found = s3.get_object(Bucket=again.outputs["Bucket"], Key="incoming/dog.jpg")
+    assert found["Body"].read() == b"bytes"
+    dynamodb = aws.client("dynamodb", again.endpoint_url)
+    assert dynamodb.scan(TableName=again.outputs["Table"])["Count"] == 1
+    assert _invoke(again, again.outputs["Function"])["AWS_REGION"] == "us-east-1"
+
+
+def test_changed_template_is_deployed_by_the_next_up(home: Path, project: Path) -> None:
+    cloud.up(home, project=project)
+    template = project / "template.yaml"
+    template.write_text(template.read_text() + "  More: {Value: more}\n")
+
+    assert cloud.up(home, project=project).outputs["More"] == "more"
+
+
+def test_failed_deployment_says_why_and_leaves_nothing_running(home: Path, project: Path) -> None:
+    template = project / "template.yaml"
+    good = template.read_text()
+    template.write_text(good.replace("AWS::S3::Bucket", "AWS::S3::Buckett"))
+
+    with pytest.raises(LocalCloudError, match=r"(?s)sam deploy failed.*AWS::S3::Buckett"):
+        cloud.up(home, project=project)
+    assert not any(cloud.status(home).alive.values())
+
+    template.write_text(good)
+    assert cloud.up(home, project=project).outputs["Bucket"]
+
+
+def test_resource_that_failed_is_named_with_its_reason_last(home: Path, project: Path) -> None:
+    template = project / "template.yaml"
+    taken = "  Twin: {Type: AWS::S3::Bucket, Properties: {BucketName: !Ref Bucket}}\nOutputs:"
+    template.write_text(template.read_text().replace("Outputs:", taken))
+
+    with pytest.raises(LocalCloudError, match=r"\nTwin: .* already exists[^\n]*$"):
+        cloud.up(home, project=project)
+
+
+def test_failed_build_says_why_and_is_not_taken_for_a_success_later(
+    home: Path, project: Path
+) -> None:
+    requirements = project / "functions" / "requirements.txt"
+    requirements.write_text("./no-such-folder\n")
+
+    for _ in range(2):
+        with pytest.raises(LocalCloudError, match=r"(?s)sam build failed.*no-such-folder"):
+            cloud.up(home, project=project)
+    assert not any(cloud.status(home).alive.values())
+
+
+def test_ctrl_c_ends_everything_that_was_started(home: Path, project: Path) -> None:
+    code = (
+        "import sys; from pathlib import Path; from imagedrop.local import cloud;"
+        "cloud.up(Path(sys.argv[1]), project=Path(sys.argv[2]),"
+        " on_step=lambda step: print(step, flush=True))"
+    )
+    running = subprocess.Popen(
+        [sys.executable, "-c", code, str(home), str(project)],
+        cwd=places.REPOSITORY,
+        env=_import_roots(),
+        stdout=subprocess.PIPE,
+        stderr=subprocess.DEVNULL,
+        text=True,
+    )
+    assert running.stdout is not None
+    for line in running.stdout:
+        if line.startswith("Building"):
+            break
+    started = cloud.status(home)
+    assert started.is_running
+
+    running.send_signal(signal.SIGINT)
+
+    assert running.wait(timeout=60) != 0
+    assert not any(cloud.status(home).alive.values())
+
+
+def test_process_that_died_is_started_again(home: Path, project: Path) -> None:
+    first = cloud.up(home, deploy=False, project=project)
+    processes.stop(first.processes[0], grace_seconds=0)
+    assert not cloud.status(home).is_running
+
+    second = cloud.up(home, deploy=False, project=project)
+
+    assert second.is_running
+    assert second.endpoint_url == first.endpoint_url
+
+
+def _invoke(running: cloud.Cloud, function: str) -> dict[str, Any]:
+    answer = aws.client("lambda", running.endpoint_url).invoke(FunctionName=function)
+    payload: dict[str, Any] = json.loads(answer["Payload"].read())
+    return payload
+
+
+def _import_roots() -> dict[str, str]:
+    roots = [str(places.REPOSITORY), str(places.REPOSITORY / "functions")]
+    return {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}

@@ -1,0 +1,17 @@
+"""Unit tests open no sockets and know no AWS account."""
+
+from __future__ import annotations
+
+import pytest
+from pytest_socket import disable_socket
+
+
+@pytest.fixture(autouse=True)
+def no_sockets_and_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+    # asyncio's event loop needs a socket pair of its own.
+    disable_socket(allow_unix_socket=True)
+    for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -1,0 +1,72 @@
+"""What the docs tell people to type exists: commands, options, targets, files."""
+
+from __future__ import annotations
+
+import re
+import shlex
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+
+from imagedrop.cli import app
+
+REPOSITORY = Path(__file__).parents[3]
+PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").glob("*.md"))]
+CLI: Any = typer.main.get_command(app)
+
+
+def commands(program: str) -> Iterator[tuple[str, list[str]]]:
+    """Every line of a code block, in any page, that starts with this program."""
+    for page in PAGES:
+        for block in re.findall(r"^```console\n(.*?)^```", page.read_text(), re.S | re.M):
+            for line in block.splitlines():
+                typed = line.removeprefix("$ ")
+                if typed and Path(typed.split()[0]).name == program:
+                    yield f"{page.name}: {line}", shlex.split(typed, comments=True)[1:]
+
+
+@pytest.mark.parametrize(("line", "words"), list(commands("imagedrop")))
+def test_a_documented_command_parses(line: str, words: list[str]) -> None:
+    name, *arguments = words
+    command = CLI.commands.get(name)
+    assert command is not None, line
+    command.make_context(name, arguments, resilient_parsing=False)
+
+
+def test_every_command_is_documented_with_an_example() -> None:
+    documented = {words[0] for _, words in commands("imagedrop")} | {"demo", "doctor"}
+    assert set(CLI.commands) <= documented
+    for name, command in CLI.commands.items():
+        assert (command.epilog or "").startswith(f"Example: imagedrop {name}"), name
+
+
+@pytest.mark.parametrize(("line", "words"), list(commands("make")))
+def test_a_documented_make_target_exists(line: str, words: list[str]) -> None:
+    makefile = (REPOSITORY / "Makefile").read_text()
+    targets = [word for word in words if "=" not in word]
+    assert targets, line
+    for target in targets:
+        assert re.search(rf"^{target}:", makefile, re.M), line
+
+
+def test_every_link_between_pages_leads_somewhere() -> None:
+    for page in PAGES:
+        for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text()):
+            if "://" not in link:
+                assert (page.parent / link).exists(), f"{page.name}: {link}"
+
+
+def test_every_file_that_a_command_names_exists() -> None:
+    for line, words in [*commands("sam"), *commands("imagedrop")]:
+        for word in words:
+            if word.startswith(("events/", "demo/")):
+                assert (REPOSITORY / word).exists(), line
+
+
+def test_every_sample_event_has_its_line() -> None:
+    named = {word for _, words in commands("sam") for word in words}
+    events = {f"events/{path.name}" for path in (REPOSITORY / "events").glob("*.json")}
+    assert events <= named

@@ -1,0 +1,183 @@
+"""The classify handler over every sample event in ``events/``."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from handlers import classify, wiring
+from imaging import Rejection
+from pipeline.adapters.images_queue import FailedMessage
+from pipeline.errors import TransientError
+from pipeline.records import Status
+from tests.fakes import FakeEndpoint, FakePredictions, jpeg, use_case_over
+from tests.s3_events import queue_body, queue_event, s3_record
+
+EVENTS = Path(__file__).parents[3] / "events"
+
+
+@dataclass
+class Context:
+    """What the handler uses of Lambda's context."""
+
+    remaining_ms: int = 90_000
+    function_name: str = "classify"
+    memory_limit_in_mb: int = 1024
+    invoked_function_arn: str = "arn:aws:lambda:us-east-1:000000000000:function:classify"
+    aws_request_id: str = "request-1"
+
+    def get_remaining_time_in_millis(self) -> int:
+        return self.remaining_ms
+
+
+class Objects(dict[str, bytes | Rejection | Exception | None]):
+    """Every name is a healthy photo unless it says otherwise."""
+
+    def __missing__(self, name: str) -> bytes:
+        return jpeg()
+
+
+@dataclass
+class FakeQueue:
+    retried: list[FailedMessage]
+
+    def retry_soon(self, messages: list[FailedMessage]) -> None:
+        self.retried += messages
+
+
+@dataclass
+class Pipeline:
+    endpoint: FakeEndpoint
+    predictions: FakePredictions
+    objects: Objects
+    queue: FakeQueue
+
+    def handle(self, event: dict[str, Any], context: Context | None = None) -> list[str]:
+        """The ids of the messages that shall come again."""
+        response = classify.handler(event, context or Context())  # type: ignore[arg-type]
+        return [each["itemIdentifier"] for each in response["batchItemFailures"]]
+
+
+@pytest.fixture
+def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
+    monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "imagedrop")
+    monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "classify")
+    monkeypatch.setattr(classify.metrics, "namespace", "imagedrop", raising=False)
+    objects, endpoint = Objects(), FakeEndpoint()
+    use_case = use_case_over(objects, endpoint)
+    monkeypatch.setattr(wiring, "classify_images", lambda: use_case)
+    assert isinstance(use_case.predictions, FakePredictions)
+    queue = FakeQueue([])
+    monkeypatch.setattr(wiring, "images_queue", lambda: queue)
+    return Pipeline(endpoint, use_case.predictions, objects, queue)
+
+
+def sample(name: str) -> dict[str, Any]:
+    event: dict[str, Any] = json.loads((EVENTS / f"{name}.json").read_text())
+    return event
+
+
+def test_created_event_becomes_a_row(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("created")) == []
+    assert pipeline.predictions.rows["incoming/dog.jpg"].status is Status.CLASSIFIED
+
+
+def test_removed_event_becomes_a_tombstone(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("removed")) == []
+    assert pipeline.predictions.rows["incoming/dog.jpg"].status is Status.DELETED
+
+
+def test_the_test_event_of_s3_is_acknowledged_without_a_row(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("test-event")) == []
+    assert pipeline.predictions.rows == {}
+
+
+def test_odd_keys_become_rows_under_their_own_names(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("odd-keys")) == []
+    assert set(pipeline.predictions.rows) == {
+        "incoming/a b+c%20é.jpg",
+        "incoming/🐶 & friends/=1.jpg",
+        "incoming/UPPER.JPG",
+    }
+
+
+def test_a_duplicate_is_acknowledged_and_answered_once(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("duplicate")) == []
+    assert [count for _, count in pipeline.endpoint.calls] == [1]
+
+
+def test_a_batch_is_one_endpoint_call(pipeline: Pipeline) -> None:
+    assert pipeline.handle(sample("batch")) == []
+    assert [count for _, count in pipeline.endpoint.calls] == [25]
+    assert len(pipeline.predictions.rows) == 25
+
+
+def test_only_the_message_that_failed_comes_again(pipeline: Pipeline) -> None:
+    pipeline.objects["2.jpg"] = TransientError("SlowDown", "busy")
+    assert pipeline.handle(sample("batch")) == ["m2"]
+    assert pipeline.queue.retried == [FailedMessage("m2", "handle-2", receive_count=1)]
+    assert len(pipeline.predictions.rows) == 24
+
+
+def test_a_message_comes_again_when_one_of_its_images_failed(pipeline: Pipeline) -> None:
+    pipeline.objects["bad.jpg"] = RuntimeError("bug")
+    event = queue_event(
+        queue_body(s3_record("incoming/good.jpg"), s3_record("incoming/bad.jpg")),
+        queue_body(s3_record("incoming/other.jpg")),
+    )
+    assert pipeline.handle(event) == ["m0"]
+
+
+def test_both_duplicates_come_again_when_their_image_failed(pipeline: Pipeline) -> None:
+    pipeline.objects["dog.jpg"] = TransientError("SlowDown", "busy")
+    assert pipeline.handle(sample("duplicate")) == ["m0", "m1"]
+
+
+def test_an_unreadable_message_comes_again_and_holds_nobody_up(pipeline: Pipeline) -> None:
+    event = queue_event("no json", queue_body(s3_record()))
+    assert pipeline.handle(event) == ["m0"]
+    assert set(pipeline.predictions.rows) == {"incoming/dog.jpg"}
+
+
+def test_too_little_time_left_sends_the_batch_back_untouched(pipeline: Pipeline) -> None:
+    assert len(pipeline.handle(sample("batch"), Context(remaining_ms=65_000))) == 25
+    assert pipeline.endpoint.calls == []
+
+
+def test_the_log_names_each_image_with_its_verdict(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.objects["1.jpg"] = b"<html>"
+    pipeline.handle(sample("batch"))
+    said = {vars(each)["image"]: vars(each) for each in caplog.records if "image" in vars(each)}
+    assert len(said) == 25
+    assert said["s3://imagedrop-images-test/incoming/1.jpg"]["reason"] == "not_an_image"
+    assert said["s3://imagedrop-images-test/incoming/2.jpg"]["label"] == "0"
+
+
+def test_each_image_is_counted_by_how_it_ended(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.objects["1.jpg"] = b"<html>"
+    pipeline.handle(sample("batch"))
+    counts = json.loads(capsys.readouterr().out.splitlines()[-1])
+    assert (sum(counts["Classified"]), sum(counts["Rejected"])) == (24, 1)
+
+
+def test_a_bug_is_logged_with_its_traceback(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.objects["dog.jpg"] = RuntimeError("a bug of ours")
+    pipeline.handle(sample("created"))
+    (bug,) = [each for each in caplog.records if each.levelname == "ERROR"]
+    assert bug.exc_info is not None
+    assert bug.exc_info[1] is pipeline.objects["dog.jpg"]
+
+
+def test_every_sample_event_is_used_here() -> None:
+    source = Path(__file__).read_text()
+    assert [path.stem for path in EVENTS.glob("*.json") if f'"{path.stem}"' not in source] == []

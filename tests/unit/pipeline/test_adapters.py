@@ -1,0 +1,243 @@
+"""S3 and the endpoint: which of their errors pass, which stay, what is gone for good."""
+
+from __future__ import annotations
+
+import io
+import json
+from typing import Any
+from unittest.mock import ANY
+
+import boto3
+import pytest
+from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
+from botocore.response import StreamingBody
+from botocore.stub import Stubber
+
+from imaging import ImageSpec, Rejection, RejectReason
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.images_queue import FailedMessage, ImagesQueue, retry_seconds
+from pipeline.adapters.model_endpoint import ModelEndpoint
+from pipeline.adapters.service_errors import transient_errors_named
+from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.refs import Change, ImageRef
+
+SPEC = ImageSpec.from_json(
+    {
+        "size": 8,
+        "resize": 8,
+        "crop": "center",
+        "interpolation": "bilinear",
+        "mean": [127, 127, 127],
+        "std": [128, 128, 128],
+        "layout": "NHWC",
+    }
+)
+REF = ImageRef("bucket", "incoming/a b.jpg", "v1", True, "01", 3, "then", Change.CREATED)
+WHERE = {"Bucket": "bucket", "Key": "incoming/a b.jpg", "VersionId": "v1"}
+
+
+def stream(data: bytes) -> StreamingBody:
+    return StreamingBody(io.BytesIO(data), len(data))
+
+
+def bucket(max_bytes: int = 10) -> tuple[ImagesBucket, Stubber]:
+    client = boto3.client("s3")
+    stubber = Stubber(client)
+    stubber.activate()
+    return ImagesBucket(client, max_bytes), stubber
+
+
+def test_exactly_the_version_of_the_event_is_read() -> None:
+    images, s3 = bucket()
+    s3.add_response("get_object", {"Body": stream(b"abc"), "ContentLength": 3}, WHERE)
+    assert images.read(REF) == b"abc"
+
+
+def test_without_versions_the_etag_must_still_match() -> None:
+    images, s3 = bucket()
+    where = {"Bucket": "bucket", "Key": "incoming/a b.jpg", "IfMatch": "v1"}
+    s3.add_response("get_object", {"Body": stream(b"abc"), "ContentLength": 3}, where)
+    from dataclasses import replace  # noqa: PLC0415
+
+    assert images.read(replace(REF, versioned=False)) == b"abc"
+
+
+def test_an_object_announced_too_large_is_not_read_at_all() -> None:
+    images, s3 = bucket(max_bytes=2)
+    result = images.read(REF)
+    s3.assert_no_pending_responses()
+    assert isinstance(result, Rejection)
+    assert result.reason is RejectReason.TOO_MANY_BYTES
+
+
+def test_an_object_larger_than_announced_is_not_read_to_its_end() -> None:
+    images, s3 = bucket(max_bytes=5)
+    s3.add_response("get_object", {"Body": stream(b"x" * 6), "ContentLength": 6}, WHERE)
+    assert isinstance(images.read(REF), Rejection)
+
+
+@pytest.mark.parametrize("code", ["NoSuchKey", "NoSuchVersion", "PreconditionFailed"])
+def test_an_object_that_is_gone_is_none(code: str) -> None:
+    images, s3 = bucket()
+    s3.add_client_error("get_object", code, http_status_code=404)
+    assert images.read(REF) is None
+
+
+@pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
+def test_a_busy_bucket_is_transient(code: str, status: int) -> None:
+    images, s3 = bucket()
+    s3.add_client_error("get_object", code, http_status_code=status)
+    with pytest.raises(TransientError, match=code):
+        images.read(REF)
+
+
+def test_a_missing_permission_is_a_bug() -> None:
+    images, s3 = bucket()
+    s3.add_client_error("get_object", "AccessDenied", http_status_code=403)
+    with pytest.raises(ClientError):
+        images.read(REF)
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        ConnectTimeoutError(endpoint_url="http://127.0.0.1"),
+        ReadTimeoutError(endpoint_url="http://127.0.0.1"),
+    ],
+)
+def test_no_connection_and_no_answer_are_transient(error: Exception) -> None:
+    with pytest.raises(TransientError, match=type(error).__name__), transient_errors_named():
+        raise error
+
+
+def endpoint() -> tuple[ModelEndpoint, Stubber]:
+    client = boto3.client("sagemaker-runtime")
+    stubber = Stubber(client)
+    stubber.activate()
+    return ModelEndpoint(client, "dogs"), stubber
+
+
+def test_the_request_names_the_image_spec_and_the_answers_keep_their_order() -> None:
+    model, runtime = endpoint()
+    entries = [
+        {
+            "label": name,
+            "confidence": 0.5,
+            "predictions": [{"label": name, "confidence": 0.5}],
+            "model": "dogs@1",
+        }
+        for name in ("beagle", "boxer")
+    ]
+    runtime.add_response(
+        "invoke_endpoint",
+        {"Body": stream(json.dumps(entries).encode())},
+        {
+            "EndpointName": "dogs",
+            "ContentType": f"application/x-npy; spec={SPEC.hash}",
+            "Accept": "application/json",
+            "Body": b"npy",
+        },
+    )
+    assert [each.label for each in model.classify(b"npy", SPEC, 2)] == ["beagle", "boxer"]
+
+
+def model_error(runtime: Stubber, status: int, message: Any) -> None:
+    runtime.add_client_error(
+        "invoke_endpoint",
+        "ModelError",
+        http_status_code=424,
+        modeled_fields={"OriginalStatusCode": status, "OriginalMessage": json.dumps(message)},
+    )
+
+
+def test_another_spec_is_learned_from_the_endpoints_refusal() -> None:
+    model, runtime = endpoint()
+    model_error(runtime, 409, {"error": {"code": "spec_mismatch", "image_spec": SPEC.to_json()}})
+    with pytest.raises(SpecMismatchError) as refusal:
+        model.classify(b"npy", SPEC, 1)
+    assert refusal.value.expected == SPEC
+
+
+@pytest.mark.parametrize("status", [429, 500, 503])
+def test_a_model_that_failed_by_itself_is_transient(status: int) -> None:
+    model, runtime = endpoint()
+    model_error(runtime, status, {})
+    with pytest.raises(TransientError):
+        model.classify(b"npy", SPEC, 1)
+
+
+def test_a_request_that_the_model_refuses_is_a_bug() -> None:
+    model, runtime = endpoint()
+    model_error(runtime, 400, {})
+    with pytest.raises(ClientError):
+        model.classify(b"npy", SPEC, 1)
+
+
+@pytest.mark.parametrize("code", ["ThrottlingException", "ModelNotReadyException"])
+def test_a_busy_endpoint_is_transient(code: str) -> None:
+    model, runtime = endpoint()
+    runtime.add_client_error("invoke_endpoint", code, http_status_code=429)
+    with pytest.raises(TransientError, match=code):
+        model.classify(b"npy", SPEC, 1)
+
+
+def test_a_missing_endpoint_is_a_bug() -> None:
+    model, runtime = endpoint()
+    runtime.add_client_error("invoke_endpoint", "ValidationError", http_status_code=400)
+    with pytest.raises(ClientError):
+        model.classify(b"npy", SPEC, 1)
+
+
+def test_a_short_answer_is_refused() -> None:
+    model, runtime = endpoint()
+    runtime.add_response("invoke_endpoint", {"Body": stream(b"[]")})
+    with pytest.raises(InvalidAnswerError):
+        model.classify(b"npy", SPEC, 1)
+
+
+def queue() -> tuple[ImagesQueue, Stubber]:
+    client = boto3.client("sqs")
+    stubber = Stubber(client)
+    stubber.activate()
+    return ImagesQueue(client, "https://queue"), stubber
+
+
+def test_failed_messages_are_made_visible_in_tens() -> None:
+    images_queue, sqs = queue()
+    for size in (10, 2):
+        handles = [
+            {"Id": str(i), "ReceiptHandle": ANY, "VisibilityTimeout": ANY} for i in range(size)
+        ]
+        expected = {"QueueUrl": "https://queue", "Entries": handles}
+        sqs.add_response(
+            "change_message_visibility_batch", {"Successful": [], "Failed": []}, expected
+        )
+    images_queue.retry_soon([FailedMessage(f"m{i}", f"handle-{i}", 1) for i in range(12)])
+    sqs.assert_no_pending_responses()
+
+
+def test_a_refused_retry_is_logged_and_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
+    images_queue, sqs = queue()
+    sqs.add_client_error("change_message_visibility_batch", "AccessDenied", http_status_code=403)
+    images_queue.retry_soon([FailedMessage("m0", "handle-0", 1)])
+    assert "AccessDenied" in caplog.text
+
+
+def test_a_single_message_that_cannot_be_retried_soon_is_named(
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    images_queue, sqs = queue()
+    failure = {"Id": "0", "SenderFault": True, "Code": "MessageNotInflight"}
+    sqs.add_response("change_message_visibility_batch", {"Successful": [], "Failed": [failure]})
+    images_queue.retry_soon([FailedMessage("m0", "handle-0", 1)])
+    assert "m0" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("receive_count", "least", "most"), [(1, 5, 10), (3, 20, 40), (9, 150, 300)]
+)
+def test_each_receive_doubles_the_delay_up_to_a_bound(
+    receive_count: int, least: int, most: int
+) -> None:
+    delays = {retry_seconds(receive_count) for _ in range(200)}
+    assert least <= min(delays) < max(delays) <= most

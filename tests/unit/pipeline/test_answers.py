@@ -1,0 +1,63 @@
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+
+from pipeline.answers import Answer, Prediction, parse_answers
+from pipeline.errors import InvalidAnswerError
+
+ENTRY: dict[str, Any] = {
+    "label": "beagle",
+    "confidence": 0.75,
+    "predictions": [{"label": "beagle", "confidence": 0.75}, {"label": "basset", "confidence": 0}],
+    "model": "dogs@1",
+}
+
+
+def test_an_answer_keeps_its_order_and_its_model() -> None:
+    other = ENTRY | {"label": "basset"}
+    first, second = parse_answers(json.dumps([ENTRY, other]).encode(), 2)
+    assert first == Answer(
+        "beagle", 0.75, (Prediction("beagle", 0.75), Prediction("basset", 0.0)), "dogs@1"
+    )
+    assert second.label == "basset"
+
+
+@pytest.mark.parametrize("count", [0, 1, 3])
+def test_another_count_than_asked_for_is_refused(count: int) -> None:
+    with pytest.raises(InvalidAnswerError):
+        parse_answers(json.dumps([ENTRY, ENTRY]).encode(), count)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"confidence": float("nan")},
+        {"confidence": float("inf")},
+        {"confidence": -0.1},
+        {"confidence": 1.1},
+        {"confidence": True},
+        {"confidence": "0.5"},
+        {"confidence": None},
+        {"label": ""},
+        {"label": None},
+        {"label": 3},
+        {"model": None},
+        {"predictions": []},
+        {"predictions": None},
+        {"predictions": ["beagle"]},
+        {"predictions": [{"label": "beagle", "confidence": float("nan")}]},
+        {"predictions": [{"confidence": 0.5}]},
+    ],
+)
+def test_an_entry_that_breaks_the_contract_is_refused(change: dict[str, Any]) -> None:
+    with pytest.raises(InvalidAnswerError):
+        parse_answers(json.dumps([ENTRY | change]).encode(), 1)
+
+
+@pytest.mark.parametrize("body", [b"", b"\xff", b"<html>", b"{}", b"[1]"])
+def test_what_is_no_list_of_entries_is_refused(body: bytes) -> None:
+    with pytest.raises(InvalidAnswerError):
+        parse_answers(body, 1)

@@ -1,0 +1,254 @@
+"""Against moto's DynamoDB, whose condition expressions are real; the keys are the template's."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import boto3
+import pytest
+import yaml
+from botocore.exceptions import ClientError
+from moto import mock_aws
+
+from imaging import Rejection, RejectReason
+from pipeline import records
+from pipeline.adapters import predictions_table
+from pipeline.adapters.predictions_table import PredictionsTable, Query
+from pipeline.answers import Answer, Prediction
+from pipeline.records import Record, Status
+from pipeline.refs import SEQUENCER_DIGITS, Change, ImageRef
+from pipeline.table_items import from_item, to_item
+
+TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+
+
+def image_ref(key: str = "incoming/dog.jpg", **changes: Any) -> ImageRef:
+    ref = ImageRef(
+        bucket="bucket",
+        key=key,
+        version="v1",
+        versioned=True,
+        sequencer="01",
+        size_bytes=10,
+        received_at="2026-11-24T06:00:00.000Z",
+        change=Change.CREATED,
+    )
+    changed = replace(ref, **changes)
+    return replace(changed, sequencer=changed.sequencer.ljust(SEQUENCER_DIGITS, "0"))
+
+
+def classified(
+    ref: ImageRef,
+    label: str = "beagle",
+    confidence: float = 0.9,
+    model: str = "dogs@1",
+    at: str = "2026-11-24T06:00:01.000Z",
+) -> Record:
+    return Record(
+        image=ref.image,
+        key=ref.key,
+        version=ref.version,
+        status=Status.CLASSIFIED,
+        label=label,
+        confidence=confidence,
+        predictions=(Prediction(label, confidence), Prediction("basset", 0.05)),
+        model=model,
+        source=records.Source.DROP,
+        format="JPEG",
+        width=640,
+        height=480,
+        bytes=10,
+        received_at=ref.received_at,
+        classified_at=at,
+    )
+
+
+class CloudFormationLoader(yaml.SafeLoader):
+    """Reads the short forms of intrinsic functions as plain values: keys need none of them."""
+
+
+CloudFormationLoader.add_multi_constructor("!", lambda _loader, suffix, _node: suffix)
+
+
+@pytest.fixture
+def table() -> Iterator[PredictionsTable]:
+    properties = yaml.load(TEMPLATE.read_text(), CloudFormationLoader)["Resources"][
+        "PredictionsTable"
+    ]["Properties"]
+    with mock_aws():
+        dynamodb = boto3.client("dynamodb")
+        dynamodb.create_table(
+            TableName="predictions",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=properties["KeySchema"],
+            AttributeDefinitions=properties["AttributeDefinitions"],
+            GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
+        )
+        yield PredictionsTable(dynamodb, "predictions")
+
+
+def test_a_record_comes_back_as_it_was_written(table: PredictionsTable) -> None:
+    record = classified(image_ref("incoming/a b+c%20é🐶.jpg"), confidence=0.123456)
+    assert table.write(record, image_ref(record.key))
+    assert table.get(record.image) == record
+
+
+@pytest.mark.parametrize(
+    "record",
+    [
+        records.rejected(
+            image_ref(), Rejection(RejectReason.CORRUPT, "bad", "JPEG", 3, 4), "2026-11-24"
+        ),
+        records.deleted(image_ref(), "2026-11-24", reason="gone"),
+    ],
+)
+def test_records_without_an_answer_survive_the_table(record: Record) -> None:
+    assert from_item(to_item(record, image_ref())) == record
+
+
+def test_a_duplicate_changes_nothing(table: PredictionsTable) -> None:
+    ref = image_ref()
+    table.write(classified(ref), ref)
+    assert not table.write(classified(ref, at="2026-11-24T07:00:00.000Z"), ref)
+    assert table.get(ref.image) == classified(ref)
+
+
+def test_an_older_event_never_overwrites_a_newer_one(table: PredictionsTable) -> None:
+    newer, older = image_ref(sequencer="0A", version="v2"), image_ref(sequencer="09")
+    assert table.write(classified(newer, "boxer"), newer)
+    assert not table.write(classified(older, "beagle"), older)
+    assert table.get(newer.image) == classified(newer, "boxer")
+
+
+def test_a_newer_event_overwrites_an_older_one(table: PredictionsTable) -> None:
+    older, newer = image_ref(sequencer="09"), image_ref(sequencer="0A", version="v2")
+    table.write(classified(older), older)
+    assert table.write(classified(newer, "boxer"), newer)
+    assert table.get(newer.image) == classified(newer, "boxer")
+
+
+def test_another_model_may_answer_the_same_version(table: PredictionsTable) -> None:
+    ref = image_ref()
+    table.write(classified(ref), ref)
+    assert table.write(classified(ref, "boxer", model="dogs@2"), ref)
+    assert table.get(ref.image) == classified(ref, "boxer", model="dogs@2")
+
+
+def test_a_late_creation_does_not_bring_a_deleted_image_back(table: PredictionsTable) -> None:
+    marker = image_ref(sequencer="05", version="marker", change=Change.REMOVED)
+    created = image_ref(sequencer="04")
+    assert table.write(records.deleted(marker, "2026-11-24"), marker)
+    assert not table.write(classified(created), created)
+
+
+def test_erasing_an_old_version_leaves_the_row_of_the_newer_one(table: PredictionsTable) -> None:
+    newer = image_ref(sequencer="02", version="v2")
+    table.write(classified(newer), newer)
+    erased = image_ref(sequencer="03", version="v1", change=Change.REMOVED, version_removed=True)
+    assert not table.write(records.deleted(erased, "2026-11-24"), erased)
+    assert table.get(newer.image) == classified(newer)
+
+
+def test_erasing_the_version_that_a_row_shows_marks_it_deleted(table: PredictionsTable) -> None:
+    ref = image_ref(sequencer="02")
+    table.write(classified(ref), ref)
+    erased = replace(ref, sequencer="03", change=Change.REMOVED, version_removed=True)
+    assert table.write(records.deleted(erased, "2026-11-24"), erased)
+    assert table.get(ref.image) == records.deleted(erased, "2026-11-24")
+
+
+def test_a_missing_table_is_no_passing_fault(table: PredictionsTable) -> None:
+    missing = PredictionsTable(boto3.client("dynamodb"), "missing")
+    with pytest.raises(ClientError):
+        missing.get("s3://bucket/key")
+
+
+def fill(table: PredictionsTable, count: int) -> list[Record]:
+    """Newest first; every third is a boxer, confidences rise with age."""
+    written = []
+    for index in range(count):
+        ref = image_ref(f"incoming/{index}.jpg")
+        record = classified(
+            ref,
+            "boxer" if index % 3 == 0 else "beagle",
+            confidence=round(index / count, 6),
+            at=f"2026-11-{24 - index // 10:02d}T06:00:{59 - index % 10:02d}.000Z",
+        )
+        table.write(record, ref)
+        written.append(record)
+    return written
+
+
+def every_page(table: PredictionsTable, query: Query, limit: int) -> list[Record]:
+    found, cursor = [], None
+    while True:
+        page = table.list(query, limit=limit, cursor=cursor)
+        assert len(page.records) <= limit
+        found += page.records
+        cursor = page.cursor
+        if cursor is None:
+            return found
+
+
+@pytest.mark.parametrize("limit", [1, 7, 30, 100])
+def test_pages_hold_every_record_once_newest_first(table: PredictionsTable, limit: int) -> None:
+    written = fill(table, 40)
+    assert every_page(table, Query(), limit) == written
+
+
+@pytest.mark.parametrize("limit", [3, 50])
+def test_listing_by_label_confidence_and_time(table: PredictionsTable, limit: int) -> None:
+    written = fill(table, 40)
+    query = Query(label="boxer", min_confidence=0.3, since="2026-11-22")
+    expected = [
+        record
+        for record in written
+        if record.label == "boxer"
+        and (record.confidence or 0) >= 0.3
+        and record.classified_at >= "2026-11-22"
+    ]
+    assert expected
+    assert every_page(table, query, limit) == expected
+
+
+def test_listing_by_status_finds_rejections(table: PredictionsTable) -> None:
+    fill(table, 5)
+    ref = image_ref("incoming/broken.jpg")
+    rejection = Rejection(RejectReason.CORRUPT, "bad", "JPEG", None, None)
+    record = records.rejected(ref, rejection, "2026-11-24T06:00:00.000Z")
+    table.write(record, ref)
+    assert every_page(table, Query(status=Status.REJECTED), 10) == [record]
+
+
+def test_a_rare_match_ends_the_page_early_and_goes_on_from_its_cursor(
+    table: PredictionsTable, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    written = fill(table, 40)
+    monkeypatch.setattr(predictions_table, "MAX_ROWS_A_PAGE", 5)
+    first = table.list(Query(min_confidence=0.97), limit=10)
+    assert first.records == []
+    assert first.cursor is not None
+    assert every_page(table, Query(min_confidence=0.97), 10) == [written[39]]
+
+
+def test_many_images_are_read_together(table: PredictionsTable) -> None:
+    written = fill(table, 120)
+    found = table.get_many([record.image for record in written] + ["s3://bucket/missing"])
+    assert found == {record.image: record for record in written}
+
+
+def test_answer_carries_over_into_the_record() -> None:
+    from imaging import Prepared  # noqa: PLC0415
+
+    ref = image_ref()
+    answer = Answer("boxer", 0.5, (Prediction("boxer", 0.5),), "dogs@1")
+    record = records.classified(ref, Prepared(b"", "PNG", 5, 6), answer, "now")
+    assert (record.label, record.model, record.width, record.status) == (
+        "boxer",
+        "dogs@1",
+        5,
+        Status.CLASSIFIED,
+    )

@@ -1,0 +1,23 @@
+"""Content types arrive with parameters, in any case, with or without quotes."""
+
+from __future__ import annotations
+
+import pytest
+
+from model.serving.content_types import parse_content_type
+
+
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        ("application/x-npy; spec=0123abcd", ("application/x-npy", "0123abcd")),
+        ('Application/X-NPY;charset=utf-8;Spec="0123abcd"', ("application/x-npy", "0123abcd")),
+        ("application/x-npy", ("application/x-npy", None)),
+        ("image/jpeg; charset=binary", ("image/jpeg", None)),
+        (" IMAGE/PNG ", ("image/png", None)),
+        ("", ("", None)),
+        (";;=;spec", ("", "")),
+    ],
+)
+def test_media_type_and_spec_are_found(value: str, expected: tuple[str, str | None]) -> None:
+    assert parse_content_type(value) == expected

@@ -1,0 +1,73 @@
+"""A model archive so small that every test may have its own."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from pathlib import Path
+
+import numpy as np
+import onnx
+from onnx import TensorProto, helper, numpy_helper
+
+from imaging import ImageSpec
+
+SPEC = ImageSpec(
+    size=8,
+    resize=8,
+    crop="center",
+    interpolation="bilinear",
+    mean=(0.0, 0.0, 0.0),
+    std=(255.0, 255.0, 255.0),
+    layout="NHWC",
+)
+LABELS = ["red", "green", "blue", "dark", "grey", "white"]
+GATE = {"label": "not_a_colour", "minimum": 0.25}
+
+
+def tiny_onnx() -> onnx.ModelProto:
+    """Which of red, green and blue is strongest; `known` is how bright the image is, 0..1."""
+    to_labels = np.zeros((3, len(LABELS)), dtype=np.float32)
+    to_labels[0, 0] = to_labels[1, 1] = to_labels[2, 2] = 9.0
+    nodes = [
+        helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
+        helper.make_node("Div", ["levels", "full"], ["scaled"]),
+        helper.make_node("ReduceMean", ["scaled"], ["colour"], axes=[1, 2], keepdims=0),
+        helper.make_node("MatMul", ["colour", "to_labels"], ["logits"]),
+        helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
+        helper.make_node("ReduceMax", ["colour"], ["known"], axes=[1], keepdims=0),
+    ]
+    shape = ["n", SPEC.size, SPEC.size, 3]
+    graph = helper.make_graph(
+        nodes,
+        "tiny",
+        [helper.make_tensor_value_info("images", TensorProto.UINT8, shape)],
+        [
+            helper.make_tensor_value_info("probabilities", TensorProto.FLOAT, ["n", len(LABELS)]),
+            helper.make_tensor_value_info("known", TensorProto.FLOAT, ["n"]),
+        ],
+        [
+            numpy_helper.from_array(np.array(255.0, dtype=np.float32), "full"),
+            numpy_helper.from_array(to_labels, "to_labels"),
+        ],
+    )
+    return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
+
+
+def write_archive(folder: Path, **changes: object) -> Path:
+    """An extracted archive in `folder`; `changes` replace members of its model.json."""
+    weights = tiny_onnx().SerializeToString()
+    card = {
+        "schema": 1,
+        "name": "colours",
+        "version": "3",
+        "labels": LABELS,
+        "image_spec": SPEC.to_json(),
+        "gate": GATE,
+        "metrics": {},
+        "training_run": {},
+        "weights_sha256": hashlib.sha256(weights).hexdigest(),
+    }
+    (folder / "model.onnx").write_bytes(weights)
+    (folder / "model.json").write_text(json.dumps(card | changes), encoding="utf-8")
+    return folder

@@ -1,0 +1,11 @@
+from __future__ import annotations
+
+import pytest
+
+from tests.unit.template.translation import Json, load, translate
+
+
+@pytest.fixture(scope="session")
+def template() -> Json:
+    """``template.yaml`` after the SAM transform."""
+    return translate(load())

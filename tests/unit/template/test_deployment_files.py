@@ -1,0 +1,60 @@
+"""What stands beside the template: the bundle's requirements and the settings of the SAM CLI."""
+
+from __future__ import annotations
+
+import re
+import tomllib
+from typing import Any
+
+import pytest
+
+from tests.unit.template.translation import PROJECT, load
+
+REQUIREMENTS = PROJECT / "functions" / "requirements.txt"
+
+
+def requirements() -> list[str]:
+    lines = (line.partition("#")[0].strip() for line in REQUIREMENTS.read_text().splitlines())
+    return [line for line in lines if line]
+
+
+def samconfig(environment: str) -> dict[str, Any]:
+    found: dict[str, Any] = tomllib.loads((PROJECT / "samconfig.toml").read_text())[environment]
+    return found
+
+
+def test_every_requirement_of_the_bundle_is_pinned_exactly() -> None:
+    for line in requirements():
+        assert re.fullmatch(r'[\w-]+==[\d.]+(; python_version [<>=]+ "3\.\d+")?', line), line
+
+
+@pytest.mark.parametrize("heavy", ["torch", "numpy", "boto3", "botocore", "onnxruntime"])
+def test_the_bundle_does_not_ask_for(heavy: str) -> None:
+    assert not any(line.startswith(heavy) for line in requirements())
+
+
+def test_aws_gets_what_a_first_deployment_needs() -> None:
+    deploy = samconfig("default")["deploy"]["parameters"]
+    assert deploy["capabilities"] == "CAPABILITY_IAM"
+    assert deploy["resolve_s3"] is True
+    assert deploy["confirm_changeset"] is True
+
+
+def test_the_local_environment_asks_nothing() -> None:
+    local = samconfig("local")
+    assert local["global"]["parameters"]["region"] == "us-east-1"
+    assert local["deploy"]["parameters"]["confirm_changeset"] is False
+    assert local["deploy"]["parameters"]["fail_on_empty_changeset"] is False
+    assert local["deploy"]["parameters"]["resolve_s3"] is True
+
+
+def test_the_local_environment_sets_parameters_that_the_template_has() -> None:
+    overrides = samconfig("local")["global"]["parameters"]["parameter_overrides"].split()
+    for override in overrides:
+        name, _, value = override.partition("=")
+        assert value in load()["Parameters"][name]["AllowedValues"]
+
+
+def test_both_environments_deploy_the_same_stack() -> None:
+    names = {samconfig(each)["global"]["parameters"]["stack_name"] for each in ("default", "local")}
+    assert names == {"imagedrop"}

@@ -1,0 +1,109 @@
+"""``template.yaml`` as CloudFormation sees it: parsed, and after the SAM transform."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterator
+from functools import cache
+from pathlib import Path
+from typing import Any
+
+import boto3
+from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
+from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
+from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
+
+Json = dict[str, Any]
+
+PROJECT = Path(__file__).parents[3]
+TEMPLATE = PROJECT / "template.yaml"
+NO_VALUE = {"Ref": "AWS::NoValue"}
+
+
+def load() -> Json:
+    """``template.yaml``, parsed; a copy of one's own."""
+    template: Json = json.loads(_parsed())
+    return template
+
+
+@cache
+def _parsed() -> str:
+    return json.dumps(yaml_parse(TEMPLATE.read_text()))
+
+
+def translate(raw: Json) -> Json:
+    """What the SAM transform makes of a parsed template; the argument is left as it was."""
+    template = json.loads(json.dumps(raw))
+    # The translator takes code that lies in S3 only, as after `sam package`.
+    template["Globals"]["Function"]["CodeUri"] = "s3://code-bucket/functions"
+    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    translated: Json = translator.translate(template, {})
+    return translated
+
+
+def of_type(template: Json, resource_type: str) -> dict[str, Json]:
+    """Logical ids and properties."""
+    return {
+        logical_id: resource.get("Properties", {})
+        for logical_id, resource in template["Resources"].items()
+        if resource["Type"] == resource_type
+    }
+
+
+def properties(template: Json, logical_id: str) -> Json:
+    found: Json = template["Resources"][logical_id].get("Properties", {})
+    return found
+
+
+def statements(policy: Json) -> list[Json]:
+    found: list[Json] = policy["PolicyDocument"]["Statement"]
+    return found
+
+
+def as_list(value: Any) -> list[Any]:
+    return value if isinstance(value, list) else [value]
+
+
+def text(value: Any) -> str:
+    """A value with its intrinsics, short enough for a table: ``${Table.Arn}/index/by_time``."""
+    match value:
+        case str():
+            return value
+        case {"Fn::Sub": str(template)}:
+            return template
+        case {"Fn::GetAtt": list(path)}:
+            return "${" + ".".join(path) + "}"
+        case {"Ref": name}:
+            return "${" + str(name) + "}"
+        case _:
+            return json.dumps(value, sort_keys=True)
+
+
+def with_conditions(value: Any, true: Collection[str]) -> Any:
+    """``value`` with every ``Fn::If`` decided, and what has no value left out."""
+    match value:
+        case {"Fn::If": [name, yes, no]}:
+            return with_conditions(yes if name in true else no, true)
+        case dict():
+            decided = {key: with_conditions(item, true) for key, item in value.items()}
+            return {key: item for key, item in decided.items() if item != NO_VALUE}
+        case list():
+            decided_items = (with_conditions(item, true) for item in value)
+            return [item for item in decided_items if item != NO_VALUE]
+        case _:
+            return value
+
+
+def references(value: Any) -> Iterator[str]:
+    """Logical ids and parameters that a value names."""
+    match value:
+        case {"Ref": name}:
+            yield str(name)
+        case {"Fn::GetAtt": [name, *_]}:
+            yield str(name)
+        case dict():
+            for item in value.values():
+                yield from references(item)
+        case list():
+            for item in value:
+                yield from references(item)
