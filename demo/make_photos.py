@@ -42,7 +42,7 @@ def main(originals: Path) -> None:
     sideways.save(PHOTOS / "pug_sideways.jpg", quality=85, exif=exif)
 
     whole = (PHOTOS / "beagles.jpg").read_bytes()
-    (PHOTOS / "beagles_truncated.jpg").write_bytes(whole[: len(whole) // 2])
+    (PHOTOS / "beagles_cut.jpg").write_bytes(whole[: len(whole) // 2])
     (PHOTOS / "web_page.jpg").write_bytes(b"<!doctype html><title>404 Not Found</title>\n")
 
 

@@ -52,7 +52,7 @@ def _print_csv(records: Iterable[Record]) -> int:
 
 
 def _print_table(records: list[Record]) -> int:
-    table = Table(box=None, pad_edge=False, header_style="bold")
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     table.add_column("image", overflow="fold", ratio=1)
     table.add_column("status", no_wrap=True)
     table.add_column("label, or reason", overflow="fold")

@@ -85,7 +85,7 @@ def test_a_dropped_photo_gets_its_breed(
 
 
 @pytest.mark.parametrize(
-    ("name", "reason"), [("beagles_truncated.jpg", "truncated"), ("web_page.jpg", "not_an_image")]
+    ("name", "reason"), [("beagles_cut.jpg", "truncated"), ("web_page.jpg", "not_an_image")]
 )
 def test_a_broken_photo_is_rejected_with_its_reason(
     demo_rows: dict[str, dict[str, Any]], name: str, reason: str
@@ -117,7 +117,7 @@ def test_predictions_are_filtered_by_label_status_confidence_and_time(stack: Sta
         return {Path(json.loads(line)["key"]).name for line in lines}
 
     assert keys("--label", "beagle") == {"beagles.jpg"}
-    assert keys("--status", "rejected") == {"beagles_truncated.jpg", "web_page.jpg"}
+    assert keys("--status", "rejected") == {"beagles_cut.jpg", "web_page.jpg"}
     assert keys("--since", "2999") == set()
     assert "pug.jpg" in keys("--label", "pug", "--since", "2020-01-01", "--min-confidence", "0.5")
     assert "web_page.jpg" not in keys("--min-confidence", "0")
