@@ -15,6 +15,7 @@ from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.classify_images import PARALLEL_IMAGES, ClassifyImages
+from pipeline.refs import utc_text
 from pipeline.settings import ClassifySettings
 
 if TYPE_CHECKING:
@@ -71,4 +72,4 @@ def classify_images() -> ClassifyImages:
 
 
 def utc_now() -> str:
-    return datetime.now(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
+    return utc_text(datetime.now(UTC))

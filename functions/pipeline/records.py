@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
-from typing import Any
+from typing import Any, Protocol
 
-from imaging import Prepared, Rejection
+from imaging import Rejection
 from pipeline.answers import Answer, Prediction
 from pipeline.refs import ImageRef
 
@@ -55,7 +55,20 @@ class Record:
 FIELD_NAMES = tuple(field.name for field in fields(Record))
 
 
-def classified(ref: ImageRef, prepared: Prepared, answer: Answer, now: str) -> Record:
+class Described(Protocol):
+    """What is known of an image's file: a ``Prepared``, or a row of a shard."""
+
+    @property
+    def format(self) -> str | None: ...
+    @property
+    def width(self) -> int | None: ...
+    @property
+    def height(self) -> int | None: ...
+
+
+def classified(
+    ref: ImageRef, described: Described, answer: Answer, now: str, source: Source = Source.DROP
+) -> Record:
     return Record(
         image=ref.image,
         key=ref.key,
@@ -65,24 +78,24 @@ def classified(ref: ImageRef, prepared: Prepared, answer: Answer, now: str) -> R
         confidence=answer.confidence,
         predictions=answer.predictions,
         model=answer.model,
-        source=Source.DROP,
-        format=prepared.format,
-        width=prepared.width,
-        height=prepared.height,
+        source=source,
+        format=described.format,
+        width=described.width,
+        height=described.height,
         bytes=ref.size_bytes,
         received_at=ref.received_at,
         classified_at=now,
     )
 
 
-def rejected(ref: ImageRef, rejection: Rejection, now: str) -> Record:
+def rejected(ref: ImageRef, rejection: Rejection, now: str, source: Source = Source.DROP) -> Record:
     return Record(
         image=ref.image,
         key=ref.key,
         version=ref.version,
         status=Status.REJECTED,
         reason=str(rejection.reason),
-        source=Source.DROP,
+        source=source,
         format=rejection.format,
         width=rejection.width,
         height=rejection.height,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Any
 from urllib.parse import unquote_plus
@@ -16,6 +17,8 @@ from pipeline.errors import UnknownEventError
 # docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 # Stored padded, DynamoDB's own string comparison orders them. Seen so far: 16 to 18 digits.
 SEQUENCER_DIGITS = 40
+# What a listing tells of an object has no sequencer; this sorts below every real one.
+NO_SEQUENCER = ""
 
 
 class Change(StrEnum):
@@ -47,6 +50,11 @@ class ImageRef:
     @property
     def image(self) -> str:
         return f"s3://{self.bucket}/{self.key}"
+
+
+def utc_text(moment: datetime) -> str:
+    """A time as S3's events write it, so that times compare as text."""
+    return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def parse_queue_body(body: str) -> list[ImageRef]:

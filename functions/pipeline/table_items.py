@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.answers import Prediction
-from pipeline.records import Record, Source, Status
+from pipeline.records import FIELD_NAMES, Record, Source, Status
 from pipeline.refs import ImageRef
 
 # One partition of an index takes 1,000 writes a second; eight of them 8,000 images a second,
@@ -15,6 +15,16 @@ from pipeline.refs import ImageRef
 INDEX_SHARDS = 8
 
 Item = dict[str, dict[str, Any]]
+
+# Every attribute that an item may have.
+ITEM_NAMES = (
+    *FIELD_NAMES,
+    "sequencer",
+    "answer",
+    "time_shard",
+    "label_shard",
+    "recency",
+)
 
 # A confidence is stored with six decimals: more than float32 probabilities carry.
 CONFIDENCE_DECIMALS = 6

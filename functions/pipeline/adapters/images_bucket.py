@@ -8,7 +8,7 @@ from botocore.exceptions import ClientError
 
 from imaging import DEFAULT_LIMITS, Rejection, RejectReason
 from pipeline.adapters.service_errors import error_code, transient_errors_named
-from pipeline.refs import ImageRef
+from pipeline.refs import NO_SEQUENCER, Change, ImageRef, utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -49,6 +49,32 @@ class ImagesBucket:
                 if response["ContentLength"] > self._max_bytes:  # the event told a smaller size
                     return self._too_large(response["ContentLength"])
                 return body.read()
+
+    def current(self, bucket: str, key: str) -> ImageRef | None:
+        """What the key holds now, for lists that tell no version; None when it holds nothing.
+
+        Raises:
+            TransientError: S3 is busy or did not answer.
+        """
+        with transient_errors_named():
+            try:
+                head = self._s3.head_object(Bucket=bucket, Key=key)
+            except ClientError as error:
+                if error_code(error) in GONE_CODES:
+                    return None
+                raise
+        version_id = head.get("VersionId")
+        versioned = version_id is not None and version_id != "null"
+        return ImageRef(
+            bucket=bucket,
+            key=key,
+            version=version_id if versioned and version_id else head["ETag"].strip('"'),
+            versioned=versioned,
+            sequencer=NO_SEQUENCER,
+            size_bytes=head["ContentLength"],
+            received_at=utc_text(head["LastModified"]),
+            change=Change.CREATED,
+        )
 
     def _too_large(self, size_bytes: int) -> Rejection:
         return Rejection(

@@ -5,24 +5,34 @@ from __future__ import annotations
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from pipeline.records import Record, Status
-from pipeline.refs import ImageRef
-from pipeline.table_items import INDEX_SHARDS, from_item, to_item
+from pipeline.refs import NO_SEQUENCER, ImageRef
+from pipeline.table_items import INDEX_SHARDS, ITEM_NAMES, Item, from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 # An older change never overwrites a newer one, and the same answer is written once. The same
-# version may be answered anew by another model.
+# version may be answered anew by another model. A row of a listing has no sequencer; S3's clock
+# decides there, which tells an event of that version or a later one from an older version's.
 NEWER_OR_ANOTHER_ANSWER = (
-    "attribute_not_exists(image) OR sequencer < :sequencer"
+    "attribute_not_exists(image)"
+    " OR (sequencer < :sequencer"
+    " AND (sequencer <> :no_sequencer OR received_at <= :received_at))"
     " OR (sequencer = :sequencer AND answer <> :answer)"
 )
+# A listed version replaces the row of an older version, by S3's clock.
+NEWER_BY_CLOCK = (
+    "attribute_not_exists(image) OR (version <> :version AND received_at < :received_at)"
+)
+# Another model's answer to the version that the row shows; what was erased stays erased.
+ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
 # The erasure of a version concerns the row only while the row shows that version.
 SHOWS_ERASED_VERSION = (
     "attribute_not_exists(image) OR (version = :version AND sequencer < :sequencer)"
@@ -32,6 +42,14 @@ SHOWS_ERASED_VERSION = (
 # label must not read a whole table in one request (2,000 rows of 0.7 kB are 175 read units).
 MAX_ROWS_A_PAGE = 2_000
 BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
+
+
+class Written(StrEnum):
+    """What became of a listed image's record."""
+
+    NOW = "now"
+    BEFORE = "before"  # the row says it already
+    NEWER_VERSION = "newer_version"  # the row shows a later version, or its deletion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -74,10 +92,14 @@ class PredictionsTable:
             ClientError: anything else.
         """
         item = to_item(record, ref)
-        condition, names = (
-            (SHOWS_ERASED_VERSION, ("version", "sequencer"))
+        condition, values = (
+            (SHOWS_ERASED_VERSION, _values(item, "version", "sequencer"))
             if ref.version_removed
-            else (NEWER_OR_ANOTHER_ANSWER, ("sequencer", "answer"))
+            else (
+                NEWER_OR_ANOTHER_ANSWER,
+                _values(item, "sequencer", "answer", "received_at")
+                | {":no_sequencer": {"S": NO_SEQUENCER}},
+            )
         )
         with transient_errors_named():
             try:
@@ -85,13 +107,65 @@ class PredictionsTable:
                     TableName=self._table_name,
                     Item=item,
                     ConditionExpression=condition,
-                    ExpressionAttributeValues={f":{name}": item[name] for name in names},
+                    ExpressionAttributeValues=values,
                 )
             except ClientError as error:
                 if error_code(error) == "ConditionalCheckFailedException":
                     return False
                 raise
         return True
+
+    def write_listed(self, record: Record, ref: ImageRef) -> Written:
+        """Writes what a listing led to; a row of a newer version, or a deletion, stays.
+
+        Raises:
+            TransientError: DynamoDB is busy or did not answer.
+            ClientError: anything else.
+        """
+        item = to_item(record, ref)
+        with transient_errors_named():
+            try:
+                self._dynamodb.put_item(
+                    TableName=self._table_name,
+                    Item=item,
+                    ConditionExpression=NEWER_BY_CLOCK,
+                    ExpressionAttributeValues=_values(item, "version", "received_at"),
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                old: Any = error.response.get("Item", {})
+            else:
+                return Written.NOW
+            if old["version"] != item["version"] or old["status"]["S"] == Status.DELETED:
+                return Written.NEWER_VERSION
+            return self._answer_anew(item)
+
+    def _answer_anew(self, item: Item) -> Written:
+        """Replaces the answer to the version that the row shows, and keeps its sequencer."""
+        kept = ("image", "sequencer")
+        names = {f"#{name}": name for name in ITEM_NAMES if name not in kept}
+        given = [name for name in item if name not in kept]
+        gone = [name for name in names.values() if name not in item]
+        update = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
+        if gone:
+            update += " REMOVE " + ", ".join(f"#{name}" for name in gone)
+        try:
+            self._dynamodb.update_item(
+                TableName=self._table_name,
+                Key={"image": item["image"]},
+                UpdateExpression=update,
+                ConditionExpression=ANOTHER_ANSWER,
+                ExpressionAttributeNames=names,
+                ExpressionAttributeValues=_values(item, *given)
+                | {":deleted": {"S": Status.DELETED}},
+            )
+        except ClientError as error:
+            if error_code(error) == "ConditionalCheckFailedException":
+                return Written.BEFORE
+            raise
+        return Written.NOW
 
     def get(self, image: str) -> Record | None:
         """
@@ -181,6 +255,10 @@ class PredictionsTable:
             if "LastEvaluatedKey" not in response:
                 return
             request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+
+def _values(item: Item, *names: str) -> dict[str, Any]:
+    return {f":{name}": item[name] for name in names}
 
 
 def _recency(item: Mapping[str, Mapping[str, Any]]) -> str:

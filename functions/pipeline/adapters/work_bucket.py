@@ -1,0 +1,120 @@
+"""The bulk runs' own files: JSON, lines of JSON, shards and manifests in the work bucket."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterable, Iterator, Mapping
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# Parts of a multipart upload are 5 MiB at least (S3's limit) and 10,000 at most.
+PART_BYTES = 8 * 1024 * 1024
+
+
+class WorkBucket:
+    """The bucket named in the template; every write replaces the whole object."""
+
+    def __init__(self, s3: S3Client, name: str) -> None:
+        self._s3 = s3
+        self.name = name
+
+    def exists(self, key: str) -> bool:
+        with transient_errors_named():
+            try:
+                self._s3.head_object(Bucket=self.name, Key=key)
+            except ClientError as error:
+                if error_code(error) in ("404", "NoSuchKey", "NotFound"):
+                    return False
+                raise
+        return True
+
+    def read(self, key: str) -> bytes | None:
+        """None when there is no such object.
+
+        Raises:
+            TransientError: S3 is busy or did not answer.
+        """
+        with transient_errors_named():
+            try:
+                with self._s3.get_object(Bucket=self.name, Key=key)["Body"] as body:
+                    return body.read()
+            except ClientError as error:
+                if error_code(error) == "NoSuchKey":
+                    return None
+                raise
+
+    def read_json(self, key: str) -> Any | None:
+        content = self.read(key)
+        return None if content is None else json.loads(content)
+
+    def read_lines(self, key: str) -> list[dict[str, Any]]:
+        """The lines of one chunk; none when there is no such object."""
+        # Not splitlines(): a key may hold U+2028 or another character that Python splits at.
+        content = self.read(key) or b""
+        return [json.loads(line) for line in content.split(b"\n") if line]
+
+    def write(self, key: str, content: bytes, content_type: str) -> None:
+        with transient_errors_named():
+            self._s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
+
+    def write_json(self, key: str, value: Any) -> None:
+        self.write(key, json.dumps(value).encode(), "application/json")
+
+    def write_lines(self, key: str, values: Iterable[Mapping[str, Any]]) -> None:
+        lines = b"".join(json.dumps(each).encode() + b"\n" for each in values)
+        self.write(key, lines, "application/jsonl")
+
+    def write_stream(self, key: str, pieces: Iterable[bytes], content_type: str) -> None:
+        """An object of any size, with one part of it in memory."""
+        parts = _parts(pieces)
+        first = next(parts, b"")
+        second = next(parts, None)
+        if second is None:
+            self.write(key, first, content_type)
+            return
+        with transient_errors_named():
+            upload = self._s3.create_multipart_upload(
+                Bucket=self.name, Key=key, ContentType=content_type
+            )
+            where: dict[str, Any] = {
+                "Bucket": self.name,
+                "Key": key,
+                "UploadId": upload["UploadId"],
+            }
+            sent: list[Any] = []
+            for number, part in enumerate(_chain(first, second, parts), 1):
+                etag = self._s3.upload_part(**where, PartNumber=number, Body=part)["ETag"]
+                sent.append({"PartNumber": number, "ETag": etag})
+            self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
+
+    def keys(self, prefix: str) -> Iterator[str]:
+        """In S3's order, which is that of the keys' UTF-8 bytes; a page of 1,000 in memory."""
+        with transient_errors_named():
+            for page in self._s3.get_paginator("list_objects_v2").paginate(
+                Bucket=self.name, Prefix=prefix
+            ):
+                for entry in page.get("Contents", ()):
+                    yield entry["Key"]
+
+
+def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    buffer = bytearray()
+    for piece in pieces:
+        buffer += piece
+        if len(buffer) >= PART_BYTES:
+            yield bytes(buffer)
+            buffer.clear()
+    if buffer:
+        yield bytes(buffer)
+
+
+def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
+    yield first
+    yield second
+    yield from rest

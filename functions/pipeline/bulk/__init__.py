@@ -1,0 +1,1 @@
+"""A whole folder at once: list, prepare, transform, record, reconcile."""
