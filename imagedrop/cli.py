@@ -9,19 +9,23 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
-from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
 
 from imagedrop import doctor as checks
+from imagedrop.bulk_cli import bulk
+from imagedrop.costs import Mode, month_of
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
 from imagedrop.local import cloud, environments, places
 from imagedrop.local.errors import LocalCloudError
-from imagedrop.render import Format, print_records, printable
+from imagedrop.render import Format, print_costs, print_records, printable
 from imagedrop.send import INCOMING_PREFIX, Sent, plan_uploads, upload_all, wait_for_rows
 from imagedrop.target import Target, TargetName, find_target
+from imagedrop.terminal import TargetOption, console, progress
 from pipeline.adapters.predictions_table import Query
+from pipeline.errors import TransientError
+from pipeline.prices import NOTED_ON
 from pipeline.records import Record, Status
 
 app = typer.Typer(
@@ -31,15 +35,11 @@ app = typer.Typer(
     rich_markup_mode="rich",
     pretty_exceptions_enable=False,
 )
-# Everything said to people goes to standard error, so that standard output is only data.
-console = Console(stderr=True)
+app.add_typer(bulk, name="bulk")
 
 TABLE_ROWS = 50
 EXPORT_PAGE_ROWS = 500
 
-TargetOption = Annotated[
-    TargetName, typer.Option("--target", help="local never talks to AWS.", show_default=True)
-]
 FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
 
 
@@ -128,16 +128,6 @@ def send(
         raise typer.Exit(1)
 
 
-def progress() -> Progress:
-    return Progress(
-        TextColumn("{task.description:>10}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TimeElapsedColumn(),
-        console=console,
-    )
-
-
 def report_sent(sent: list[Sent], rows: dict[str, Record] | None) -> bool:
     """Says how it ended; True when everything asked for happened."""
     failures = [each for each in sent if each.error]
@@ -221,6 +211,22 @@ def find_record(target: Target, key: str) -> Record:
     )
 
 
+@app.command(epilog="Example: imagedrop cost --images 1000000")
+def cost(
+    images: Annotated[int, typer.Option(min=1, help="Images a month.")],
+    mode: Annotated[
+        Mode | None, typer.Option(help="Dropped one by one, or as a bulk run; both by default.")
+    ] = None,
+) -> None:
+    """Say what a month of images costs on AWS, and what of it is paid for what."""
+    modes = [mode] if mode else list(Mode)
+    print_costs({each: month_of(images, each) for each in modes})
+    console.print(
+        "US dollars, us-east-1, without free tiers, and without putting images into S3 and "
+        f"keeping them. Prices noted on {NOTED_ON}: check before quoting."
+    )
+
+
 @app.command(epilog="Example: imagedrop doctor")
 def doctor() -> None:
     """Check this machine and the local cloud; say what to do about what is wrong."""
@@ -254,6 +260,10 @@ def main() -> None:
         sys.exit(1)
     except LocalCloudError as error:
         console.print(f"[red]{escape(str(error))}[/]", highlight=False)
+        sys.exit(1)
+    except (ClientError, BotoCoreError, TransientError) as error:
+        console.print(f"[red]{escape(printable(str(error)))}[/]", highlight=False)
+        console.print("→ See what is deployed with `imagedrop status`; then try again.")
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output (head, less) has had enough.

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
 
 from rich.console import Console
@@ -69,6 +69,22 @@ def _print_table(records: list[Record]) -> int:
 def printable(text: str) -> str:
     """Keys come from strangers: no control character of theirs reaches the terminal."""
     return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
+
+
+def print_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
+    """Dollars by what they are paid for; a column for each way of working."""
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    table.add_column("paid for")
+    for way in costs:
+        table.add_column(f"{way}, $", justify="right")
+    for item in dict.fromkeys(item for each in costs.values() for item in each):
+        table.add_row(item, *(_dollars(each.get(item)) for each in costs.values()))
+    table.add_row("together", *(_dollars(sum(each.values())) for each in costs.values()))
+    Console().print(table)
+
+
+def _dollars(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"
 
 
 def _cells(record: Record) -> tuple[str, ...]:

@@ -14,11 +14,10 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
 from imagedrop.target import PARALLEL_CALLS, Target
+from pipeline.bulk.list_images import SYSTEM_FILES
 from pipeline.records import Record
 
 INCOMING_PREFIX = "incoming/"
-# What file managers leave in folders; nobody means to classify it.
-SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
 POLL_SECONDS = 0.5
 
 
@@ -39,10 +38,12 @@ class Sent:
     error: str | None = None
 
 
-def plan_uploads(paths: Sequence[Path]) -> tuple[list[Upload], list[Path]]:
+def plan_uploads(
+    paths: Sequence[Path], prefix: str = INCOMING_PREFIX
+) -> tuple[list[Upload], list[Path]]:
     """The uploads, and the files left out (hidden and system files inside folders).
 
-    A file goes to ``incoming/NAME``; a folder keeps its own name and the paths inside it.
+    A file goes to ``PREFIX/NAME``; a folder keeps its own name and the paths inside it.
 
     Raises:
         UserError: a path is missing, nothing is left to send, or two files claim one key.
@@ -56,14 +57,13 @@ def plan_uploads(paths: Sequence[Path]) -> tuple[list[Upload], list[Path]]:
             uploads += [
                 Upload(
                     each,
-                    INCOMING_PREFIX
-                    + (path.resolve() / each.relative_to(path)).relative_to(root).as_posix(),
+                    prefix + (path.resolve() / each.relative_to(path)).relative_to(root).as_posix(),
                 )
                 for each in found
             ]
             left_out += hidden
         elif path.is_file():
-            uploads.append(Upload(path, INCOMING_PREFIX + path.name))
+            uploads.append(Upload(path, prefix + path.name))
         else:
             raise UserError(f"There is no {path}.", "Name files or folders that exist.")
     if not uploads:

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 import typer
 
+from imagedrop.bulk_sizing import markdown
 from imagedrop.cli import app
 
 REPOSITORY = Path(__file__).parents[3]
@@ -25,22 +26,44 @@ def commands(program: str) -> Iterator[tuple[str, list[str]]]:
             for line in block.splitlines():
                 typed = line.removeprefix("$ ")
                 if typed and Path(typed.split()[0]).name == program:
-                    yield f"{page.name}: {line}", shlex.split(typed, comments=True)[1:]
+                    words = shlex.split(typed, comments=True)[1:]
+                    yield f"{page.name}: {line}", words[: _end_of_command(words)]
+
+
+def _end_of_command(words: list[str]) -> int:
+    """Where the shell takes over: ``report RUN > file``."""
+    return next((place for place, word in enumerate(words) if word in (">", "|")), len(words))
+
+
+def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
+    """Every command that does something, by the words that lead to it."""
+    for name, command in group.commands.items():
+        if hasattr(command, "commands"):
+            yield from leaves(command, (*path, name))
+        else:
+            yield (*path, name), command
+
+
+COMMANDS = dict(leaves(CLI))
+
+
+def command_of(words: list[str]) -> tuple[str, ...]:
+    return next((path for path in COMMANDS if list(path) == words[: len(path)]), ())
 
 
 @pytest.mark.parametrize(("line", "words"), list(commands("imagedrop")))
 def test_a_documented_command_parses(line: str, words: list[str]) -> None:
-    name, *arguments = words
-    command = CLI.commands.get(name)
-    assert command is not None, line
-    command.make_context(name, arguments, resilient_parsing=False)
+    path = command_of(words)
+    assert path, line
+    COMMANDS[path].make_context(path[-1], words[len(path) :], resilient_parsing=False)
 
 
 def test_every_command_is_documented_with_an_example() -> None:
-    documented = {words[0] for _, words in commands("imagedrop")} | {"demo", "doctor"}
-    assert set(CLI.commands) <= documented
-    for name, command in CLI.commands.items():
-        assert (command.epilog or "").startswith(f"Example: imagedrop {name}"), name
+    documented = {command_of(words) for _, words in commands("imagedrop")}
+    assert set(COMMANDS) <= documented | {("demo",), ("doctor",)}
+    for path, command in COMMANDS.items():
+        example = f"Example: imagedrop {' '.join(path)}"
+        assert (command.epilog or "").startswith(example), path
 
 
 @pytest.mark.parametrize(("line", "words"), list(commands("make")))
@@ -64,6 +87,11 @@ def test_every_file_that_a_command_names_exists() -> None:
         for word in words:
             if word.startswith(("events/", "demo/")):
                 assert (REPOSITORY / word).exists(), line
+
+
+def test_the_sizing_tables_are_what_the_arithmetic_says() -> None:
+    page = (REPOSITORY / "docs" / "bulk.md").read_text()
+    assert "\n".join(markdown()) in page, "put the output of python -m imagedrop.bulk_sizing there"
 
 
 def test_every_sample_event_has_its_line() -> None:

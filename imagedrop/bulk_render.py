@@ -1,0 +1,142 @@
+"""Bulk runs on the screen: tables on standard output."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from rich.console import Console
+from rich.markup import escape
+from rich.table import Table
+
+from imagedrop.bulk_failures import Verdict
+from imagedrop.bulk_progress import Progress
+from imagedrop.bulk_runs import Execution
+from imagedrop.bulk_sizing import RunSettings, Sizing, duration
+from imagedrop.bulk_source import Listing
+from imagedrop.render import printable
+from pipeline.bulk.plan_transform import MEBIBYTE
+
+COUNTS = ("listed", "classified", "rejected", "skipped", "failed", "ignored", "unaccounted")
+LABELS_SHOWN = 10
+
+
+def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
+    rows = [
+        ("images", f"{listing.images:,}"),
+        ("left out", f"{listing.ignored:,} system files, hidden files and folder markers"),
+        ("bytes", f"{listing.bytes:,}" if listing.bytes else "not told by the source"),
+        ("chunks", f"{sizing.chunks:,} of {settings.chunk_images:,} images"),
+    ]
+    if not settings.direct:
+        rows.append(("shards", f"{sizing.shards:,} of {settings.shard_images:,} images"))
+    rows += [
+        (
+            "requests",
+            f"{sizing.payload_bytes / MEBIBYTE:.1f} MiB at most, "
+            f"{settings.requests_at_once} at once an instance",
+        ),
+        ("instances", f"{settings.instance_count} of {settings.instance_type}"),
+        *((f"{phase} takes", duration(each)) for phase, each in sizing.phase_seconds.items()),
+        ("time", f"about {duration(sizing.seconds)}"),
+        *((f"{what} costs", f"${each:,.4f}") for what, each in sizing.cost_dollars.items()),
+        ("cost", f"about ${sizing.dollars:,.2f} on AWS"),
+    ]
+    print_pairs(rows)
+
+
+def print_status(
+    execution: Execution, progress: Progress, report: Mapping[str, Any] | None
+) -> None:
+    counts = (
+        [(name, f"{report[name]:,}") for name in COUNTS]
+        if report
+        else [
+            ("listed", f"{progress.listed:,}"),
+            ("prepared", f"{progress.prepared:,}"),
+            ("transformed", f"{progress.transformed:,} of {progress.to_transform:,}"),
+            ("recorded", f"{progress.recorded:,}"),
+        ]
+    )
+    print_pairs(
+        [
+            ("run", execution.run),
+            ("execution", f"{execution.name} {execution.status}"),
+            ("started", f"{execution.started_at:%Y-%m-%d %H:%M:%S %Z}"),
+            ("phase", f"{progress.phase}{', second round' if progress.round else ''}"),
+            *counts,
+        ]
+    )
+
+
+def print_runs(rows: Iterable[tuple[Execution, Mapping[str, Any] | None]]) -> None:
+    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    table.add_column("run", overflow="fold")
+    table.add_column("started", no_wrap=True)
+    table.add_column("status", no_wrap=True)
+    counts = ("listed", "classified", "rejected", "skipped", "failed")
+    for name in counts:
+        table.add_column(name, justify="right", no_wrap=True)
+    for execution, report in rows:
+        status = report["status"] if report else str(execution.status)
+        table.add_row(
+            escape(printable(execution.run)),
+            f"{execution.started_at:%Y-%m-%d %H:%M}",
+            status,
+            *(f"{report[name]:,}" if report else "" for name in counts),
+            style="" if status in ("COMPLETE", "RUNNING") else "yellow",
+        )
+    Console().print(table)
+
+
+def print_report(report: Mapping[str, Any]) -> None:
+    rate = report["images_per_second"]
+    labels = list(report["labels"].items())
+    more = len(labels) - LABELS_SHOWN
+    print_pairs(
+        [
+            ("run", report["run"]),
+            ("status", report["status"]),
+            ("model", report["model"]),
+            ("time", f"{duration(report['seconds'])}, {rate or 0:,.1f} images/s over all"),
+            *((name, f"{report[name]:,}") for name in COUNTS),
+            *(
+                (f"{title}: {reason}", f"{count:,}")
+                for title, name in (
+                    ("rejected", "rejections"),
+                    ("skipped", "skips"),
+                    ("failed attempts", "failures"),
+                )
+                for reason, count in report[name].items()
+            ),
+            *((f"label {label}", f"{count:,}") for label, count in labels[:LABELS_SHOWN]),
+            *([("labels", f"{more} more, in --format json")] if more > 0 else []),
+            *(
+                (f"{what}, estimated", f"${dollars:,.4f}")
+                for what, dollars in report["estimated_cost_dollars"].items()
+            ),
+            ("ledger", report["ledger"]),
+        ]
+    )
+
+
+def summary(report: Mapping[str, Any]) -> str:
+    """One sentence: how many images, and how each of them ended."""
+    parts = [f"{report[name]:,} {name}" for name in COUNTS[1:] if report[name]]
+    return f"{report['status']}: {report['listed']:,} images: {', '.join(parts) or 'none'}."
+
+
+def verdict_lines(verdict: Verdict) -> list[str]:
+    """What is wrong, if anything, and what to do next; ready for the terminal."""
+    reason = [f"[red]{escape(printable(verdict.reason))}[/]"] if verdict.reason else []
+    return [*reason, f"→ {escape(printable(verdict.next_step))}"]
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Name and value a line; a value from a stranger cannot move the cursor."""
+    table = Table(box=None, pad_edge=False, show_header=False)
+    table.add_column("name", no_wrap=True, style="bold")
+    table.add_column("value", overflow="fold")
+    for name, value in rows:
+        table.add_row(escape(printable(name)), escape(printable(value)))
+    Console().print(table)
