@@ -204,9 +204,8 @@ def _configured_parameters(project: Path) -> dict[str, str]:
 
 
 def _sources(project: Path) -> Iterator[Path]:
-    for name in ("template.yaml", "samconfig.toml"):
-        if (project / name).exists():
-            yield project / name
+    for pattern in ("template.yaml", "samconfig.toml", "*.asl.json"):
+        yield from project.glob(pattern)
     for path in (project / "functions").rglob("*"):
         if path.is_file() and "__pycache__" not in path.parts:
             yield path

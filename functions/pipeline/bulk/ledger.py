@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
@@ -101,11 +101,8 @@ class Sums:
         return cls(**{**value, **{name: Counter(value[name]) for name in counters}})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
-
-    @property
-    def accounted(self) -> int:
-        return sum(self.fates.values())
+        # Not asdict(): until Python 3.12 it breaks counters.
+        return {each.name: getattr(self, each.name) for each in fields(self)}
 
     def count(self, entry: Entry) -> None:
         self.fates[entry.fate] += 1

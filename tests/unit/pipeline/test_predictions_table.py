@@ -16,10 +16,10 @@ from moto import mock_aws
 from imaging import Rejection, RejectReason
 from pipeline import records
 from pipeline.adapters import predictions_table
-from pipeline.adapters.predictions_table import PredictionsTable, Query
+from pipeline.adapters.predictions_table import PredictionsTable, Query, Written
 from pipeline.answers import Answer, Prediction
 from pipeline.records import Record, Status
-from pipeline.refs import SEQUENCER_DIGITS, Change, ImageRef
+from pipeline.refs import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.table_items import from_item, to_item
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
@@ -252,3 +252,78 @@ def test_answer_carries_over_into_the_record() -> None:
         5,
         Status.CLASSIFIED,
     )
+
+
+def listed_ref(version: str = "v1", at: str = "2026-11-24T06:00:00.000Z") -> ImageRef:
+    return replace(image_ref(version=version, received_at=at), sequencer=NO_SEQUENCER)
+
+
+def bulk_record(ref: ImageRef, label: str = "boxer", model: str = "dogs@1") -> Record:
+    return replace(classified(ref, label, model=model), source=records.Source.BULK)
+
+
+def test_a_listed_image_without_a_row_gets_one(table: PredictionsTable) -> None:
+    ref = listed_ref()
+    assert table.write_listed(bulk_record(ref), ref) is Written.NOW
+    assert table.get(ref.image) == bulk_record(ref)
+    assert table.write_listed(bulk_record(ref, "pug"), ref) is Written.BEFORE
+    assert table.get(ref.image) == bulk_record(ref)
+
+
+def test_a_listed_version_replaces_the_row_of_an_older_one(table: PredictionsTable) -> None:
+    dropped = image_ref(version="v1", sequencer="0A")
+    table.write(classified(dropped), dropped)
+    ref = listed_ref("v2", at="2026-11-24T06:00:09.000Z")
+    assert table.write_listed(bulk_record(ref), ref) is Written.NOW
+    assert table.get(ref.image) == bulk_record(ref)
+
+
+@pytest.mark.parametrize("deleted", [False, True])
+def test_a_newer_drop_or_deletion_wins_over_a_listed_version(
+    table: PredictionsTable, deleted: bool
+) -> None:
+    newer = image_ref(version="v2", sequencer="0A", received_at="2026-11-24T06:00:05.000Z")
+    record = records.deleted(newer, "now") if deleted else classified(newer)
+    table.write(record, newer)
+    ref = listed_ref("v1")
+    assert table.write_listed(bulk_record(ref), ref) is Written.NEWER_VERSION
+    assert table.get(ref.image) == record
+
+
+def test_an_erased_version_stays_erased(table: PredictionsTable) -> None:
+    dropped = image_ref()
+    table.write(classified(dropped), dropped)
+    erased = image_ref(sequencer="0B", version_removed=True, change=Change.REMOVED)
+    table.write(records.deleted(erased, "now"), erased)
+    ref = listed_ref()
+    assert table.write_listed(bulk_record(ref, model="dogs@2"), ref) is Written.NEWER_VERSION
+    row = table.get(ref.image)
+    assert row is not None
+    assert row.status is Status.DELETED
+
+
+def test_another_models_listed_answer_keeps_the_sequencer_of_the_drop(
+    table: PredictionsTable,
+) -> None:
+    dropped = image_ref(sequencer="0A")
+    table.write(classified(dropped), dropped)
+    ref = listed_ref()
+    rejection = Rejection(RejectReason.CORRUPT, "bad")
+    assert table.write_listed(bulk_record(ref, model="dogs@2"), ref) is Written.NOW
+    assert table.get(ref.image) == bulk_record(ref, model="dogs@2")
+    older = image_ref(version="v0", sequencer="09")
+    assert not table.write(classified(older), older)
+    record = records.rejected(ref, rejection, "2026-11-24", records.Source.BULK)
+    assert table.write_listed(record, ref) is Written.NOW
+    assert table.get(ref.image) == record  # label, confidence and model are gone with the answer
+
+
+def test_a_late_event_of_an_older_version_does_not_overwrite_a_listed_one(
+    table: PredictionsTable,
+) -> None:
+    ref = listed_ref("v2", at="2026-11-24T06:00:09.000Z")
+    table.write_listed(bulk_record(ref), ref)
+    late = image_ref(version="v1", sequencer="0A", received_at="2026-11-24T06:00:01.000Z")
+    assert not table.write(classified(late), late)
+    own = image_ref(version="v2", sequencer="0B", received_at="2026-11-24T06:00:09.300Z")
+    assert table.write(classified(own), own)

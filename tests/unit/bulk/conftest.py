@@ -1,0 +1,175 @@
+"""A bulk run in one process: moto's S3 and DynamoDB, and a transform job that a test can spoil."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from pipeline.adapters.image_sources import image_source
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.predictions_table import PredictionsTable
+from pipeline.adapters.work_bucket import WorkBucket
+from pipeline.bulk.ledger import Entry
+from pipeline.bulk.list_images import ListImages, Progress
+from pipeline.bulk.plan_transform import PlanTransform
+from pipeline.bulk.prepare_chunk import PrepareChunk
+from pipeline.bulk.reconcile import Reconcile
+from pipeline.bulk.record_chunk import RecordChunk
+from pipeline.bulk.run import BulkRun, RunFiles
+from pipeline.records import Record
+from tests.fakes import NPY_HEADER_BYTES, SPEC
+
+MODEL = "dogs@1"
+NOW = "2999-01-01T00:00:00.000Z"  # after everything that moto stamps
+Spoil = Callable[[str, bytes], bytes | None]
+
+
+def bulk_run(**changes: Any) -> BulkRun:
+    return replace(
+        BulkRun(
+            run="trial",
+            source={"kind": "folder", "bucket": "images", "prefix": "folder/"},
+            again=False,
+            direct=False,
+            model=MODEL,
+            sagemaker_model="Model-1",
+            image_spec=SPEC,
+            instance_type="ml.m5.xlarge",
+            instance_count=1,
+            max_concurrent_transforms=2,
+            chunk_images=10,
+            shard_images=4,
+            started_at="2998-01-01T00:00:00.000Z",
+        ),
+        **changes,
+    )
+
+
+@dataclass
+class Bulk:
+    """The steps as the workflow orders them, and what a test may do to them."""
+
+    s3: Any
+    table: PredictionsTable
+    run: BulkRun
+    work: WorkBucket
+    spoil: Spoil = lambda _name, answer: answer
+    lost_chunks: set[tuple[str, str]] = field(default_factory=set)  # (step, chunk)
+    transformed: list[str] = field(default_factory=list)
+
+    @property
+    def files(self) -> RunFiles:
+        return RunFiles(self.run.run)
+
+    def put(self, key: str, body: bytes) -> str:
+        return str(self.s3.put_object(Bucket="images", Key=key, Body=body)["VersionId"])
+
+    def list(self) -> Progress:
+        source = image_source(self.s3, self.run.source)
+        listing = ListImages(source, self.work, self.run)
+        progress = Progress()
+        while not progress.done:  # one page a call: what has to survive between two calls does
+            told = json.loads(json.dumps({"after": progress.after}))
+            progress = listing.go_on(replace(progress, **told), out_of_time=lambda: True)
+        return progress
+
+    def chunks(self, round_: int) -> list[str]:
+        return [each["chunk"] for each in self.work.read_json(self.files.chunks(round_)) or []]
+
+    def prepare(self, round_: int = 0) -> None:
+        step = PrepareChunk(ImagesBucket(self.s3), self.table, self.work, self.run, lambda: NOW)
+        for chunk in self.chunks(round_):
+            if ("prepare", chunk) not in self.lost_chunks:
+                step.go(chunk, round_, out_of_time=lambda: False)
+
+    def plan(self, round_: int = 0, execution: str = "trial-1") -> dict[str, Any]:
+        return PlanTransform(self.work, self.run).go(round_, execution)
+
+    def manifest(self, round_: int = 0) -> tuple[str, list[str]]:
+        head, *names = self.work.read_json(self.files.manifest(round_)) or [{}]
+        return head["prefix"], names
+
+    def transform(self, round_: int = 0) -> dict[str, Any]:
+        """Answers each image with its first pixel as the label."""
+        prefix, names = self.manifest(round_)
+        bucket, _, folder = prefix.removeprefix("s3://").partition("/")
+        for name in names:
+            body = self.s3.get_object(Bucket=bucket, Key=folder + name)["Body"].read()
+            pixels = body[NPY_HEADER_BYTES:]
+            starts = range(0, len(pixels), SPEC.image_bytes)
+            answer = json.dumps([answer_of(str(pixels[start])) for start in starts]).encode()
+            spoiled = self.spoil(name, answer)
+            self.transformed.append(name)
+            if spoiled is not None:
+                self.work.write(self.files.output(name), spoiled, "application/json")
+        return {"TransformJobName": f"job-{round_}", "TransformJobStatus": "Completed"}
+
+    def record(self, round_: int = 0) -> None:
+        step = RecordChunk(self.table, self.work, self.run, lambda: NOW)
+        for chunk in self.chunks(round_):
+            if ("record", chunk) not in self.lost_chunks:
+                step.go(chunk, round_)
+
+    def reconcile(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
+        return Reconcile(self.work, self.run, lambda: NOW).go(round_, job)
+
+    def go(self) -> dict[str, Any]:
+        """The whole run; its report."""
+        self.list()
+        round_, next_ = 0, "prepare"
+        while next_ == "prepare":
+            self.prepare(round_)
+            job = self.transform(round_) if self.plan(round_)["objects"] else None
+            self.record(round_)
+            result = self.reconcile(round_, job)
+            round_, next_ = result["round"], result["next"]
+        return self.report()
+
+    def report(self) -> dict[str, Any]:
+        report: dict[str, Any] = self.work.read_json(self.files.report_json)
+        return report
+
+    def ledger(self) -> list[Entry]:
+        """Every line that says how an image ended."""
+        return [
+            Entry.from_json(line)
+            for key in self.work.keys(self.files.ledgers)
+            for line in self.work.read_lines(key)
+            if line["fate"] != "resubmitted"
+        ]
+
+    def row(self, key: str) -> Record | None:
+        return self.table.get(f"s3://images/{key}")
+
+
+def answer_of(label: str, model: str = MODEL) -> dict[str, Any]:
+    return {
+        "label": label,
+        "confidence": 0.5,
+        "predictions": [{"label": label, "confidence": 0.5}],
+        "model": model,
+    }
+
+
+@pytest.fixture
+def bulk() -> Iterator[Bulk]:
+    with mock_aws():
+        s3 = boto3.client("s3")
+        for name in ("images", "work"):
+            s3.create_bucket(Bucket=name)
+        s3.put_bucket_versioning(Bucket="images", VersioningConfiguration={"Status": "Enabled"})
+        dynamodb = boto3.client("dynamodb")
+        dynamodb.create_table(
+            TableName="predictions",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=[{"AttributeName": "image", "KeyType": "HASH"}],
+            AttributeDefinitions=[{"AttributeName": "image", "AttributeType": "S"}],
+        )
+        table = PredictionsTable(dynamodb, "predictions")
+        yield Bulk(s3, table, bulk_run(), WorkBucket(s3, "work"))

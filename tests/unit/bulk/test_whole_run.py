@@ -1,0 +1,262 @@
+"""What a report promises, whatever happens on the way: every image, by name, once."""
+
+from __future__ import annotations
+
+from collections import Counter
+from typing import Any
+
+import pytest
+
+from pipeline.bulk.ledger import Fate
+from pipeline.records import Source, Status
+from tests.fakes import jpeg
+from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run
+
+ODD = ("a b+c%20é.jpg", "🐶/=1.jpg", "sub/dir/UPPER.JPG", "line\u2028separator.jpg")
+BROKEN = {"empty.jpg": b"", "text.jpg": b"<html>", "half.jpg": jpeg()[: len(jpeg()) // 2]}
+
+
+def fill(bulk: Bulk, count: int = 23) -> set[str]:
+    keys = {f"folder/{number:03}.jpg": jpeg(number) for number in range(count)}
+    keys |= {f"folder/{name}": jpeg(7) for name in ODD}
+    keys |= {f"folder/{name}": body for name, body in BROKEN.items()}
+    for key, body in keys.items():
+        bulk.put(key, body)
+    bulk.put("folder/", b"")
+    bulk.put("folder/.DS_Store", b"x")
+    bulk.put("elsewhere/1.jpg", jpeg())
+    return set(keys)
+
+
+def assert_accounted(bulk: Bulk, keys: set[str]) -> None:
+    """Each key has exactly one line in the ledger that says how it ended."""
+    assert Counter(entry.key for entry in bulk.ledger()) == Counter(keys)
+    report = bulk.report()
+    fates = sum(report[each] for each in Fate if each is not Fate.RESUBMITTED)
+    assert (report["listed"], report["unaccounted"], fates) == (len(keys), 0, len(keys))
+
+
+def test_every_image_of_a_folder_ends_as_a_row(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert report["status"] == "COMPLETE"
+    assert (report["classified"], report["rejected"]) == (27, 3)
+    assert report["rejections"] == {"empty": 1, "not_an_image": 1, "truncated": 1}
+    for key in keys:
+        row = bulk.row(key)
+        assert row is not None, key
+        assert row.source is Source.BULK
+    row = bulk.row("folder/005.jpg")
+    assert row is not None
+    assert (row.label, row.width, row.format, row.model) == ("5", 16, "JPEG", "dogs@1")
+
+
+def test_left_out_names_are_in_the_report_not_silent(bulk: Bulk) -> None:
+    fill(bulk)
+    report = bulk.go()
+    assert report["ignored"] == 2
+    lines = bulk.work.read_lines(bulk.files.ignored(0)) + bulk.work.read_lines(
+        bulk.files.ignored(1)
+    )
+    assert {(line["key"], line["reason"]) for line in lines} == {
+        ("folder/", "folder_marker"),
+        ("folder/.DS_Store", "hidden_file"),
+    }
+
+
+def test_a_second_run_skips_what_is_classified_and_again_does_not(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    bulk.go()
+    bulk.run = bulk_run(run="second", started_at="2999-06-01T00:00:00.000Z")
+    report = bulk.go()
+    assert (report["skipped"], report["classified"], report["status"]) == (30, 0, "COMPLETE")
+    assert report["skips"] == {"already_classified": 30}
+    bulk.run = bulk_run(run="third", again=True, started_at="2999-06-01T00:00:00.000Z")
+    report = bulk.go()
+    assert (report["skipped"], report["classified"], report["rejected"]) == (0, 27, 3)
+    assert_accounted(bulk, keys)
+
+
+def test_another_models_answer_does_not_count_as_done(bulk: Bulk) -> None:
+    fill(bulk)
+    bulk.go()
+    bulk.run = bulk_run(run="second", model="dogs@2", started_at="2999-06-01T00:00:00.000Z")
+    bulk.spoil = lambda _name, answer: answer.replace(b"dogs@1", b"dogs@2")
+    report = bulk.go()
+    assert report["classified"] == 27
+    row = bulk.row("folder/001.jpg")
+    assert row is not None
+    assert row.model == "dogs@2"
+
+
+@pytest.mark.parametrize(
+    ("spoiled", "reason"),
+    [
+        (None, "no_output"),
+        (b"[", "invalid_output"),
+        (b"[]", "invalid_output"),
+        (b'{"error": 1}', "invalid_output"),
+    ],
+)
+def test_a_missing_or_broken_output_is_asked_for_once_more(
+    bulk: Bulk, spoiled: bytes | None, reason: str
+) -> None:
+    keys = fill(bulk)
+    bulk.spoil = lambda name, answer: spoiled if name.startswith("000001-0000") else answer
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert (report["status"], report["rounds"], report["classified"]) == ("COMPLETE", 2, 27)
+    assert report["failures"] == {reason: 4}
+
+
+def test_what_fails_twice_is_named_and_the_run_is_incomplete(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    bulk.spoil = lambda name, answer: (
+        None if name.startswith(("000001-0000", "1-000000-0000")) else answer
+    )
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert (report["status"], report["failed"]) == ("INCOMPLETE", 4)
+    named = {each["key"] for each in report["examples"]["failed"]}
+    assert named == {entry.key for entry in bulk.ledger() if entry.fate is Fate.FAILED}
+    assert all(bulk.row(key) is None for key in named)
+
+
+def test_an_answer_of_another_model_is_never_recorded(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    bulk.spoil = lambda _name, answer: answer.replace(b"dogs@1", b"cats@9")
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert report["failures"] == {"another_model": 54}
+    assert (report["classified"], report["failed"]) == (0, 27)
+
+
+@pytest.mark.parametrize("step", ["prepare", "record"])
+def test_a_chunk_whose_function_never_succeeds_comes_again(bulk: Bulk, step: str) -> None:
+    keys = fill(bulk)
+    bulk.lost_chunks = {(step, "000001")}
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert (report["status"], report["rounds"]) == ("COMPLETE", 2)
+    assert report["classified"] + report["rejected"] == 30
+
+
+@pytest.mark.parametrize("step", ["prepare", "record"])
+def test_a_chunk_that_is_lost_twice_is_reported_by_name(bulk: Bulk, step: str) -> None:
+    keys = fill(bulk)
+    bulk.lost_chunks = {(step, "000001"), (step, "1-000000")}
+    report = bulk.go()
+    assert report["status"] == "INCOMPLETE"
+    assert report["failed"] == 10
+    assert report["unaccounted"] == 0
+    assert {each["key"] for each in report["examples"]["failed"]} <= keys
+
+
+def steps(bulk: Bulk) -> list[Any]:
+    return [
+        bulk.list,
+        bulk.prepare,
+        bulk.plan,
+        bulk.transform,
+        bulk.record,
+        lambda: bulk.reconcile(0, None),
+    ]
+
+
+@pytest.mark.parametrize("stopped_after", range(1, 7))
+def test_a_run_stopped_after_any_step_ends_the_same_and_repeats_no_shard(
+    bulk: Bulk, stopped_after: int
+) -> None:
+    keys = fill(bulk)
+    for step in steps(bulk)[:stopped_after]:
+        step()
+    for step in steps(bulk):
+        step()
+    assert_accounted(bulk, keys)
+    assert bulk.report()["classified"] == 27
+    assert len(bulk.transformed) == len(set(bulk.transformed))
+
+
+def test_a_run_stopped_in_the_middle_of_its_job_transforms_only_the_rest(bulk: Bulk) -> None:
+    fill(bulk)
+    bulk.list()
+    bulk.prepare()
+    first = bulk.plan()
+    bulk.spoil = lambda name, answer: None if name.startswith("000002") else answer
+    bulk.transform()
+    second = bulk.plan(execution="trial-2")
+    _, names = bulk.manifest()
+    assert 0 < second["objects"] < first["objects"]
+    assert all(name.startswith("000002") for name in names)
+    assert first["job_name"] != second["job_name"]
+
+
+def test_the_same_plan_asks_for_the_same_job(bulk: Bulk) -> None:
+    fill(bulk)
+    bulk.list()
+    bulk.prepare()
+    assert bulk.plan() == bulk.plan()
+
+
+def test_a_newer_version_dropped_meanwhile_keeps_its_row(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    bulk.list()
+    bulk.prepare()
+    bulk.plan()
+    bulk.transform()
+    row = bulk.table.get("s3://images/folder/001.jpg")
+    assert row is None
+    # The other road writes the row of a version that came after the listing.
+    bulk.put("folder/001.jpg", jpeg(200))
+    other = bulk_run(run="other", started_at="2998-06-01T00:00:00.000Z")
+    mine, bulk.run = bulk.run, other
+    bulk.go()
+    bulk.run = mine
+    bulk.record()
+    bulk.reconcile(0, None)
+    assert Counter(entry.key for entry in bulk.ledger()) == Counter(keys)
+    row = bulk.row("folder/001.jpg")
+    assert row is not None
+    assert row.label == "200"
+
+
+def test_an_empty_folder_is_complete_with_nothing(bulk: Bulk) -> None:
+    bulk.list()
+    bulk.reconcile(0, None)
+    report = bulk.report()
+    assert (report["status"], report["listed"]) == ("COMPLETE", 0)
+
+
+def test_a_direct_run_sends_the_files_themselves(bulk: Bulk) -> None:
+    bulk.run = bulk_run(direct=True)
+    keys = fill(bulk)
+    bulk.list()
+    bulk.prepare()
+    plan = bulk.plan()
+    prefix, names = bulk.manifest()
+    assert (plan["content_type"], prefix) == ("application/x-image", "s3://images/")
+    assert set(names) == keys
+    for name in names:
+        if "text" in name or "empty" in name or "half" in name:
+            answer: dict[str, Any] = {"error": {"code": "corrupt", "message": "no image"}}
+        else:
+            answer = answer_of("pug") | {
+                "image": {"format": "JPEG", "width": 16, "height": 17},
+            }
+        bulk.work.write_json(bulk.files.output(name), [answer])
+    bulk.record()
+    bulk.reconcile(0, None)
+    assert_accounted(bulk, keys)
+    assert (bulk.report()["classified"], bulk.report()["rejected"]) == (27, 3)
+    row = bulk.row("folder/a b+c%20é.jpg")
+    assert row is not None
+    assert (row.status, row.label, row.height) == (Status.CLASSIFIED, "pug", 17)
+
+
+def test_the_page_escapes_the_names_of_strangers(bulk: Bulk) -> None:
+    bulk.put("folder/<script>alert(1)</script>.jpg", b"no image")
+    bulk.go()
+    page = (bulk.work.read(bulk.files.report_html) or b"").decode()
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
