@@ -32,6 +32,8 @@ SERVERLESS_PAYLOAD_BYTES = 4 * 1024 * 1024
 INSTANCE_PAYLOAD_BYTES = 6_291_456
 DAY_SECONDS = 86_400
 
+HERE = "arn:${{AWS::Partition}}:{}:${{AWS::Region}}:${{AWS::AccountId}}"
+
 # Everything that each role may do: service, then action and resource (and condition).
 MAY = {
     "ClassifyRole": {
@@ -59,6 +61,10 @@ MAY = {
         "sagemaker.amazonaws.com",
         "s3:GetObject on ${ModelsBucket.Arn}/models/*",
         's3:ListBucket on ${ModelsBucket.Arn} if {"StringLike": {"s3:prefix": "models/*"}}',
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:GetObject on ${ImagesBucket.Arn}/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*/out/*",
+        's3:ListBucket on ${WorkBucket.Arn} if {"StringLike": {"s3:prefix": "work/*"}}',
         *(
             f"ecr:{action} on arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:"
             "${ServingImageAccount}:repository/${ServingImageRepository}"
@@ -70,6 +76,84 @@ MAY = {
         "logs:CreateLogStream on ${EndpointLogs.Arn}",
         "logs:DescribeLogStreams on ${EndpointLogs.Arn}",
         "logs:PutLogEvents on ${EndpointLogs.Arn}",
+    },
+    "BulkRole": {
+        "states.amazonaws.com",
+        *(
+            f"lambda:InvokeFunction on ${{{step}Function.Arn}}"
+            for step in ("ListImages", "PrepareChunk", "PlanTransform", "RecordChunk", "Reconcile")
+        ),
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        f"states:StartExecution on {HERE.format('states')}:stateMachine:${{AWS::StackName}}-bulk",
+        *(
+            f"states:{action} on {HERE.format('states')}:execution:${{AWS::StackName}}-bulk/*"
+            for action in ("DescribeExecution", "StopExecution")
+        ),
+        *(
+            f"sagemaker:{action}TransformJob on {HERE.format('sagemaker')}:transform-job/bulk-*"
+            for action in ("Create", "Describe", "Stop")
+        ),
+        *(
+            f"events:{action} on {HERE.format('events')}"
+            ":rule/StepFunctionsGetEventsForSageMakerTransformJobsRule"
+            for action in ("PutTargets", "PutRule", "DescribeRule")
+        ),
+        f"events:PutEvents on {HERE.format('events')}:event-bus/default",
+    },
+    "ListImagesRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:ListBucket on ${WorkBucket.Arn}",
+        "s3:ListBucketVersions on ${ImagesBucket.Arn}",
+        "s3:GetObject on ${ImagesBucket.Arn}/*",
+        "s3:GetObject on ${ModelsBucket.Arn}/models/*/model.json",
+        "sagemaker:DescribeEndpoint on ${Endpoint}",
+        f"sagemaker:DescribeEndpointConfig on {HERE.format('sagemaker')}:endpoint-config/*",
+        f"sagemaker:DescribeModel on {HERE.format('sagemaker')}:model/*",
+        "logs:CreateLogStream on ${ListImagesLogs.Arn}",
+        "logs:PutLogEvents on ${ListImagesLogs.Arn}",
+    },
+    "PrepareChunkRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:ListBucket on ${WorkBucket.Arn}",
+        "s3:GetObject on ${ImagesBucket.Arn}/*",
+        "s3:GetObjectVersion on ${ImagesBucket.Arn}/*",
+        "s3:ListBucket on ${ImagesBucket.Arn}",
+        "dynamodb:BatchGetItem on ${PredictionsTable.Arn}",
+        "dynamodb:PutItem on ${PredictionsTable.Arn}",
+        "dynamodb:UpdateItem on ${PredictionsTable.Arn}",
+        "logs:CreateLogStream on ${PrepareChunkLogs.Arn}",
+        "logs:PutLogEvents on ${PrepareChunkLogs.Arn}",
+    },
+    "PlanTransformRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:ListBucket on ${WorkBucket.Arn}",
+        "logs:CreateLogStream on ${PlanTransformLogs.Arn}",
+        "logs:PutLogEvents on ${PlanTransformLogs.Arn}",
+    },
+    "RecordChunkRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:ListBucket on ${WorkBucket.Arn}",
+        "dynamodb:PutItem on ${PredictionsTable.Arn}",
+        "dynamodb:UpdateItem on ${PredictionsTable.Arn}",
+        "logs:CreateLogStream on ${RecordChunkLogs.Arn}",
+        "logs:PutLogEvents on ${RecordChunkLogs.Arn}",
+    },
+    "ReconcileRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:ListBucket on ${WorkBucket.Arn}",
+        "s3:PutObject on ${WorkBucket.Arn}/reports/*",
+        "logs:CreateLogStream on ${ReconcileLogs.Arn}",
+        "logs:PutLogEvents on ${ReconcileLogs.Arn}",
     },
     "ApiRole": {
         "lambda.amazonaws.com",
@@ -91,6 +175,8 @@ OUTPUTS = {
     "EndpointName": "${Endpoint.EndpointName}",
     "ModelsBucketName": "${ModelsBucket}",
     "PredictionsTableName": "${PredictionsTable}",
+    "WorkBucketName": "${WorkBucket}",
+    "BulkStateMachineArn": "${BulkStateMachine}",
     "ApiUrl": "https://${HttpApi}.execute-api.${AWS::Region}.${AWS::URLSuffix}",
 }
 
@@ -286,6 +372,32 @@ def functions_are_told_what_they_need(template: Json) -> Faults:
             "POWERTOOLS_METRICS_NAMESPACE": "imagedrop",
         },
         "PublishModelFunction": {"MODELS_BUCKET": "${ModelsBucket}"},
+        "ListImagesFunction": {
+            "WORK_BUCKET": "${WorkBucket}",
+            "BULK_CONCURRENCY": "${BulkConcurrency}",
+            "ENDPOINT_NAME": "${Endpoint.EndpointName}",
+            "POWERTOOLS_SERVICE_NAME": "list-images",
+        },
+        "PrepareChunkFunction": {
+            "WORK_BUCKET": "${WorkBucket}",
+            "PREDICTIONS_TABLE": "${PredictionsTable}",
+            "POWERTOOLS_SERVICE_NAME": "prepare-chunk",
+        },
+        "PlanTransformFunction": {
+            "WORK_BUCKET": "${WorkBucket}",
+            "BULK_CONCURRENCY": "${BulkConcurrency}",
+            "POWERTOOLS_SERVICE_NAME": "plan-transform",
+        },
+        "RecordChunkFunction": {
+            "WORK_BUCKET": "${WorkBucket}",
+            "PREDICTIONS_TABLE": "${PredictionsTable}",
+            "POWERTOOLS_SERVICE_NAME": "record-chunk",
+        },
+        "ReconcileFunction": {
+            "WORK_BUCKET": "${WorkBucket}",
+            "BULK_CONCURRENCY": "${BulkConcurrency}",
+            "POWERTOOLS_SERVICE_NAME": "reconcile",
+        },
         "ApiFunction": {
             "PREDICTIONS_TABLE": "${PredictionsTable}",
             "MODEL_CARD_URL": "${PublishedModel.ModelCardUrl}",
@@ -571,6 +683,7 @@ def somebody_can_hear_what_goes_wrong(template: Json) -> Faults:
         ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
         ("Errors", "${ClassifyFunction}"),
         ("Errors", "${ApiFunction}"),
+        ("ExecutionsFailed", "${BulkStateMachine}"),
     }
     yield from (str(each) for each in wanted - watched)
     for name, alarm in alarms.items():

@@ -36,6 +36,9 @@ def translate(raw: Json) -> Json:
     template = json.loads(json.dumps(raw))
     # The translator takes code that lies in S3 only, as after `sam package`.
     template["Globals"]["Function"]["CodeUri"] = "s3://code-bucket/functions"
+    for resource in template["Resources"].values():
+        if resource["Type"] == "AWS::Serverless::StateMachine":
+            resource["Properties"]["DefinitionUri"] = "s3://code-bucket/bulk.asl.json"
     translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
     translated: Json = translator.translate(template, {})
     return translated
