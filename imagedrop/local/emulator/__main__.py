@@ -90,7 +90,9 @@ def _close_gaps(state_dir: Path) -> None:
         output_changes,
         queue_urls,
         sagemaker_resources,
+        stopped_executions,
         tables,
+        transform_job_tasks,
     )
 
     batches.install()
@@ -103,7 +105,9 @@ def _close_gaps(state_dir: Path) -> None:
     output_changes.install()
     queue_urls.install()
     sagemaker_resources.install()
+    stopped_executions.install()
     tables.install()
+    transform_job_tasks.install()
 
 
 if __name__ == "__main__":

@@ -1,30 +1,29 @@
 """Gap: no SageMaker. A stack's models and endpoints are made in the SageMaker stand-in.
 
-The stand-in (`imagedrop.local.sagemaker`) is another process; this speaks SageMaker's JSON 1.1 to
-it. Names, `Ref` and attributes are those of CloudFormation:
+Names, `Ref` and attributes are those of CloudFormation:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_SageMaker.html
 """
 
 from __future__ import annotations
 
-import json
-import os
 import secrets
 import string
 import time
-import urllib.error
-import urllib.request
 from collections.abc import Callable
 from typing import Any
 
 from imagedrop.local.emulator import patching
+from imagedrop.local.emulator.sagemaker_calls import (
+    CALL_TIMEOUT_SECONDS,
+    SageMakerError,
+    call,
+    call_unless_gone,
+)
 
-ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SAGEMAKER"
 _WORKER_THREAD_LOOKS = "23955511141f"
 _PREFIX = "AWS::SageMaker::"
 _IN_SERVICE_DEADLINE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
-_CALL_TIMEOUT_SECONDS = 60.0
 # Template parameters make strings of numbers and booleans; SageMaker wants its own types.
 _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "InitialInstanceCount": int,
@@ -37,10 +36,6 @@ _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "ContainerStartupHealthCheckTimeoutInSeconds": int,
 }
 _BOOLEANS = frozenset({"EnableNetworkIsolation", "RetainAllVariantProperties"})
-
-
-class SageMakerError(ValueError):
-    """The stand-in refused a call, or an endpoint did not come into service."""
 
 
 def install() -> None:
@@ -97,14 +92,14 @@ def _immutable(kind: str) -> dict[str, Any]:
 
     def create(logical_id: str, props: dict[str, Any], _stack_name: str) -> Any:
         name = props.get(name_property) or _generated_name(logical_id)
-        answer = _call(f"Create{kind}", {**_typed(props), name_property: name})
+        answer = call(f"Create{kind}", {**_typed(props), name_property: name})
         return answer[f"{kind}Arn"], {name_property: name}
 
     def update(physical_id: str, _old: Any, _new: Any, _stack_name: str) -> Any:
         return physical_id, {name_property: _name_in(physical_id)}  # only Tags changed
 
     def delete(physical_id: str, _props: Any) -> None:
-        _call_unless_gone(f"Delete{kind}", {name_property: _name_in(physical_id)})
+        call_unless_gone(f"Delete{kind}", {name_property: _name_in(physical_id)})
 
     return {"create": create, "update": update, "delete": delete}
 
@@ -115,12 +110,12 @@ def _create_endpoint(logical_id: str, props: dict[str, Any], _stack_name: str) -
         key: props[key] for key in ("EndpointConfigName", "Tags") if key in props
     }
     request["EndpointName"] = name
-    arn = _call("CreateEndpoint", request)["EndpointArn"]
+    arn = call("CreateEndpoint", request)["EndpointArn"]
     try:
         _wait_until_in_service(name)
     except SageMakerError:
         # CloudFormation leaves nothing behind of a resource whose creation failed.
-        _call_unless_gone("DeleteEndpoint", {"EndpointName": name})
+        call_unless_gone("DeleteEndpoint", {"EndpointName": name})
         raise
     return arn, {"EndpointName": name}
 
@@ -132,15 +127,15 @@ def _update_endpoint(
     if old.get("EndpointConfigName") != new.get("EndpointConfigName"):
         passed_on = ("EndpointConfigName", "RetainAllVariantProperties")
         request = {key: new[key] for key in passed_on if key in new}
-        _call("UpdateEndpoint", {**_typed(request), "EndpointName": name})
+        call("UpdateEndpoint", {**_typed(request), "EndpointName": name})
         _wait_until_in_service(name)
     return physical_id, {"EndpointName": name}
 
 
 def _delete_endpoint(physical_id: str, _props: Any) -> None:
     name = _name_in(physical_id)
-    _call_unless_gone("DeleteEndpoint", {"EndpointName": name})
-    deadline = time.monotonic() + _CALL_TIMEOUT_SECONDS
+    call_unless_gone("DeleteEndpoint", {"EndpointName": name})
+    deadline = time.monotonic() + CALL_TIMEOUT_SECONDS
     while _status(name) is not None:
         if time.monotonic() > deadline:
             raise SageMakerError(f"endpoint {name} is still there after its deletion")
@@ -163,47 +158,7 @@ def _wait_until_in_service(name: str) -> None:
 
 
 def _status(name: str) -> dict[str, Any] | None:
-    return _call_unless_gone("DescribeEndpoint", {"EndpointName": name})
-
-
-def _call_unless_gone(operation: str, request: dict[str, Any]) -> dict[str, Any] | None:
-    """As `_call`; None where SageMaker says `Could not find …` (its way of saying 404)."""
-    try:
-        return _call(operation, request)
-    except SageMakerError as error:
-        if "Could not find" in str(error):
-            return None
-        raise
-
-
-def _call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """One JSON 1.1 call to the stand-in.
-
-    Raises:
-        SageMakerError: the stand-in answered with an error, or is not there.
-    """
-    http_request = urllib.request.Request(  # noqa: S310 - the URL is ours, on loopback
-        os.environ[ENDPOINT_VARIABLE],
-        data=json.dumps(request).encode(),
-        headers={
-            "Content-Type": "application/x-amz-json-1.1",
-            "X-Amz-Target": f"SageMaker.{operation}",
-        },
-    )
-    try:
-        with _opener.open(http_request, timeout=_CALL_TIMEOUT_SECONDS) as response:
-            answer: dict[str, Any] = json.loads(response.read() or b"{}")
-            return answer
-    except urllib.error.HTTPError as error:
-        detail = error.read().decode(errors="replace")
-        raise SageMakerError(f"{operation}: {detail}") from error
-    except OSError as error:
-        raise SageMakerError(
-            f"{operation}: no answer from the SageMaker stand-in: {error}"
-        ) from error
-
-
-_opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
+    return call_unless_gone("DescribeEndpoint", {"EndpointName": name})
 
 
 def _typed(value: Any, key: str = "") -> Any:

@@ -55,6 +55,34 @@ class Emulator:
         (cloudformation.update_stack if name in known else cloudformation.create_stack)(**request)
         return self._settled(name)
 
+    def state_machine(self, name: str, definition: dict[str, Any]) -> str:
+        """Create a state machine; its ARN."""
+        arn: str = self.client("stepfunctions").create_state_machine(
+            name=name,
+            definition=json.dumps(definition),
+            roleArn="arn:aws:iam::000000000000:role/states",
+        )["stateMachineArn"]
+        return arn
+
+    def start(self, state_machine: str, given: Any = None) -> str:
+        """Start an execution; its ARN."""
+        started = self.client("stepfunctions").start_execution(
+            stateMachineArn=state_machine, input=json.dumps(given or {})
+        )
+        arn: str = started["executionArn"]
+        return arn
+
+    def ended(self, execution: str) -> dict[str, Any]:
+        """The execution's description once it no longer runs."""
+        client = self.client("stepfunctions")
+
+        def look() -> dict[str, Any] | None:
+            description: dict[str, Any] = client.describe_execution(executionArn=execution)
+            return None if description["status"] == "RUNNING" else description
+
+        found: dict[str, Any] = eventually(look)
+        return found
+
     def delete(self, name: str) -> None:
         """Delete a stack and wait until it is gone."""
         cloudformation = self.client("cloudformation")

@@ -15,12 +15,15 @@ _ARN = "arn:aws:sagemaker:us-east-1:000000000000:"
 
 @dataclass
 class FakeSageMaker:
-    """What was asked of it, and what it holds; an endpoint is `Creating` for its first look."""
+    """What was asked of it, and what it holds; what is made is under way for its first look."""
 
     url: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)
     endpoints: dict[str, dict[str, Any]] = field(default_factory=dict)
     failure_reason: str | None = None  # of endpoints created from now on
+    jobs: dict[str, dict[str, Any]] = field(default_factory=dict)
+    jobs_end: str | None = "Completed"  # how they end after their first look; None: not at all
+    refusal: str | None = None  # the error code that CreateTransformJob is answered with
 
     def operations(self) -> list[str]:
         """The names of the operations called, without the looks."""
@@ -38,7 +41,30 @@ class FakeSageMaker:
             return 200, {f"{kind}Arn": f"{_ARN}{kind.lower()}/{request[f'{kind}Name']}"}
         if operation in ("DeleteModel", "DeleteEndpointConfig"):
             return 200, {}
+        if operation.endswith("TransformJob"):
+            return self._answer_about_job(operation, request)
         return self._answer_about_endpoint(operation, request)
+
+    def _answer_about_job(
+        self, operation: str, request: dict[str, Any]
+    ) -> tuple[int, dict[str, Any]]:
+        name = request["TransformJobName"]
+        if operation == "CreateTransformJob":
+            if self.refusal:
+                return 400, {"__type": self.refusal, "message": "as asked"}
+            status = {"TransformJobStatus": "InProgress", "CreationTime": 1732550400.25}
+            self.jobs[name] = {**request, **status}
+            return 200, {"TransformJobArn": f"{_ARN}transform-job/{name}"}
+        if name not in self.jobs:
+            message = f"Could not find requested job with name: {name}"
+            return 400, {"__type": "ValidationException", "message": message}
+        if operation == "StopTransformJob":
+            self.jobs[name]["TransformJobStatus"] = "Stopped"
+            return 200, {}
+        seen = dict(self.jobs[name])
+        if self.jobs_end and seen["TransformJobStatus"] == "InProgress":
+            self.jobs[name]["TransformJobStatus"] = self.jobs_end
+        return 200, seen
 
     def _answer_about_endpoint(
         self, operation: str, request: dict[str, Any]
