@@ -52,7 +52,8 @@ class ProgressReader:
         settings = self._settings
         listing = self.work.read_json(files.listing_json)
         # Those of the first round hold every image once; a later round's begin with its number.
-        chunks = {name for name in self._names(files.listing("")) if "-" not in name}
+        every_chunk = self._names(files.listing(""))
+        chunks = {name for name in every_chunk if "-" not in name}
         # A chunk is full unless the listing ended with it, or its function's time. Counting the
         # lines of 100,000 chunks would take longer than the run.
         listed = listing["listed"] if listing else len(chunks) * settings.chunk_images
@@ -65,7 +66,7 @@ class ProgressReader:
         recorded = self._names(files.recorded(""))
         shards = self._shards(files, settings.image_spec.image_bytes)
         outputs = [key.removesuffix(".out") for key in self._keys(files.outputs)]
-        round_ = 1 if self.work.exists(files.chunks(1)) else 0
+        round_ = int(chunks != every_chunk)
         if settings.direct:
             to_transform, transformed = images_of(prepared), len(outputs)
         else:

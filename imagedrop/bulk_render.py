@@ -71,19 +71,15 @@ def print_status(
 
 def print_runs(rows: Iterable[tuple[Execution, Mapping[str, Any] | None]]) -> None:
     table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    table.add_column("run", overflow="fold")
-    table.add_column("started", no_wrap=True)
+    table.add_column("run", no_wrap=True)  # to be copied; it ends with the time it was started
     table.add_column("status", no_wrap=True)
-    counts = ("listed", "classified", "rejected", "skipped", "failed")
-    for name in counts:
-        table.add_column(name, justify="right", no_wrap=True)
+    table.add_column("images", overflow="fold")
     for execution, report in rows:
         status = report["status"] if report else str(execution.status)
         table.add_row(
             escape(printable(execution.run)),
-            f"{execution.started_at:%Y-%m-%d %H:%M}",
             status,
-            *(f"{report[name]:,}" if report else "" for name in counts),
+            counted(report) if report else "",
             style="" if status in ("COMPLETE", "RUNNING") else "yellow",
         )
     Console().print(table)
@@ -122,8 +118,12 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 def summary(report: Mapping[str, Any]) -> str:
     """One sentence: how many images, and how each of them ended."""
+    return f"{report['status']}: {counted(report)}."
+
+
+def counted(report: Mapping[str, Any]) -> str:
     parts = [f"{report[name]:,} {name}" for name in COUNTS[1:] if report[name]]
-    return f"{report['status']}: {report['listed']:,} images: {', '.join(parts) or 'none'}."
+    return f"{report['listed']:,} listed: {', '.join(parts) or 'nothing to do'}"
 
 
 def verdict_lines(verdict: Verdict) -> list[str]:

@@ -1,0 +1,45 @@
+"""What a month costs, both ways, from the same prices and the same arithmetic."""
+
+from __future__ import annotations
+
+import pytest
+from typer.testing import CliRunner
+
+from imagedrop.bulk_sizing import RunSettings, size_run
+from imagedrop.cli import app
+from imagedrop.costs import Mode, month_of
+
+MILLION = 1_000_000
+
+
+def test_bulk_costs_what_the_sizing_says() -> None:
+    expected = size_run(MILLION, RunSettings()).cost_dollars
+    assert month_of(MILLION, Mode.BULK) == expected
+
+
+def test_drop_costs_by_hand() -> None:
+    cost = month_of(MILLION, Mode.DROP)
+    assert cost["table"] == pytest.approx(3 * 0.625)
+    assert cost["queue"] == pytest.approx(1.2 * 0.40)
+    # 150.5 GB of pixels through the serverless endpoint.
+    assert cost["endpoint, data"] == pytest.approx(150.528 * 0.016)
+
+
+def test_a_drop_costs_in_proportion() -> None:
+    one, hundred = (sum(month_of(count * MILLION, Mode.DROP).values()) for count in (1, 100))
+    assert hundred == pytest.approx(100 * one)
+
+
+def test_both_ways_are_printed_side_by_side_as_data_and_the_caveat_as_talk() -> None:
+    result = CliRunner().invoke(app, ["cost", "--images", "1000000"])
+    assert result.exit_code == 0
+    header, *_, together = result.stdout.splitlines()
+    assert header.split() == ["paid", "for", "drop,", "$", "bulk,", "$"]
+    assert len(together.split()) == 3
+    assert "check before quoting" in " ".join(result.stderr.split())
+
+
+def test_one_way_alone() -> None:
+    result = CliRunner().invoke(app, ["cost", "--images", "1000000", "--mode", "drop"])
+    assert "bulk" not in result.stdout
+    assert "queue" in result.stdout

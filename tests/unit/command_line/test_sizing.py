@@ -1,0 +1,156 @@
+"""Sizes, seconds and dollars, checked by hand where a hand can."""
+
+from __future__ import annotations
+
+import json
+import tarfile
+from typing import Any
+
+import pytest
+
+from imagedrop import bulk_sizing
+from imagedrop.bulk_sizing import (
+    RunSettings,
+    duration,
+    overlong_steps,
+    problems,
+    size_run,
+)
+from imagedrop.doctor import ARCHIVE
+from imaging import ImageSpec
+from pipeline import prices
+from tests.unit.template import translation
+
+MILLION = 1_000_000
+
+
+def test_shards_do_not_reach_from_one_chunk_into_the_next() -> None:
+    sizing = size_run(2_010, RunSettings(chunk_images=1000, shard_images=64))
+    assert (sizing.chunks, sizing.shards) == (3, 16 + 16 + 1)
+
+
+def test_a_shard_is_one_request_of_its_pixels_and_a_header() -> None:
+    settings = RunSettings(shard_images=64)
+    assert settings.payload_bytes == 64 * 150_528 + 128
+    assert settings.payload_megabytes == 10
+
+
+def test_twice_the_instances_halve_the_transform_but_for_its_start() -> None:
+    one, two = (
+        size_run(MILLION, RunSettings(instance_count=count)).phase_seconds["transform"]
+        for count in (1, 2)
+    )
+    start = bulk_sizing.INSTANCE_START_SECONDS
+    assert one - start == pytest.approx(2 * (two - start))
+
+
+def test_more_functions_at_once_prepare_sooner_until_s3_is_the_limit() -> None:
+    seconds = [
+        size_run(MILLION, RunSettings(), lambda_concurrency=count).phase_seconds["prepare"]
+        for count in (1, 10, 1000)
+    ]
+    assert seconds[0] == pytest.approx(10 * seconds[1])
+    assert seconds[2] == pytest.approx(MILLION / bulk_sizing.PREFIX_GETS_PER_SECOND)
+
+
+def test_cost_grows_with_the_images() -> None:
+    costs = [size_run(count, RunSettings()).dollars for count in (10_000, MILLION, 100 * MILLION)]
+    assert costs == sorted(costs)
+    assert costs[2] / costs[1] == pytest.approx(100, rel=0.02)
+
+
+def test_the_parts_of_the_cost_follow_the_prices() -> None:
+    sizing = size_run(MILLION, RunSettings())
+    assert sizing.cost_dollars["table"] == pytest.approx(3 * 0.625 + 0.125)
+    hours = sizing.phase_seconds["transform"] / 3600
+    assert sizing.cost_dollars["transform"] == pytest.approx(hours * 0.204)
+    assert sizing.dollars == pytest.approx(sum(sizing.cost_dollars.values()))
+
+
+def test_a_direct_run_has_no_shards_and_one_request_an_image() -> None:
+    direct, prepared = (size_run(MILLION, RunSettings(direct=each)) for each in (True, False))
+    assert (direct.shards, direct.work_bytes) == (0, 0)
+    assert direct.s3_puts > MILLION > prepared.s3_puts
+    assert direct.phase_seconds["transform"] > 2 * prepared.phase_seconds["transform"]
+    assert direct.phase_seconds["prepare"] < prepared.phase_seconds["prepare"]
+
+
+def test_an_instance_without_a_price_is_an_error_not_a_guess() -> None:
+    with pytest.raises(KeyError):
+        size_run(10, RunSettings(instance_type="ml.x9.huge"))
+
+
+def test_every_instance_with_a_price_has_its_number_of_processors() -> None:
+    assert set(prices.TRANSFORM_INSTANCE_HOURS) == set(bulk_sizing.INSTANCE_VCPUS)
+
+
+def test_every_price_has_the_day_it_was_noted() -> None:
+    assert all(price.dollars > 0 and price.noted_on for price in prices.ALL)
+
+
+@pytest.mark.parametrize(
+    ("settings", "option"),
+    [
+        (RunSettings(shard_images=697), "--shard-images"),
+        (RunSettings(chunk_images=10, shard_images=64), "--chunk-images"),
+        (RunSettings(chunk_images=30_000), "--chunk-images"),
+    ],
+)
+def test_settings_that_cannot_work_are_refused_with_the_option_to_change(
+    settings: RunSettings, option: str
+) -> None:
+    ((_, remedy),) = problems(settings)
+    assert option in remedy
+
+
+def test_the_defaults_work() -> None:
+    assert problems(RunSettings()) == []
+    assert overlong_steps(size_run(10 * MILLION, RunSettings())) == []
+
+
+def test_one_function_a_run_bounds_the_number_of_chunks() -> None:
+    (step,) = overlong_steps(size_run(20 * MILLION, RunSettings()))
+    assert step.startswith("plan takes 20 min")
+    assert not overlong_steps(size_run(20 * MILLION, RunSettings(chunk_images=2_000)))
+
+
+def test_requests_at_once_never_exceed_what_sagemaker_takes() -> None:
+    assert RunSettings(max_concurrent_transforms=50).requests_at_once == 10
+    assert RunSettings(max_concurrent_transforms=2).requests_at_once == 2
+
+
+def test_the_documented_scenarios_can_be_run() -> None:
+    for each in bulk_sizing.SCENARIOS:
+        assert problems(each.settings) == []
+        assert overlong_steps(each.size()) == []
+
+
+def test_the_arithmetic_knows_the_template() -> None:
+    template: Any = translation.load()
+    parameters, resources = template["Parameters"], template["Resources"]
+    assert parameters["BulkConcurrency"]["Default"] == bulk_sizing.BULK_CONCURRENCY
+    assert parameters["WorkRetentionDays"]["Default"] == bulk_sizing.WORK_KEPT_DAYS
+    memory = {
+        name: resources[f"{name}Function"]["Properties"]["MemorySize"]
+        for name in ("PrepareChunk", "RecordChunk", "ListImages", "PlanTransform", "Reconcile")
+    }
+    assert set(list(memory.values())[:2]) == {bulk_sizing.LAMBDA_MEGABYTES}
+    assert set(list(memory.values())[2:]) == {bulk_sizing.SMALL_LAMBDA_MEGABYTES}
+    table = resources["PredictionsTable"]["Properties"]
+    assert len(table["GlobalSecondaryIndexes"]) == bulk_sizing.INDEXES
+    timeout = resources["PrepareChunkFunction"]["Properties"]["Timeout"]
+    assert timeout == bulk_sizing.LAMBDA_SECONDS
+
+
+def test_the_arithmetic_knows_the_default_model() -> None:
+    with tarfile.open(ARCHIVE) as archive:
+        card: Any = json.load(archive.extractfile("model.json"))  # type: ignore[arg-type]
+    assert ImageSpec.from_json(card["image_spec"]).image_bytes == bulk_sizing.IMAGE_BYTES
+
+
+@pytest.mark.parametrize(
+    ("seconds", "words"),
+    [(45.2, "45 s"), (720, "12 min"), (12_240, "3.4 h"), (181_440, "2.1 days")],
+)
+def test_durations_read_as_one_says_them(seconds: float, words: str) -> None:
+    assert duration(seconds) == words
