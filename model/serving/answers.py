@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 
 import numpy as np
 
+from imaging import Prepared, Rejection
 from model.archive import ModelCard
 from model.serving.onnx_model import Scores
 
@@ -14,8 +16,15 @@ PREDICTIONS_PER_IMAGE = 5
 CONFIDENCE_DIGITS = 6
 
 
-def answer_body(scores: Scores, card: ModelCard) -> bytes:
+def answer_body(
+    scores: Scores, card: ModelCard, image: Mapping[str, object] | None = None
+) -> bytes:
     """One entry an image, in order, as JSON.
+
+    Args:
+        scores: of the images.
+        card: the model's.
+        image: what is known of the only image; None where pixels came, and it is not known.
 
     Raises:
         ValueError: the model gave something that is no probability.
@@ -28,7 +37,14 @@ def answer_body(scores: Scores, card: ModelCard) -> bytes:
         _entry(*image, card)
         for image in zip(best.tolist(), confidences.tolist(), known, strict=True)
     ]
+    if image is not None:
+        entries[0]["image"] = image
     return json.dumps(entries, separators=(",", ":")).encode()
+
+
+def about_image(outcome: Prepared | Rejection) -> dict[str, object]:
+    """What a record says of an image file besides its labels; None where it is not known."""
+    return {"format": outcome.format, "width": outcome.width, "height": outcome.height}
 
 
 def _entry(

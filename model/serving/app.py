@@ -9,6 +9,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import os
 import time
 from collections.abc import Coroutine
 from dataclasses import dataclass
@@ -20,7 +21,7 @@ from model.serving.classifier import Classifier
 from model.serving.content_types import ACCEPTED, IMAGES, NPY, parse_content_type
 from model.serving.cores import usable_cores
 from model.serving.logs import log
-from model.serving.refusals import Refusal
+from model.serving.refusals import ImageRejected, Refusal
 from model.serving.requests import (
     ClientGone,
     MemoryBudget,
@@ -50,6 +51,7 @@ DEFAULT_LIMITS = Limits()
 # Batch Transform asks for these (a job's own settings win): the next shard travels while the
 # model works on this one, and a shard is one record that must not be glued to the next.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
+BATCH_VARIABLE = "SAGEMAKER_BATCH"  # "true" in the container of a transform job
 CONCURRENT_TRANSFORMS = 2
 BATCH_STRATEGY = "SINGLE_RECORD"
 
@@ -61,9 +63,12 @@ class Application:
     does) and importing it does no work.
     """
 
-    def __init__(self, model_dir: Path, limits: Limits = DEFAULT_LIMITS) -> None:
+    def __init__(
+        self, model_dir: Path, limits: Limits = DEFAULT_LIMITS, *, in_transform_job: bool = False
+    ) -> None:
         self._model_dir = model_dir
         self._limits = limits
+        self._in_transform_job = in_transform_job
         self._budget = MemoryBudget(limits.in_flight_bytes)
         self._classifier: Classifier | None = None
 
@@ -148,12 +153,18 @@ class Application:
         with self._budget.held(body_bytes + decoded_bytes):
             body = await read_body(receive, body_bytes)
             classify = classifier.classify_npy if media_type == NPY else classifier.classify_image
-            return await _while_connected(classify(body), receive)
+            try:
+                return await _while_connected(classify(body), receive)
+            except ImageRejected as rejected:
+                if not self._in_transform_job:
+                    raise
+                # Any other status than 2xx fails the whole job, however many images were good.
+                return rejected.as_entry()
 
 
 def create_app(model_dir: Path) -> Application:
-    """The endpoint for the archive extracted into `model_dir`."""
-    return Application(model_dir)
+    """The endpoint for the archive extracted into `model_dir`, as this process' host wants it."""
+    return Application(model_dir, in_transform_job=os.environ.get(BATCH_VARIABLE) == "true")
 
 
 def _accepted_type(scope: Scope, classifier: Classifier) -> str:

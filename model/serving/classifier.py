@@ -10,11 +10,11 @@ import numpy as np
 
 from imaging import Rejection, RejectReason, prepare
 from model.archive import ModelCard, read_model_card
-from model.serving.answers import answer_body
+from model.serving.answers import about_image, answer_body
 from model.serving.batching import Batcher
 from model.serving.npy import read_images
 from model.serving.onnx_model import Images, OnnxModel
-from model.serving.refusals import Refusal
+from model.serving.refusals import ImageRejected
 
 # Beyond 8 nothing is won: see bench/serving.py.
 IMAGES_PER_RUN = 8
@@ -49,25 +49,23 @@ class Classifier:
         Raises:
             Refusal: the body is no array of such images.
         """
-        return await self._answer(read_images(body, self.spec))
+        images: Images = read_images(body, self.spec)
+        return answer_body(await self._batcher.scores(images), self.card)
 
     async def classify_image(self, body: bytes | bytearray) -> bytes:
         """The answer to one image file, prepared as everywhere else.
 
         Raises:
-            Refusal: the file was rejected, with the reason as code.
+            ImageRejected: the file was rejected, with the reason as code.
         """
         loop = asyncio.get_running_loop()
         outcome = await loop.run_in_executor(self._decoders, prepare, bytes(body), self.spec)
         if isinstance(outcome, Rejection):
             status = 413 if outcome.reason is RejectReason.TOO_MANY_BYTES else 400
-            raise Refusal(status, str(outcome.reason), outcome.detail)
+            raise ImageRejected(status, str(outcome.reason), outcome.detail, about_image(outcome))
         size = self.spec.size
         images = np.frombuffer(outcome.pixels, dtype=np.uint8).reshape(1, size, size, 3)
-        return await self._answer(images)
-
-    async def _answer(self, images: Images) -> bytes:
-        return answer_body(await self._batcher.scores(images), self.card)
+        return answer_body(await self._batcher.scores(images), self.card, about_image(outcome))
 
     def close(self) -> None:
         """Finish what waits, then end all threads."""

@@ -38,6 +38,19 @@ class Refusal(Exception):  # noqa: N818 - an answer of the contract, not a fault
         return json.dumps({"error": error}, separators=(",", ":")).encode()
 
 
+class ImageRejected(Refusal):
+    """The body of an image type is no image that can be classified; its code is the reason."""
+
+    def __init__(self, status: int, code: str, message: str, image: Mapping[str, object]) -> None:
+        super().__init__(status, code, message)
+        self.image = image
+
+    def as_entry(self) -> bytes:
+        """The refusal as an answer's only entry, for callers that give up at any other status."""
+        error = {"code": self.code, "message": self.message}
+        return json.dumps([{"error": error, "image": self.image}], separators=(",", ":")).encode()
+
+
 def overloaded() -> Refusal:
     """503: what waits already fills the memory that requests may hold."""
     message = "more requests are waiting than the endpoint can hold"

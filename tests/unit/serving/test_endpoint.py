@@ -80,6 +80,7 @@ def test_the_gate_names_what_is_unknown_and_keeps_the_predictions(archive: Path)
 def test_people_may_send_an_image_file(archive: Path, content_type: str, image_format: str) -> None:
     (entry,) = invoke(archive, content_type, picture(BLUE, image_format)).json()
     assert entry["label"] == "blue"
+    assert entry["image"] == {"format": image_format, "width": 31, "height": 17}
 
 
 def test_a_body_in_chunks_needs_no_announced_length(archive: Path) -> None:
@@ -129,6 +130,49 @@ def test_a_body_that_is_no_image_says_why(
 ) -> None:
     response = invoke(archive, content_type, body)
     assert (response.status, response.error_code) == (400, code)
+
+
+@pytest.fixture
+def in_transform_job(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SAGEMAKER_BATCH", "true")
+
+
+@pytest.mark.usefixtures("in_transform_job")
+@pytest.mark.parametrize(
+    ("body", "code", "image_format"),
+    [
+        (b"", "empty", None),
+        (b"hello, I am no image", "not_an_image", None),
+        (picture(RED, "PNG")[:60], "truncated", "PNG"),
+    ],
+)
+def test_in_a_transform_job_a_bad_image_is_an_answer_so_that_the_others_count(
+    archive: Path, body: bytes, code: str, image_format: str | None
+) -> None:
+    response = invoke(archive, "application/x-image", body)
+    assert response.status == 200
+    (entry,) = response.json()
+    assert set(entry) == {"error", "image"}
+    assert entry["error"]["code"] == code
+    assert entry["error"]["message"]
+    assert entry["image"]["format"] == image_format
+
+
+@pytest.mark.usefixtures("in_transform_job")
+@pytest.mark.parametrize(
+    ("content_type", "body", "status"),
+    [
+        ("image/png", picture(RED, "PNG"), 200),
+        (NPY, npy(RED)[:-1], 400),
+        ("application/x-npy; spec=0123456789abcdef", npy(RED), 409),
+        ("text/csv", b"1,2,3", 415),
+        ("image/jpeg", bytes(21 * 1024 * 1024), 413),
+    ],
+)
+def test_in_a_transform_job_everything_else_stays(
+    archive: Path, content_type: str, body: bytes, status: int
+) -> None:
+    assert invoke(archive, content_type, body).status == status
 
 
 def test_a_body_beyond_the_limit_is_refused_announced_or_not(archive: Path) -> None:
