@@ -15,6 +15,7 @@ from imagedrop.local.sagemaker.container_client import (
 )
 from imagedrop.local.sagemaker.endpoints import INSTANCE_START_SECONDS
 from imagedrop.local.sagemaker.errors import ServiceError, validation_exception
+from imagedrop.local.sagemaker.faults import FaultFile
 from imagedrop.local.sagemaker.listing import list_page
 from imagedrop.local.sagemaker.models import Models, model_data_url, model_environment
 from imagedrop.local.sagemaker.registry import Registry
@@ -28,6 +29,7 @@ logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
+_NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
 _INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
 
 
@@ -47,6 +49,7 @@ class TransformJobs:
     ) -> None:
         self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
         self._models, self._artifacts, self._storage = models, artifacts, storage
+        self._fault_file = FaultFile(self._state.folder / "faults.json")
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._model_dirs: dict[str, Path] = {}
 
@@ -62,6 +65,7 @@ class TransformJobs:
         check_request(request)
         model = self._models.get(request["ModelName"])
         self._check_quota(request)
+        faults = self._fault_file.for_job(name)
         record = {
             **request,
             "TransformJobArn": arn,
@@ -70,6 +74,7 @@ class TransformJobs:
             "LastModifiedTime": now(),
             # A model may be deleted while the job runs: keep what is needed of it.
             "Model": {"Url": model_data_url(model), "Environment": model_environment(model)},
+            "Faults": faults.to_json(),
         }
         self._tags.put(arn, record.pop("Tags", []))
         self._state.transform_jobs[name] = record
@@ -79,7 +84,7 @@ class TransformJobs:
 
     async def describe(self, request: Record) -> Record:
         record = self._get(request["TransformJobName"])
-        return {k: v for k, v in record.items() if k not in ("Model", "LastModifiedTime")}
+        return {name: value for name, value in record.items() if name not in _NOT_TOLD}
 
     async def stop_job(self, request: Record) -> Record:
         record = self._get(request["TransformJobName"])

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import itertools
 import logging
-from collections.abc import AsyncIterator, Iterator
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -19,6 +20,7 @@ from imagedrop.local.sagemaker.container_client import (
     ContainerConnectionError,
     Upload,
 )
+from imagedrop.local.sagemaker.faults import NO_FAULTS, Faults
 from imagedrop.local.sagemaker.storage import ObjectNotFoundError, ObjectTooLargeError, Storage
 from imagedrop.local.sagemaker.transform_input import (
     InputError,
@@ -32,6 +34,8 @@ logger = logging.getLogger(__name__)
 
 RETRY_PAUSE_SECONDS = 0.2
 
+_Ask = Callable[[bytes], Awaitable[Answer]]
+
 
 class ObjectFailedError(Exception):
     """One object could not be transformed; ``kind`` is ClientError, AlgorithmError or
@@ -40,6 +44,14 @@ class ObjectFailedError(Exception):
     def __init__(self, kind: str, detail: str) -> None:
         super().__init__(f"{kind}: {detail}")
         self.kind = kind
+
+
+@dataclass(frozen=True, slots=True)
+class _Numbered:
+    """An object and its number in the input's order, from 1."""
+
+    number: int
+    item: InputObject
 
 
 @dataclass(slots=True)
@@ -68,6 +80,8 @@ class TransformRun:
         self._source = request["TransformInput"]["DataSource"]["S3DataSource"]
         self._output_path = request["TransformOutput"]["S3OutputPath"]
         self._settings, self._container, self._storage = settings, container, storage
+        faults = request.get("Faults")
+        self._faults = Faults.from_json(faults) if faults else NO_FAULTS
         self._log_path = log_path
         self._outcome = Outcome()
 
@@ -78,7 +92,7 @@ class TransformRun:
             f"MaxConcurrentTransforms={settings.max_concurrent_transforms}, "
             f"MaxPayloadInMB={settings.max_payload_mb}, BatchStrategy={settings.strategy}"
         )
-        queue: asyncio.Queue[InputObject | None] = asyncio.Queue(settings.concurrency)
+        queue: asyncio.Queue[_Numbered | None] = asyncio.Queue(settings.concurrency)
         async with asyncio.TaskGroup() as group:
             for _ in range(settings.concurrency):
                 group.create_task(self._work(queue))
@@ -91,34 +105,41 @@ class TransformRun:
             raise InputError(_no_objects(self._source["S3Uri"]))
         return self._outcome
 
-    async def _fill(self, queue: asyncio.Queue[InputObject | None]) -> InputError | None:
+    async def _fill(self, queue: asyncio.Queue[_Numbered | None]) -> InputError | None:
         """Queue every object; what went wrong with the listing is raised once all are done."""
         pages: Iterator[list[InputObject]] = input_pages(self._storage, self._source)
+        numbers = itertools.count(1)
         try:
             while (page := await asyncio.to_thread(next, pages, None)) is not None:
                 for item in page:
-                    await queue.put(item)
+                    await queue.put(_Numbered(next(numbers), item))
         except InputError as error:
             return error
         except (ClientError, BotoCoreError, ObjectNotFoundError, ObjectTooLargeError) as error:
             return InputError(f"ClientError: Data download failed: {error}")
         return None
 
-    async def _work(self, queue: asyncio.Queue[InputObject | None]) -> None:
-        while (item := await queue.get()) is not None:
+    async def _work(self, queue: asyncio.Queue[_Numbered | None]) -> None:
+        while (numbered := await queue.get()) is not None:
             try:
-                await self._transform(item)
+                await self._transform(numbered)
             except ObjectFailedError as error:
                 self._outcome.failed += 1
                 self._outcome.first_failure = self._outcome.first_failure or error.kind
-                self._log(f"{item.bucket}/{item.key}: {error}")
+                self._log(f"{numbered.item.bucket}/{numbered.item.key}: {error}")
             else:
                 self._outcome.succeeded += 1
 
-    async def _transform(self, item: InputObject) -> None:
+    async def _transform(self, numbered: _Numbered) -> None:
+        number, item = numbered.number, numbered.item
         payload = await self._read(item)
-        answer = await self._ask_with_retries(payload)
+        ask = _fail_as_told if number in self._faults.fail_objects else self._ask
+        answer = await self._ask_with_retries(ask, payload)
         content = bytes(answer.body) + (b"\n" if self._settings.assemble_with_line else b"")
+        if number in self._faults.drop_outputs:
+            return
+        if number in self._faults.truncate_outputs:
+            content = content[: len(content) // 2]
         bucket, key = output_location(self._output_path, item)
         try:
             await asyncio.to_thread(self._storage.write, bucket, key, content)
@@ -136,13 +157,13 @@ class TransformRun:
         except (ClientError, BotoCoreError) as error:
             raise ObjectFailedError("InternalServerError", f"download: {error}") from error
 
-    async def _ask_with_retries(self, payload: bytes) -> Answer:
+    async def _ask_with_retries(self, ask: _Ask, payload: bytes) -> Answer:
         """4xx is the object's fault and final; anything else is tried again."""
         for attempt in range(self._settings.max_retries + 1):
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE_SECONDS * 2 ** (attempt - 1))
             try:
-                answer = await self._ask(payload)
+                answer = await ask(payload)
             except (ContainerConnectionError, TimeoutError) as error:
                 failure = f"Unable to get response from algorithm ({type(error).__name__})"
                 continue
@@ -177,6 +198,10 @@ class TransformRun:
         moment = datetime.now(UTC).isoformat(timespec="milliseconds").removesuffix("+00:00")
         with self._log_path.open("a") as file:
             file.write(f"{moment}:[sagemaker logs]: {message}\n")
+
+
+async def _fail_as_told(_payload: bytes) -> Answer:
+    return Answer(status=500, body=bytearray(b"told to fail by faults.json"))
 
 
 async def _once(payload: bytes) -> AsyncIterator[bytes]:
