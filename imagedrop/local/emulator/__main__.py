@@ -89,6 +89,7 @@ def _close_gaps(state_dir: Path) -> None:
         not_emulated,
         output_changes,
         queue_urls,
+        redriven_executions,
         sagemaker_resources,
         stopped_executions,
         tables,
@@ -104,6 +105,7 @@ def _close_gaps(state_dir: Path) -> None:
     not_emulated.install()
     output_changes.install()
     queue_urls.install()
+    redriven_executions.install()
     sagemaker_resources.install()
     stopped_executions.install()
     tables.install()
