@@ -29,6 +29,7 @@ from imagedrop.bulk_source import (
     LocalFolder,
     S3Folder,
     Source,
+    check_source,
     compare,
     list_local,
     list_source,
@@ -131,13 +132,20 @@ def start(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     runs = bulk_runs(found)
     if isinstance(place, LocalFolder):
         upload(found, place)
+    else:
+        check_source(found.client("s3"), source)
     run = name_run(s3_folder.name, datetime.now(UTC))
     runs.start(run_input(run, source, settings, again=again))
-    console.print(f"Started: {run}", highlight=False)
+    say(f"Started: {run}")
     if wait:
         wait_for(found, run)
     else:
-        console.print(f"→ Watch it with: imagedrop bulk status {run} --wait", highlight=False)
+        say(f"→ Watch it with: imagedrop bulk status {run} --wait")
+
+
+def say(line: str) -> None:
+    """Whole lines, so that the commands in them can be copied."""
+    console.print(line, highlight=False, soft_wrap=True)
 
 
 def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -> dict[str, Any]:
@@ -169,15 +177,11 @@ def print_dry_run(
         if isinstance(place, LocalFolder)
         else list_source(target.client("s3"), source)
     )
-    if listing.images == 0:
-        raise UserError(
-            "There are no images in the source.", "Check the address; keys are case sensitive."
-        )
     sizing = size_run(listing.images, settings)
     print_plan(listing, settings, sizing)
     for step in overlong_steps(sizing):
-        console.print(f"[red]Too long: {step}. Raise --chunk-images.[/]", highlight=False)
-    console.print("Nothing was uploaded or started. How this is computed: docs/bulk.md, Sizing.")
+        say(f"[red]Too long: {step}. Raise --chunk-images.[/]")
+    say("Nothing was uploaded or started. How this is computed: docs/bulk.md, Sizing.")
 
 
 def upload(target: Target, folder: LocalFolder) -> None:
@@ -187,35 +191,36 @@ def upload(target: Target, folder: LocalFolder) -> None:
         UserError: a file could not be uploaded; the run would miss it.
     """
     if folder.left_out:
-        console.print(
+        say(
             f"Left out {len(folder.left_out)} hidden or system files, such as "
-            f"{escape(printable(str(folder.left_out[0])))}.",
-            highlight=False,
+            f"{escape(printable(str(folder.left_out[0])))}."
         )
     difference = compare(target.client("s3"), folder)
     if difference.already_there:
-        console.print(f"{difference.already_there:,} files are there already.")
+        say(f"{difference.already_there:,} files are there already.")
     failures = []
-    with progress() as bars:
-        bar = bars.add_task("uploaded", total=len(difference.to_send))
-        for sent in upload_all(target, difference.to_send):
-            bars.advance(bar)
-            if sent.error:
-                failures.append(sent)
+    try:
+        with progress() as bars:
+            bar = bars.add_task("uploaded", total=len(difference.to_send))
+            for sent in upload_all(target, difference.to_send):
+                bars.advance(bar)
+                if sent.error:
+                    failures.append(sent)
+    except KeyboardInterrupt:
+        say("No run was started. The same command again uploads what is missing.")
+        raise typer.Exit(INTERRUPTED) from None
     for each in failures[:NAMES_SHOWN]:
         name = escape(printable(str(each.upload.path)))
-        console.print(f"Not uploaded: {name}: {escape(printable(each.error or ''))}")
+        say(f"Not uploaded: {name}: {escape(printable(each.error or ''))}")
     if failures:
         raise UserError(
             f"{len(failures):,} files could not be uploaded; no run was started.",
             "Type the same command again: what is there is not uploaded twice.",
         )
     if difference.elsewhere:
-        console.print(
+        say(
             f"{len(difference.elsewhere):,} files of {escape(str(folder.destination))} are not on "
-            "this disk and take part too, such as "
-            f"{escape(printable(difference.elsewhere[0]))}.",
-            highlight=False,
+            f"this disk and take part too, such as {escape(printable(difference.elsewhere[0]))}."
         )
 
 
@@ -246,7 +251,7 @@ def progress_reader(target: Target, run: str) -> ProgressReader:
 
 def tell(execution: Execution, report: dict[str, Any] | None) -> None:
     for line in verdict_lines(explain(execution, report)):
-        console.print(line, highlight=False)
+        say(line)
 
 
 def wait_for(target: Target, run: str) -> None:
@@ -266,19 +271,15 @@ def wait_for(target: Target, run: str) -> None:
                 for name, (done, total) in bar_values(now).items():
                     bars.update(tasks[name], completed=done, total=total)
     except KeyboardInterrupt:
-        console.print(f"The run goes on. Watch it with: imagedrop bulk status {run} --wait")
-        console.print(f"Stop it with: imagedrop bulk stop {run}", highlight=False)
+        say(f"The run goes on. Watch it with: imagedrop bulk status {run} --wait")
+        say(f"Stop it with: imagedrop bulk stop {run}")
         raise typer.Exit(INTERRUPTED) from None
     reports = run_reports(target)
     report = reports.find(run)
     if report is not None:
-        console.print(summary(report), highlight=False)
-        console.print(f"Report: {reports.address(run)}", highlight=False, soft_wrap=True)
-        console.print(
-            f"To read it here: imagedrop bulk report {run} --format html > report.html",
-            highlight=False,
-            soft_wrap=True,
-        )
+        say(summary(report))
+        say(f"Report: {reports.address(run)}")
+        say(f"To read it here: imagedrop bulk report {run} --format html > report.html")
     if report is None or report["status"] != "COMPLETE":
         tell(runs.last_execution(run), report)
         raise typer.Exit(1)
@@ -303,7 +304,7 @@ def list_runs(target: TargetOption = TargetName.LOCAL) -> None:
     runs, reports = bulk_runs(found), run_reports(found)
     names = list(islice(runs.names(), RUNS_SHOWN))
     if not names:
-        console.print("There are no bulk runs. Start one with: imagedrop bulk start FOLDER")
+        say("There are no bulk runs. Start one with: imagedrop bulk start FOLDER")
         return
     print_runs((runs.last_execution(name), reports.find(name)) for name in names)
 
@@ -350,12 +351,12 @@ def resume(run: RunArgument, target: TargetOption = TargetName.LOCAL) -> None:
             "To try failed images again, start a new run of the same folder: what is classified "
             "is skipped.",
         )
-    console.print(f"Started: {runs.resume(run)}", highlight=False)
-    console.print(f"→ Watch it with: imagedrop bulk status {run} --wait", highlight=False)
+    say(f"Started: {runs.resume(run)}")
+    say(f"→ Watch it with: imagedrop bulk status {run} --wait")
 
 
 @bulk.command(epilog="Example: imagedrop bulk stop photos-20261125t154512")
 def stop(run: RunArgument, target: TargetOption = TargetName.LOCAL) -> None:
     """Stop a run; what it has done is kept."""
     bulk_runs(find_target(target)).stop(run)
-    console.print(f"Stopped. Go on with: imagedrop bulk resume {run}", highlight=False)
+    say(f"Stopped. Go on with: imagedrop bulk resume {run}")

@@ -22,9 +22,11 @@ LABELS_SHOWN = 10
 
 
 def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
+    seconds = {phase: duration(each) for phase, each in sizing.phase_seconds.items() if each >= 1}
+    dollars = {what: f"${each:,.2f}" for what, each in sizing.cost_dollars.items() if each >= 0.01}
     rows = [
         ("images", f"{listing.images:,}"),
-        ("left out", f"{listing.ignored:,} system files, hidden files and folder markers"),
+        ("left out", f"{listing.ignored:,} (system files, hidden files, folder markers)"),
         ("bytes", f"{listing.bytes:,}" if listing.bytes else "not told by the source"),
         ("chunks", f"{sizing.chunks:,} of {settings.chunk_images:,} images"),
     ]
@@ -37,12 +39,14 @@ def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
             f"{settings.requests_at_once} at once an instance",
         ),
         ("instances", f"{settings.instance_count} of {settings.instance_type}"),
-        *((f"{phase} takes", duration(each)) for phase, each in sizing.phase_seconds.items()),
-        ("time", f"about {duration(sizing.seconds)}"),
-        *((f"{what} costs", f"${each:,.4f}") for what, each in sizing.cost_dollars.items()),
-        ("cost", f"about ${sizing.dollars:,.2f} on AWS"),
+        ("time on AWS", f"about {duration(sizing.seconds)}: {_parts(seconds)}"),
+        ("cost on AWS", f"about ${sizing.dollars:,.2f}: {_parts(dollars)}"),
     ]
     print_pairs(rows)
+
+
+def _parts(parts: Mapping[str, str]) -> str:
+    return ", ".join(f"{name} {value}" for name, value in parts.items()) or "nothing to speak of"
 
 
 def print_status(
@@ -134,9 +138,8 @@ def verdict_lines(verdict: Verdict) -> list[str]:
 
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
     """Name and value a line; a value from a stranger cannot move the cursor."""
-    table = Table(box=None, pad_edge=False, show_header=False)
-    table.add_column("name", no_wrap=True, style="bold")
-    table.add_column("value", overflow="fold")
-    for name, value in rows:
-        table.add_row(escape(printable(name)), escape(printable(value)))
-    Console().print(table)
+    pairs = [(printable(name), printable(value)) for name, value in rows]
+    width = max(len(name) for name, _ in pairs)
+    console = Console(highlight=False, soft_wrap=True)  # addresses stay whole, to be copied
+    for name, value in pairs:
+        console.print(f"[bold]{escape(name):{width + 2}}[/]{escape(value)}")

@@ -15,7 +15,7 @@ from imagedrop.errors import UserError
 from imagedrop.send import Upload, plan_uploads
 from imagedrop.target import PARALLEL_CALLS
 from pipeline.adapters.image_sources import SourceError, image_source, split_uri
-from pipeline.bulk.list_images import why_ignored
+from pipeline.bulk.list_images import SourcePage, why_ignored
 
 # Beside incoming/, so that an upload triggers nothing.
 FOLDERS_PREFIX = "folders/"
@@ -106,23 +106,40 @@ def list_source(s3: Any, source: Source) -> Listing:
     """The same listing as the run's own, with nothing written.
 
     Raises:
-        UserError: there is no such bucket or file, or it is not ours to read.
+        UserError: it is empty, or cannot be listed.
     """
+    check_source(s3, source)
     images = total_bytes = ignored = 0
+    for page in _pages(s3, source):
+        for each in page.listed:
+            if why_ignored(each.key):
+                ignored += 1
+            else:
+                images += 1
+                total_bytes += each.size_bytes
+    return Listing(images, total_bytes, ignored)
+
+
+def check_source(s3: Any, source: Source) -> None:
+    """Looks at the source's first page only: a mistyped address need not become a run.
+
+    Raises:
+        UserError: it is empty, or cannot be listed.
+    """
+    for page in _pages(s3, source):
+        if page.listed or page.after is not None:
+            return
+    raise UserError("The source is empty.", "Check the address; keys are case sensitive.")
+
+
+def _pages(s3: Any, source: Source) -> Iterator[SourcePage]:
     try:
-        for page in image_source(s3, source).pages(None):
-            for each in page.listed:
-                if why_ignored(each.key):
-                    ignored += 1
-                else:
-                    images += 1
-                    total_bytes += each.size_bytes
+        yield from image_source(s3, source).pages(None)
     except (ClientError, SourceError) as error:
         raise UserError(
             f"The source cannot be listed: {error}",
             "Check the address, and that your credentials may list it.",
         ) from error
-    return Listing(images, total_bytes, ignored)
 
 
 def list_local(folder: LocalFolder) -> Listing:

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import gzip
+import json
 import re
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -12,6 +15,8 @@ from imagedrop.bulk_runs import RUN_NAME_CHARACTERS
 from imagedrop.errors import UserError
 from imagedrop.send import Sent
 from tests.unit.command_line.conftest import Stack
+
+INVENTORY = "s3://images/lists/manifest.json"
 
 
 def pairs(output: str) -> dict[str, str]:
@@ -91,34 +96,59 @@ def test_no_run_begins_when_a_file_could_not_be_uploaded(
     assert stack.executions() == {}
 
 
+def test_an_interrupted_upload_starts_nothing(
+    stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def interrupted(*_: object) -> Iterator[Sent]:
+        raise KeyboardInterrupt
+        yield
+
+    monkeypatch.setattr(bulk_cli, "upload_all", interrupted)
+    result = stack.bulk("start", str(dogs))
+    assert result.exit_code == 130
+    assert "No run was started" in result.stderr
+    assert stack.executions() == {}
+
+
 def test_a_folder_in_s3_is_started_as_it_lies(stack: Stack) -> None:
+    stack.put("photos/a.jpg")
     options = (
         "--again --direct --instance-type ml.m5.xlarge --instance-count 3 "
         "--max-concurrent-transforms 4 --chunk-images 500 --shard-images 32"
     )
-    result = stack.bulk("start", "s3://elsewhere/photos", *options.split())
+    result = stack.bulk("start", "s3://images/photos", *options.split())
     assert result.exit_code == 0, result.output
     ((_, started),) = stack.executions().items()
-    assert started["source"] == {"kind": "folder", "bucket": "elsewhere", "prefix": "photos/"}
+    assert started["source"] == {"kind": "folder", "bucket": "images", "prefix": "photos/"}
     assert (started["again"], started["direct"], started["instance_count"]) == (True, True, 3)
     assert (started["chunk_images"], started["shard_images"]) == (500, 32)
-    assert stack.keys() == []
+    assert stack.keys() == ["photos/a.jpg"]
 
 
 @pytest.mark.parametrize(
     ("option", "source"),
     [
         (
-            ("--inventory", "s3://lists/manifest.json"),
-            {"kind": "inventory", "manifest": "s3://lists/manifest.json", "prefix": "photos/"},
+            ("--inventory", INVENTORY),
+            {
+                "kind": "inventory",
+                "manifest": "s3://images/lists/manifest.json",
+                "prefix": "photos/",
+            },
         ),
         (
-            ("--manifest", "s3://lists/keys.txt"),
-            {"kind": "list", "uri": "s3://lists/keys.txt", "bucket": "images"},
+            ("--manifest", "s3://images/lists/keys.txt"),
+            {"kind": "list", "uri": "s3://images/lists/keys.txt", "bucket": "images"},
         ),
     ],
 )
 def test_other_sources(stack: Stack, option: tuple[str, str], source: dict[str, str]) -> None:
+    schema = {"fileFormat": "CSV", "fileSchema": "Bucket, Key", "destinationBucket": "a:images"}
+    rows = gzip.compress(b'"images","photos/a.jpg"\n')
+    stack.put("lists/1.csv.gz", rows)
+    manifest = schema | {"files": [{"key": "lists/1.csv.gz"}]}
+    stack.put("lists/manifest.json", json.dumps(manifest).encode())
+    stack.put("lists/keys.txt", b"photos/a.jpg\n")
     assert stack.bulk("start", "s3://images/photos/", *option).exit_code == 0
     ((_, started),) = stack.executions().items()
     assert started["source"] == source
@@ -129,7 +159,7 @@ def test_a_dry_run_counts_and_touches_nothing(stack: Stack, dogs: Path) -> None:
     assert result.exit_code == 0, result.output
     told = pairs(result.stdout)
     assert (told["images"], told["bytes"]) == ("2", "3")
-    assert {"chunks", "shards", "requests", "time", "cost"} <= set(told)
+    assert {"chunks", "shards", "requests", "time on AWS", "cost on AWS"} <= set(told)
     assert (stack.keys(), stack.executions()) == ([], {})
 
 
@@ -160,6 +190,9 @@ def test_a_dry_run_of_a_list_of_keys(stack: Stack) -> None:
         ("s3://",),
         ("s3://no-such-bucket/photos/", "--dry-run"),
         ("s3://images/empty/", "--dry-run"),
+        ("s3://images/empty/",),
+        ("s3://no-such-bucket/photos/",),
+        ("s3://images/a/", "--manifest", "s3://images/no-such-list.txt"),
         ("s3://images/a/", "--inventory", "s3://b/c", "--manifest", "s3://b/d"),
         ("s3://images/a/", "--inventory", "manifest.json"),
         ("demo/photos", "--manifest", "s3://images/keys.txt"),
@@ -186,7 +219,9 @@ def test_a_stack_without_the_workflow_says_so(stack: Stack) -> None:
 
 def test_the_name_of_a_run_fits_whatever_the_folder_is_called(stack: Stack) -> None:
     for folder in ("x" * 300, "Ünïcode 🐶", "-", "a/b"):
+        stack.put(f"{folder}/1.jpg")
         stack.bulk("start", f"s3://images/{folder}/")
+    assert len(stack.executions()) == 4
     for name in stack.executions():
         run = name.removesuffix("-1")
         assert re.fullmatch(r"[a-z0-9][a-z0-9-]*t\d{6}", run)
