@@ -86,8 +86,10 @@ def _close_gaps(state_dir: Path) -> None:
         function_environment,
         http_api,
         loopback,
+        map_settings,
         not_emulated,
         output_changes,
+        payload_limits,
         queue_urls,
         redriven_executions,
         sagemaker_resources,
@@ -102,8 +104,10 @@ def _close_gaps(state_dir: Path) -> None:
     function_environment.install(state_dir.resolve() / "runtime-packages")
     http_api.install()
     loopback.install()
+    map_settings.install()
     not_emulated.install()
     output_changes.install()
+    payload_limits.install()
     queue_urls.install()
     redriven_executions.install()
     sagemaker_resources.install()

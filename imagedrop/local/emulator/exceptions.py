@@ -1,5 +1,7 @@
 """Gap: an exception in a handler ends the warm worker, and arrives without its class name.
 
+A killed worker arrives as an exception of the handler, too; AWS says `Runtime.ExitError`.
+
 On AWS the execution environment goes on to the next event, and `errorType` is the class.
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
@@ -24,6 +26,7 @@ _ANSWER_WITH_CLASS = (
     '_real_stdout.write(json.dumps({"status": "ok", "result": None, "raised": '
     '{"type": type(e).__name__, "message": str(e), "trace": traceback.format_exc()}}) + "\\n")'
 )
+_WORKER_DIED = "Worker process died"  # what MiniStack's `Worker.invoke` says of it
 _raised: contextvars.ContextVar[str | None] = contextvars.ContextVar("raised", default=None)
 
 
@@ -57,6 +60,8 @@ def install() -> None:
             class_name = _raised.get()
             if class_name:
                 result["body"]["errorType"] = class_name
+            elif result.get("error") and result["body"].get("errorMessage") == _WORKER_DIED:
+                result["body"]["errorType"] = "Runtime.ExitError"
             return result
 
         return name_the_class
