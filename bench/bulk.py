@@ -1,0 +1,132 @@
+"""A folder of 2,000 images three ways: packed shards, ``--direct``, and dropped one by one.
+
+    .venv/bin/python -m bench.bulk [--photos FOLDER] [--count 2000] [--rounds 2]
+
+The same files, over the same deployed stack, in turn. Wall time is from the start of the
+execution (or of the first upload of a drop) to the last row. Each run is reconciled by name:
+every file has exactly one line in the ledger, and one row. A transform job's container ends with its
+job, so its CPU is not in the figures; wall time holds it.
+"""
+
+from __future__ import annotations
+
+import argparse
+import statistics
+import tempfile
+import time
+from collections import Counter
+from collections.abc import Callable
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+from bench.drop import PATIENCE_SECONDS, PHOTOS, Processes, a_cloud
+from bench.folders import make_folder
+from imagedrop.bulk_reports import RunReports
+from imagedrop.bulk_runs import ExecutionStatus, bulk_runs
+from imagedrop.send import Upload, upload_all, wait_for_rows
+from imagedrop.target import Target, local_target
+from pipeline.adapters.work_bucket import WorkBucket
+from pipeline.bulk.ledger import Fate
+
+POLL_SECONDS = 0.2
+PREFIX = "folders/bench/"
+
+
+@dataclass(frozen=True, slots=True)
+class Result:
+    seconds: float
+    cpu_ms: dict[str, float]  # an image, by process kind
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--count", type=int, default=2000)
+    parser.add_argument("--rounds", type=int, default=2)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as temporary, a_cloud() as running:
+        folder = Path(temporary)
+        made = make_folder(folder, options.count, options.photos)
+        target, processes = local_target(running), Processes(running)
+        list(upload_all(target, [Upload(folder / name, PREFIX + name) for name in made]))
+        ways: dict[str, Callable[[int], None]] = {
+            "packed shards": lambda _round: run_bulk(target, made, direct=False),
+            "--direct": lambda _round: run_bulk(target, made, direct=True),
+            "dropped": lambda round_: drop(target, folder, made, round_),
+        }
+        results: dict[str, list[Result]] = {name: [] for name in ways}
+        for round_ in range(options.rounds):
+            for name, way in ways.items():
+                before, began = processes.cpu_seconds(), time.perf_counter()
+                way(round_)
+                seconds = time.perf_counter() - began
+                after = processes.cpu_seconds()
+                cost = {kind: 1000 * (after[kind] - before[kind]) / len(made) for kind in before}
+                results[name].append(Result(seconds, cost))
+                print(f"  {name}: {seconds:.1f} s", flush=True)
+    report(results, len(made), sum(made.values()))
+
+
+def run_bulk(target: Target, made: dict[str, bool], *, direct: bool) -> None:
+    run = f"bench-{datetime.now(UTC):%Y%m%dt%H%M%S%f}"[:40]
+    runs = bulk_runs(target)
+    source = {"kind": "folder", "bucket": target.images_bucket, "prefix": PREFIX}
+    runs.start(
+        {
+            "run": run,
+            "source": source,
+            "again": True,
+            "direct": direct,
+            "instance_type": "ml.m5.xlarge",
+            "instance_count": 1,
+            "max_concurrent_transforms": 2,
+            "chunk_images": 250,
+            "shard_images": 64,
+        }
+    )
+    while runs.last_execution(run).status is ExecutionStatus.RUNNING:
+        time.sleep(POLL_SECONDS)
+    reports = RunReports(WorkBucket(target.client("s3"), target.outputs["WorkBucketName"]))
+    report = reports.read(run)
+    if report["status"] != "COMPLETE":
+        raise SystemExit(f"{run}: {report}")
+    lines = Counter(
+        (each["key"].removeprefix(PREFIX), each["fate"])
+        for each in reports.entries(run, set(Fate) - {Fate.RESUBMITTED})
+    )
+    expected = {(name, "rejected" if broken else "classified") for name, broken in made.items()}
+    if lines != Counter(expected):
+        raise SystemExit(f"{run}: the ledger does not hold each image once")
+
+
+def drop(target: Target, folder: Path, made: dict[str, bool], round_: int) -> None:
+    uploads = [Upload(folder / name, f"incoming/bench-{round_}/{name}") for name in made]
+    sent = list(upload_all(target, uploads))
+    rows = wait_for_rows(
+        target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
+    )
+    if len(rows) != len(made):
+        raise SystemExit(f"{len(made) - len(rows)} photos have no row")
+
+
+def report(results: dict[str, list[Result]], count: int, broken: int) -> None:
+    rounds = len(next(iter(results.values())))
+    print(f"{count} images ({broken} broken), medians of {rounds} interleaved rounds")
+    print(f"{'':15} {'seconds':>8} {'images/s':>9}   CPU ms an image, by process")
+    direct = statistics.median(each.seconds for each in results["--direct"])
+    for name, each in results.items():
+        seconds = statistics.median(result.seconds for result in each)
+        cost = {
+            kind: statistics.median(result.cpu_ms[kind] for result in each)
+            for kind in each[0].cpu_ms
+        }
+        told = ", ".join(f"{kind} {value:.1f}" for kind, value in cost.items())
+        print(
+            f"{name:15} {seconds:8.1f} {count / seconds:9.1f}   {told}"
+            f"   {direct / seconds:.2f} times --direct"
+        )
+
+
+if __name__ == "__main__":
+    main()
