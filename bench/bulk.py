@@ -4,8 +4,8 @@
 
 The same files, over the same deployed stack, in turn. Wall time is from the start of the
 execution (or of the first upload of a drop) to the last row. Each run is reconciled by name:
-every file has exactly one line in the ledger, and one row. A transform job's container ends with its
-job, so its CPU is not in the figures; wall time holds it.
+every file has exactly one line in the ledger, and one row. A transform job's container ends with
+its job, so its CPU is not in the figures; wall time holds it.
 """
 
 from __future__ import annotations

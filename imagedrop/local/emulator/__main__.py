@@ -13,7 +13,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from imagedrop.local.emulator import patching
+from imagedrop.local.emulator import patching, shutdown
 
 REGION = "us-east-1"
 _HOST = "127.0.0.1"
@@ -30,6 +30,7 @@ def main() -> None:
         sys.exit(str(error))
     sys.argv = ["ministack"]  # MiniStack parses the arguments too
     patching.module("app").main()
+    shutdown.end_functions()
 
 
 def _arguments() -> argparse.Namespace:
@@ -111,6 +112,7 @@ def _close_gaps(state_dir: Path) -> None:
     queue_urls.install()
     redriven_executions.install()
     sagemaker_resources.install()
+    shutdown.install()
     stopped_executions.install()
     tables.install()
     transform_job_tasks.install()

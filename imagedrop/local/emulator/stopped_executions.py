@@ -51,14 +51,20 @@ class Run:
 
     def __init__(self) -> None:
         self._stopped = threading.Event()
+        self.is_abandoned = False
 
     @property
     def is_stopped(self) -> bool:
-        """Whether StopExecution ended it."""
+        """Whether StopExecution, or the end of the emulator, ended it."""
         return self._stopped.is_set()
 
     def stop(self) -> None:
         """Let every thread of it end at its next step."""
+        self._stopped.set()
+
+    def abandon(self) -> None:
+        """As `stop`, and what it has begun elsewhere goes on."""
+        self.is_abandoned = True
         self._stopped.set()
 
     def wait(self, seconds: float) -> None:
@@ -95,6 +101,12 @@ _UNSTOPPABLE = Run()
 def begin_again(execution_arn: str) -> None:
     """Forget the run that was stopped: what is started next is another one."""
     _runs[execution_arn] = Run()
+
+
+def abandon_all() -> None:
+    """The emulator ends: let all threads of all runs end."""
+    for run in list(_runs.values()):
+        run.abandon()
 
 
 def within_run(execution_arn: str, work: Callable[[], None]) -> None:

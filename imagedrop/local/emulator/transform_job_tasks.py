@@ -89,8 +89,9 @@ def _ended(sfn: Any, name: str) -> dict[str, Any]:
                     return _with_moments(job, _milliseconds)
             run.wait(_POLL_SECONDS)
     except RunEndedError:
-        with contextlib.suppress(SageMakerError):  # as on AWS: the best that can be done
-            call("StopTransformJob", {"TransformJobName": name})
+        if not run.is_abandoned:
+            with contextlib.suppress(SageMakerError):  # as on AWS: the best that can be done
+                call("StopTransformJob", {"TransformJobName": name})
         raise
 
 

@@ -10,7 +10,7 @@ from urllib.parse import urlsplit
 
 import botocore.session
 from botocore.config import Config
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 _CHUNK_BYTES = 1 << 20
 
@@ -50,6 +50,16 @@ class Storage:
             aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
             config=config,
         )
+
+    def is_answering(self) -> bool:
+        """Whether there is an S3 at all, whatever it says."""
+        try:
+            self._client.list_buckets()
+        except ClientError:
+            return True
+        except BotoCoreError:
+            return False
+        return True
 
     def exists(self, bucket: str, key: str) -> bool:
         """False only when S3 says that there is no such object."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from functools import partial
 from pathlib import Path
 
@@ -28,6 +29,8 @@ from imagedrop.local.sagemaker.transform_settings import check_request, resolve
 logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
+STORAGE_DEADLINE_SECONDS = 0.0
+STORAGE_PAUSE_SECONDS = 0.5
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
 _NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
 _INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
@@ -113,7 +116,7 @@ class TransformJobs:
             if record["TransformJobStatus"] == "Stopping":
                 self._end(record, "Stopped")
             elif record["TransformJobStatus"] == "InProgress":
-                self._begin(record)
+                self._begin(record, storage_may_be_starting=True)
 
     async def stop(self) -> None:
         """End all work; jobs under way stay InProgress, for ``resume``."""
@@ -149,10 +152,11 @@ class TransformJobs:
                 "contact AWS support to request an increase for this quota.",
             )
 
-    def _begin(self, record: Record) -> None:
+    def _begin(self, record: Record, *, storage_may_be_starting: bool = False) -> None:
         name = record["TransformJobName"]
         record["TransformStartTime"] = now()
-        task = self._tasks[name] = asyncio.create_task(self._run(record))
+        running = self._run(record, storage_may_be_starting=storage_may_be_starting)
+        task = self._tasks[name] = asyncio.create_task(running)
         task.add_done_callback(partial(self._finished, record))
 
     def _finished(self, record: Record, task: asyncio.Task[None]) -> None:
@@ -166,7 +170,9 @@ class TransformJobs:
             logger.error("transform job %s failed", name, exc_info=error)
             self._end(record, "Failed", _INTERNAL)
 
-    async def _run(self, record: Record) -> None:
+    async def _run(self, record: Record, *, storage_may_be_starting: bool) -> None:
+        if storage_may_be_starting:
+            await self._wait_for_storage()
         try:
             outcome = await self._transform(record)
         except (ArtifactError, InputError) as error:
@@ -178,6 +184,14 @@ class TransformJobs:
                 self._end(record, "Completed")
             else:
                 self._end(record, "Failed", _reason(outcome.first_failure))
+
+    async def _wait_for_storage(self) -> None:
+        """After a restart of everything S3 comes back after us; without it the job would fail."""
+        deadline = time.monotonic() + STORAGE_DEADLINE_SECONDS
+        while time.monotonic() < deadline:
+            if await asyncio.to_thread(self._storage.is_answering):
+                return
+            await asyncio.sleep(STORAGE_PAUSE_SECONDS)
 
     async def _transform(self, record: Record) -> Outcome:
         name, model = record["TransformJobName"], record["Model"]

@@ -17,9 +17,9 @@ class FakeS3(ThreadingHTTPServer):
 
     daemon_threads = True
 
-    def __init__(self) -> None:
-        super().__init__(("127.0.0.1", 0), _Handler)
-        self.objects: dict[str, bytes] = {}
+    def __init__(self, port: int, objects: dict[str, bytes]) -> None:
+        super().__init__(("127.0.0.1", port), _Handler)
+        self.objects = objects
         self.failing: set[str] = set()
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
@@ -33,9 +33,9 @@ class FakeS3(ThreadingHTTPServer):
 
 
 @contextmanager
-def running() -> Iterator[FakeS3]:
+def running(port: int = 0, objects: dict[str, bytes] | None = None) -> Iterator[FakeS3]:
     """The server, for as long as the block runs."""
-    server = FakeS3()
+    server = FakeS3(port, {} if objects is None else objects)
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
     yield server

@@ -4,14 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from tests.integration.sagemaker import fake_s3
 from tests.integration.sagemaker.fake_s3 import FakeS3
+from tests.integration.sagemaker.fake_serving import build_archive
 from tests.integration.sagemaker.stand_in import BUCKET, ROOT, StandIn, until
+from tests.integration.sagemaker.test_transform_jobs import ended, job_request
 
 
 def answering(stand_in: StandIn, name: str) -> str:
@@ -93,6 +97,37 @@ def test_job_under_way_is_run_again_after_a_restart(
 
     until(lambda: status() == "Completed")
     assert list(s3.outputs("again/out/")) == ["a.txt.out"]
+    s3.objects["again/out/a.txt.out"] = b"not written again"
+    stand_in.end()
+    stand_in.start()
+    assert status() == "Completed"
+    assert s3.objects["again/out/a.txt.out"] == b"not written again"
+
+
+def test_job_under_way_waits_for_an_s3_that_comes_back_later(tmp_path: Path) -> None:
+    objects = {
+        f"{BUCKET}/v1/model.tar.gz": build_archive("v1"),
+        "later/in/a": f"hold {tmp_path}".encode(),
+    }
+    with fake_s3.running(objects=objects) as s3:
+        port = s3.server_address[1]
+        stand_in = StandIn(tmp_path / "sagemaker", s3.url)
+        stand_in.start()
+        stand_in.create_model("later")
+        stand_in.sagemaker.create_transform_job(**job_request("later", "later"))
+        until(lambda: list(tmp_path.glob("waiting-*")))
+        stand_in.end()
+    (tmp_path / "go").touch()
+    with socket.create_server(("127.0.0.1", port)) as nobody:
+        stand_in.start()
+        for _ in range(7):  # more than botocore tries for one call
+            nobody.accept()[0].close()
+    try:
+        with fake_s3.running(port, objects) as s3:
+            assert ended(stand_in, "later")["TransformJobStatus"] == "Completed"
+    finally:
+        stand_in.end()
+    assert list(s3.outputs("later/out/")) == ["a.out"]
 
 
 def test_second_stand_in_on_the_same_folder_is_refused(stand_in: StandIn, s3: FakeS3) -> None:
