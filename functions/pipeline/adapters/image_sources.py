@@ -7,11 +7,14 @@ import gzip
 import io
 import json
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
 from urllib.parse import unquote_plus
 
-from pipeline.adapters.service_errors import transient_errors_named
+from botocore.exceptions import ClientError
+
+from pipeline.adapters.service_errors import error_code, transient_errors_named
 from pipeline.bulk.list_images import ImageSource, Position, SourcePage
 from pipeline.bulk.run import Listed
 from pipeline.refs import utc_text
@@ -25,6 +28,17 @@ T = TypeVar("T")
 
 class SourceError(Exception):
     """The source is not what it should be: the message says what to do."""
+
+
+@contextmanager
+def missing_sources_named() -> Iterator[None]:
+    """What is not there or not allowed will not come by trying again."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in ("NoSuchBucket", "NoSuchKey", "AccessDenied"):
+            raise SourceError(f"the source cannot be read: {error}") from error
+        raise
 
 
 def image_source(s3: S3Client, source: Mapping[str, Any]) -> ImageSource:
@@ -56,7 +70,7 @@ class Folder:
     def pages(self, after: Position) -> Iterator[SourcePage]:
         marker = after or {}
         while True:
-            with transient_errors_named():
+            with transient_errors_named(), missing_sources_named():
                 page = self._s3.list_object_versions(
                     Bucket=self._bucket, Prefix=self._prefix, **marker
                 )
@@ -93,7 +107,7 @@ class Inventory:
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
         bucket, key = split_uri(self._manifest_uri)
-        with transient_errors_named():
+        with transient_errors_named(), missing_sources_named():
             manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         if manifest.get("fileFormat") != "CSV":
             raise SourceError(
@@ -113,7 +127,7 @@ class Inventory:
         yield SourcePage([], None)
 
     def _lines(self, bucket: str, key: str) -> Iterator[str]:
-        with transient_errors_named():
+        with transient_errors_named(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
             with gzip.GzipFile(fileobj=body) as unpacked:
                 yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
@@ -136,7 +150,7 @@ class KeyList:
     def pages(self, after: Position) -> Iterator[SourcePage]:
         bucket, key = split_uri(self._uri)
         position = after or 0
-        with transient_errors_named():
+        with transient_errors_named(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
             for read in _pages_of(islice(body.iter_lines(), position, None)):
                 position += len(read)

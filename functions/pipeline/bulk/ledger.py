@@ -8,7 +8,7 @@ from dataclasses import asdict, dataclass, field, fields
 from enum import StrEnum
 from typing import Any
 
-from pipeline.bulk.run import LAST_ROUND
+from pipeline.bulk.run import LAST_ROUND, BulkRun
 from pipeline.records import Record, Source, Status
 
 HISTOGRAM_BINS = 20
@@ -50,19 +50,21 @@ def failed(key: str, version: str | None, reason: str, round_: int) -> Entry:
     return Entry(key, version, fate, reason=reason)
 
 
-def known_already(record: Record, run_started_at: str, *, model: str) -> Entry | None:
+def known_already(record: Record, run: BulkRun) -> Entry | None:
     """The entry of an image whose row makes any further work needless; None where there is work.
 
     A row that this very run has written, before it was stopped or in its first round, counts as
-    its own result; an older one is skipped.
+    its own result; an older one is skipped, unless everything is asked for again.
     """
     is_current = record.status is Status.REJECTED or (
-        record.status is Status.CLASSIFIED and record.model == model
+        record.status is Status.CLASSIFIED and record.model == run.model
     )
     if not is_current:
         return None
-    if record.source is Source.BULK and record.classified_at >= run_started_at:
+    if record.source is Source.BULK and record.classified_at >= run.started_at:
         return entry_of(record)
+    if run.again:
+        return None
     return Entry(record.key, record.version, Fate.SKIPPED, reason="already_classified")
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from pipeline.adapters.work_bucket import WorkBucket
+from pipeline.bulk.chunks import write_chunk_names
 from pipeline.bulk.run import BulkRun, Listed, RunFiles, chunk_name
 
 # What file managers leave in folders; nobody means to classify it.
@@ -109,12 +110,6 @@ class ListImages:
     ) -> None:
         self.work.write_lines(files.ignored(progress.ignored_files), lines)
         progress.ignored_files += 1
-
-
-def write_chunk_names(work: WorkBucket, files: RunFiles, count: int, round_: int) -> None:
-    """What the Distributed Map of a round reads."""
-    names = [{"chunk": chunk_name(number, round_)} for number in range(count)]
-    work.write_json(files.chunks(round_), names)
 
 
 def why_ignored(key: str) -> str | None:

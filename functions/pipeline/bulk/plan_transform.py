@@ -6,9 +6,11 @@ import hashlib
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from pipeline.adapters.work_bucket import WorkBucket
+from pipeline.bulk.chunks import of_each_chunk
 from pipeline.bulk.run import BulkRun, RunFiles
 
 MEBIBYTE = 1024 * 1024
@@ -77,20 +79,18 @@ class PlanTransform:
 
     def _names(self, files: RunFiles, round_: int) -> Iterator[str]:
         """What the manifest lists: shards or, in a direct run, the images' keys."""
-        for each in self.work.read_json(files.chunks(round_)) or ():
-            chunk = each["chunk"]
-            prepared = self.work.read_json(files.prepared(chunk))
-            if prepared is None:
-                continue  # its function failed; its images come again, or are reported as failed
-            if self.run.direct:
-                for line in self.work.read_lines(files.direct(chunk)):
-                    yield line["key"]
-                continue
-            done = set(self.work.keys(f"{files.outputs}{chunk}-"))
-            for shard in prepared["shards"]:
-                name = f"{shard['name']}.npy"
-                if files.output(name) not in done:
-                    yield name
+        for names in of_each_chunk(self.work, files, round_, partial(self._of_chunk, files)):
+            yield from names
+
+    def _of_chunk(self, files: RunFiles, chunk: str) -> list[str]:
+        prepared = self.work.read_json(files.prepared(chunk))
+        if prepared is None:
+            return []  # its function failed; its images come again, or are reported as failed
+        if self.run.direct:
+            return [line["key"] for line in self.work.read_lines(files.direct(chunk))]
+        done = set(self.work.keys(f"{files.outputs}{chunk}-"))
+        names = [f"{shard['name']}.npy" for shard in prepared["shards"]]
+        return [name for name in names if files.output(name) not in done]
 
     def _payload_mb(self) -> int:
         if self.run.direct:

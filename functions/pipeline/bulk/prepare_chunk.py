@@ -94,14 +94,12 @@ class PrepareChunk:
                 entries.append(failed(each.key, None, reason_of(found), round_))
             else:
                 entries.append(Entry(each.key, None, Fate.SKIPPED, reason="gone"))
-        if self.run.again and round_ == 0:
-            return entries, refs
         rows = self.predictions.get_many(list(dict.fromkeys(ref.image for ref in refs)))
         left: list[ImageRef] = []
         for ref in refs:
             row = rows.get(ref.image)
             entry = (
-                known_already(row, self.run.started_at, model=self.run.model)
+                known_already(row, self.run)
                 if row is not None and row.version == ref.version
                 else None
             )

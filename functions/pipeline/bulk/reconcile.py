@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from collections.abc import Callable
+from dataclasses import dataclass, field
 from datetime import datetime
+from functools import partial
 from typing import Any
 
 from pipeline.adapters.work_bucket import WorkBucket
+from pipeline.bulk.chunks import of_each_chunk, write_chunk_names
 from pipeline.bulk.costs import estimated_cost
-from pipeline.bulk.ledger import Fate, Sums
-from pipeline.bulk.list_images import write_chunk_names
+from pipeline.bulk.ledger import Fate, Sums, failed
 from pipeline.bulk.report_page import report_page
 from pipeline.bulk.run import LAST_ROUND, BulkRun, RunFiles, chunk_name
 
@@ -18,9 +19,38 @@ from pipeline.bulk.run import LAST_ROUND, BulkRun, RunFiles, chunk_name
 RESUBMITTED_CHUNK_IMAGES = 100
 
 
+@dataclass(slots=True)
+class _NextRound:
+    """The chunks of images that come again, written as soon as one is full."""
+
+    work: WorkBucket
+    files: RunFiles
+    round: int
+    images: int = 0
+    chunks: int = 0
+    waiting: list[dict[str, Any]] = field(default_factory=list)
+
+    def take(self, lines: list[dict[str, Any]]) -> None:
+        self.images += len(lines)
+        self.waiting += lines
+        while len(self.waiting) >= RESUBMITTED_CHUNK_IMAGES:
+            self._write(self.waiting[:RESUBMITTED_CHUNK_IMAGES])
+            del self.waiting[:RESUBMITTED_CHUNK_IMAGES]
+
+    def end(self) -> None:
+        if self.waiting:
+            self._write(self.waiting)
+        if self.chunks:
+            write_chunk_names(self.work, self.files, self.chunks, self.round)
+
+    def _write(self, lines: list[dict[str, Any]]) -> None:
+        self.work.write_lines(self.files.listing(chunk_name(self.chunks, self.round)), lines)
+        self.chunks += 1
+
+
 @dataclass(frozen=True, slots=True)
 class Reconcile:
-    """Memory: one chunk's sums, and the lines of one chunk that comes again."""
+    """Memory: some chunks' sums, and the lines of one chunk that comes again."""
 
     work: WorkBucket
     run: BulkRun
@@ -29,65 +59,30 @@ class Reconcile:
     def go(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
         """What the workflow does next: ``prepare`` another round, or it is ``complete`` or not."""
         files = RunFiles(self.run.run)
-        sums, again = Sums(), 0
-        if round_ < LAST_ROUND:
-            again = self._resubmit(files, round_, sums)
-        else:
-            for chunk in self._chunks(files, round_):
-                recorded = self.work.read_json(files.recorded(chunk))
-                sums.add(self._sums(files, chunk, recorded, round_))
+        sums, again = Sums(), _NextRound(self.work, files, round_ + 1)
+        for own, lines in of_each_chunk(
+            self.work, files, round_, partial(self._chunk, files, round_)
+        ):
+            sums.add(own)
+            again.take(lines)
+        again.end()
         self.work.write_json(
             files.round_sums(round_), {"sums": sums.to_json(), "job": job_facts(job)}
         )
-        if again:
+        if again.images:
             return {"next": "prepare", "round": round_ + 1}
         return self._report(files, round_)
 
-    def _chunks(self, files: RunFiles, round_: int) -> Iterator[str]:
-        for each in self.work.read_json(files.chunks(round_)) or ():
-            yield each["chunk"]
-
-    def _sums(self, files: RunFiles, chunk: str, recorded: Any | None, round_: int) -> Sums:
-        """A chunk's sums; where its function failed, all of its images have."""
+    def _chunk(self, files: RunFiles, round_: int, chunk: str) -> tuple[Sums, list[dict[str, Any]]]:
+        """A chunk's sums, and the lines that come again; all of them where its function failed."""
+        recorded = self.work.read_json(files.recorded(chunk))
         if recorded is not None:
-            return Sums.from_json(recorded)
-        listed = self.work.read_lines(files.listing(chunk))
-        sums = Sums(listed=len(listed))
-        fate = Fate.RESUBMITTED if round_ < LAST_ROUND else Fate.FAILED
-        sums.fates[fate] = len(listed)
-        sums.failures["not_recorded"] = len(listed)
-        if fate is Fate.FAILED:
-            sums.failed_examples = [
-                {"key": line["key"], "reason": "not_recorded"} for line in listed
-            ]
-        return sums
-
-    def _resubmit(self, files: RunFiles, round_: int, sums: Sums) -> int:
-        """Adds up this round and writes the next one's chunks; how many images come again."""
-        again = chunks = 0
-        waiting: list[dict[str, Any]] = []
-
-        def write(lines: list[dict[str, Any]]) -> None:
-            nonlocal chunks
-            self.work.write_lines(files.listing(chunk_name(chunks, round_ + 1)), lines)
-            chunks += 1
-
-        for chunk in self._chunks(files, round_):
-            recorded = self.work.read_json(files.recorded(chunk))
-            own = self._sums(files, chunk, recorded, round_)
-            sums.add(own)
-            if own.fates[Fate.RESUBMITTED]:
-                source = files.listing(chunk) if recorded is None else files.resubmitted(chunk)
-                lines = self.work.read_lines(source)
-                again += len(lines)
-                waiting += lines
-            while len(waiting) >= RESUBMITTED_CHUNK_IMAGES:
-                write(waiting[:RESUBMITTED_CHUNK_IMAGES])
-                del waiting[:RESUBMITTED_CHUNK_IMAGES]
-        if waiting:
-            write(waiting)
-        write_chunk_names(self.work, files, chunks, round_ + 1)
-        return again
+            sums = Sums.from_json(recorded)
+            again = bool(sums.fates[Fate.RESUBMITTED])
+            return sums, self.work.read_lines(files.resubmitted(chunk)) if again else []
+        lines = self.work.read_lines(files.listing(chunk))
+        entries = [failed(line["key"], line["version"], "not_recorded", round_) for line in lines]
+        return Sums.of(len(lines), entries), lines if round_ < LAST_ROUND else []
 
     def _report(self, files: RunFiles, last_round: int) -> dict[str, Any]:
         total, jobs = Sums(), []

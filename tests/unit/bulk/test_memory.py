@@ -115,6 +115,7 @@ def test_memory_of_a_step_does_not_grow_with_the_folder(
 
     peak_bytes(PAGE)  # what is made once: imports, caches
     few, many = peak_bytes(FEW), peak_bytes(MANY)
-    chunk_names = (MANY - FEW) // CHUNK * 500  # the only thing that a step keeps of each chunk
-    assert many <= few * 1.1 + chunk_names, (few, many)
+    # What sixteen threads hold at once differs from run to run, by a few chunks. The lines of
+    # the 180,000 images that one folder has and the other has not would be 18 MB at least.
+    assert many - few < 3_000_000, (few, many)
     assert many < 8_000_000
