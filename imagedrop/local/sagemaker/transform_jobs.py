@@ -29,7 +29,7 @@ from imagedrop.local.sagemaker.transform_settings import check_request, resolve
 logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
-STORAGE_DEADLINE_SECONDS = 0.0
+STORAGE_DEADLINE_SECONDS = 120.0
 STORAGE_PAUSE_SECONDS = 0.5
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
 _NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
