@@ -1,0 +1,54 @@
+"""The one line an epoch that people, logs and tuners read, and how they read it."""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import asdict
+
+from training.observer import EpochMetrics
+
+_NUMBER = r"([-+0-9.eE]+|nan|inf)"
+NAMES = ("train_loss", "valid_loss", "valid_top1", "valid_top5", "seconds")
+
+
+def metric_line(metrics: EpochMetrics) -> str:
+    """`metrics epoch=3 train_loss=0.1234 valid_loss=0.2345 valid_top1=0.9123 … seconds=1.23`.
+
+    What was not measured is left out.
+    """
+    values = asdict(metrics)
+    decimals = {"seconds": 2}
+    fields = [
+        f"{name}={values[name]:.{decimals.get(name, 4)}f}"
+        for name in NAMES
+        if values[name] is not None
+    ]
+    return f"metrics epoch={metrics.epoch} {' '.join(fields)}"
+
+
+def metric_json(metrics: EpochMetrics) -> str:
+    """The same as one line of JSON, nothing rounded; null for what was not measured."""
+    return json.dumps(asdict(metrics))
+
+
+def metric_regex(name: str) -> str:
+    """What finds a metric in the log, with one group: the number. SageMaker's `Regex`.
+
+    Raises:
+        ValueError: there is no such metric.
+    """
+    if name not in NAMES:
+        raise ValueError(f"there is no metric {name!r}, only {', '.join(NAMES)}")
+    return rf"metrics epoch=[0-9]+ .*\b{name}={_NUMBER}"
+
+
+def metric_definitions() -> list[dict[str, str]]:
+    """`AlgorithmSpecification.MetricDefinitions` of a SageMaker training job."""
+    return [{"Name": name, "Regex": metric_regex(name)} for name in NAMES]
+
+
+def read_metric(line: str, name: str) -> float | None:
+    """The metric of one line of a log; None when it is not there."""
+    found = re.search(metric_regex(name), line)
+    return None if found is None else float(found.group(1))

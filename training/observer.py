@@ -1,0 +1,78 @@
+"""How others watch a training from inside: the tuner, the monitor, the profiler, progress bars."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Literal, Protocol
+
+if TYPE_CHECKING:
+    from torch import nn, optim
+
+    from training.settings import TrainSettings
+
+Phase = Literal["head", "finetune"]
+
+
+class StopTraining(Exception):  # noqa: N818 - a decision, not an error
+    """Raised by an observer's `on_epoch`: the training ends there and exports nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class StepSeconds:
+    """Where the wall time of one step went."""
+
+    data: float
+    """Waiting for the batch."""
+    forward: float
+    """The network and the loss."""
+    backward: float
+    optimizer: float
+
+
+@dataclass(frozen=True, slots=True)
+class EpochMetrics:
+    """How it stands after an epoch; the four of validation are None without validation images."""
+
+    epoch: int
+    """From 1; the second phase goes on counting."""
+    phase: Phase
+    train_loss: float
+    """Mean over the epoch's images of the loss that was minimised (smoothing and class weights
+    included), as it was when each was seen."""
+    valid_loss: float | None
+    """Mean cross entropy, in nats; never smoothed or weighted."""
+    valid_top1: float | None
+    """0..1."""
+    valid_top5: float | None
+    """0..1; among the best of all classes when there are fewer than five."""
+    seconds: float
+    """Wall time of the epoch, validation included."""
+
+
+class TrainingObserver(Protocol):
+    """What a training tells whoever watches it. All calls come from the training's own thread.
+
+    With `--folds` only the final training is observed.
+    """
+
+    def on_begin(
+        self, network: nn.Module, optimizer: optim.Optimizer, settings: TrainSettings
+    ) -> None:
+        """A phase begins. Called once a phase: phases differ in optimizer and in what is trained.
+
+        `network` has `.backbone` and `.head`. In the phase `head` only the head runs, over cached
+        features, so that hooks on the backbone see nothing there.
+        """
+
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+        """The optimizer has stepped; the gradients of the step are still in place.
+
+        Args:
+            step: from 0, counted through both phases.
+        """
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        """An epoch has ended; may raise StopTraining."""
+
+    def on_end(self) -> None:
+        """The last epoch has ended, or the training was stopped or failed; called once."""
