@@ -119,6 +119,7 @@ def test_job_under_way_waits_for_an_s3_that_comes_back_later(tmp_path: Path) -> 
         stand_in.end()
     (tmp_path / "go").touch()
     with socket.create_server(("127.0.0.1", port)) as nobody:
+        nobody.settimeout(30)
         stand_in.start()
         for _ in range(7):  # more than botocore tries for one call
             nobody.accept()[0].close()
