@@ -20,8 +20,8 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         "AccessDenied",
         "A permission is missing.",
-        "Give it to the role that the cause names; folders outside the stack's own bucket need "
-        "s3:GetObject and s3:ListBucket. Then: {resume}",
+        "For a folder in another bucket than the stack's own, deploy with the parameter "
+        "BulkSourceBucket=NAME; else give it to the role that the cause names. Then: {resume}",
     ),
     (
         "SourceError",

@@ -45,7 +45,10 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("cloud")
-    running = cloud.up(home, enforce_iam=True)
+    with pytest.MonkeyPatch.context() as patch:
+        # The workflow's waits of seconds take tenths of them: the emulator's own setting.
+        patch.setenv("SFN_WAIT_SCALE", "0.1")
+        running = cloud.up(home, enforce_iam=True)
     try:
         yield Stack(home, local_target(running))
     finally:

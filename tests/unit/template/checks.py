@@ -32,6 +32,7 @@ SERVERLESS_PAYLOAD_BYTES = 4 * 1024 * 1024
 INSTANCE_PAYLOAD_BYTES = 6_291_456
 DAY_SECONDS = 86_400
 
+ANOTHER_SOURCE = "arn:${AWS::Partition}:s3:::${BulkSourceBucket}"
 HERE = "arn:${{AWS::Partition}}:{}:${{AWS::Region}}:${{AWS::AccountId}}"
 
 # Everything that each role may do: service, then action and resource (and condition).
@@ -63,6 +64,7 @@ MAY = {
         's3:ListBucket on ${ModelsBucket.Arn} if {"StringLike": {"s3:prefix": "models/*"}}',
         "s3:GetObject on ${WorkBucket.Arn}/work/*",
         "s3:GetObject on ${ImagesBucket.Arn}/*",
+        f"s3:GetObject on {ANOTHER_SOURCE}/*",
         "s3:PutObject on ${WorkBucket.Arn}/work/*/out/*",
         's3:ListBucket on ${WorkBucket.Arn} if {"StringLike": {"s3:prefix": "work/*"}}',
         *(
@@ -106,6 +108,8 @@ MAY = {
         "s3:PutObject on ${WorkBucket.Arn}/work/*",
         "s3:ListBucket on ${WorkBucket.Arn}",
         "s3:ListBucketVersions on ${ImagesBucket.Arn}",
+        f"s3:ListBucketVersions on {ANOTHER_SOURCE}",
+        f"s3:GetObject on {ANOTHER_SOURCE}/*",
         "s3:GetObject on ${ImagesBucket.Arn}/*",
         "s3:GetObject on ${ModelsBucket.Arn}/models/*/model.json",
         "sagemaker:DescribeEndpoint on ${Endpoint}",
@@ -122,6 +126,9 @@ MAY = {
         "s3:GetObject on ${ImagesBucket.Arn}/*",
         "s3:GetObjectVersion on ${ImagesBucket.Arn}/*",
         "s3:ListBucket on ${ImagesBucket.Arn}",
+        f"s3:ListBucket on {ANOTHER_SOURCE}",
+        f"s3:GetObject on {ANOTHER_SOURCE}/*",
+        f"s3:GetObjectVersion on {ANOTHER_SOURCE}/*",
         "dynamodb:BatchGetItem on ${PredictionsTable.Arn}",
         "dynamodb:PutItem on ${PredictionsTable.Arn}",
         "dynamodb:UpdateItem on ${PredictionsTable.Arn}",

@@ -59,7 +59,8 @@ def properties(template: Json, logical_id: str) -> Json:
 
 
 def statements(policy: Json) -> list[Json]:
-    found: list[Json] = policy["PolicyDocument"]["Statement"]
+    """Those that depend on a parameter included: what a role may do at most."""
+    found: list[Json] = with_conditions(policy["PolicyDocument"]["Statement"], {"AnotherSource"})
     return found
 
 
