@@ -94,6 +94,7 @@ def _close_gaps(state_dir: Path) -> None:
         queue_urls,
         redriven_executions,
         sagemaker_resources,
+        state_machine_roles,
         stopped_executions,
         tables,
         transform_job_tasks,
@@ -113,6 +114,7 @@ def _close_gaps(state_dir: Path) -> None:
     redriven_executions.install()
     sagemaker_resources.install()
     shutdown.install()
+    state_machine_roles.install()
     stopped_executions.install()
     tables.install()
     transform_job_tasks.install()

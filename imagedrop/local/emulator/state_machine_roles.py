@@ -1,7 +1,7 @@
 """Gap: what a state machine does needs no permission, even where policies are enforced.
 
-On AWS its role needs `lambda:InvokeFunction`, `s3:GetObject` for an ItemReader, SageMaker's actions on
-the job, `events:PutEvents` on the bus, and `states:StartExecution` for a Distributed Map's children.
+On AWS its role needs `lambda:InvokeFunction`, `s3:GetObject` for an ItemReader, SageMaker's actions
+on the job, `events:PutEvents` on the bus, and `states:StartExecution` for a Distributed Map.
 https://docs.aws.amazon.com/step-functions/latest/dg/procedure-create-iam-role.html
 """
 
@@ -15,7 +15,7 @@ from imagedrop.local.emulator import patching
 from imagedrop.local.emulator.stopped_executions import current_run
 
 _CALL_LAMBDA_LOOKS = "25830369b126"
-_S3_TEXT_LOOKS = "S3TEXT"
+_S3_TEXT_LOOKS = "9351030b6822"
 _MAP_ITEMS_LOOKS = "b846851544b8"
 _PUT_EVENTS = "arn:aws:states:::events:putEvents"
 

@@ -49,7 +49,8 @@ class Run:
     the stopped attempt may still be waiting for a function.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, execution_arn: str) -> None:
+        self.execution_arn = execution_arn
         self._stopped = threading.Event()
         self.is_abandoned = False
 
@@ -95,12 +96,12 @@ def current_run() -> Run:
     return _current.get(_UNSTOPPABLE)
 
 
-_UNSTOPPABLE = Run()
+_UNSTOPPABLE = Run("")
 
 
 def begin_again(execution_arn: str) -> None:
     """Forget the run that was stopped: what is started next is another one."""
-    _runs[execution_arn] = Run()
+    _runs[execution_arn] = Run(execution_arn)
 
 
 def abandon_all() -> None:
@@ -111,7 +112,7 @@ def abandon_all() -> None:
 
 def within_run(execution_arn: str, work: Callable[[], None]) -> None:
     """Call `work` as part of the execution's latest run."""
-    token = _current.set(_runs.setdefault(execution_arn, Run()))
+    token = _current.set(_runs.setdefault(execution_arn, Run(execution_arn)))
     try:
         work()
     finally:
@@ -143,7 +144,7 @@ def _stop(sfn: Any, original: Callable[..., Any], data: dict[str, Any]) -> Any:
     answer = original(data)
     arn = data.get("executionArn")
     if answer[0] == 200 and arn is not None:
-        _runs.setdefault(arn, Run()).stop()
+        _runs.setdefault(arn, Run(arn)).stop()
         for map_run in _map_runs_of(sfn, arn):
             if map_run["status"] == "RUNNING":
                 map_run["_aborted"] = True

@@ -19,6 +19,7 @@ from typing import Any
 
 from imagedrop.local.emulator import patching
 from imagedrop.local.emulator.sagemaker_calls import NO_ANSWER, SageMakerError, call
+from imagedrop.local.emulator.state_machine_roles import require
 from imagedrop.local.emulator.stopped_executions import RunEndedError, current_run
 
 _AWS_SDK_LOOKS = "59a970e1a7c0"
@@ -59,16 +60,21 @@ def install() -> None:
 
 
 def _create(sfn: Any, resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    job = f"sagemaker:transform-job/{request.get('TransformJobName', '*')}"
+    actions = ("Create", "Describe", "Stop") if resource == f"{_CREATE}.sync" else ("Create",)
+    for action in actions:
+        name = f"sagemaker:{action}TransformJob"
+        require(sfn, name, job, error="SageMaker.AmazonSageMakerException")
     try:
         created = call("CreateTransformJob", request)
     except SageMakerError as error:
         raise _optimized_error(sfn, error) from error
     if resource != f"{_CREATE}.sync":
         return created
-    job = _ended(sfn, request["TransformJobName"])
-    if job["TransformJobStatus"] != "Completed":
-        raise sfn._ExecutionError("States.TaskFailed", json.dumps(job))
-    return job
+    description = _ended(sfn, request["TransformJobName"])
+    if description["TransformJobStatus"] != "Completed":
+        raise sfn._ExecutionError("States.TaskFailed", json.dumps(description))
+    return description
 
 
 def _ended(sfn: Any, name: str) -> dict[str, Any]:
@@ -98,8 +104,11 @@ def _ended(sfn: Any, name: str) -> dict[str, Any]:
 def _call_as_sdk(sfn: Any, action: str, request: dict[str, Any]) -> dict[str, Any]:
     if action not in _SDK_OPERATIONS:
         raise sfn._ExecutionError("States.Runtime", f"{_SDK}{action} is not emulated")
+    operation = action[0].upper() + action[1:]
+    job = f"sagemaker:transform-job/{request.get('TransformJobName', '*')}"
+    require(sfn, f"sagemaker:{operation}", job, error="SageMaker.SageMakerException")
     try:
-        return _with_moments(call(action[0].upper() + action[1:], request), _iso)
+        return _with_moments(call(operation, request), _iso)
     except SageMakerError as error:
         raise sfn._ExecutionError(
             f"SageMaker.{_class_name(error, 'SageMakerException')}",
