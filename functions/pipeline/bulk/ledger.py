@@ -12,8 +12,7 @@ from pipeline.bulk.run import LAST_ROUND, BulkRun
 from pipeline.records import Record, Source, Status
 
 HISTOGRAM_BINS = 20
-EXAMPLES_A_CHUNK = 20
-EXAMPLES_A_REPORT = 200
+EXAMPLES = 200  # by name, of a chunk and of a report; the ledger names all
 
 
 class Fate(StrEnum):
@@ -125,7 +124,7 @@ class Sums:
                     self._example(self.failed_examples, entry)
 
     def _example(self, examples: list[dict[str, Any]], entry: Entry) -> None:
-        if len(examples) < EXAMPLES_A_CHUNK:
+        if len(examples) < EXAMPLES:
             examples.append({"key": entry.key, "reason": entry.reason})
 
     def add(self, other: Sums) -> None:
@@ -135,7 +134,7 @@ class Sums:
         self.histogram = [a + b for a, b in zip(self.histogram, other.histogram, strict=True)]
         for name in ("rejected_examples", "failed_examples"):
             mine = getattr(self, name)
-            mine += getattr(other, name)[: EXAMPLES_A_REPORT - len(mine)]
+            mine += getattr(other, name)[: EXAMPLES - len(mine)]
         self.shards += other.shards
         self.prepare_seconds += other.prepare_seconds
         self.record_seconds += other.record_seconds

@@ -1,0 +1,85 @@
+"""The workflow's own promises: every task is tried again, every road ends in the report."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from tests.unit.template.translation import PROJECT
+
+Json = dict[str, Any]
+
+DEFINITION: Json = json.loads((PROJECT / "bulk.asl.json").read_text())
+
+
+def states(machine: Json = DEFINITION) -> Iterator[tuple[str, Json]]:
+    """Every state, the children's of a Map included."""
+    for name, state in machine["States"].items():
+        yield name, state
+        if "ItemProcessor" in state:
+            yield from states(state["ItemProcessor"])
+
+
+def nexts(state: Json) -> Iterator[str]:
+    for key in ("Next", "Default"):
+        if key in state:
+            yield state[key]
+    for each in (*state.get("Choices", ()), *state.get("Catch", ())):
+        yield each["Next"]
+
+
+TASKS = [name for name, state in states() if state["Type"] == "Task"]
+
+
+@pytest.mark.parametrize("name", TASKS)
+def test_a_task_is_tried_again_or_caught_whatever_its_error(name: str) -> None:
+    state = dict(states())[name]
+    handled = [
+        error
+        for each in (*state.get("Retry", ()), *state.get("Catch", ()))
+        for error in each["ErrorEquals"]
+        if each.get("MaxAttempts", 1) > 0
+    ]
+    assert "States.ALL" in handled
+
+
+@pytest.mark.parametrize("name", [name for name, state in states() if "${" in str(state)])
+def test_a_function_has_its_own_time_to_end_before_the_state_gives_up(name: str) -> None:
+    state = dict(states())[name]
+    if "FunctionArn" in str(state.get("Resource")):
+        assert state["TimeoutSeconds"] > 900  # the functions' own limit
+
+
+def test_a_chunk_that_fails_does_not_end_the_run() -> None:
+    maps = [state for _, state in states() if state["Type"] == "Map"]
+    assert len(maps) == 2
+    for state in maps:
+        assert state["ToleratedFailurePercentage"] == 100
+        assert state["ItemProcessor"]["ProcessorConfig"]["Mode"] == "DISTRIBUTED"
+        assert state["ResultPath"] is None  # what the children answer is not kept in the state
+
+
+def test_every_road_leads_on_and_every_state_is_on_one() -> None:
+    top = DEFINITION["States"]
+    reached: set[str] = set()
+    ahead = [DEFINITION["StartAt"]]
+    while ahead:
+        name = ahead.pop()
+        if name not in reached:
+            reached.add(name)
+            ahead += nexts(top[name])
+    assert reached == set(top)
+    ends = {name for name, state in top.items() if state["Type"] in ("Succeed", "Fail")}
+    assert ends == {"Done", "Incomplete"}
+    for name, state in top.items():
+        assert name in ends or list(nexts(state)), name
+
+
+def test_the_job_is_looked_at_before_anything_is_believed() -> None:
+    top = DEFINITION["States"]
+    assert top["Transform"]["Resource"].endswith("sagemaker:createTransformJob.sync")
+    assert [each["Next"] for each in top["Transform"]["Catch"]] == ["Look"]
+    assert "Retry" not in top["Transform"]  # a job's name is made once: Look decides
