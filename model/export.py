@@ -43,12 +43,20 @@ class ServedModel(nn.Module):
         Both float32, 0..1. `probabilities` is the softmax over the labelled classes alone, `known`
         their share of the softmax over all classes.
         """
-        normalised = (images.permute(0, 3, 1, 2).float() - self.mean) / self.std
-        logits = self.network(normalised)
+        logits = self.network(normalise(images, self.mean, self.std))
         if self.classes is None:
             return (logits.softmax(dim=1),)
         known = logits.softmax(dim=1).index_select(1, self.classes).sum(dim=1)
         return logits.index_select(1, self.classes).softmax(dim=1), known
+
+
+def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
+    """uint8 [n, size, size, 3] to float32 [n, 3, size, size], in training and when served.
+
+    Args:
+        mean: float32 [1, 3, 1, 1], in levels 0..255; so is `std`.
+    """
+    return (images.permute(0, 3, 1, 2).float() - mean) / std
 
 
 def export_onnx(model: ServedModel, image_spec: ImageSpec, destination: Path) -> None:

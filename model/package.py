@@ -1,4 +1,4 @@
-"""Puts a model archive together; the only place that copies code into one.
+"""Puts a model archive, or a training job's sources, together; only here is code copied.
 
 `python -m model.package` puts today's serving code beside the default archive's weights;
 `python -m model.package --check` says whether that would change anything (exit code 1 if so).
@@ -25,6 +25,7 @@ from model.archive import (
     extract_archive,
     sha256_of,
 )
+from model.revision import REVISION_NAME, code_revision
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
@@ -39,6 +40,18 @@ _FILES = {
     "deployment.py": "model/deployment.py",
     "config.yaml": "model/config.yaml",
     "code/requirements.txt": "model/requirements.txt",
+}
+
+# What a training job needs, at the repository's own paths, and its two files that SageMaker's
+# training toolkit looks for at the top.
+_TRAINING_FOLDERS = ("functions/imaging", "model", "training")
+_TRAINING_FILES = {
+    "train.py": "training/job/train.py",
+    "requirements.txt": "training/job/requirements.txt",
+    "model/config.yaml": "model/config.yaml",
+    "model/requirements.txt": "model/requirements.txt",
+    "model/default/NOTICE": "model/default/NOTICE",
+    "model/default/LICENSE": "model/default/LICENSE",
 }
 
 # 1980-01-01T00:00:00Z: the same bytes whenever it is built, and old enough for no tool to warn.
@@ -66,11 +79,28 @@ def package(
         OSError: a file is missing or cannot be written.
         ArchiveError: the weights are not the card's.
     """
-    content = _archive_bytes(weights, card, licences)
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(destination.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(destination)
+    return _write_whole(destination, _archive_bytes(weights, card, licences))
+
+
+def write_content(
+    weights: Path, card: ModelCard, destination: Path, licences: Sequence[Path] = ()
+) -> Path:
+    """Writes what `package` puts into an archive as files of a folder: SageMaker's /opt/ml/model.
+
+    Args:
+        destination: made when it is not there; other files in it stay.
+
+    Returns:
+        `destination`.
+
+    Raises:
+        OSError: a file is missing or cannot be written.
+        ArchiveError: the weights are not the card's.
+    """
+    for name, content in _archive_content(weights, card, licences).items():
+        file = destination / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content)
     return destination
 
 
@@ -83,7 +113,50 @@ def serving_code(root: Path = ROOT) -> dict[str, Path]:
     return sources
 
 
+def package_training_source(destination: Path) -> Path:
+    """Writes the sources of a training job: `sourcedir.tar.gz`, entry point `train.py`.
+
+    The job trains and exports with exactly this code, serving code included, and says so by the
+    revision that is written into it. The same sources give the same bytes.
+
+    Args:
+        destination: the archive to write; replaced when it is there.
+
+    Returns:
+        `destination`.
+
+    Raises:
+        OSError: a file is missing or cannot be written.
+    """
+    contents = {name: path.read_bytes() for name, path in training_code().items()}
+    contents[REVISION_NAME] = f"{code_revision()}\n".encode()
+    return _write_whole(destination, _stored_gzip(_tar(dict(sorted(contents.items())))))
+
+
+def training_code(root: Path = ROOT) -> dict[str, Path]:
+    """Names in a job's sources and the files that go there: all that trains, exports and serves."""
+    sources = {name: root / path for name, path in _TRAINING_FILES.items()}
+    for folder in _TRAINING_FOLDERS:
+        for module in (root / folder).rglob("*.py"):
+            sources[module.relative_to(root).as_posix()] = module
+    return sources
+
+
+def _write_whole(destination: Path, content: bytes) -> Path:
+    """Writes the file so that it is never there in part."""
+    destination.parent.mkdir(parents=True, exist_ok=True)
+    unfinished = destination.with_name(destination.name + ".unfinished")
+    unfinished.write_bytes(content)
+    unfinished.replace(destination)
+    return destination
+
+
 def _archive_bytes(weights: Path, card: ModelCard, licences: Sequence[Path]) -> bytes:
+    return _stored_gzip(_tar(_archive_content(weights, card, licences)))
+
+
+def _archive_content(weights: Path, card: ModelCard, licences: Sequence[Path]) -> dict[str, bytes]:
+    """Every file of an archive by its name, in the archive's order."""
     found = sha256_of(weights)
     if found != card.weights_sha256:
         raise ArchiveError(
@@ -96,7 +169,7 @@ def _archive_bytes(weights: Path, card: ModelCard, licences: Sequence[Path]) -> 
         CARD_NAME: _card_bytes(card),
         WEIGHTS_NAME: weights.read_bytes(),
     }
-    return _stored_gzip(_tar(head | dict(sorted(contents.items()))))
+    return head | dict(sorted(contents.items()))
 
 
 def _card_bytes(card: ModelCard) -> bytes:

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 from dataclasses import asdict
+from pathlib import Path
 
 from training.observer import EpochMetrics
 
 _NUMBER = r"([-+0-9.eE]+|nan|inf)"
+FILE_NAME = "metrics.jsonl"
 NAMES = ("train_loss", "valid_loss", "valid_top1", "valid_top5", "seconds")
 
 
@@ -52,3 +54,30 @@ def read_metric(line: str, name: str) -> float | None:
     """The metric of one line of a log; None when it is not there."""
     found = re.search(metric_regex(name), line)
     return None if found is None else float(found.group(1))
+
+
+class MetricLog:
+    """Prints the line of every epoch, and keeps all of them in `metrics.jsonl`.
+
+    A training that continues an earlier one begins the file anew, with its own epochs; the export
+    of the model writes the whole history.
+    """
+
+    def __init__(self, output_dir: Path) -> None:
+        output_dir.mkdir(parents=True, exist_ok=True)
+        self._file = output_dir / FILE_NAME
+        self._file.write_text("", encoding="utf-8")
+
+    def on_begin(self, network: object, optimizer: object, settings: object) -> None:
+        """Nothing to tell yet."""
+
+    def on_step(self, phase: str, step: int, loss: float, seconds: object) -> None:
+        """Epochs are enough."""
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        print(metric_line(metrics), flush=True)
+        with self._file.open("a", encoding="utf-8") as file:
+            file.write(f"{metric_json(metrics)}\n")
+
+    def on_end(self) -> None:
+        """Every line is written already."""

@@ -1,20 +1,57 @@
 """Train a classifier on a folder of photos: `python -m training.train`, `imagedrop train`.
 
 `train` is the whole way; `prepare`, `fit` and `export` are its parts, for those who train many
-times over the same features (the tuner) or do not need a model (the inspection).
+times over the same features (the tuner) or need no model (the inspection).
 """
 
 from __future__ import annotations
 
+import logging
+import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
-from pathlib import Path
+from contextlib import nullcontext
+from copy import deepcopy
+from dataclasses import dataclass, replace
+from functools import partial
+from statistics import fmean
+from time import perf_counter
 
-from torch import nn
+import torch
+from torch import Tensor, nn, optim
 
-from training.dataset import DataSet
+from imaging import ImageSpec
+from training import failure
+from training.batches import FeatureBatches, PhotoBatches
+from training.checkpoint import Checkpoint
+from training.dataset import DataSet, LabelledImage
+from training.exporting import (
+    Origin,
+    TrainResult,
+    check_export_tools,
+    export_model,
+    hyperparameters,
+)
+from training.features import Extractor, Features, cached_features, default_cache
+from training.machine import autocast, be_deterministic, device
+from training.metric_lines import MetricLog, metric_line
+from training.network import (
+    TransferNetwork,
+    build_network,
+    freeze,
+    image_spec,
+    new_head,
+    stages,
+    weights_sha256,
+)
 from training.observer import EpochMetrics, TrainingObserver
+from training.partition import Partition, cross_validation, partition
+from training.phase import PhasePlan, PhaseState, run_phase
 from training.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+# Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2: each stage towards the image learns slower.
+STAGE_DECAY = 2.6
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,50 +59,293 @@ class Prepared:
     """What is the same for every training with these data, this backbone and these weights."""
 
     data: DataSet
+    network: TransferNetwork
+    """With a head of no use; its backbone has the weights that every training begins with."""
+    backbone_sha256: str
+    spec: ImageSpec
+    features: Features
+    images: tuple[LabelledImage, ...]
+    """n images that could be prepared, in the order of `features.values`."""
+    labels: Tensor
+    """int64 [n]."""
+    device: torch.device
 
 
 @dataclass(frozen=True, slots=True)
 class Fitted:
     """A trained network."""
 
-    network: nn.Module
+    network: TransferNetwork
     metrics: EpochMetrics
-    """Of the epoch whose weights were kept; with folds: the mean over the folds' last epochs."""
+    """Of the epoch whose weights were kept; with folds the mean of the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
-
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    metrics: EpochMetrics
-    history: tuple[EpochMetrics, ...]
-    model_dir: Path
-    classes: tuple[str, ...]
+    folds: tuple[EpochMetrics, ...]
+    """The last epoch of each fold; empty without folds."""
+    partition: Partition
+    """What the network was trained on and measured with."""
     seconds: float
 
 
 def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -> TrainResult:
-    """Everything from the folder to the servable model.
+    """Everything from a folder of photos to a servable model.
 
     Raises:
         TrainingError: something that its user can put right.
+        OSError: a file cannot be read or written.
         StopTraining: an observer ended it; nothing is exported.
     """
+    check_export_tools()
     prepared = prepare(settings)
-    return export(prepared, fit(prepared, settings, callbacks), settings)
+    metric_log = MetricLog(settings.output_dir)
+    fitted = fit(prepared, settings, [metric_log, *callbacks])
+    if fitted.folds:
+        log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
+        print(metric_line(fitted.metrics), flush=True)
+    return export(prepared, fitted, settings)
 
 
 def prepare(settings: TrainSettings) -> Prepared:
-    """Scans the data, loads the backbone, computes (or reads) its features."""
-    raise NotImplementedError
+    """Scans the data, loads the backbone, and has its features of every image.
+
+    Raises:
+        TrainingError: fewer than two classes, or weights that cannot be had.
+    """
+    if settings.deterministic:
+        be_deterministic()
+    data = DataSet.scan(settings.data)
+    network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)
+    freeze(network, "none")
+    spec, on = image_spec(settings.backbone), device()
+    sha256 = weights_sha256(network.backbone)
+    network.eval().to(on, memory_format=torch.channels_last)
+    extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
+    features = cached_features(data, extractor, settings.feature_cache or default_cache())
+    images = tuple(data.images[row] for row in features.rows)
+    log.info(
+        "%d images of %d classes, %d left out",
+        len(images),
+        len(data.classes),
+        len(features.rejected),
+    )
+    labels = torch.tensor([image.class_index for image in images])
+    return Prepared(data, network, sha256, spec, features, images, labels, on)
 
 
 def fit(
     prepared: Prepared, settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()
 ) -> Fitted:
-    """Trains; `prepared` stays as it is and may be used again, also with other hyperparameters."""
-    raise NotImplementedError
+    """Trains a new head and, when asked to, the backbone behind it.
+
+    `prepared` stays as it is: use it again, with other hyperparameters.
+
+    Raises:
+        StopTraining: an observer's.
+    """
+    started = perf_counter()
+    checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
+    if not settings.folds:
+        parts = partition(prepared.images, settings.seed)
+        network, state = _fit_once(prepared, settings, parts, callbacks, checkpoint)
+        return Fitted(
+            network, state.kept, tuple(state.history), (), parts, perf_counter() - started
+        )
+    splits, everything = cross_validation(prepared.images, settings.folds, settings.seed)
+    for number, parts in enumerate(splits[len(checkpoint.folds) :], len(checkpoint.folds) + 1):
+        _, state = _fit_once(prepared, settings, parts, (), Checkpoint(None, ""))
+        checkpoint.save_fold(state.history[-1])
+        log.info("fold %d of %d: %s", number, settings.folds, metric_line(state.history[-1]))
+    network, state = _fit_once(prepared, settings, everything, callbacks, checkpoint)
+    folds = tuple(checkpoint.folds)
+    return Fitted(
+        network, mean(folds), tuple(state.history), folds, everything, perf_counter() - started
+    )
 
 
 def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> TrainResult:
-    """Writes the archive's content and the records."""
-    raise NotImplementedError
+    """Writes the servable model and the records of the training.
+
+    Raises:
+        TrainingError: ONNX and torch do not agree on the model's answers.
+    """
+    return export_model(
+        fitted.network,
+        prepared.spec,
+        [prepared.images[row] for row in fitted.partition.valid or fitted.partition.train],
+        Origin(
+            settings=settings,
+            classes=prepared.data.classes,
+            data_manifest_sha256=prepared.data.manifest_sha256,
+            backbone_sha256=prepared.backbone_sha256,
+            left_out=len(prepared.features.rejected),
+            train_images=len(fitted.partition.train),
+            valid_images=len(fitted.partition.valid),
+            metrics=fitted.metrics,
+            history=fitted.history,
+            folds=fitted.folds,
+            seconds=fitted.seconds,
+        ),
+    )
+
+
+def _fit_once(
+    prepared: Prepared,
+    settings: TrainSettings,
+    parts: Partition,
+    observers: Sequence[TrainingObserver],
+    checkpoint: Checkpoint,
+) -> tuple[TransferNetwork, PhaseState]:
+    """The head on frozen features; then, if anything is to be unfrozen, all of that together."""
+    classes = len(prepared.data.classes)
+    network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed))
+    if settings.unfreeze != "none":
+        network = deepcopy(network)
+    network.to(prepared.device, memory_format=torch.channels_last)
+    plans = [head_plan] if settings.unfreeze == "none" else [head_plan, finetune_plan]
+    state = checkpoint.state()
+    try:
+        for make_plan in plans:
+            plan = make_plan(network, prepared, settings, parts)
+            if plan.name == "head" and checkpoint.phase == "finetune":
+                continue
+            if plan.name == checkpoint.phase:
+                checkpoint.restore(plan)
+            else:
+                # Unless an epoch of this phase does better, it ends as it begins.
+                state.best_weights = deepcopy(plan.module.state_dict())
+            for observer in observers:
+                observer.on_begin(network, plan.optimizer, settings)
+            run_phase(plan, state, observers, partial(checkpoint.save, plan))
+            plan.module.load_state_dict(state.best_weights)
+    finally:
+        for observer in observers:
+            observer.on_end()
+    return network, state
+
+
+def head_plan(
+    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> PhasePlan:
+    """The head alone, over cached features: epochs of milliseconds."""
+
+    def batches(rows: Sequence[int], training: bool) -> FeatureBatches:
+        values = prepared.features.values[list(rows)].to(prepared.device)
+        labels = prepared.labels[list(rows)].to(prepared.device)
+        return FeatureBatches(values, labels, settings.batch_size, training=training)
+
+    freeze(network, "none")
+    return PhasePlan(
+        name="head",
+        module=network.head,
+        optimizer=optim.AdamW(
+            network.head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+        ),
+        epochs=settings.epochs,
+        first_epoch=1,
+        train_batches=batches(parts.train, True),
+        train_images=len(parts.train),
+        valid_batches=batches(parts.valid, False) if parts.valid else None,
+        loss=loss_function(prepared, settings, parts),
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        seed=settings.seed,
+        precision=nullcontext,
+    )
+
+
+def finetune_plan(
+    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> PhasePlan:
+    """Head and unfrozen stages together, over augmented photos."""
+
+    def batches(rows: Sequence[int], training: bool) -> PhotoBatches:
+        images = [prepared.images[row] for row in rows]
+        return PhotoBatches(
+            images, prepared.spec, settings.batch_size, prepared.device, training=training
+        )
+
+    freeze(network, settings.unfreeze)
+    return PhasePlan(
+        name="finetune",
+        module=network,
+        optimizer=optim.AdamW(
+            discriminative_groups(network, settings.finetune_lr), weight_decay=settings.weight_decay
+        ),
+        epochs=settings.finetune_epochs,
+        first_epoch=settings.epochs + 1,
+        train_batches=batches(parts.train, True),
+        train_images=len(parts.train),
+        valid_batches=batches(parts.valid, False) if parts.valid else None,
+        loss=loss_function(prepared, settings, parts),
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        seed=settings.seed,
+        precision=partial(autocast, settings.amp, prepared.device),
+    )
+
+
+def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str, object]]:
+    """The head at `lr`, each stage before it slower by STAGE_DECAY; nothing that is frozen."""
+    groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "lr": lr}]
+    for depth, stage in enumerate(reversed(stages(network).values()), 1):
+        trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
+        if trained:
+            groups.append({"params": trained, "lr": lr / STAGE_DECAY**depth})
+    return groups
+
+
+def loss_function(
+    prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> nn.CrossEntropyLoss:
+    """Over logits. Class weights are inverse to a class's images, 1 for a class of mean size."""
+    weight = None
+    if settings.class_weights:
+        classes = len(prepared.data.classes)
+        counts = torch.bincount(prepared.labels[list(parts.train)], minlength=classes)
+        # A class without images has no share in the loss; 1 only keeps its weight finite.
+        weight = (len(parts.train) / (classes * counts.clamp(min=1))).to(prepared.device)
+    return nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)
+
+
+def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:
+    """Of each metric over the folds; the seconds are summed."""
+
+    def over(name: str) -> float:
+        return fmean(getattr(fold, name) for fold in folds)
+
+    return replace(
+        folds[-1],
+        train_loss=over("train_loss"),
+        valid_loss=over("valid_loss"),
+        valid_top1=over("valid_top1"),
+        valid_top5=over("valid_top5"),
+        seconds=sum(fold.seconds for fold in folds),
+    )
+
+
+def _identity(prepared: Prepared, settings: TrainSettings) -> str:
+    """What has to be the same for a checkpoint to be continued."""
+    return (
+        f"{settings.backbone} {hyperparameters(settings)} "
+        f"{prepared.data.manifest_sha256} {prepared.backbone_sha256}"
+    )
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """The command; exit code 0 only when there is a model to serve.
+
+    Whatever ends it otherwise is told in one last line, and in the failure file of the job.
+    """
+    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
+    settings = None
+    try:
+        settings = TrainSettings.from_arguments(sys.argv[1:] if arguments is None else arguments)
+        result = train(settings)
+    except Exception as error:  # noqa: BLE001 - told below, traceback included, and exit code 1
+        failure.report(error, settings.output_dir if settings else None)
+        return 1
+    log.info("the model is in %s, after %.0f s", result.model_dir, result.seconds)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -1,0 +1,32 @@
+"""Which code made a model."""
+
+from __future__ import annotations
+
+import subprocess
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+# Written by model.package among the sources that go into a training job, where there is no git.
+REVISION_NAME = "REVISION"
+
+
+def code_revision(root: Path = ROOT) -> str:
+    """The commit, 40 hex digits; `-changed` behind it when files differ; `unknown` without git."""
+    file = root / REVISION_NAME
+    if file.exists():
+        return file.read_text(encoding="utf-8").strip()
+    commit = _git(root, "rev-parse", "HEAD")
+    if not commit:
+        return "unknown"
+    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    return f"{commit}-changed" if changed else commit
+
+
+def _git(root: Path, *arguments: str) -> str:
+    try:
+        done = subprocess.run(
+            ["git", "-C", root, *arguments], capture_output=True, text=True, check=False, timeout=30
+        )
+    except (FileNotFoundError, subprocess.TimeoutExpired):
+        return ""
+    return done.stdout.strip() if done.returncode == 0 else ""

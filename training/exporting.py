@@ -1,0 +1,231 @@
+"""From a trained network to what can be served, and to the records of its training."""
+
+from __future__ import annotations
+
+import json
+import platform
+import tempfile
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+import torch
+
+from imaging import ImageSpec, Rejection
+from model.archive import ModelCard, sha256_of
+from model.export import ServedModel, export_onnx
+from model.package import DEFAULT_LICENCES, write_content
+from model.revision import code_revision
+from training.dataset import LabelledImage, load_pixels
+from training.errors import TrainingError
+from training.metric_lines import FILE_NAME as METRICS_NAME
+from training.metric_lines import metric_json
+from training.network import TransferNetwork
+from training.observer import EpochMetrics
+from training.settings import TrainSettings
+
+RECORD_NAME = "training.json"
+CHECKPOINT_NAME = "checkpoint.pt"
+EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
+# Two fp32 runtimes add in different orders; on the networks of this house that is 1e-6 to 1e-5 of
+# a probability. What is a hundred times that is a wrong graph.
+MAX_DIFFERENCE = 1e-4
+COMPARED_IMAGES = 32
+_VERSIONS_OF = ("torch", "torchvision", "onnx", "onnxruntime", "pillow", "numpy")
+
+Images = npt.NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Where a model comes from."""
+
+    settings: TrainSettings
+    classes: tuple[str, ...]
+    """In the order of the network's outputs; they become the labels."""
+    data_manifest_sha256: str
+    backbone_sha256: str
+    """Of the weights that the training began with."""
+    train_images: int
+    valid_images: int
+    left_out: int
+    """Images that were rejected."""
+    metrics: EpochMetrics
+    history: tuple[EpochMetrics, ...]
+    folds: tuple[EpochMetrics, ...]
+    seconds: float
+    """Wall time of the training, features not included."""
+
+
+@dataclass(frozen=True, slots=True)
+class TrainResult:
+    """What a training leaves."""
+
+    metrics: EpochMetrics
+    """Of the epoch whose weights were kept; with folds the mean of the folds' last epochs."""
+    history: tuple[EpochMetrics, ...]
+    folds: tuple[EpochMetrics, ...]
+    model_dir: Path
+    """The content of a servable archive."""
+    classes: tuple[str, ...]
+    seconds: float
+
+
+def check_export_tools() -> None:
+    """TrainingError when a package is missing that only the end of a training needs."""
+    missing = [name for name in EXPORT_TOOLS if find_spec(name) is None]
+    if missing:
+        raise TrainingError(
+            f"Not installed: {', '.join(missing)}; without, the trained model cannot be exported.",
+            "Install them: pip install -r requirements.txt beside train.py, or `make train-setup`.",
+        )
+
+
+def export_model(
+    network: TransferNetwork, spec: ImageSpec, images: Sequence[LabelledImage], origin: Origin
+) -> TrainResult:
+    """Writes the model's folder, the record, the metrics and the state dict.
+
+    Args:
+        images: on some of these torch and ONNX Runtime are compared.
+
+    Raises:
+        TrainingError: they do not agree; nothing is written then.
+        OSError: something cannot be written.
+    """
+    settings = origin.settings
+    served = ServedModel(network.cpu(), spec).eval()
+    with tempfile.TemporaryDirectory() as temporary:
+        weights = Path(temporary) / "model.onnx"
+        export_onnx(served, spec, weights)
+        difference = largest_difference(served, weights, comparison_images(images, spec))
+        if not difference <= MAX_DIFFERENCE:
+            raise TrainingError(
+                f"ONNX Runtime and torch differ by {difference:.2g} in a probability, more than "
+                f"{MAX_DIFFERENCE:g}: the model is not exported.",
+                "Keep the checkpoint and report it with the versions of torch and onnx.",
+            )
+        card = model_card(origin, spec, sha256_of(weights), difference)
+        # The package's weights are under a licence that goes with what is made of them.
+        licences = DEFAULT_LICENCES if settings.weights == "package" else ()
+        write_content(weights, card, settings.model_dir, licences)
+    write_records(network, origin, card)
+    return TrainResult(
+        origin.metrics,
+        origin.history,
+        origin.folds,
+        settings.model_dir,
+        origin.classes,
+        origin.seconds,
+    )
+
+
+def comparison_images(images: Sequence[LabelledImage], spec: ImageSpec) -> Images:
+    """uint8 [n, size, size, 3]: COMPARED_IMAGES at most, from all over the sequence."""
+    step = max(1, len(images) // COMPARED_IMAGES)
+    outcomes = [load_pixels(image, spec) for image in images[::step][:COMPARED_IMAGES]]
+    return np.stack([pixels for pixels in outcomes if not isinstance(pixels, Rejection)])
+
+
+def largest_difference(served: ServedModel, weights: Path, images: Images) -> float:
+    """The largest difference of any probability between torch and ONNX Runtime; nan stays nan."""
+    import onnxruntime  # type: ignore[import-untyped] # noqa: PLC0415 - see check_export_tools
+
+    session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
+    (found,) = session.run(["probabilities"], {"images": images})
+    with torch.inference_mode():
+        (expected,) = served(torch.from_numpy(images))
+    return float(np.abs(found - expected.numpy()).max())
+
+
+def model_card(
+    origin: Origin, spec: ImageSpec, weights_sha256: str, difference: float
+) -> ModelCard:
+    """The card: the folders are the labels; no gate, because nothing else was ever shown to it."""
+    settings = origin.settings
+    return ModelCard(
+        name=settings.name,
+        version=settings.version,
+        labels=origin.classes,
+        image_spec=spec,
+        gate=None,
+        metrics=card_metrics(origin),
+        training_run={
+            "architecture": settings.backbone,
+            "initial_weights": settings.weights,
+            "initial_backbone_sha256": origin.backbone_sha256,
+            "data_manifest_sha256": origin.data_manifest_sha256,
+            "train_images": origin.train_images,
+            "valid_images": origin.valid_images,
+            "images_left_out": origin.left_out,
+            "code_revision": code_revision(),
+            "hyperparameters": hyperparameters(settings),
+            "epochs_kept": origin.metrics.epoch,
+            "onnx_difference": difference,
+            "seconds": round(origin.seconds, 3),
+            "versions": versions(),
+        },
+        weights_sha256=weights_sha256,
+    )
+
+
+def card_metrics(origin: Origin) -> dict[str, object]:
+    """What validation says; empty without validation images."""
+    metrics = origin.metrics
+    if metrics.valid_top1 is None:
+        return {}
+    measured_on = (
+        f"{len(origin.folds)}-fold cross-validation, mean of the last epochs"
+        if origin.folds
+        else f"{origin.valid_images} validation images, which also chose the epoch"
+    )
+    return {
+        "measured_on": measured_on,
+        "loss": metrics.valid_loss,
+        "top1": metrics.valid_top1,
+        "top5": metrics.valid_top5,
+    }
+
+
+def hyperparameters(settings: TrainSettings) -> dict[str, object]:
+    """The settings that shape a model; none that are only about places on one machine."""
+    places = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "weights"}
+    labels = {"name", "version", "backbone", "monitor_interval", "profile"}
+    return {
+        name: value for name, value in settings.to_json().items() if name not in places | labels
+    }
+
+
+def versions() -> dict[str, str]:
+    """Of Python and of the libraries that a model's numbers depend on."""
+    found = {"python": platform.python_version()}
+    for name in _VERSIONS_OF:
+        try:
+            found[name] = version(name)
+        except PackageNotFoundError:
+            found[name] = "unknown"
+    return found
+
+
+def write_records(network: TransferNetwork, origin: Origin, card: ModelCard) -> None:
+    """`training.json`, `metrics.jsonl` and `checkpoint.pt` in the output folder."""
+    folder = origin.settings.output_dir
+    folder.mkdir(parents=True, exist_ok=True)
+    record = {
+        "model": card.identity,
+        "settings": origin.settings.to_json(),
+        "metrics": asdict(origin.metrics),
+        "history": [asdict(metrics) for metrics in origin.history],
+        "folds": [asdict(metrics) for metrics in origin.folds],
+        "labels": list(origin.classes),
+        **card.training_run,
+    }
+    text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
+    (folder / RECORD_NAME).write_text(f"{text}\n", encoding="utf-8")
+    lines = [metric_json(metrics) for metrics in origin.history]
+    (folder / METRICS_NAME).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
+    torch.save(network.state_dict(), folder / CHECKPOINT_NAME)

@@ -1,0 +1,51 @@
+"""What the machine computes on, and how repeatable that is."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import torch
+
+
+def device() -> torch.device:
+    """The first GPU, else the CPU."""
+    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+
+
+def computes_bfloat16(on: torch.device) -> bool:
+    """Whether in hardware; emulated it is slower than float32.
+
+    An older torch (before `torch.cpu.get_capabilities`) cannot tell of a CPU: no.
+    """
+    if on.type == "cuda":
+        return torch.cuda.is_bf16_supported(including_emulation=False)
+    if not hasattr(torch.cpu, "get_capabilities"):
+        return False
+    capabilities = torch.cpu.get_capabilities()
+    return bool(capabilities.get("avx512_bf16") or capabilities.get("amx_bf16"))
+
+
+def autocast(amp: bool, on: torch.device) -> torch.autocast:
+    """Mixed precision where it was asked for and the machine has it, else float32."""
+    return torch.autocast(on.type, torch.bfloat16, enabled=amp and computes_bfloat16(on))
+
+
+def be_deterministic() -> None:
+    """Only deterministic algorithms; what has none raises RuntimeError."""
+    # CUDA's matrix products need a workspace of a fixed size for it; read at their first use.
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
+    torch.use_deterministic_algorithms(True)
+    torch.backends.cudnn.benchmark = False
+
+
+def seed_epoch(seed: int, epoch: int) -> None:
+    """Seeds everything random of one epoch: order, dropout, augmentation.
+
+    Each epoch by itself, so that a training continued after an interruption is the one that was
+    never interrupted.
+    """
+    mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
+    random.seed(mixed)
+    torch.manual_seed(mixed)

@@ -1,0 +1,186 @@
+"""One phase of a training: epochs over all the data, with a cosine schedule and early stopping."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Iterable, Sequence
+from contextlib import AbstractContextManager
+from dataclasses import dataclass, field
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.nn import functional
+
+from training.machine import seed_epoch
+from training.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
+
+Batches = Iterable[tuple[Tensor, Tensor]]
+
+
+@dataclass(frozen=True, slots=True)
+class PhasePlan:
+    """What a phase does."""
+
+    name: Phase
+    module: nn.Module
+    """What is trained and kept, and called with inputs for logits [n, classes]."""
+    optimizer: optim.Optimizer
+    """Its groups' learning rates are those of the first step."""
+    epochs: int
+    first_epoch: int
+    """The number of the phase's first epoch, from 1."""
+    train_batches: Callable[[], Batches]
+    """All images once, in an order that torch's seed decides."""
+    train_images: int
+    valid_batches: Callable[[], Batches] | None
+    loss: nn.CrossEntropyLoss
+    batch_size: int
+    patience: int
+    """0: never stops early."""
+    seed: int
+    precision: Callable[[], AbstractContextManager[Any]]
+    """Within which the forward pass runs: autocast."""
+
+    @property
+    def steps_an_epoch(self) -> int:
+        return math.ceil(self.train_images / self.batch_size)
+
+
+@dataclass(slots=True)
+class PhaseState:
+    """How far a phase has come; what a checkpoint keeps beside weights and optimizer."""
+
+    step: int = 0
+    """Of the whole training."""
+    history: list[EpochMetrics] = field(default_factory=list)
+    """Of the whole training."""
+    best: EpochMetrics | None = None
+    best_weights: dict[str, Tensor] = field(default_factory=dict)
+    """The module's state after its best epoch; empty until the phase has had a best one."""
+
+    @property
+    def kept(self) -> EpochMetrics:
+        """The epoch whose weights are kept; RuntimeError before there is one."""
+        if self.best is None:
+            raise RuntimeError("no epoch has ended yet")
+        return self.best
+
+    def done(self, phase: Phase) -> int:
+        """Epochs of this phase that are over."""
+        return sum(metrics.phase == phase for metrics in self.history)
+
+
+def run_phase(
+    plan: PhasePlan,
+    state: PhaseState,
+    observers: Sequence[TrainingObserver],
+    on_epoch_end: Callable[[PhaseState], None],
+) -> None:
+    """Runs the epochs that are left; `plan.module` ends with the last epoch's weights.
+
+    Raises:
+        StopTraining: an observer's.
+    """
+    first_rates = [
+        float(group.setdefault("initial_lr", group["lr"])) for group in plan.optimizer.param_groups
+    ]
+    for index in range(state.done(plan.name), plan.epochs):
+        if has_lost_patience(plan, state):
+            return
+        started = perf_counter()
+        epoch = plan.first_epoch + index
+        seed_epoch(plan.seed, epoch)
+        train_loss = _train_epoch(plan, state, observers, first_rates, index)
+        measured = None if plan.valid_batches is None else measure(plan, plan.valid_batches())
+        metrics = EpochMetrics(
+            epoch,
+            plan.name,
+            train_loss,
+            *(measured or (None, None, None)),
+            perf_counter() - started,
+        )
+        state.history.append(metrics)
+        if is_better(metrics, state.best):
+            state.best = metrics
+            state.best_weights = {
+                name: tensor.detach().clone() for name, tensor in plan.module.state_dict().items()
+            }
+        on_epoch_end(state)
+        for observer in observers:
+            observer.on_epoch(metrics)
+
+
+def is_better(metrics: EpochMetrics, best: EpochMetrics | None) -> bool:
+    """More images right, or as many with a lower loss; without validation the later is better."""
+    if best is None or metrics.valid_top1 is None or best.valid_top1 is None:
+        return True
+    if metrics.valid_top1 != best.valid_top1:
+        return metrics.valid_top1 > best.valid_top1
+    return (metrics.valid_loss or 0.0) < (best.valid_loss or 0.0)
+
+
+def has_lost_patience(plan: PhasePlan, state: PhaseState) -> bool:
+    """Whether the last `patience` epochs of this phase were none of them the best so far."""
+    if plan.patience == 0 or state.best is None or state.done(plan.name) < plan.patience:
+        return False
+    return state.history[-1].epoch - state.best.epoch >= plan.patience
+
+
+def _train_epoch(
+    plan: PhasePlan,
+    state: PhaseState,
+    observers: Sequence[TrainingObserver],
+    first_rates: Sequence[float],
+    index: int,
+) -> float:
+    """One pass over all the training images; returns their mean loss."""
+    plan.module.train()
+    total = plan.epochs * plan.steps_an_epoch
+    loss_sum = 0.0
+    asked = perf_counter()
+    for number, (inputs, labels) in enumerate(plan.train_batches()):
+        decay = cosine(index * plan.steps_an_epoch + number, total)
+        for group, rate in zip(plan.optimizer.param_groups, first_rates, strict=True):
+            group["lr"] = rate * decay
+        plan.optimizer.zero_grad(set_to_none=True)
+        began = perf_counter()
+        with plan.precision():
+            loss = plan.loss(plan.module(inputs), labels)
+        forward = perf_counter()
+        loss.backward()
+        backward = perf_counter()
+        plan.optimizer.step()
+        value = loss.item()
+        stepped = perf_counter()
+        seconds = StepSeconds(
+            began - asked, forward - began, backward - forward, stepped - backward
+        )
+        for observer in observers:
+            observer.on_step(plan.name, state.step, value, seconds)
+        loss_sum += value * len(labels)
+        state.step += 1
+        asked = perf_counter()
+    return loss_sum / plan.train_images
+
+
+def cosine(step: int, total: int) -> float:
+    """1 at step 0, falling to 0 at `total`: Loshchilov and Hutter (arXiv:1608.03983), eq. 5."""
+    return 0.5 * (1 + math.cos(math.pi * step / total))
+
+
+def measure(plan: PhasePlan, batches: Batches) -> tuple[float, float, float]:
+    """Mean cross entropy in nats, top-1 and top-5, each 0..1, over the batches' images."""
+    plan.module.eval()
+    loss_sum, first, among_five, count = 0.0, 0, 0, 0
+    with torch.inference_mode():
+        for inputs, labels in batches:
+            with plan.precision():
+                logits = plan.module(inputs)
+            loss_sum += functional.cross_entropy(logits.float(), labels, reduction="sum").item()
+            best = logits.topk(min(5, logits.shape[1]), dim=1).indices == labels[:, None]
+            first += int(best[:, 0].sum())
+            among_five += int(best.sum())
+            count += len(labels)
+    return loss_sum / count, first / count, among_five / count
