@@ -3,7 +3,7 @@
     PYTHONPATH=functions:. python bench/local_sagemaker.py
 
 Each payload is sent through the stand-in and straight to a container that answers at once, by the
-same raw HTTP client; the difference is the stand-in's.
+same raw HTTP client; the difference is the stand-in's. Transform jobs read and write a fake S3.
 """
 
 from __future__ import annotations
@@ -15,10 +15,12 @@ import time
 from pathlib import Path
 
 from tests.integration.sagemaker import fake_s3, fake_serving
-from tests.integration.sagemaker.stand_in import BUCKET, StandIn
+from tests.integration.sagemaker.stand_in import BUCKET, StandIn, until
 
 CALLS = 1_500
 PAYLOADS = {"1 byte": 1, "1 image (150,528 B)": 150_528, "27 images (4.06 MB)": 4_064_256}
+# Name, objects, bytes each: packed shards of 64 images, and photos as they are.
+JOBS = (("shards", 200, 64 * 150_528 + 128), ("photos", 500, 40_000))
 ECHO = """
 import argparse, uvicorn
 async def app(scope, receive, send):
@@ -55,7 +57,44 @@ def main() -> None:
         for name, size in PAYLOADS.items():
             _measure(name, size, (own, stand_in.port), (container, port))
         print(f"memory after all calls: {_resident_mb(own):.0f} MB")
+        fake_s3.LISTING_PAGE = 1000
+        for name, count, size in JOBS:
+            s3.objects.update(dict.fromkeys(_keys(name, count), b"x" * size))
+            _measure_job(stand_in, own, name, count)
         stand_in.end()
+
+
+def _keys(job: str, count: int) -> list[str]:
+    return [f"{job}/in/{number:04}" for number in range(count)]
+
+
+def _measure_job(stand_in: StandIn, own: int, name: str, count: int) -> None:
+    """A whole job, its container's start included; CPU is the stand-in's alone."""
+    source = {"S3DataSource": {"S3DataType": "S3Prefix", "S3Uri": f"s3://{name}/in/"}}
+    cpu, began = _cpu_seconds(own), time.perf_counter()
+    stand_in.sagemaker.create_transform_job(
+        TransformJobName=name,
+        ModelName="bench",
+        MaxConcurrentTransforms=2,
+        MaxPayloadInMB=20,
+        TransformInput={"ContentType": "application/x-npy", "DataSource": source},
+        TransformOutput={"S3OutputPath": f"s3://{name}/out"},
+        TransformResources={"InstanceType": "ml.m5.xlarge", "InstanceCount": 1},
+    )
+    until(lambda: _status(stand_in, name) != "InProgress", seconds=300)
+    seconds = time.perf_counter() - began
+    assert _status(stand_in, name) == "Completed"
+    print(
+        f"job of {count} {name:10} {seconds:5.1f} s, {1e3 * seconds / count:5.1f} ms an object "
+        f"(stand-in CPU {1e3 * (_cpu_seconds(own) - cpu) / count:4.1f} ms), "
+        f"memory {_resident_mb(own):.0f} MB"
+    )
+
+
+def _status(stand_in: StandIn, job: str) -> str:
+    description = stand_in.sagemaker.describe_transform_job(TransformJobName=job)
+    status: str = description["TransformJobStatus"]
+    return status
 
 
 def _measure(name: str, size: int, stand_in: tuple[int, int], container: tuple[int, int]) -> None:

@@ -39,6 +39,9 @@ class Storage:
             s3={"addressing_style": "path"},
             proxies={},
             retries={"mode": "standard"},
+            # What travels over loopback needs no checksums beside the length.
+            request_checksum_calculation="when_required",
+            response_checksum_validation="when_required",
             connect_timeout=5,
             read_timeout=30,
         )

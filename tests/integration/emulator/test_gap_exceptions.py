@@ -40,3 +40,16 @@ def test_exception_keeps_its_class_name_and_the_warm_worker(emulator: Emulator) 
     assert error["errorType"] == "BadPictureError"
     assert error["errorMessage"] == "too blue"
     assert after == before
+
+
+def test_killed_function_is_no_exception_of_its_handler(emulator: Emulator) -> None:
+    code = "import os, signal\ndef handler(event, context): os.kill(os.getpid(), signal.SIGKILL)"
+    template = {
+        "Resources": {"Function": python_function(code)},
+        "Outputs": outputs(Function={"Ref": "Function"}),
+    }
+    function = emulator.deploy("killed", template)["Function"]
+
+    answer = emulator.client("lambda").invoke(FunctionName=function, Payload=b"{}")
+
+    assert json.loads(answer["Payload"].read())["errorType"] == "Runtime.ExitError"

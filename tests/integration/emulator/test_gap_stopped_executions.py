@@ -117,13 +117,3 @@ def test_no_other_item_of_a_distributed_map_begins_after_a_stop(
     children = stepfunctions.list_executions(mapRunArn=summary["mapRunArn"])["executions"]
     assert {child["status"] for child in children} == {"ABORTED"}
     assert json.loads(emulator.ended(execution)["input"]) == items
-
-
-def test_wait_ends_with_its_execution(emulator: Emulator) -> None:
-    states = {"Wait": {"Type": "Wait", "Seconds": 600, "End": True}}
-    machine = emulator.state_machine("stopped-wait", {"StartAt": "Wait", "States": states})
-    execution = emulator.start(machine)
-
-    emulator.client("stepfunctions").stop_execution(executionArn=execution)
-
-    assert emulator.ended(execution)["status"] == "ABORTED"

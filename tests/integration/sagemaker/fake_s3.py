@@ -46,6 +46,7 @@ def running(port: int = 0, objects: dict[str, bytes] | None = None) -> Iterator[
 
 class _Handler(BaseHTTPRequestHandler):
     protocol_version = "HTTP/1.1"
+    disable_nagle_algorithm = True  # a client would wait 40 ms between headers and content
     server: FakeS3
 
     def do_GET(self) -> None:
