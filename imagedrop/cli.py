@@ -23,6 +23,7 @@ from imagedrop.render import Format, print_costs, print_records, printable
 from imagedrop.send import INCOMING_PREFIX, Sent, plan_uploads, upload_all, wait_for_rows
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.terminal import TargetOption, console, progress
+from imagedrop.train_cli import register as register_train
 from pipeline.adapters.predictions_table import Query
 from pipeline.errors import TransientError
 from pipeline.prices import NOTED_ON
@@ -249,6 +250,9 @@ def demo(
     """Start a cloud of its own, classify photos in it, print them, and stop it again."""
     if not run_demo(images, console):
         raise typer.Exit(1)
+
+
+register_train(app)
 
 
 def main() -> None:

@@ -101,5 +101,5 @@ class FeatureBatches:
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self._labels)
         order = torch.randperm(count) if self._training else torch.arange(count)
-        for rows in order.to(self._labels.device).split(self._batch_size):
+        for rows in torch.split(order.to(self._labels.device), self._batch_size):
             yield self._values[rows], self._labels[rows]

@@ -2,35 +2,42 @@
 
 from __future__ import annotations
 
-import logging
 import os
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from pathlib import Path
 
 from training.errors import TrainingError
-
-log = logging.getLogger(__name__)
+from training.observer import StopTraining
 
 FILE_NAME = "failure"
 # SageMaker shows this many characters of /opt/ml/output/failure as the job's FailureReason.
 MAX_CHARACTERS = 1024
 
 
-def report(
-    error: BaseException, output_dir: Path | None, environment: Mapping[str, str] = os.environ
-) -> None:
-    """Says it on standard error, and in the failure file.
+@contextmanager
+def noted(output_dir: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
+    """Writes a failure file for whatever is raised inside, and lets it pass on.
 
-    The file is `/opt/ml/output/failure` in a job (SM_OUTPUT_DIR), `failure` in `output_dir`
-    otherwise. Whoever made a mistake reads one sentence; a bug comes with its traceback in the log.
+    The file is `/opt/ml/output/failure` in a job (SM_OUTPUT_DIR), else `failure` in `output_dir`;
+    one of an earlier training is removed. A training that was stopped on purpose has not failed.
     """
-    if isinstance(error, TrainingError):
-        log.error("%s", error)
-        reason = str(error)
-    else:
-        reason = f"{type(error).__name__}: {error}"
-        log.error("%s", reason, exc_info=error)
     folder = Path(environment["SM_OUTPUT_DIR"]) if "SM_OUTPUT_DIR" in environment else output_dir
-    if folder is not None:
+    if folder is None:
+        yield
+        return
+    file = folder / FILE_NAME
+    file.unlink(missing_ok=True)
+    try:
+        yield
+    except StopTraining:
+        raise
+    except Exception as error:
         folder.mkdir(parents=True, exist_ok=True)
-        (folder / FILE_NAME).write_text(f"{reason[:MAX_CHARACTERS]}\n", encoding="utf-8")
+        file.write_text(f"{_reason(error)[:MAX_CHARACTERS]}\n", encoding="utf-8")
+        raise
+
+
+def _reason(error: Exception) -> str:
+    """A mistake of the user's is a sentence already; of a bug one wants the class too."""
+    return str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"

@@ -20,7 +20,7 @@ def computes_bfloat16(on: torch.device) -> bool:
     An older torch (before `torch.cpu.get_capabilities`) cannot tell of a CPU: no.
     """
     if on.type == "cuda":
-        return torch.cuda.is_bf16_supported(including_emulation=False)
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
     if not hasattr(torch.cpu, "get_capabilities"):
         return False
     capabilities = torch.cpu.get_capabilities()

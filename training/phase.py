@@ -93,14 +93,13 @@ def run_phase(
         epoch = plan.first_epoch + index
         seed_epoch(plan.seed, epoch)
         train_loss = _train_epoch(plan, state, observers, first_rates, index)
-        measured = None if plan.valid_batches is None else measure(plan, plan.valid_batches())
-        metrics = EpochMetrics(
-            epoch,
-            plan.name,
-            train_loss,
-            *(measured or (None, None, None)),
-            perf_counter() - started,
+        loss, top1, top5 = (
+            (None, None, None)
+            if plan.valid_batches is None
+            else measure(plan, plan.valid_batches())
         )
+        seconds = perf_counter() - started
+        metrics = EpochMetrics(epoch, plan.name, train_loss, loss, top1, top5, seconds)
         state.history.append(metrics)
         if is_better(metrics, state.best):
             state.best = metrics

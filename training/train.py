@@ -24,6 +24,7 @@ from training import failure
 from training.batches import FeatureBatches, PhotoBatches
 from training.checkpoint import Checkpoint
 from training.dataset import DataSet, LabelledImage
+from training.errors import TrainingError
 from training.exporting import (
     Origin,
     TrainResult,
@@ -48,7 +49,8 @@ from training.partition import Partition, cross_validation, partition
 from training.phase import PhasePlan, PhaseState, run_phase
 from training.settings import TrainSettings
 
-log = logging.getLogger(__name__)
+# By name, because as a program this module is called __main__.
+log = logging.getLogger("training.train")
 
 # Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2: each stage towards the image learns slower.
 STAGE_DECAY = 2.6
@@ -87,21 +89,21 @@ class Fitted:
 
 
 def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -> TrainResult:
-    """Everything from a folder of photos to a servable model.
+    """Everything from a folder of photos to a servable model; or a failure file that says why not.
 
     Raises:
         TrainingError: something that its user can put right.
         OSError: a file cannot be read or written.
         StopTraining: an observer ended it; nothing is exported.
     """
-    check_export_tools()
-    prepared = prepare(settings)
-    metric_log = MetricLog(settings.output_dir)
-    fitted = fit(prepared, settings, [metric_log, *callbacks])
-    if fitted.folds:
-        log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
-        print(metric_line(fitted.metrics), flush=True)
-    return export(prepared, fitted, settings)
+    with failure.noted(settings.output_dir):
+        check_export_tools()
+        prepared = prepare(settings)
+        fitted = fit(prepared, settings, [MetricLog(settings.output_dir), *callbacks])
+        if fitted.folds:
+            log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
+            print(metric_line(fitted.metrics), flush=True)
+        return export(prepared, fitted, settings)
 
 
 def prepare(settings: TrainSettings) -> Prepared:
@@ -117,7 +119,7 @@ def prepare(settings: TrainSettings) -> Prepared:
     freeze(network, "none")
     spec, on = image_spec(settings.backbone), device()
     sha256 = weights_sha256(network.backbone)
-    network.eval().to(on, memory_format=torch.channels_last)
+    network.eval().to(on).to(memory_format=torch.channels_last)
     extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
     features = cached_features(data, extractor, settings.feature_cache or default_cache())
     images = tuple(data.images[row] for row in features.rows)
@@ -196,10 +198,11 @@ def _fit_once(
 ) -> tuple[TransferNetwork, PhaseState]:
     """The head on frozen features; then, if anything is to be unfrozen, all of that together."""
     classes = len(prepared.data.classes)
-    network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed))
+    seen = prepared.features.values[list(parts.train)]
+    network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed, seen))
     if settings.unfreeze != "none":
         network = deepcopy(network)
-    network.to(prepared.device, memory_format=torch.channels_last)
+    network.to(prepared.device).to(memory_format=torch.channels_last)
     plans = [head_plan] if settings.unfreeze == "none" else [head_plan, finetune_plan]
     state = checkpoint.state()
     try:
@@ -330,20 +333,29 @@ def _identity(prepared: Prepared, settings: TrainSettings) -> str:
     )
 
 
+def log_to_stderr() -> None:
+    """What a training says to people goes there; its metrics go to standard output."""
+    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    logging.getLogger("training").setLevel(logging.INFO)
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """The command; exit code 0 only when there is a model to serve.
 
-    Whatever ends it otherwise is told in one last line, and in the failure file of the job.
+    Whoever made a mistake reads one sentence; a bug comes with its traceback. The same is in the
+    failure file.
     """
-    logging.basicConfig(level=logging.INFO, format="%(message)s", stream=sys.stderr)
-    settings = None
+    log_to_stderr()
     try:
-        settings = TrainSettings.from_arguments(sys.argv[1:] if arguments is None else arguments)
+        with failure.noted(None):
+            settings = TrainSettings.from_arguments(
+                sys.argv[1:] if arguments is None else arguments
+            )
         result = train(settings)
-    except Exception as error:  # noqa: BLE001 - told below, traceback included, and exit code 1
-        failure.report(error, settings.output_dir if settings else None)
+    except TrainingError as error:
+        log.error("%s", error)
         return 1
-    log.info("the model is in %s, after %.0f s", result.model_dir, result.seconds)
+    log.info("trained in %.0f s; the model is in %s", result.seconds, result.model_dir)
     return 0
 
 
