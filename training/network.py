@@ -226,17 +226,23 @@ def _load_weights(network: ResNet | EfficientNetLite0, file: Path) -> None:
         "torch.load(weights_only=True) reads."
     )
     try:
-        state = torch.load(file, map_location="cpu", weights_only=True)
-        found = network.load_state_dict(_backbone_names(state), strict=False)
-    except (OSError, RuntimeError, ValueError, AttributeError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{file} cannot be used as weights: {error}.", next_step) from error
-    missing = [name for name in found.missing_keys if not name.startswith("fc.")]
-    if missing or found.unexpected_keys:
+        content = torch.load(file, map_location="cpu", weights_only=True)
+    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
+        raise TrainingError(f"{file} cannot be used as weights: {error!r}.", next_step) from error
+    state = _backbone_names(content) if isinstance(content, dict) else {}
+    expected = _backbone_names(network.state_dict())
+    differ = sorted(
+        name
+        for name in state.keys() | expected.keys()
+        if name not in state or name not in expected or state[name].shape != expected[name].shape
+    )
+    if differ:
         raise TrainingError(
-            f"{file} does not hold the weights of {type(network).__name__}: missing "
-            f"{missing[:3]}, unexpected {found.unexpected_keys[:3]}.",
+            f"{file} does not hold the weights of {type(network).__name__}: {len(differ)} tensors "
+            f"are missing, unknown or of another shape, such as {differ[0]}.",
             next_step,
         )
+    network.load_state_dict(state, strict=False)
 
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -249,4 +255,8 @@ def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
         }
     # EfficientNet-Lite0 as it is published: `_blocks.0._bn1.weight` for `blocks.0.bn1.weight`.
     renamed = {name.replace("._", ".").lstrip("_"): tensor for name, tensor in state.items()}
-    return {name: tensor for name, tensor in renamed.items() if not name.startswith("fc.")}
+    return {
+        name: tensor
+        for name, tensor in renamed.items()
+        if isinstance(tensor, Tensor) and not name.startswith("fc.")
+    }

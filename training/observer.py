@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal, Protocol
 
 if TYPE_CHECKING:
-    from torch import nn, optim
+    from torch import optim
 
+    from training.network import TransferNetwork
     from training.settings import TrainSettings
 
 Phase = Literal["head", "finetune"]
@@ -56,7 +57,7 @@ class TrainingObserver(Protocol):
     """
 
     def on_begin(
-        self, network: nn.Module, optimizer: optim.Optimizer, settings: TrainSettings
+        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
     ) -> None:
         """A phase begins. Called once a phase: phases differ in optimizer and in what is trained.
 

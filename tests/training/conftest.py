@@ -1,0 +1,126 @@
+"""Small photos of three classes, and trainings on them that finish in seconds."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Callable
+from pathlib import Path
+
+import numpy as np
+import pytest
+from PIL import Image
+from torch import optim
+
+from training.network import TransferNetwork
+from training.observer import EpochMetrics, Phase, StepSeconds
+from training.settings import TrainSettings
+from training.train import Prepared, prepare
+
+COLOURS = {
+    "001.Green_apple": (60, 170, 60),
+    "002.Ripe_tomato": (190, 50, 40),
+    "sky": (80, 120, 200),
+}
+LABELS = ("green_apple", "ripe_tomato", "sky")
+IMAGES_A_CLASS = 10
+
+
+def draw(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
+    """A noisy picture of one colour."""
+    noise = np.random.default_rng(seed).normal(0, 40, (size[1], size[0], 3))
+    return Image.fromarray(np.clip(np.array(colour) + noise, 0, 255).astype(np.uint8))
+
+
+def draw_folder(folder: Path, images_a_class: int) -> Path:
+    """class/IMAGE, JPEG and PNG in turn."""
+    for label, colour in COLOURS.items():
+        (folder / label).mkdir(parents=True)
+        for number in range(images_a_class):
+            suffix = ("jpg", "png")[number % 2]
+            draw(colour, number).save(folder / label / f"{number:02}.{suffix}")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The data set: 30 photos."""
+    return draw_folder(tmp_path_factory.mktemp("photos") / "all", IMAGES_A_CLASS)
+
+
+@pytest.fixture(scope="session")
+def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """One for all tests, so that each backbone runs over the photos once."""
+    return tmp_path_factory.mktemp("features")
+
+
+Configure = Callable[..., TrainSettings]
+
+
+@pytest.fixture
+def configure(photos: Path, feature_cache: Path, tmp_path: Path) -> Configure:
+    """Settings of a short training; any of them can be given."""
+
+    def settings(**given: object) -> TrainSettings:
+        values: dict[str, object] = {
+            "data": photos,
+            "feature_cache": feature_cache,
+            "model_dir": tmp_path / "model",
+            "output_dir": tmp_path / "output",
+            "backbone": "efficientnet_lite0",
+            "epochs": 3,
+            "batch_size": 8,
+        }
+        return TrainSettings(**(values | given))  # type: ignore[arg-type]
+
+    return settings
+
+
+@pytest.fixture
+def prepared(configure: Configure) -> Prepared:
+    """The photos' features by EfficientNet-Lite0."""
+    return prepare(configure())
+
+
+class Silent:
+    """An observer that does nothing; tests override what they watch."""
+
+    def on_begin(
+        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
+    ) -> None: ...
+
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None: ...
+
+    def on_epoch(self, metrics: EpochMetrics) -> None: ...
+
+    def on_end(self) -> None: ...
+
+
+class Watched(Silent):
+    """An observer that keeps what it is told."""
+
+    network: TransferNetwork
+    """As it was at the end of the last epoch."""
+
+    def __init__(self) -> None:
+        self.rates: list[list[float]] = []
+        """Of each phase, the learning rates of its groups at its begin."""
+        self.steps: list[tuple[str, int]] = []
+        self.epochs: list[EpochMetrics] = []
+        self.ended = 0
+
+    def on_begin(
+        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
+    ) -> None:
+        self._live = network
+        self.rates.append([group["lr"] for group in optimizer.param_groups])
+
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+        self.steps.append((phase, step))
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        self.epochs.append(metrics)
+        # A copy, because a phase ends with the weights of its best epoch put back.
+        self.network = copy.deepcopy(self._live)
+
+    def on_end(self) -> None:
+        self.ended += 1

@@ -1,0 +1,338 @@
+"""From a folder of photos to a model that is served."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import logging
+import subprocess
+import sys
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from pytest_socket import disable_socket, enable_socket
+from training.dataset import load_pixels
+
+from model.archive import extract_archive, read_model_card
+from model.export import ServedModel, export_onnx
+from model.package import package
+from model.serving.classifier import Classifier
+from model.serving.onnx_model import OnnxModel
+from training import exporting
+from training.errors import TrainingError
+from training.exporting import TrainResult
+from training.metric_lines import read_metric
+from training.observer import EpochMetrics, StopTraining
+from training.partition import Partition, partition
+from training.settings import TrainSettings
+from training.train import Prepared, fit, loss_function, main, prepare, train
+
+from .conftest import COLOURS, IMAGES_A_CLASS, LABELS, Configure, Silent, Watched, draw, draw_folder
+
+
+@pytest.fixture(scope="module")
+def trained(
+    photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainSettings, TrainResult]:
+    """A training with EfficientNet-Lite0, once for this file."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = TrainSettings(
+        data=photos,
+        feature_cache=feature_cache,
+        model_dir=folder / "model",
+        output_dir=folder / "output",
+        backbone="efficientnet_lite0",
+        epochs=5,
+        batch_size=8,
+        name="colours",
+        version="3",
+    )
+    return settings, train(settings)
+
+
+def answer(model_dir: Path, label: str, file_format: str) -> dict[str, object]:
+    """What the serving code says of one photo, without any network."""
+    body = BytesIO()
+    draw(COLOURS[label], seed=99).save(body, file_format)
+    classifier = Classifier.load(model_dir, cores=1)
+    disable_socket(allow_unix_socket=True)
+    try:
+        (found,) = json.loads(asyncio.run(classifier.classify_image(body.getvalue())))
+    finally:
+        enable_socket()
+        classifier.close()
+    return dict(found)
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_trained_model_names_new_photos_of_every_format(
+    trained: tuple[TrainSettings, TrainResult], file_format: str
+) -> None:
+    _, result = trained
+
+    for folder, label in zip(COLOURS, LABELS, strict=True):
+        found = answer(result.model_dir, folder, file_format)
+        assert found["predictions"][0]["label"] == label  # type: ignore[index]
+
+
+def test_card_holds_the_folders_as_labels_and_no_gate(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    card = read_model_card(result.model_dir / "model.json")
+
+    assert card.labels == LABELS == result.classes
+    assert card.identity == "colours@3"
+    assert card.gate is None
+    assert card.metrics["top1"] == result.metrics.valid_top1
+    assert card.training_run["hyperparameters"]["lr"] == settings.lr  # type: ignore[index]
+    assert len(str(card.training_run["data_manifest_sha256"])) == 64
+
+
+def test_model_folder_is_an_archive_of_onnx_and_text(
+    trained: tuple[TrainSettings, TrainResult], tmp_path: Path
+) -> None:
+    _, result = trained
+    card = read_model_card(result.model_dir / "model.json")
+    archive = package(result.model_dir / "model.onnx", card, tmp_path / "model.tar.gz")
+    names = {
+        path.relative_to(result.model_dir).as_posix()
+        for path in result.model_dir.rglob("*")
+        if path.is_file() and path.name not in ("NOTICE", "LICENSE")
+    }
+
+    extract_archive(archive, tmp_path / "content")
+
+    unpacked = tmp_path / "content"
+    assert names == {
+        path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()
+    }
+    assert {Path(name).suffix for name in names} == {".py", ".json", ".onnx", ".yaml", ".txt"}
+    assert (result.model_dir / "LICENSE").exists(), "the package's weights are Apache-2.0"
+
+
+def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult]) -> None:
+    _, result = trained
+    program = (
+        "import sys; from pathlib import Path; from model.serving.classifier import Classifier; "
+        "Classifier.load(Path('.'), cores=1).close(); print('torch' in sys.modules)"
+    )
+
+    # The folder comes first on the path: it is the archive's own code that loads.
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=result.model_dir,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_served_pixels_are_normalised_as_the_trained_ones(
+    trained: tuple[TrainSettings, TrainResult], configure: Configure
+) -> None:
+    settings, result = trained
+    prepared = prepare(settings)
+    fitted = fit(prepared, settings)
+    pixels = np.stack([load_pixels(image, prepared.spec) for image in prepared.images[:4]])  # type: ignore[misc]
+    with torch.inference_mode():
+        expected = fitted.network.head.eval()(prepared.features.values[:4]).softmax(dim=1)
+
+    served = OnnxModel(result.model_dir / "model.onnx").run(pixels)
+
+    np.testing.assert_allclose(served.probabilities, expected, atol=1e-3)
+
+
+def test_records_say_where_the_model_comes_from(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    record = json.loads((settings.output_dir / "training.json").read_text())
+    lines = (settings.output_dir / "metrics.jsonl").read_text().splitlines()
+    state = torch.load(settings.output_dir / "checkpoint.pt", weights_only=True)
+
+    assert record["settings"] == settings.to_json()
+    assert record["labels"] == list(LABELS)
+    assert [EpochMetrics(**json.loads(line)) for line in lines] == list(result.history)
+    assert record["train_images"] + record["valid_images"] == len(LABELS) * IMAGES_A_CLASS
+    assert {"head.2.weight", "backbone.conv_stem.weight"} <= set(state)
+
+
+def test_model_that_onnx_and_torch_see_differently_is_not_exported(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export_another(model: ServedModel, spec: object, destination: Path) -> None:
+        linear = model.network.head[-1]  # type: ignore[union-attr, index]
+        with torch.no_grad():
+            linear.bias[0] += 0.01
+        export_onnx(model, spec, destination)  # type: ignore[arg-type]
+        with torch.no_grad():
+            linear.bias[0] -= 0.01
+
+    monkeypatch.setattr(exporting, "export_onnx", export_another)
+    settings = configure()
+
+    with pytest.raises(TrainingError, match="not exported"):
+        train(settings)
+
+    assert not settings.model_dir.exists()
+    assert "differ" in (settings.output_dir / "failure").read_text()
+
+
+def test_same_seed_trains_the_same_network(prepared: Prepared, configure: Configure) -> None:
+    first, again = (fit(prepared, configure(seed=4)) for _ in range(2))
+    other = fit(prepared, configure(seed=5))
+
+    assert torch.equal(first.network.head[-1].weight, again.network.head[-1].weight)  # type: ignore[arg-type]
+    assert not torch.equal(first.network.head[-1].weight, other.network.head[-1].weight)  # type: ignore[arg-type]
+
+
+def test_both_phases_use_the_learning_rates_they_are_given(
+    prepared: Prepared, configure: Configure
+) -> None:
+    watched = Watched()
+
+    fit(
+        prepared,
+        configure(lr=0.014, epochs=1, unfreeze="layer4", finetune_lr=3e-4, finetune_epochs=1),
+        [watched],
+    )
+
+    assert watched.rates == [[0.014], pytest.approx([3e-4, 3e-4 / 2.6])]
+
+
+def test_epochs_and_steps_are_counted_through_both_phases(
+    prepared: Prepared, configure: Configure
+) -> None:
+    watched = Watched()
+
+    fit(prepared, configure(epochs=2, unfreeze="layer4", finetune_epochs=1), [watched])
+
+    # 24 photos in batches of 8; the last fifth is for validation.
+    assert watched.steps == [("head", step) for step in range(6)] + [
+        ("finetune", step) for step in range(6, 9)
+    ]
+    assert [(each.phase, each.epoch) for each in watched.epochs] == [
+        ("head", 1),
+        ("head", 2),
+        ("finetune", 3),
+    ]
+    assert watched.ended == 1
+
+
+def test_every_hyperparameter_of_the_loss_reaches_it(
+    prepared: Prepared, configure: Configure
+) -> None:
+    plain = fit(prepared, configure(epochs=1)).history[0]
+    smoothed = fit(prepared, configure(epochs=1, label_smoothing=0.5)).history[0]
+
+    assert smoothed.train_loss > plain.train_loss
+
+
+def test_class_weights_are_inverse_to_a_classs_images(tmp_path: Path, configure: Configure) -> None:
+    folder = draw_folder(tmp_path / "photos", 6)
+    for number in range(2, 6):
+        next((folder / "sky").glob(f"{number:02}.*")).unlink()
+    settings = configure(data=folder, class_weights=True)
+    prepared = prepare(settings)
+    everything = Partition(tuple(range(14)), ())
+
+    loss = loss_function(prepared, settings, everything)
+
+    assert loss.weight is not None
+    assert loss.weight.tolist() == pytest.approx([14 / 18, 14 / 18, 14 / 6])
+
+
+def test_folds_validate_each_photo_once_and_the_model_learns_from_all(
+    prepared: Prepared, configure: Configure
+) -> None:
+    fitted = fit(prepared, configure(folds=3))
+
+    assert len(fitted.folds) == 3
+    assert fitted.metrics.valid_top1 == pytest.approx(
+        sum(fold.valid_top1 or 0 for fold in fitted.folds) / 3
+    )
+    assert len(fitted.partition.train) == len(prepared.images)
+    assert fitted.history[-1].valid_top1 is None
+
+
+def test_cross_validation_prints_the_mean_for_the_tuner(
+    configure: Configure, capsys: pytest.CaptureFixture[str]
+) -> None:
+    result = train(configure(folds=2, epochs=2))
+
+    lines = capsys.readouterr().out.splitlines()
+    assert read_metric(lines[-1], "valid_top1") == pytest.approx(
+        result.metrics.valid_top1, abs=1e-4
+    )
+    assert [read_metric(line, "valid_top1") for line in lines[:-1]] == [None, None]
+    card = read_model_card(result.model_dir / "model.json")
+    assert "2-fold" in str(card.metrics["measured_on"])
+
+
+def test_test_photos_are_never_trained_or_measured_on(tmp_path: Path, configure: Configure) -> None:
+    for split in ("train", "valid", "test"):
+        draw_folder(tmp_path / "photos" / split, 3)
+    prepared = prepare(configure(data=tmp_path / "photos"))
+
+    for settings in (configure(), configure(folds=3)):
+        parts = fit(prepared, settings).partition
+        used = {prepared.images[row].split for row in parts.train + parts.valid}
+        assert used == {"train", "valid"}
+    assert {prepared.images[row].split for row in partition(prepared.images, 1).train} == {"train"}
+
+
+def test_stopped_training_exports_nothing(configure: Configure) -> None:
+    class Stopper(Silent):
+        ended = 0
+
+        def on_epoch(self, metrics: EpochMetrics) -> None:
+            raise StopTraining
+
+        def on_end(self) -> None:
+            self.ended += 1
+
+    settings, stopper = configure(), Stopper()
+    with pytest.raises(StopTraining):
+        train(settings, [stopper])
+
+    assert stopper.ended == 1
+    assert not settings.model_dir.exists()
+    assert not (settings.output_dir / "failure").exists()
+
+
+def test_command_fails_with_one_sentence_for_a_mistake(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    with caplog.at_level(logging.INFO):
+        code = main(
+            ["--data", str(tmp_path), "--weights", "nowhere.pth", "--output-dir", str(tmp_path)]
+        )
+
+    assert code == 1
+    assert (tmp_path / "failure").read_text().strip() == caplog.messages[-1]
+
+
+def test_missing_export_library_is_told_before_the_training(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(exporting, "EXPORT_TOOLS", ("onnx", "a_library_that_is_not_there"))
+
+    with pytest.raises(TrainingError, match="a_library_that_is_not_there"):
+        train(configure())
+
+
+def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> None:
+    settings = configure(backbone="resnet50", weights="random", epochs=2)
+
+    result = train(settings)
+
+    first, second = result.history
+    assert second.train_loss < first.train_loss
+    found = answer(result.model_dir, "sky", "JPEG")
+    assert {each["label"] for each in found["predictions"]} == set(LABELS)  # type: ignore[attr-defined, index]
