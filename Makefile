@@ -11,7 +11,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench soak setup test-setup model package clean
+.PHONY: help demo test test-slow lint format bench soak setup train-setup test-setup model package clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -38,6 +38,9 @@ format: test-setup ## Let ruff mend what it can
 
 bench: test-setup ## Every measurement behind a figure in the docs
 	@$(BIN)/python -m bench
+
+train-setup: ## What training needs: torch and friends (TORCH_OPTIONS: see docs/getting-started.md)
+	@$(MAKE) --no-print-directory .venv/.train-installed
 
 soak: setup ## Many drops for a long time (MINUTES=10)
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10)
@@ -66,9 +69,14 @@ test-setup: ; @$(MAKE) --no-print-directory -j3 setup && $(MAKE) --no-print-dire
 	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
 	@touch $@
 
-.venv/.test-installed: .venv/.installed requirements/test.txt requirements/torch.txt
-	@echo "· installing torch and the test tools into .venv"
+.venv/.train-installed: .venv/.installed requirements/torch.txt requirements/train.txt
+	@echo "· installing torch and what training needs into .venv"
 	@$(BIN)/python $(PIP) $(TORCH_OPTIONS) -r requirements/torch.txt
+	@$(BIN)/python $(PIP) -r requirements/train.txt
+	@touch $@
+
+.venv/.test-installed: .venv/.train-installed requirements/test.txt
+	@echo "· installing the test tools into .venv"
 	@$(BIN)/python $(PIP) -r requirements/test.txt
 	@touch $@
 

@@ -1,0 +1,159 @@
+"""An interrupted training continues where it was, and ends as if nothing had happened."""
+
+from __future__ import annotations
+
+import json
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import torch
+
+from training.errors import TrainingError
+from training.observer import EpochMetrics
+from training.settings import TrainSettings
+from training.train import Prepared, fit, train
+
+from .conftest import Configure, Silent
+
+EPOCHS = {"head": 2, "finetune": 3}
+
+
+class Interruption(Exception):  # noqa: N818 - no error of the code's
+    """What a test does to a training."""
+
+
+class Interrupt(Silent):
+    """Ends the training after so many epochs, as nobody planned."""
+
+    def __init__(self, after: int) -> None:
+        self.after = after
+        self.epochs = 0
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        self.epochs += 1
+        if self.epochs == self.after:
+            raise Interruption
+
+
+def settings_of(
+    configure: Configure, checkpoint_dir: Path | None, **given: object
+) -> TrainSettings:
+    return configure(
+        epochs=EPOCHS["head"],
+        unfreeze="layer4",
+        finetune_epochs=EPOCHS["finetune"],
+        checkpoint_dir=checkpoint_dir,
+        **given,
+    )
+
+
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+def test_continued_training_is_the_one_that_was_never_interrupted(
+    after: int, prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    whole = fit(prepared, settings_of(configure, None))
+    settings = settings_of(configure, tmp_path / "checkpoints")
+    with pytest.raises(Interruption):
+        fit(prepared, settings, [Interrupt(after)])
+    rest = Interrupt(after=99)
+
+    continued = fit(prepared, settings, [rest])
+
+    assert rest.epochs == sum(EPOCHS.values()) - after
+    losses = [[each.train_loss for each in fitted.history] for fitted in (whole, continued)]
+    assert losses[0] == losses[1]
+    expected = whole.network.state_dict()
+    assert all(
+        torch.equal(value, expected[name]) for name, value in continued.network.state_dict().items()
+    )
+
+
+def test_killed_job_continues_and_exports(
+    photos: Path, feature_cache: Path, configure: Configure, tmp_path: Path
+) -> None:
+    settings = settings_of(configure, tmp_path / "checkpoints")
+    arguments = [
+        argument
+        for name, value in settings.to_json().items()
+        if value is not None
+        for argument in (f"--{name.replace('_', '-')}", str(value))
+    ]
+    job = subprocess.Popen(
+        [sys.executable, "-m", "training.train", *arguments], stdout=subprocess.PIPE, text=True
+    )
+    assert job.stdout is not None
+    killed_after = 0
+    for line in job.stdout:
+        killed_after += line.startswith("metrics epoch=")
+        if killed_after == 3:
+            job.send_signal(signal.SIGKILL)
+            break
+    assert job.wait(timeout=60) == -signal.SIGKILL
+    assert not settings.model_dir.exists()
+    watched = Interrupt(after=99)
+
+    result = train(settings, [watched])
+
+    # The line of an epoch is printed after its checkpoint is written, so that those are safe; the
+    # kill may come an epoch later.
+    assert watched.epochs <= sum(EPOCHS.values()) - 3
+    assert [each.epoch for each in result.history] == [1, 2, 3, 4, 5]
+    record = json.loads((settings.output_dir / "training.json").read_text())
+    assert [each["epoch"] for each in record["history"]] == [1, 2, 3, 4, 5]
+
+
+def test_finished_folds_are_not_run_again(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    whole = fit(prepared, configure(folds=2))
+    settings = configure(folds=2, checkpoint_dir=tmp_path / "checkpoints")
+    with pytest.raises(Interruption):
+        fit(prepared, settings, [Interrupt(1)])
+
+    continued = fit(prepared, settings)
+
+    assert [fold.valid_loss for fold in continued.folds] == [
+        fold.valid_loss for fold in whole.folds
+    ]
+    saved = torch.load(tmp_path / "checkpoints" / "training.pt", weights_only=True)
+    assert [fold["seconds"] for fold in saved["folds"]] == [
+        fold.seconds for fold in continued.folds
+    ]
+
+
+def test_checkpoint_of_other_settings_is_refused(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    fit(prepared, configure(checkpoint_dir=tmp_path))
+
+    with pytest.raises(TrainingError, match="other data or settings"):
+        fit(prepared, configure(checkpoint_dir=tmp_path, lr=0.02))
+
+
+def test_damaged_checkpoint_says_what_to_do(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    fit(prepared, configure(checkpoint_dir=tmp_path))
+    file = tmp_path / "training.pt"
+    file.write_bytes(file.read_bytes()[:500])
+
+    with pytest.raises(TrainingError, match=r"damaged.*Remove"):
+        fit(prepared, configure(checkpoint_dir=tmp_path))
+
+
+def test_job_elsewhere_on_the_machine_continues_all_the_same(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    checkpoints = tmp_path / "checkpoints"
+    fit(prepared, configure(checkpoint_dir=checkpoints))
+    again = Interrupt(after=99)
+
+    moved = configure(
+        checkpoint_dir=checkpoints, output_dir=tmp_path / "x", model_dir=tmp_path / "y"
+    )
+    fit(prepared, moved, [again])
+
+    assert again.epochs == 0
