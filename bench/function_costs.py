@@ -1,0 +1,105 @@
+"""Where the CPU of ``ClassifyFunction`` goes, call by call: what batching can save, and what not.
+
+    .venv/bin/python -m bench.function_costs [--photos FOLDER]
+
+The function's own adapters, one after the other on one thread, against the deployed stack. Every
+way of classifying an image reads, prepares, writes, and runs the model; only the endpoint call
+is shared by a batch.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TypeVar
+
+from bench.drop import PATIENCE_SECONDS, PHOTOS, a_cloud, photos
+from handlers import wiring
+from imagedrop.local import cloud, environments
+from imagedrop.send import Upload, upload_all, wait_for_rows
+from imagedrop.target import local_target
+from imaging import Prepared, encode_npy, prepare
+from model.build_default import IMAGE_SPEC
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.model_endpoint import ModelEndpoint
+from pipeline.refs import Change, ImageRef
+
+T = TypeVar("T")
+BATCH = 25
+COUNT = 200
+
+
+def cpu_ms(work: Callable[[T], object], items: Sequence[T]) -> float:
+    """Median of three passes, per item."""
+    passes = []
+    for _ in range(3):
+        before = time.process_time()
+        for item in items:
+            work(item)
+        passes.append(1000 * (time.process_time() - before) / len(items))
+    return statistics.median(passes)
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    options = parser.parse_args()
+    with a_cloud() as running:
+        measure(running, photos(options.photos, COUNT))
+
+
+def measure(running: cloud.Cloud, paths: list[Path]) -> None:
+    target = local_target(running)
+    os.environ.update(environments.settings(running.endpoint_url))
+    os.environ["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = running.sagemaker_url
+    os.environ["PREDICTIONS_TABLE"] = target.outputs["PredictionsTableName"]
+    uploads = [Upload(path, f"incoming/{index}{path.suffix}") for index, path in enumerate(paths)]
+    sent = list(upload_all(target, uploads))
+    rows = wait_for_rows(
+        target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
+    )
+    records = list(rows.values())
+    refs = [
+        ImageRef(
+            target.images_bucket,
+            each.key,
+            each.version,
+            True,
+            "F" * 40,  # above every real sequencer, so that the write is done
+            each.bytes,
+            each.received_at,
+            Change.CREATED,
+        )
+        for each in records
+    ]
+    images = ImagesBucket(wiring.client("s3"))
+    endpoint = ModelEndpoint(
+        wiring.client("sagemaker-runtime", wiring.PATIENT), target.outputs["EndpointName"]
+    )
+    bodies = [body for ref in refs if isinstance(body := images.read(ref), bytes)]
+    prepared = [each for body in bodies if isinstance(each := prepare(body, IMAGE_SPEC), Prepared)]
+    batch = encode_npy([each.pixels for each in prepared[:BATCH]], IMAGE_SPEC)
+    single = encode_npy([prepared[0].pixels], IMAGE_SPEC)
+    numbers = iter(range(10**9))
+
+    def write(index: int) -> None:
+        sequencer = f"{'F' * 30}{next(numbers):010}"
+        wiring.predictions_table().write(records[index], replace(refs[index], sequencer=sequencer))
+
+    print("CPU ms an image, on one thread")
+    print(f"  read from S3           {cpu_ms(images.read, refs):6.2f}")
+    print(f"  prepare                {cpu_ms(lambda b: prepare(b, IMAGE_SPEC), bodies):6.2f}")
+    alone = cpu_ms(lambda _: endpoint.classify(single, IMAGE_SPEC, 1), range(50))
+    shared = cpu_ms(lambda _: endpoint.classify(batch, IMAGE_SPEC, BATCH), range(10)) / BATCH
+    print(f"  endpoint call, alone   {alone:6.2f}")
+    print(f"  endpoint call, of {BATCH}   {shared:6.2f}")
+    print(f"  write the row          {cpu_ms(write, range(len(records))):6.2f}")
+
+
+if __name__ == "__main__":
+    main()
