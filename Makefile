@@ -11,7 +11,8 @@ PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench soak setup train-setup test-setup model package clean
+.PHONY: help demo test test-slow lint format bench soak setup train-setup test-setup model package \
+	clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -23,7 +24,7 @@ demo: ## Classify photos in a cloud on this machine, from nothing (IMAGES=folder
 test: lint ## Everything CI runs
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: test-setup .tools/ray/.installed ## What needs minutes: the archive under Ray Serve
+test-slow: test-setup .tools/ray/.installed .tools/sagemaker-training/.installed ## What needs minutes or a tool of its own: Ray Serve, SageMaker's training toolkit
 	@$(BIN)/python -m pytest -m slow
 
 lint: test-setup ## ruff, mypy, import-linter

@@ -37,7 +37,7 @@ def _option(name: str) -> Any:
 
 def train(  # noqa: PLR0913, PLR0917 - a command has as many parameters as options
     ctx: typer.Context,
-    data: Annotated[Path, typer.Option(help=HELP["data"], exists=True, file_okay=False)],
+    data: Annotated[Path, typer.Option(help=HELP["data"])],
     hyperparameters: Annotated[
         Path | None,
         typer.Option(help="A tuning.json, whose best are taken; options given here go first."),

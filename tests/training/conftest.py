@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -56,23 +57,26 @@ def feature_cache(tmp_path_factory: pytest.TempPathFactory) -> Path:
 Configure = Callable[..., TrainSettings]
 
 
+def short_training(
+    photos: Path, feature_cache: Path, folder: Path, /, **given: object
+) -> TrainSettings:
+    """Settings of a training of seconds; any of them can be given."""
+    values: dict[str, object] = {
+        "data": photos,
+        "feature_cache": feature_cache,
+        "model_dir": folder / "model",
+        "output_dir": folder / "output",
+        "backbone": "efficientnet_lite0",
+        "epochs": 3,
+        "batch_size": 8,
+    }
+    return TrainSettings(**(values | given))  # type: ignore[arg-type]
+
+
 @pytest.fixture
 def configure(photos: Path, feature_cache: Path, tmp_path: Path) -> Configure:
-    """Settings of a short training; any of them can be given."""
-
-    def settings(**given: object) -> TrainSettings:
-        values: dict[str, object] = {
-            "data": photos,
-            "feature_cache": feature_cache,
-            "model_dir": tmp_path / "model",
-            "output_dir": tmp_path / "output",
-            "backbone": "efficientnet_lite0",
-            "epochs": 3,
-            "batch_size": 8,
-        }
-        return TrainSettings(**(values | given))  # type: ignore[arg-type]
-
-    return settings
+    """`short_training` in a folder of the test's own."""
+    return partial(short_training, photos, feature_cache, tmp_path)
 
 
 @pytest.fixture

@@ -13,10 +13,9 @@ import torch
 
 from training.errors import TrainingError
 from training.observer import EpochMetrics
-from training.settings import TrainSettings
-from training.train import Prepared, fit, train
+from training.train import Fitted, Prepared, fit, prepare, train
 
-from .conftest import Configure, Silent
+from .conftest import Configure, Silent, short_training
 
 EPOCHS = {"head": 2, "finetune": 3}
 
@@ -38,24 +37,27 @@ class Interrupt(Silent):
             raise Interruption
 
 
-def settings_of(
-    configure: Configure, checkpoint_dir: Path | None, **given: object
-) -> TrainSettings:
-    return configure(
-        epochs=EPOCHS["head"],
-        unfreeze="layer4",
-        finetune_epochs=EPOCHS["finetune"],
-        checkpoint_dir=checkpoint_dir,
-        **given,
-    )
+TWO_PHASES = {
+    "epochs": EPOCHS["head"],
+    "unfreeze": "layer4",
+    "finetune_epochs": EPOCHS["finetune"],
+}
 
 
-@pytest.mark.parametrize("after", [1, 2, 3, 5])
+@pytest.fixture(scope="module")
+def whole(photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
+    """The training that nobody interrupts."""
+    folder = tmp_path_factory.mktemp("whole")
+    settings = short_training(photos, feature_cache, folder, **TWO_PHASES)
+    return fit(prepare(settings), settings)
+
+
+# In the first phase, between the two, in the second.
+@pytest.mark.parametrize("after", [1, 2, 4])
 def test_continued_training_is_the_one_that_was_never_interrupted(
-    after: int, prepared: Prepared, configure: Configure, tmp_path: Path
+    after: int, whole: Fitted, prepared: Prepared, configure: Configure, tmp_path: Path
 ) -> None:
-    whole = fit(prepared, settings_of(configure, None))
-    settings = settings_of(configure, tmp_path / "checkpoints")
+    settings = configure(**TWO_PHASES, checkpoint_dir=tmp_path / "checkpoints")
     with pytest.raises(Interruption):
         fit(prepared, settings, [Interrupt(after)])
     rest = Interrupt(after=99)
@@ -71,10 +73,8 @@ def test_continued_training_is_the_one_that_was_never_interrupted(
     )
 
 
-def test_killed_job_continues_and_exports(
-    photos: Path, feature_cache: Path, configure: Configure, tmp_path: Path
-) -> None:
-    settings = settings_of(configure, tmp_path / "checkpoints")
+def test_killed_job_continues_and_exports(configure: Configure, tmp_path: Path) -> None:
+    settings = configure(**TWO_PHASES, checkpoint_dir=tmp_path / "checkpoints")
     arguments = [
         argument
         for name, value in settings.to_json().items()

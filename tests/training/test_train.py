@@ -7,6 +7,7 @@ import json
 import logging
 import subprocess
 import sys
+from contextlib import closing
 from io import BytesIO
 from pathlib import Path
 
@@ -30,7 +31,17 @@ from training.partition import Partition, partition
 from training.settings import TrainSettings
 from training.train import Prepared, fit, loss_function, main, prepare, train
 
-from .conftest import COLOURS, IMAGES_A_CLASS, LABELS, Configure, Silent, Watched, draw, draw_folder
+from .conftest import (
+    COLOURS,
+    IMAGES_A_CLASS,
+    LABELS,
+    Configure,
+    Silent,
+    Watched,
+    draw,
+    draw_folder,
+    short_training,
+)
 
 
 @pytest.fixture(scope="module")
@@ -39,17 +50,7 @@ def trained(
 ) -> tuple[TrainSettings, TrainResult]:
     """A training with EfficientNet-Lite0, once for this file."""
     folder = tmp_path_factory.mktemp("trained")
-    settings = TrainSettings(
-        data=photos,
-        feature_cache=feature_cache,
-        model_dir=folder / "model",
-        output_dir=folder / "output",
-        backbone="efficientnet_lite0",
-        epochs=5,
-        batch_size=8,
-        name="colours",
-        version="3",
-    )
+    settings = short_training(photos, feature_cache, folder, epochs=5, name="colours", version="3")
     return settings, train(settings)
 
 
@@ -57,13 +58,12 @@ def answer(model_dir: Path, label: str, file_format: str) -> dict[str, object]:
     """What the serving code says of one photo, without any network."""
     body = BytesIO()
     draw(COLOURS[label], seed=99).save(body, file_format)
-    classifier = Classifier.load(model_dir, cores=1)
     disable_socket(allow_unix_socket=True)
     try:
-        (found,) = json.loads(asyncio.run(classifier.classify_image(body.getvalue())))
+        with closing(Classifier.load(model_dir, cores=1)) as classifier:
+            (found,) = json.loads(asyncio.run(classifier.classify_image(body.getvalue())))
     finally:
         enable_socket()
-        classifier.close()
     return dict(found)
 
 
