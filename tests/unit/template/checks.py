@@ -92,8 +92,14 @@ MAY = {
             for action in ("DescribeExecution", "StopExecution")
         ),
         *(
-            f"sagemaker:{action}TransformJob on {HERE.format('sagemaker')}:transform-job/bulk-*"
-            for action in ("Create", "Describe", "Stop")
+            f"sagemaker:{action} on {HERE.format('sagemaker')}:transform-job/bulk-*"
+            for action in (
+                "CreateTransformJob",
+                "DescribeTransformJob",
+                "StopTransformJob",
+                "AddTags",
+                "ListTags",
+            )
         ),
         *(
             f"events:{action} on {HERE.format('events')}"
