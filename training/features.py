@@ -78,7 +78,9 @@ def default_cache() -> Path:
     return Path(home) / "imagedrop" / "features"
 
 
-def cached_features(data: DataSet, extractor: Extractor, cache: Path) -> Features:
+def cached_features(
+    data: DataSet, manifest_sha256: str, extractor: Extractor, cache: Path
+) -> Features:
     """Reads the features from the cache, or computes them and puts them there.
 
     They are kept by what they depend on: the images and their order, the backbone's weights, the
@@ -87,7 +89,7 @@ def cached_features(data: DataSet, extractor: Extractor, cache: Path) -> Feature
     Raises:
         OSError: the cache cannot be read or written, or an image not read.
     """
-    key = hashlib.sha256(f"{data.manifest_sha256}|{extractor.identity}".encode()).hexdigest()[:32]
+    key = hashlib.sha256(f"{manifest_sha256}|{extractor.identity}".encode()).hexdigest()[:32]
     file = cache / f"{key}.npz"
     try:
         features = _read(file)

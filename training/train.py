@@ -61,6 +61,8 @@ class Prepared:
     """What is the same for every training with these data, this backbone and these weights."""
 
     data: DataSet
+    manifest_sha256: str
+    """Of the data; computing it reads every file."""
     network: TransferNetwork
     """With a head of no use; its backbone has the weights that every training begins with."""
     backbone_sha256: str
@@ -121,7 +123,10 @@ def prepare(settings: TrainSettings) -> Prepared:
     sha256 = weights_sha256(network.backbone)
     network.eval().to(on).to(memory_format=torch.channels_last)
     extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
-    features = cached_features(data, extractor, settings.feature_cache or default_cache())
+    manifest_sha256 = data.manifest_sha256
+    features = cached_features(
+        data, manifest_sha256, extractor, settings.feature_cache or default_cache()
+    )
     images = tuple(data.images[row] for row in features.rows)
     log.info(
         "%d images of %d classes, %d left out",
@@ -130,7 +135,7 @@ def prepare(settings: TrainSettings) -> Prepared:
         len(features.rejected),
     )
     labels = torch.tensor([image.class_index for image in images])
-    return Prepared(data, network, sha256, spec, features, images, labels, on)
+    return Prepared(data, manifest_sha256, network, sha256, spec, features, images, labels, on)
 
 
 def fit(
@@ -176,7 +181,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
         Origin(
             settings=settings,
             classes=prepared.data.classes,
-            data_manifest_sha256=prepared.data.manifest_sha256,
+            data_manifest_sha256=prepared.manifest_sha256,
             backbone_sha256=prepared.backbone_sha256,
             left_out=len(prepared.features.rejected),
             train_images=len(fitted.partition.train),
@@ -329,7 +334,7 @@ def _identity(prepared: Prepared, settings: TrainSettings) -> str:
     """What has to be the same for a checkpoint to be continued."""
     return (
         f"{settings.backbone} {hyperparameters(settings)} "
-        f"{prepared.data.manifest_sha256} {prepared.backbone_sha256}"
+        f"{prepared.manifest_sha256} {prepared.backbone_sha256}"
     )
 
 
