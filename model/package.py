@@ -50,8 +50,8 @@ _TRAINING_FILES = {
     "requirements.txt": "training/job/requirements.txt",
     "model/config.yaml": "model/config.yaml",
     "model/requirements.txt": "model/requirements.txt",
-    "model/default/NOTICE": "model/default/NOTICE",
     "model/default/LICENSE": "model/default/LICENSE",
+    "training/licences/NOTICE": "training/licences/NOTICE",
 }
 
 # 1980-01-01T00:00:00Z: the same bytes whenever it is built, and old enough for no tool to warn.

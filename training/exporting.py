@@ -18,7 +18,7 @@ import torch
 from imaging import ImageSpec, Rejection
 from model.archive import ModelCard, sha256_of
 from model.export import ServedModel, export_onnx
-from model.package import DEFAULT_LICENCES, write_content
+from model.package import ROOT, write_content
 from model.revision import code_revision
 from training.dataset import LabelledImage, load_pixels
 from training.errors import TrainingError
@@ -28,6 +28,11 @@ from training.network import TransferNetwork
 from training.observer import EpochMetrics
 from training.settings import TrainSettings
 
+# What goes with a model that was made of the weights of `--weights package`.
+PACKAGE_LICENCES = (
+    ROOT / "training" / "licences" / "NOTICE",
+    ROOT / "model" / "default" / "LICENSE",
+)
 RECORD_NAME = "training.json"
 CHECKPOINT_NAME = "checkpoint.pt"
 EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
@@ -111,7 +116,7 @@ def export_model(
             )
         card = model_card(origin, spec, sha256_of(weights), difference)
         # The package's weights are under a licence that goes with what is made of them.
-        licences = DEFAULT_LICENCES if settings.weights == "package" else ()
+        licences = PACKAGE_LICENCES if settings.weights == "package" else ()
         write_content(weights, card, settings.model_dir, licences)
     write_records(network, origin, card)
     return TrainResult(

@@ -111,7 +111,9 @@ def test_model_folder_is_an_archive_of_onnx_and_text(
         path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()
     }
     assert {Path(name).suffix for name in names} == {".py", ".json", ".onnx", ".yaml", ".txt"}
-    assert (result.model_dir / "LICENSE").exists(), "the package's weights are Apache-2.0"
+    # The package's weights are Apache-2.0.
+    assert "Apache" in (result.model_dir / "LICENSE").read_text()
+    assert "trained from the weights" in (result.model_dir / "NOTICE").read_text()
 
 
 def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult]) -> None:
