@@ -15,7 +15,6 @@ import numpy as np
 import pytest
 import torch
 from pytest_socket import disable_socket, enable_socket
-from training.dataset import load_pixels
 
 from model.archive import extract_archive, read_model_card
 from model.export import ServedModel, export_onnx
@@ -23,6 +22,7 @@ from model.package import package
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from training import exporting
+from training.dataset import load_pixels
 from training.errors import TrainingError
 from training.exporting import TrainResult
 from training.metric_lines import read_metric
