@@ -24,6 +24,7 @@ from imagedrop.send import INCOMING_PREFIX, Sent, plan_uploads, upload_all, wait
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.terminal import TargetOption, console, progress
 from imagedrop.train_cli import register as register_train
+from imagedrop.tune_cli import register as register_tune
 from pipeline.adapters.predictions_table import Query
 from pipeline.errors import TransientError
 from pipeline.prices import NOTED_ON
@@ -253,6 +254,7 @@ def demo(
 
 
 register_train(app)
+register_tune(app)
 
 
 def main() -> None:

@@ -9,11 +9,11 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
-from training.dataset import DataSet, load_pixels
 
 from imaging import Rejection
 from training import features as features_module
 from training.batches import Photos, augmentation
+from training.dataset import DataSet, load_pixels
 from training.train import Prepared, prepare
 
 from .conftest import IMAGES_A_CLASS, LABELS, Configure, draw
