@@ -171,6 +171,8 @@ def test_failed_build_says_why_and_is_not_taken_for_a_success_later(
 
 def test_ctrl_c_ends_everything_that_was_started(home: Path, project: Path) -> None:
     code = (
+        # A shell's background job has SIGINT ignored, and so would all that it starts.
+        "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
         "import sys; from pathlib import Path; from imagedrop.local import cloud;"
         "cloud.up(Path(sys.argv[1]), project=Path(sys.argv[2]),"
         " on_step=lambda step: print(step, flush=True))"
