@@ -14,6 +14,7 @@ from imagedrop.errors import UserError
 from imagedrop.terminal import console, progress
 from imagedrop.train_cli import require_torch
 from training.errors import TrainingError
+from training.search import SearchSpace
 from training.settings import Backbone, TrainSettings
 
 
@@ -48,7 +49,6 @@ def tune(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
     # torch takes seconds to import, and the rest of the command line does without.
     from training.train import log_to_stderr  # noqa: PLC0415
-    from training.tune import SearchSpace  # noqa: PLC0415
     from training.tune import tune as search  # noqa: PLC0415
     from training.tuning_report import tuning_page  # noqa: PLC0415
 

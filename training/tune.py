@@ -7,12 +7,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
 from training.observer import EpochMetrics, StopTraining
+from training.search import OBJECTIVE, SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
 
@@ -21,70 +22,10 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
-OBJECTIVE = "valid_top1"
 STUDY = "imagedrop"
 # Optuna's own defaults for the median pruner: five trials to compare with, and here one epoch
 # before a trial is compared.
 STARTUP_TRIALS, WARMUP_EPOCHS = 5, 1
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class SearchSpace:
-    """What is searched: a learning rate (by its logarithm), some batch sizes, whole epochs."""
-
-    lr: tuple[float, float] = (0.001, 0.1)
-    batch_sizes: tuple[int, ...] = (16, 32, 64)
-    epochs: tuple[int, int] = (2, 6)
-
-    def __post_init__(self) -> None:
-        if not 0 < self.lr[0] <= self.lr[1]:
-            raise TrainingError(f"Learning rates from {self.lr[0]} to {self.lr[1]}.", LOW_HIGH)
-        if not 1 <= self.epochs[0] <= self.epochs[1]:
-            raise TrainingError(f"Epochs from {self.epochs[0]} to {self.epochs[1]}.", LOW_HIGH)
-        if not self.batch_sizes or min(self.batch_sizes) < 1:
-            raise TrainingError(f"Batch sizes {self.batch_sizes}.", "Give some of 1 or more.")
-
-    def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
-        return {
-            "lr": trial.suggest_float("lr", *self.lr, log=True),
-            "batch_size": trial.suggest_categorical("batch_size", list(self.batch_sizes)),
-            "epochs": trial.suggest_int("epochs", *self.epochs),
-        }
-
-
-LOW_HIGH = "Give the lower one first, above zero."
-
-
-@dataclass(frozen=True, slots=True)
-class TrialResult:
-    """One training of the search. ``value`` is None for one that failed before its first epoch."""
-
-    number: int
-    hyperparameters: dict[str, Any]
-    value: float | None
-    status: str  # complete, pruned, failed
-    seconds: float
-    intermediate: tuple[float, ...]  # the objective after each epoch
-
-
-@dataclass(frozen=True, slots=True)
-class Tuning:
-    """``tuning.json``: the same from a search here and from a tuning job of SageMaker."""
-
-    best: dict[str, Any]
-    value: float
-    objective: str
-    strategy: str
-    space: dict[str, Any]
-    trials: tuple[TrialResult, ...]
-
-    @property
-    def space_names(self) -> tuple[str, ...]:
-        """The hyperparameters that were searched, by the names of `TrainSettings`."""
-        return tuple(self.best)
-
-    def to_json(self) -> dict[str, Any]:
-        return asdict(self)
 
 
 class Reporter:

@@ -15,7 +15,7 @@ from training.report_page import (
     table,
     text,
 )
-from training.tune import TrialResult, Tuning
+from training.search import TrialResult, Tuning
 
 # What a person reads of a name in the search.
 TITLES = {"lr": "learning rate", "batch_size": "batch size", "epochs": "epochs"}

@@ -11,9 +11,10 @@ import pytest
 from imagedrop.train_cli import read_hyperparameters
 from training.errors import TrainingError
 from training.observer import StopTraining
+from training.search import SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
 from training.train import Prepared, fit
-from training.tune import Reporter, SearchSpace, TrialResult, Tuning, database, tune
+from training.tune import Reporter, database, tune
 from training.tuning_report import importance, tuning_page
 
 from .conftest import Configure
