@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from math import ceil
 
 from pipeline import prices
+from pipeline.bulk.chunks import PARALLEL_CHUNKS
 from pipeline.bulk.plan_transform import (
     DIRECT_PAYLOAD_MB,
     LARGEST_PAYLOAD_MB,
@@ -39,8 +40,8 @@ GET_ITEM_MILLISECONDS = 0.1  # 10 ms for a BatchGetItem of 100
 WRITE_BYTES_PER_SECOND = 75e6
 LIST_PAGE_SECONDS = 0.2
 # One function reads one file, and lists once, of one chunk after the other.
-PLAN_CHUNK_SECONDS = 2 * READ_MILLISECONDS / 1000
-RECONCILE_CHUNK_SECONDS = READ_MILLISECONDS / 1000
+PLAN_CHUNK_SECONDS = 2 * READ_MILLISECONDS / 1000 / PARALLEL_CHUNKS
+RECONCILE_CHUNK_SECONDS = READ_MILLISECONDS / 1000 / PARALLEL_CHUNKS
 INSTANCE_START_SECONDS = 240.0
 
 # --- AWS's limits ----------------------------------------------------------------------------
@@ -395,7 +396,7 @@ ASSUMPTIONS: Sequence[Sequence[str]] = (
     ["listing 1,000 keys", f"{LIST_PAGE_SECONDS:g} s, one after the other", ASSUMED],
     [
         "a chunk in Plan, in Reconcile",
-        f"{PLAN_CHUNK_SECONDS:g} s, {RECONCILE_CHUNK_SECONDS:g} s, one after the other",
+        f"{2 * READ_MILLISECONDS:g} ms, {READ_MILLISECONDS:g} ms, {PARALLEL_CHUNKS} at once",
         ASSUMED,
     ],
     [

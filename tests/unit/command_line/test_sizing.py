@@ -109,9 +109,9 @@ def test_the_defaults_work() -> None:
 
 
 def test_one_function_a_run_bounds_the_number_of_chunks() -> None:
-    (step,) = overlong_steps(size_run(20 * MILLION, RunSettings()))
+    (step,) = overlong_steps(size_run(320 * MILLION, RunSettings()))
     assert step.startswith("plan takes 20 min")
-    assert not overlong_steps(size_run(20 * MILLION, RunSettings(chunk_images=2_000)))
+    assert not overlong_steps(size_run(320 * MILLION, RunSettings(chunk_images=2_000)))
 
 
 def test_requests_at_once_never_exceed_what_sagemaker_takes() -> None:
