@@ -39,11 +39,13 @@ class Target:
     outputs: dict[str, str]
     endpoint_url: str | None = None
     config: Config = CLIENT_CONFIG
+    sagemaker_url: str | None = None
 
     def client(self, service: str) -> Any:
+        is_sagemaker = service.startswith("sagemaker")
         return self.session.client(
             service,  # type: ignore[call-overload]
-            endpoint_url=self.endpoint_url,
+            endpoint_url=self.sagemaker_url if is_sagemaker else self.endpoint_url,
             config=self.config,
         )
 
@@ -78,7 +80,9 @@ def _local() -> Target:
 def local_target(running: cloud.Cloud) -> Target:
     # Whatever the user's environment names, this never talks to AWS, and never through a proxy.
     config = CLIENT_CONFIG.merge(Config(proxies={}))
-    return Target(aws.session(), running.outputs, running.endpoint_url, config)
+    return Target(
+        aws.session(), running.outputs, running.endpoint_url, config, running.sagemaker_url
+    )
 
 
 def _aws() -> Target:

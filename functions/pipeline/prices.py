@@ -49,6 +49,20 @@ TRANSFORM_INSTANCE_HOURS = {
     }.items()
 }
 
+TRAINING_INSTANCE_HOURS = {
+    name: Price(dollars, f"training job, hour of {name}")
+    for name, dollars in {
+        "ml.m5.xlarge": 0.23,
+        "ml.m5.2xlarge": 0.461,
+        "ml.c5.xlarge": 0.204,
+        "ml.c5.2xlarge": 0.408,
+        "ml.g4dn.xlarge": 0.736,
+        "ml.g5.xlarge": 1.41,
+        "ml.g5.2xlarge": 1.515,
+    }.items()
+}
+
+# What images can cost, which docs/bulk.md lists; trainings are estimated job by job.
 ALL = (
     LAMBDA_GB_SECOND,
     LAMBDA_MILLION_REQUESTS,

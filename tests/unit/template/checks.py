@@ -168,6 +168,37 @@ MAY = {
         "logs:CreateLogStream on ${ReconcileLogs.Arn}",
         "logs:PutLogEvents on ${ReconcileLogs.Arn}",
     },
+    "TrainingRole": {
+        "sagemaker.amazonaws.com",
+        *(
+            f"s3:GetObject on ${{ModelsBucket.Arn}}/training/{folder}/*"
+            for folder in ("data", "weights", "sources", "checkpoints", "debugger")
+        ),
+        *(
+            f"s3:PutObject on ${{ModelsBucket.Arn}}/training/{folder}/*"
+            for folder in ("jobs", "checkpoints", "debugger")
+        ),
+        's3:ListBucket on ${ModelsBucket.Arn} if {"StringLike": {"s3:prefix": "training/*"}}',
+        *(
+            f"ecr:{action} on arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:"
+            f"${{TrainingImageAccount}}:repository/{repository}"
+            for action in ("BatchCheckLayerAvailability", "BatchGetImage", "GetDownloadUrlForLayer")
+            for repository in ("pytorch", "pytorch-training")
+        ),
+        "ecr:GetAuthorizationToken on *",
+        "cloudwatch:PutMetricData on * if "
+        '{"StringLike": {"cloudwatch:namespace": "/aws/sagemaker/*"}}',
+        *(
+            f"logs:{action} on {HERE.format('logs')}:log-group:/aws/sagemaker/{group}:*"
+            for action in (
+                "CreateLogGroup",
+                "CreateLogStream",
+                "DescribeLogStreams",
+                "PutLogEvents",
+            )
+            for group in ("TrainingJobs", "ProcessingJobs")
+        ),
+    },
     "ApiRole": {
         "lambda.amazonaws.com",
         "dynamodb:GetItem on ${PredictionsTable.Arn}",
@@ -187,6 +218,7 @@ OUTPUTS = {
     "DeadLetterQueueUrl": "${DeadLetterQueue}",
     "EndpointName": "${Endpoint.EndpointName}",
     "ModelsBucketName": "${ModelsBucket}",
+    "TrainingRoleArn": "${TrainingRole.Arn}",
     "PredictionsTableName": "${PredictionsTable}",
     "WorkBucketName": "${WorkBucket}",
     "BulkStateMachineArn": "${BulkStateMachine}",

@@ -1,0 +1,56 @@
+"""Where what a training reads and writes lies in the models bucket. No two share a prefix.
+
+    training/data/NAME/                  data sets
+    training/weights/                    weights for jobs without a network
+    training/sources/SHA256.tar.gz       the code of a job
+    training/jobs/JOB/output/            model.tar.gz and output.tar.gz, as SageMaker names them
+    training/checkpoints/JOB/
+    training/debugger/JOB/               tensors and profiles, where Debugger is asked for
+
+`models/` beside it is what endpoints may read; a trained model gets there by being packaged.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class TrainingPlaces:
+    """Addresses in one bucket."""
+
+    bucket: str
+
+    @property
+    def jobs_uri(self) -> str:
+        """The `S3OutputPath` of every job: SageMaker adds the job's name."""
+        return f"s3://{self.bucket}/training/jobs"
+
+    def source_key(self, sha256: str) -> str:
+        return f"training/sources/{sha256}.tar.gz"
+
+    def source_uri(self, sha256: str) -> str:
+        return f"s3://{self.bucket}/{self.source_key(sha256)}"
+
+    def checkpoints_uri(self, job: str) -> str:
+        # With the slash: SageMaker brings back every key that begins with this.
+        return f"s3://{self.bucket}/training/checkpoints/{job}/"
+
+    def debugger_uri(self, job: str) -> str:
+        return f"s3://{self.bucket}/training/debugger/{job}"
+
+
+def shared_prefixes(uris: dict[str, str]) -> list[tuple[str, str]]:
+    """Pairs of names whose places hold one another: `s3://b/a` and `s3://b/a/c`, or the same.
+
+    SageMaker reads every key that begins with a channel's address, and the original's tuner
+    uploaded its sources into its data that way.
+    """
+    folders = {name: uri.rstrip("/") + "/" for name, uri in uris.items()}
+    names = sorted(folders)
+    return [
+        (first, second)
+        for place, first in enumerate(names)
+        for second in names[place + 1 :]
+        if folders[first].startswith(folders[second]) or folders[second].startswith(folders[first])
+    ]

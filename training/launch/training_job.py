@@ -1,0 +1,233 @@
+"""One training job of SageMaker: what it is told, and the request that says so.
+
+The shapes are those of CreateTrainingJob
+(https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html).
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from training.errors import TrainingError
+from training.inspection.debugger_request import debugger_request
+from training.launch.places import shared_prefixes
+from training.metric_lines import metric_definitions
+
+ENTRY_POINT = "train.py"
+CODE_CHANNEL = "code"
+WEIGHTS_CHANNEL = "weights"
+DATA_CHANNELS = ("training", "train", "valid", "validation", "val", "test")
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+Hyperparameter = str | int | float | bool
+
+
+@dataclass(frozen=True, slots=True)
+class Vpc:
+    """The network that a job's machine stands in."""
+
+    subnets: tuple[str, ...]
+    security_group_ids: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Debugger:
+    """Where Debugger saves tensors and profiles, and the image of its rules."""
+
+    s3_output: str
+    rule_image: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TrainingJob:
+    """One run of `train.py` on one machine; it does not train on several.
+
+    Attributes:
+        source_uri: `sourcedir.tar.gz` of `model.package.package_training_source`, in S3.
+        channels: S3 addresses by channel: `training`, or `train`, `valid` and `test`; `weights`.
+        output_uri: below it SageMaker writes `NAME/output/model.tar.gz`.
+        hyperparameters: options of `train.py`, without the dashes before them.
+        checkpoint_uri: a folder of this job alone; an interrupted job goes on from it.
+        max_wait_seconds: with `spot`, for waiting and training together.
+
+    Raises:
+        TrainingError: two of them contradict each other, or SageMaker would refuse one.
+    """
+
+    name: str
+    role_arn: str
+    image_uri: str
+    source_uri: str
+    channels: Mapping[str, str]
+    output_uri: str
+    hyperparameters: Mapping[str, Hyperparameter] = field(default_factory=dict)
+    instance_type: str = "ml.m5.xlarge"
+    volume_gb: int = 30
+    max_runtime_seconds: int = 4 * 3600
+    spot: bool = False
+    max_wait_seconds: int | None = None
+    checkpoint_uri: str | None = None
+    kms_key_id: str | None = None
+    vpc: Vpc | None = None
+    network_isolation: bool = False
+    tags: Mapping[str, str] = field(default_factory=dict)
+    debugger: Debugger | None = None
+
+    def __post_init__(self) -> None:
+        for problem, next_step in _problems(self):
+            raise TrainingError(problem, next_step)
+
+
+def training_job_request(job: TrainingJob) -> dict[str, Any]:
+    """The arguments of CreateTrainingJob.
+
+    Raises:
+        TrainingError: a spot machine without checkpoints to go on from.
+    """
+    if job.spot and job.checkpoint_uri is None:
+        raise TrainingError(
+            "A spot machine may be taken away, and there is nowhere to go on from.",
+            "Give a place for checkpoints.",
+        )
+    request = {
+        "TrainingJobName": job.name,
+        "HyperParameters": encoded(job.hyperparameters) | entry_point(job),
+        "AlgorithmSpecification": algorithm(job),
+        **machine_and_data(job),
+    }
+    if job.checkpoint_uri is not None:
+        request["CheckpointConfig"] = {"S3Uri": job.checkpoint_uri}
+    if job.tags:
+        request["Tags"] = tag_list(job.tags)
+    if job.debugger is not None:
+        request |= debugger_request(job.debugger.s3_output, job.debugger.rule_image)
+    return request
+
+
+def entry_point(job: TrainingJob) -> dict[str, str]:
+    """The two hyperparameters by which SageMaker's training toolkit finds the code.
+
+    Without a network the toolkit cannot fetch it: then it comes as a channel.
+    """
+    archive = job.source_uri
+    if job.network_isolation:
+        archive = f"/opt/ml/input/data/{CODE_CHANNEL}/{job.source_uri.rpartition('/')[2]}"
+    return encoded({"sagemaker_program": ENTRY_POINT, "sagemaker_submit_directory": archive})
+
+
+def encoded(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, str]:
+    """SageMaker takes texts alone; the toolkit reads each as JSON, so that "1" stays a text."""
+    return {name: json.dumps(value) for name, value in hyperparameters.items()}
+
+
+def algorithm(job: TrainingJob) -> dict[str, Any]:
+    return {
+        "TrainingImage": job.image_uri,
+        "TrainingInputMode": "File",
+        "MetricDefinitions": metric_definitions(),
+    }
+
+
+def machine_and_data(job: TrainingJob) -> dict[str, Any]:
+    """The members that CreateTrainingJob and a tuning job's TrainingJobDefinition share."""
+    output = {"S3OutputPath": job.output_uri}
+    machine: dict[str, Any] = {
+        "InstanceType": job.instance_type,
+        "InstanceCount": 1,
+        "VolumeSizeInGB": job.volume_gb,
+    }
+    if job.kms_key_id is not None:
+        output["KmsKeyId"] = machine["VolumeKmsKeyId"] = job.kms_key_id
+    stop = {"MaxRuntimeInSeconds": job.max_runtime_seconds}
+    if job.max_wait_seconds is not None:
+        stop["MaxWaitTimeInSeconds"] = job.max_wait_seconds
+    members: dict[str, Any] = {
+        "RoleArn": job.role_arn,
+        "InputDataConfig": [channel(*each) for each in _channels(job).items()],
+        "OutputDataConfig": output,
+        "ResourceConfig": machine,
+        "StoppingCondition": stop,
+        "EnableManagedSpotTraining": job.spot,
+        "EnableNetworkIsolation": job.network_isolation,
+    }
+    if job.vpc is not None:
+        members["VpcConfig"] = {
+            "Subnets": list(job.vpc.subnets),
+            "SecurityGroupIds": list(job.vpc.security_group_ids),
+        }
+    return members
+
+
+def channel(name: str, uri: str) -> dict[str, Any]:
+    """One member of InputDataConfig; without its last slash the folder `a` would take `ab` too."""
+    is_file = name in {WEIGHTS_CHANNEL, CODE_CHANNEL}
+    return {
+        "ChannelName": name,
+        "InputMode": "File",
+        "DataSource": {
+            "S3DataSource": {
+                "S3DataType": "S3Prefix",
+                "S3Uri": uri if is_file else uri.rstrip("/") + "/",
+                "S3DataDistributionType": "FullyReplicated",
+            }
+        },
+    }
+
+
+def tag_list(tags: Mapping[str, str]) -> list[dict[str, str]]:
+    return [{"Key": key, "Value": value} for key, value in tags.items()]
+
+
+def _channels(job: TrainingJob) -> dict[str, str]:
+    code = {CODE_CHANNEL: job.source_uri} if job.network_isolation else {}
+    return dict(job.channels) | code
+
+
+def _problems(job: TrainingJob) -> list[tuple[str, str]]:
+    """What cannot be, and what to do about it."""
+    checks = [
+        (
+            _NAME.fullmatch(job.name) is not None,
+            f"{job.name!r} is no name of a job.",
+            "Use up to 63 letters, digits and hyphens.",
+        ),
+        (
+            bool(set(job.channels) & set(DATA_CHANNELS)),
+            "There are no data to train on.",
+            "Give them with --data s3://BUCKET/FOLDER/.",
+        ),
+        (
+            job.spot == (job.max_wait_seconds is not None),
+            "A time to wait belongs to spot machines, and spot machines need one.",
+            "Give both or neither.",
+        ),
+        (
+            job.max_wait_seconds is None or job.max_wait_seconds >= job.max_runtime_seconds,
+            "The time to wait includes the time to train, and is shorter.",
+            "Raise --max-wait-seconds, or lower --max-runtime-seconds.",
+        ),
+    ]
+    found = [(problem, next_step) for holds, problem, next_step in checks if not holds]
+    return found + [
+        (
+            f"{first} and {second} share a place in S3.",
+            "SageMaker reads all that lies below a channel's address: keep them apart.",
+        )
+        for first, second in shared_prefixes(_places(job))
+    ]
+
+
+def _places(job: TrainingJob) -> dict[str, str]:
+    """Everything that is read or written, by what people call it."""
+    places = {f"the channel {name}": uri for name, uri in job.channels.items()}
+    places["the sources"] = job.source_uri.rpartition("/")[0]
+    places["the output"] = job.output_uri
+    if job.checkpoint_uri is not None:
+        places["the checkpoints"] = job.checkpoint_uri
+    if job.debugger is not None:
+        places["Debugger's output"] = job.debugger.s3_output
+    return places

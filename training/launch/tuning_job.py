@@ -1,0 +1,160 @@
+"""A tuning job of SageMaker: many training jobs, whose hyperparameters it chooses.
+
+The shapes are those of CreateHyperParameterTuningJob
+(https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html).
+"""
+
+from __future__ import annotations
+
+import re
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from training.errors import TrainingError
+from training.launch.training_job import (
+    TrainingJob,
+    algorithm,
+    encoded,
+    entry_point,
+    machine_and_data,
+    tag_list,
+)
+from training.search import OBJECTIVE, SearchSpace
+
+Strategy = Literal["Bayesian", "Hyperband", "Random"]
+WarmStart = Literal["IdenticalDataAndAlgorithm", "TransferLearning"]
+SEARCHED = ("lr", "batch-size", "epochs")
+_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,31}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class TuningJob:
+    """A search over `space`, each trial a run of `training`.
+
+    Attributes:
+        training: what every trial is told, and the tags of the search. Its name and checkpoints
+            are not used: SageMaker names the trials, and whether it keeps their checkpoints apart
+            is not documented. A trial on a spot machine that is taken away begins anew.
+        parents: earlier tuning jobs to begin from.
+
+    Raises:
+        TrainingError: two of them contradict each other, or SageMaker would refuse one.
+    """
+
+    name: str
+    training: TrainingJob
+    space: SearchSpace = field(default_factory=SearchSpace)
+    strategy: Strategy = "Bayesian"
+    max_trials: int = 20
+    max_parallel: int = 2
+    early_stopping: bool = True
+    random_seed: int = 1
+    parents: tuple[str, ...] = ()
+    warm_start: WarmStart = "IdenticalDataAndAlgorithm"
+
+    def __post_init__(self) -> None:
+        for problem, next_step in _problems(self):
+            raise TrainingError(problem, next_step)
+
+
+def tuning_job_request(job: TuningJob) -> dict[str, Any]:
+    """The arguments of CreateHyperParameterTuningJob."""
+    request: dict[str, Any] = {
+        "HyperParameterTuningJobName": job.name,
+        "HyperParameterTuningJobConfig": _configuration(job),
+        "TrainingJobDefinition": _definition(job),
+    }
+    if job.parents:
+        request["WarmStartConfig"] = {
+            "ParentHyperParameterTuningJobs": [
+                {"HyperParameterTuningJobName": name} for name in job.parents
+            ],
+            "WarmStartType": job.warm_start,
+        }
+    if job.training.tags:
+        request["Tags"] = tag_list(job.training.tags)
+    return request
+
+
+def parameter_ranges(space: SearchSpace) -> dict[str, Any]:
+    """`ParameterRanges`: the learning rate by its logarithm, batch sizes, whole epochs."""
+    return {
+        "ContinuousParameterRanges": [
+            {
+                "Name": "lr",
+                "MinValue": str(space.lr[0]),
+                "MaxValue": str(space.lr[1]),
+                "ScalingType": "Logarithmic",
+            }
+        ],
+        "IntegerParameterRanges": [
+            {
+                "Name": "epochs",
+                "MinValue": str(space.epochs[0]),
+                "MaxValue": str(space.epochs[1]),
+                "ScalingType": "Linear",
+            }
+        ],
+        "CategoricalParameterRanges": [
+            {"Name": "batch-size", "Values": [str(size) for size in space.batch_sizes]}
+        ],
+    }
+
+
+def _configuration(job: TuningJob) -> dict[str, Any]:
+    configuration: dict[str, Any] = {
+        "Strategy": job.strategy,
+        "HyperParameterTuningJobObjective": {"Type": "Maximize", "MetricName": OBJECTIVE},
+        "ResourceLimits": {
+            "MaxNumberOfTrainingJobs": job.max_trials,
+            "MaxParallelTrainingJobs": job.max_parallel,
+        },
+        "ParameterRanges": parameter_ranges(job.space),
+        # Hyperband ends hopeless trials by itself and takes no other rule beside it.
+        "TrainingJobEarlyStoppingType": (
+            "Auto" if job.early_stopping and job.strategy != "Hyperband" else "Off"
+        ),
+        "RandomSeed": job.random_seed,
+    }
+    if job.strategy == "Hyperband":
+        # One unit of resource is one line of metrics: an epoch.
+        lowest, highest = job.space.epochs
+        configuration["StrategyConfig"] = {
+            "HyperbandStrategyConfig": {"MinResource": lowest, "MaxResource": highest}
+        }
+    return configuration
+
+
+def _definition(job: TuningJob) -> dict[str, Any]:
+    training = job.training
+    return {
+        "StaticHyperParameters": encoded(training.hyperparameters) | entry_point(training),
+        "AlgorithmSpecification": algorithm(training),
+        **machine_and_data(training),
+    }
+
+
+def _problems(job: TuningJob) -> list[tuple[str, str]]:
+    """What cannot be, and what to do about it."""
+    fixed = sorted(set(SEARCHED) & set(job.training.hyperparameters))
+    checks = [
+        (
+            _NAME.fullmatch(job.name) is not None,
+            f"{job.name!r} is no name of a tuning job.",
+            "Use up to 32 letters, digits and hyphens.",
+        ),
+        (
+            job.training.debugger is None,
+            "Debugger cannot ride in a tuning job: SageMaker refuses the request.",
+            "Tune without it, then train once with the best and --debugger.",
+        ),
+        (not fixed, f"Both fixed and searched: {', '.join(fixed)}.", "Leave them to the search."),
+        (job.max_trials >= 1, "A search needs at least one trial.", "Raise --trials."),
+        (
+            1 <= job.max_parallel <= job.max_trials,
+            f"{job.max_parallel} trials at once, of {job.max_trials} in all.",
+            "Give --parallel between 1 and --trials.",
+        ),
+        (len(job.parents) <= 5, "SageMaker begins from five searches at most.", "Name fewer."),
+    ]
+    return [(problem, next_step) for holds, problem, next_step in checks if not holds]
