@@ -2,26 +2,36 @@
 
     .venv/bin/python -m bench.drop [--photos FOLDER] [--count 500] [--rounds 3]
 
-Three ways, in turn, over the same deployed stack and the same photos:
+Four ways, in turn, over the same deployed stack and the same photos:
 
 - ours: as the template says, up to 25 messages a batch and one endpoint call for all of them;
 - one call an image: the same batches, but each endpoint call carries one image;
-- one event an image: BatchSize 1 too, what a function without batching does.
+- one event an image: BatchSize 1 too, what a function without batching does;
+- written by hand: ``bench/written_by_hand.py``, a plain function without what ours guarantees.
 
 CPU is read from the operating system for each process: the functions' workers, the model's
 server behind the endpoint, and the emulator with the SageMaker stand-in (their share is what a
-run on one machine adds; on AWS it is not there).
+run on one machine adds; on AWS it is not there). A run in which a worker was started does not
+count: its imports are not what an image costs.
+
+Then ours once more with its steps timed (``bench/measured_classify.py``): what an image costs
+whatever way it goes, preparing it and the model's run, is the floor of all ways.
 """
 
 from __future__ import annotations
 
 import argparse
+import io
+import json
 import statistics
 import tempfile
 import time
+import urllib.request
 import uuid
+import zipfile
+from collections import defaultdict
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -36,6 +46,11 @@ ROOT = Path(__file__).parents[1]
 PHOTOS = ROOT / "demo" / "photos"
 ONE_IMAGE_PAYLOAD_BYTES = 160_000  # room for one image of 150,528 bytes and its header, not two
 PATIENCE_SECONDS = 120.0
+WARM_UP_PHOTOS = 250  # two full batches for each of the five workers that the template allows
+# Read in measured_classify.py, which is not imported here: it wraps what it measures.
+FOLDER_VARIABLE = "BENCH_STEPS_FOLDER"
+STEPS = ("read", "prepare", "call", "write", "rest")
+BUNDLED_HERE = ("measured_classify.py", "written_by_hand.py")
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,13 +58,16 @@ class Way:
     name: str
     batch_size: int
     max_payload_bytes: int
+    handler: str = "handlers.classify.handler"
 
 
 WAYS = (
     Way("ours", 25, 4_194_304),
     Way("one call an image", 25, ONE_IMAGE_PAYLOAD_BYTES),
     Way("one event an image", 1, ONE_IMAGE_PAYLOAD_BYTES),
+    Way("written by hand", 1, ONE_IMAGE_PAYLOAD_BYTES, "written_by_hand.handler"),
 )
+OURS_IN_STEPS = Way("ours, in steps", 25, 4_194_304, "measured_classify.handler")
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,17 +86,24 @@ class Processes:
 
     def cpu_seconds(self) -> dict[str, float]:
         totals = {"function": 0.0, "endpoint": 0.0, "emulator": 0.0}
-        for root in self._roots:
-            for process in (root, *root.children(recursive=True)):
-                try:
-                    times, command = process.cpu_times(), " ".join(process.cmdline())
-                except psutil.NoSuchProcess:
-                    continue
-                kind = "emulator" if process == root else "function"
-                if "--model-dir" in command:
-                    kind = "endpoint"
+        for kind, process in self._all():
+            with suppress(psutil.NoSuchProcess):
+                times = process.cpu_times()
                 totals[kind] += times.user + times.system
         return totals
+
+    def workers(self) -> set[int]:
+        return {process.pid for kind, process in self._all() if kind == "function"}
+
+    def _all(self) -> Iterator[tuple[str, psutil.Process]]:
+        for root in self._roots:
+            yield "emulator", root
+            for process in root.children(recursive=True):
+                try:
+                    command = " ".join(process.cmdline())
+                except psutil.NoSuchProcess:  # a worker of the way before
+                    continue
+                yield ("endpoint" if "--model-dir" in command else "function"), process
 
 
 def photos(folder: Path, count: int) -> list[Path]:
@@ -95,18 +120,40 @@ def a_cloud() -> Iterator[cloud.Cloud]:
             cloud.down(Path(home))
 
 
-def set_up(target: Target, way: Way) -> None:
-    """Changes the deployed function as a user would on the console, and waits until it is so."""
-    stack = target.client("cloudformation")
-    name = stack.describe_stack_resource(
-        StackName=cloud.STACK_NAME, LogicalResourceId="ClassifyFunction"
-    )["StackResourceDetail"]["PhysicalResourceId"]
-    functions = target.client("lambda")
-    settings = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    settings |= {"MAX_PAYLOAD_BYTES": str(way.max_payload_bytes)}
-    functions.update_function_configuration(FunctionName=name, Environment={"Variables": settings})
-    (mapping,) = functions.list_event_source_mappings(FunctionName=name)["EventSourceMappings"]
-    functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=way.batch_size)
+class Function:
+    """The deployed ``ClassifyFunction``, changed as a user would on the console."""
+
+    def __init__(self, target: Target) -> None:
+        self._functions = target.client("lambda")
+        self._name = target.client("cloudformation").describe_stack_resource(
+            StackName=cloud.STACK_NAME, LogicalResourceId="ClassifyFunction"
+        )["StackResourceDetail"]["PhysicalResourceId"]
+
+    def add_to_bundle(self, paths: list[Path]) -> None:
+        address = self._functions.get_function(FunctionName=self._name)["Code"]["Location"]
+        never_through_a_proxy = urllib.request.build_opener(urllib.request.ProxyHandler({}))
+        with never_through_a_proxy.open(address) as response:
+            bundle = io.BytesIO(response.read())
+        with zipfile.ZipFile(bundle, "a", zipfile.ZIP_DEFLATED) as archive:
+            for path in paths:
+                archive.write(path, path.name)
+        self._functions.update_function_code(FunctionName=self._name, ZipFile=bundle.getvalue())
+
+    def set_up(self, way: Way, steps: Path) -> None:
+        """Its next events find new workers, with these settings."""
+        known = self._functions.get_function_configuration(FunctionName=self._name)
+        self._functions.update_function_configuration(
+            FunctionName=self._name,
+            Handler=way.handler,
+            Environment={
+                "Variables": known["Environment"]["Variables"]
+                | {"MAX_PAYLOAD_BYTES": str(way.max_payload_bytes), FOLDER_VARIABLE: str(steps)}
+            },
+        )
+        (mapping,) = self._functions.list_event_source_mappings(FunctionName=self._name)[
+            "EventSourceMappings"
+        ]
+        self._functions.update_event_source_mapping(UUID=mapping["UUID"], BatchSize=way.batch_size)
 
 
 def drop(target: Target, paths: list[Path]) -> float:
@@ -129,11 +176,25 @@ def drop(target: Target, paths: list[Path]) -> float:
 
 
 def measure(target: Target, processes: Processes, paths: list[Path]) -> Result:
-    before = processes.cpu_seconds()
-    rows_a_second = drop(target, paths)
-    after = processes.cpu_seconds()
+    while True:
+        workers, before = processes.workers(), processes.cpu_seconds()
+        rows_a_second = drop(target, paths)
+        after = processes.cpu_seconds()
+        if processes.workers() == workers:
+            break
     cost = {kind: 1000 * (after[kind] - before[kind]) / len(paths) for kind in before}
     return Result(rows_a_second, cost["function"], cost["endpoint"], cost["emulator"])
+
+
+def steps_ms(folder: Path) -> dict[str, float]:
+    """CPU ms an image by step, of every batch that was written down since the folder was empty."""
+    totals: defaultdict[str, float] = defaultdict(float)
+    for path in folder.iterdir():
+        for line in path.read_text().splitlines():
+            for name, value in json.loads(line).items():
+                totals[name] += value
+        path.unlink()
+    return {step: 1000 * totals[step] / totals["images"] for step in STEPS}
 
 
 def dead_letters(target: Target) -> int:
@@ -151,16 +212,28 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     paths = photos(options.photos, options.count)
+    warm_up = photos(options.photos, WARM_UP_PHOTOS)
     results: dict[str, list[Result]] = {way.name: [] for way in WAYS}
-    with a_cloud() as running:
-        target, processes = local_target(running), Processes(running)
+    in_steps: list[dict[str, float]] = []
+    with a_cloud() as running, tempfile.TemporaryDirectory() as folder:
+        target, processes, steps = local_target(running), Processes(running), Path(folder)
+        function = Function(target)
+        function.add_to_bundle([Path(__file__).parent / name for name in BUNDLED_HERE])
         for _ in range(options.rounds):
             for way in WAYS:
-                set_up(target, way)
-                drop(target, paths[:50])  # workers started, code loaded
+                function.set_up(way, steps)
+                drop(target, warm_up)
                 results[way.name].append(measure(target, processes, paths))
-        left = dead_letters(target)
-    report(results, len(paths), left)
+            function.set_up(OURS_IN_STEPS, steps)
+            drop(target, warm_up)
+            steps_ms(steps)  # of the warm-up: forgotten
+            result = measure(target, processes, paths)
+            split = steps_ms(steps)
+            split["worker"] = result.function_ms - sum(split.values())
+            in_steps.append(split | {"endpoint": result.endpoint_ms})
+        # Before the cloud is taken down: deleting its thousands of objects may take a while.
+        report(results, len(paths), dead_letters(target))
+        report_steps(in_steps, results)
 
 
 def report(results: dict[str, list[Result]], count: int, left: int) -> None:
@@ -181,6 +254,20 @@ def report(results: dict[str, list[Result]], count: int, left: int) -> None:
             f"   ours is {ours / together:.2f} of it"
         )
     print(f"dead letters: {left}")
+
+
+def report_steps(in_steps: list[dict[str, float]], results: dict[str, list[Result]]) -> None:
+    """Where ours spends its CPU, and how far any way of calling could bring it down."""
+    median = {step: statistics.median(each[step] for each in in_steps) for step in in_steps[0]}
+    print("ours in steps, CPU ms an image (worker: the runtime around the handler)")
+    print("  " + "  ".join(f"{step} {ms:.1f}" for step, ms in median.items()))
+    floor = median["prepare"] + median["endpoint"]
+    print(f"  floor: prepare and endpoint, {floor:.1f}, were all the rest free;", end="")
+    shares = {
+        name: floor / statistics.median(one.function_ms + one.endpoint_ms for one in each)
+        for name, each in results.items()
+    }
+    print(" " + ", ".join(f"{share:.2f} of {name}" for name, share in shares.items()), flush=True)
 
 
 if __name__ == "__main__":
