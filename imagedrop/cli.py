@@ -17,6 +17,7 @@ from imagedrop.bulk_cli import bulk
 from imagedrop.costs import Mode, month_of
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
+from imagedrop.inspect_cli import register as register_inspect
 from imagedrop.local import cloud, environments, places
 from imagedrop.local.errors import LocalCloudError
 from imagedrop.render import Format, print_costs, print_records, printable
@@ -255,6 +256,7 @@ def demo(
 
 register_train(app)
 register_tune(app)
+register_inspect(app)
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from training.exporting import (
     hyperparameters,
 )
 from training.features import Extractor, Features, cached_features, default_cache
+from training.inspection.inspectors import inspectors
 from training.machine import autocast, be_deterministic, device
 from training.metric_lines import MetricLog, metric_line
 from training.network import (
@@ -101,7 +102,8 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
     with failure.noted(settings.output_dir):
         check_export_tools()
         prepared = prepare(settings)
-        fitted = fit(prepared, settings, [MetricLog(settings.output_dir), *callbacks])
+        watching = [MetricLog(settings.output_dir), *inspectors(settings), *callbacks]
+        fitted = fit(prepared, settings, watching)
         if fitted.folds:
             log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
             print(metric_line(fitted.metrics), flush=True)

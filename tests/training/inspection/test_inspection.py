@@ -1,0 +1,243 @@
+"""From photos to a report, and what the report says."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from dataclasses import replace
+from html.parser import HTMLParser
+from pathlib import Path
+
+import pytest
+from typer.testing import CliRunner
+
+from imagedrop.cli import app
+from imagedrop.errors import UserError
+from training.errors import TrainingError
+from training.inspection.findings import Status
+from training.inspection.inspection import (
+    Inspection,
+    class_counts,
+    inspect_output,
+    inspect_training,
+)
+from training.inspection.report import write_report
+from training.inspection.rules import ClassCounts
+from training.settings import TrainSettings
+from training.train import Prepared, fit, train
+
+from ..conftest import LABELS
+
+Configure = Callable[..., TrainSettings]
+
+
+@pytest.fixture(scope="module")
+def inspection(
+    photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Inspection:
+    """Of a short training of head and last stage."""
+    return inspect_training(
+        TrainSettings(
+            data=photos,
+            feature_cache=feature_cache,
+            output_dir=tmp_path_factory.mktemp("inspection"),
+            backbone="efficientnet_lite0",
+            epochs=10,
+            unfreeze="layer4",
+            finetune_epochs=1,
+            batch_size=8,
+            monitor_interval=2,
+        )
+    )
+
+
+@pytest.fixture(scope="module")
+def page(inspection: Inspection, tmp_path_factory: pytest.TempPathFactory) -> str:
+    return write_report(inspection, tmp_path_factory.mktemp("report")).read_text()
+
+
+def text_of(page: str) -> str:
+    """What a reader reads."""
+    words: list[str] = []
+
+    class Words(HTMLParser):
+        def handle_data(self, data: str) -> None:
+            words.append(data)
+
+    Words().feed(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
+    return " ".join(words)
+
+
+def test_every_rule_has_an_outcome(inspection: Inspection) -> None:
+    assert [finding.rule for finding in inspection.findings] == [
+        "VanishingGradient",
+        "ExplodingTensor",
+        "PoorWeightInitialization",
+        "DeadRelu",
+        "LossNotDecreasing",
+        "Overfit",
+        "ClassImbalance",
+        "StepOutlier",
+        "Dataloader",
+        "CPUBottleneck",
+        "IOBottleneck",
+        "BatchSize",
+        "OverallSystemUsage",
+    ]
+
+
+def test_healthy_training_shows_no_issue_of_learning(inspection: Inspection) -> None:
+    issues = {finding.rule for finding in inspection.issues}
+
+    assert not issues & {
+        "VanishingGradient",
+        "ExplodingTensor",
+        "PoorWeightInitialization",
+        "DeadRelu",
+        "LossNotDecreasing",
+    }
+
+
+def test_report_says_what_was_looked_at_found_and_to_do(inspection: Inspection, page: str) -> None:
+    headings = re.findall(r"<h2>(.*?)</h2>", page)
+
+    assert headings[:3] == ["What was looked at", "What was found", "What to do"]
+    assert {"How it learnt", "Where the time went", "What watching cost"} <= set(headings)
+    words = text_of(page)
+    for finding in inspection.findings:
+        assert finding.rule in words
+        assert finding.answer in words
+    for issue in inspection.issues:
+        assert issue.advice in words
+
+
+def test_report_says_that_a_frozen_backbone_has_no_gradients(page: str) -> None:
+    assert "The backbone is frozen and has no gradients" in text_of(page)
+    assert "is about head.2.weight and head.2.bias alone" in text_of(page)
+
+
+def test_report_prints_what_the_monitor_cost(inspection: Inspection, page: str) -> None:
+    assert inspection.seen is not None
+    assert inspection.seen.cost is not None
+    cost = inspection.seen.cost
+    assert cost.seconds > 0
+    assert f"took {100 * cost.share:.2f} % longer" in text_of(page)
+
+
+def test_report_needs_nothing_from_elsewhere(page: str) -> None:
+    assert "<script" not in page
+    assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_json_says_the_same(inspection: Inspection, tmp_path: Path) -> None:
+    content = json.loads(inspection.write(tmp_path).read_text())
+
+    assert [each["rule"] for each in content["findings"]] == [
+        finding.rule for finding in inspection.findings
+    ]
+    assert {each["status"] for each in content["findings"]} <= set(Status)
+    assert content["monitor"]["share"] > 0
+    assert {each["phase"] for each in content["time"]} == {"head", "finetune"}
+    assert content["operators"]
+    assert content["machine"]["cores"] >= 1
+
+
+def test_classes_are_counted_and_their_validation_images_judged(
+    prepared: Prepared, configure: Configure
+) -> None:
+    settings = configure(epochs=10)
+    fitted = fit(prepared, settings)
+
+    counts = class_counts(prepared, fitted, settings)
+
+    assert [each.label for each in counts] == list(LABELS)
+    assert sum(each.train_images for each in counts) == len(fitted.partition.train)
+    right = 1 - sum(each.wrong or 0 for each in counts) / len(fitted.partition.valid)
+    assert right == pytest.approx(fitted.metrics.valid_top1)
+
+
+def test_predictions_of_a_finetuned_network_are_its_own(
+    prepared: Prepared, configure: Configure
+) -> None:
+    """Not those of its head on the features of the backbone as it was."""
+    settings = configure(epochs=2, unfreeze="layer4", finetune_epochs=1)
+    fitted = fit(prepared, settings)
+
+    counts = class_counts(prepared, fitted, settings)
+
+    right = 1 - sum(each.wrong or 0 for each in counts) / len(fitted.partition.valid)
+    assert right == pytest.approx(fitted.metrics.valid_top1)
+
+
+def test_training_that_was_watched_can_be_inspected_later(configure: Configure) -> None:
+    settings = configure(monitor_interval=2, profile=True)
+    train(settings)
+
+    inspection = inspect_output(settings.output_dir)
+
+    assert inspection.settings["backbone"] == "efficientnet_lite0"
+    assert inspection.seen is not None
+    assert inspection.profile is not None
+    (imbalance,) = (each for each in inspection.findings if each.rule == "ClassImbalance")
+    assert imbalance.status is Status.NOT_EVALUATED
+
+
+def test_monitor_alone_is_enough_for_a_report(configure: Configure, tmp_path: Path) -> None:
+    settings = configure(monitor_interval=2)
+    train(settings)
+    inspection = inspect_output(settings.output_dir)
+
+    page = write_report(inspection, tmp_path).read_text()
+
+    assert inspection.profile is None
+    assert "Where the time went" not in page
+    assert "How it learnt" in page
+
+
+def test_names_of_classes_are_escaped(inspection: Inspection, tmp_path: Path) -> None:
+    from training.inspection.rules import ClassImbalance  # noqa: PLC0415
+
+    counts = [ClassCounts("<script>alert(1)</script>", 600), ClassCounts("pug", 1)]
+    finding = ClassImbalance()(counts, 1)
+
+    page = write_report(replace(inspection, findings=(finding,)), tmp_path).read_text()
+
+    assert "&lt;script&gt;alert(1)" in page
+    assert "<script" not in page
+
+
+def test_folder_with_nothing_to_inspect_is_told(tmp_path: Path) -> None:
+    with pytest.raises(TrainingError, match="holds nothing to inspect"):
+        inspect_output(tmp_path)
+
+
+def test_command_inspects_photos(photos: Path, feature_cache: Path, tmp_path: Path) -> None:
+    arguments = ["inspect", "--data", str(photos), "--destination", str(tmp_path)]
+    arguments += ["--backbone", "efficientnet_lite0", "--epochs", "6", "--batch-size", "8"]
+    done = CliRunner().invoke(app, [*arguments, "--feature-cache", str(feature_cache)])
+
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "inspection.html").is_file()
+    assert (tmp_path / "inspection.json").is_file()
+    assert done.stdout == ""
+    assert "VanishingGradient: NoIssuesFound" in done.stderr
+
+
+def test_command_inspects_what_a_training_left(configure: Configure, tmp_path: Path) -> None:
+    settings = configure(monitor_interval=2)
+    train(settings)
+    arguments = ["inspect", "--output", str(settings.output_dir), "--destination", str(tmp_path)]
+
+    done = CliRunner().invoke(app, arguments)
+
+    assert done.exit_code == 0, done.output
+    assert (tmp_path / "inspection.html").is_file()
+
+
+@pytest.mark.parametrize("arguments", [[], ["--data", "a", "--output", "b"]])
+def test_command_wants_exactly_one_thing_to_inspect(arguments: list[str]) -> None:
+    done = CliRunner().invoke(app, ["inspect", *arguments])
+
+    assert isinstance(done.exception, UserError)
+    assert "Say what to inspect" in str(done.exception)

@@ -1,0 +1,54 @@
+"""What a rule says of a training."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+
+class Status(StrEnum):
+    """The first two are SageMaker's `RuleEvaluationStatus`; the third is ours."""
+
+    ISSUES_FOUND = "IssuesFound"
+    NO_ISSUES_FOUND = "NoIssuesFound"
+    NOT_EVALUATED = "NotEvaluated"
+
+
+@dataclass(frozen=True, slots=True)
+class Finding:
+    """The outcome of one rule, in words for somebody who never saw SageMaker."""
+
+    rule: str
+    """SageMaker Debugger's name of the rule."""
+    status: Status
+    question: str
+    """What the rule asks."""
+    answer: str
+    """What was seen, with numbers; why not, when it was not evaluated."""
+    advice: str = ""
+    """What to do; empty when there is nothing to do."""
+    parameters: Mapping[str, float] = field(default_factory=dict)
+    """What the rule compared with, by SageMaker's names."""
+
+
+@dataclass(frozen=True, slots=True)
+class Question:
+    """What a rule asks and with which parameters; makes its findings."""
+
+    rule: str
+    question: str
+    parameters: Mapping[str, float]
+
+    def issue(self, answer: str, advice: str) -> Finding:
+        return self._finding(Status.ISSUES_FOUND, answer, advice)
+
+    def fine(self, answer: str) -> Finding:
+        return self._finding(Status.NO_ISSUES_FOUND, answer)
+
+    def open(self, reason: str) -> Finding:
+        """Not evaluated, and why."""
+        return self._finding(Status.NOT_EVALUATED, reason)
+
+    def _finding(self, status: Status, answer: str, advice: str = "") -> Finding:
+        return Finding(self.rule, status, self.question, answer, advice, self.parameters)

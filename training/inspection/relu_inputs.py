@@ -1,0 +1,101 @@
+"""What goes into the rectifiers of a network during one forward pass.
+
+SageMaker Debugger hooks `nn.ReLU` modules and calls their inputs `relu_input`. Networks that call
+`functional.relu6` have no such modules, so here the functions themselves are watched; both kinds
+of network are then seen the same way.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+# SageMaker's DeadRelu: `threshold_inactivity`, 1 %.
+INACTIVE_SHARE = 0.01
+PLACES = 8
+RECTIFIERS = frozenset(
+    {functional.relu, functional.relu_, functional.relu6, torch.relu, torch.relu_, Tensor.relu}
+)
+
+
+class ReluInputs(TorchFunctionMode):
+    """Within it, every rectifier's input is summed up; the network computes as without it.
+
+    `statistics` has, by `MODULE.relu_input_N`, a float32 [3]: mean, variance, dead share. MODULE is
+    the module that was entered last, N counts its calls.
+    """
+
+    def __init__(self, network: nn.Module, images: int) -> None:
+        super().__init__()
+        self._network = network
+        self._images = images
+        self._module = ""
+        self._calls: Counter[str] = Counter()
+        self._hooks: list[RemovableHandle] = []
+        self.statistics: dict[str, Tensor] = {}
+        self.seconds = 0.0
+        """Wall time of watching."""
+
+    def __enter__(self) -> ReluInputs:
+        started = perf_counter()
+        for name, module in self._network.named_modules():
+            self._hooks.append(module.register_forward_pre_hook(self._entering(name)))
+        super().__enter__()  # type: ignore[no-untyped-call]
+        self.seconds += perf_counter() - started
+        return self
+
+    def __exit__(self, *exception: Any) -> None:
+        super().__exit__(*exception)  # type: ignore[no-untyped-call]
+        started = perf_counter()
+        for hook in self._hooks:
+            hook.remove()
+        self.seconds += perf_counter() - started
+
+    def _entering(self, name: str) -> Callable[[nn.Module, tuple[Any, ...]], None]:
+        def note(_module: nn.Module, _inputs: tuple[Any, ...]) -> None:
+            self._module = name
+
+        return note
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Sequence[type],
+        args: Sequence[Any] = (),
+        kwargs: Mapping[str, Any] | None = None,
+    ) -> Any:
+        if func in RECTIFIERS:
+            started = perf_counter()
+            name = f"{self._module}.relu_input_{self._calls[self._module]}"
+            self._calls[self._module] += 1
+            # Before the rectifier runs, because it may overwrite its input.
+            self.statistics[name] = summary(thinned(args[0].detach(), self._images))
+            self.seconds += perf_counter() - started
+        return func(*args, **(kwargs or {}))
+
+
+def thinned(values: Tensor, images: int) -> Tensor:
+    """[n, channels, …] to at most `images` images and, of maps, at most PLACES x PLACES places.
+
+    Neighbouring places of a map are alike, and most of a network's activations are in large maps.
+    """
+    strides = [math.ceil(length / PLACES) for length in values.shape[2:]]
+    return values[(slice(images), slice(None), *(slice(None, None, each) for each in strides))]
+
+
+def summary(values: Tensor) -> Tensor:
+    """[n, channels, …] to float32 [3]: mean, variance, share of dead channels."""
+    numbers = values.float()
+    variance, mean = torch.var_mean(numbers, correction=0)
+    all_but_channels = [axis for axis in range(values.dim()) if axis != 1]
+    active = (numbers > 0).float().mean(dim=all_but_channels)
+    return torch.stack([mean, variance, (active <= INACTIVE_SHARE).float().mean()])
