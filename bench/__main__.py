@@ -6,7 +6,16 @@ import subprocess
 import sys
 
 # Each is a command of its own, with options: python -m bench.NAME --help
-BENCHES = ("start", "prepare", "serving", "local_sagemaker", "function_costs", "drop", "bulk", "monitor")
+BENCHES = (
+    "start",
+    "prepare",
+    "serving",
+    "local_sagemaker",
+    "function_costs",
+    "drop",
+    "bulk",
+    "monitor",
+)
 
 
 def main() -> None:
