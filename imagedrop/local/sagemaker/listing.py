@@ -39,7 +39,7 @@ def list_page(
 
 
 def _plural(noun: str) -> str:
-    return {"TransformJob": "TransformJobSummaries"}.get(noun, f"{noun}s")
+    return f"{noun}Summaries" if noun.endswith("Job") else f"{noun}s"
 
 
 def _matches(record: Mapping[str, Any], request: Mapping[str, Any], noun: str) -> bool:

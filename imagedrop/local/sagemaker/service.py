@@ -14,7 +14,10 @@ from imagedrop.local.sagemaker.runtime import Runtime
 from imagedrop.local.sagemaker.state import State
 from imagedrop.local.sagemaker.storage import Storage
 from imagedrop.local.sagemaker.tags import Tags
+from imagedrop.local.sagemaker.training_jobs import TrainingJobs
+from imagedrop.local.sagemaker.training_log import LogService
 from imagedrop.local.sagemaker.transform_jobs import TransformJobs
+from imagedrop.local.sagemaker.tuning_jobs import TuningJobs
 from imagedrop.local.sagemaker.validation import RequestValidator, load_service_model
 
 
@@ -31,13 +34,18 @@ class Service:
         configs = EndpointConfigs(registry, models)
         endpoints = Endpoints(registry, models, configs, artifacts)
         jobs = TransformJobs(registry, models, artifacts, storage)
+        trainings = TrainingJobs(registry, storage, LogService(aws_endpoint_url, identity.region))
+        tunings = TuningJobs(registry, trainings)
         self._endpoints, self._jobs = endpoints, jobs
+        self._trainings, self._tunings = trainings, tunings
         self.runtime = Runtime(endpoints.running, identity)
         operations = {
             "AddTags": tags.add,
             "CreateEndpoint": endpoints.create,
             "CreateEndpointConfig": configs.create,
+            "CreateHyperParameterTuningJob": tunings.create,
             "CreateModel": models.create,
+            "CreateTrainingJob": trainings.create,
             "CreateTransformJob": jobs.create,
             "DeleteEndpoint": endpoints.delete,
             "DeleteEndpointConfig": configs.delete,
@@ -45,13 +53,19 @@ class Service:
             "DeleteTags": tags.delete,
             "DescribeEndpoint": endpoints.describe,
             "DescribeEndpointConfig": configs.describe,
+            "DescribeHyperParameterTuningJob": tunings.describe,
             "DescribeModel": models.describe,
+            "DescribeTrainingJob": trainings.describe,
             "DescribeTransformJob": jobs.describe,
             "ListEndpointConfigs": configs.list_configs,
             "ListEndpoints": endpoints.list_endpoints,
             "ListModels": models.list_models,
             "ListTags": tags.list_tags,
+            "ListTrainingJobs": trainings.list_jobs,
+            "ListTrainingJobsForHyperParameterTuningJob": tunings.list_trials,
             "ListTransformJobs": jobs.list_jobs,
+            "StopHyperParameterTuningJob": tunings.stop_job,
+            "StopTrainingJob": trainings.stop_job,
             "StopTransformJob": jobs.stop_job,
             "UpdateEndpoint": endpoints.update,
         }
@@ -62,9 +76,13 @@ class Service:
         self._artifacts.remove_all_but(self._endpoints.model_dirs())
         self._endpoints.resume()
         self._jobs.resume()
+        self._trainings.resume()
+        self._tunings.resume()
 
     async def stop(self) -> None:
         """End every container; what was under way is remembered."""
+        await self._tunings.stop()
+        await self._trainings.stop()
         await self._jobs.stop()
         await self._endpoints.stop()
         self._state.close()

@@ -10,7 +10,10 @@ from pathlib import Path
 from typing import IO, Any
 
 Record = dict[str, Any]
-_TABLES = ("models", "endpoint_configs", "endpoints", "transform_jobs", "tags")
+_TABLES = (
+    *("models", "endpoint_configs", "endpoints", "transform_jobs"),
+    *("training_jobs", "tuning_jobs", "tags"),
+)
 
 
 class StateInUseError(Exception):
@@ -31,6 +34,8 @@ class State:
         self.endpoint_configs: dict[str, Record] = tables["endpoint_configs"]
         self.endpoints: dict[str, Record] = tables["endpoints"]
         self.transform_jobs: dict[str, Record] = tables["transform_jobs"]
+        self.training_jobs: dict[str, Record] = tables["training_jobs"]
+        self.tuning_jobs: dict[str, Record] = tables["tuning_jobs"]
         self.tags: dict[str, list[dict[str, str]]] = tables["tags"]
 
     def save(self) -> None:

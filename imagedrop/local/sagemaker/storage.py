@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import asyncio
 import os
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,8 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 _CHUNK_BYTES = 1 << 20
+START_DEADLINE_SECONDS = 120.0
+START_PAUSE_SECONDS = 0.5
 
 
 class ObjectTooLargeError(Exception):
@@ -94,6 +98,11 @@ class Storage:
         """Replace the object."""
         self._client.put_object(Bucket=bucket, Key=key, Body=content)
 
+    def upload(self, bucket: str, key: str, source: Path) -> None:
+        """Replace the object by a file, which is not held in memory."""
+        with source.open("rb") as file:
+            self._client.put_object(Bucket=bucket, Key=key, Body=file)
+
     def list_pages(self, bucket: str, prefix: str) -> Iterator[list[str]]:
         """The keys under a prefix, a page (1,000) at a time."""
         for page in self._client.get_paginator("list_objects_v2").paginate(
@@ -109,3 +118,12 @@ class Storage:
                 raise ObjectNotFoundError(f"s3://{bucket}/{key}") from error
             raise
         return answer
+
+
+async def wait_until_answering(storage: Storage) -> None:
+    """After a restart of everything S3 comes back after us; without it jobs would fail."""
+    deadline = time.monotonic() + START_DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if await asyncio.to_thread(storage.is_answering):
+            return
+        await asyncio.sleep(START_PAUSE_SECONDS)

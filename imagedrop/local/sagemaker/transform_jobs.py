@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-import time
 from functools import partial
 from pathlib import Path
 
@@ -21,7 +20,7 @@ from imagedrop.local.sagemaker.listing import list_page
 from imagedrop.local.sagemaker.models import Models, model_data_url, model_environment
 from imagedrop.local.sagemaker.registry import Registry
 from imagedrop.local.sagemaker.state import Record, now
-from imagedrop.local.sagemaker.storage import Storage
+from imagedrop.local.sagemaker.storage import Storage, wait_until_answering
 from imagedrop.local.sagemaker.transform_input import InputError
 from imagedrop.local.sagemaker.transform_run import Outcome, TransformRun
 from imagedrop.local.sagemaker.transform_settings import check_request, resolve
@@ -29,8 +28,6 @@ from imagedrop.local.sagemaker.transform_settings import check_request, resolve
 logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
-STORAGE_DEADLINE_SECONDS = 120.0
-STORAGE_PAUSE_SECONDS = 0.5
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
 _NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
 _INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
@@ -172,7 +169,7 @@ class TransformJobs:
 
     async def _run(self, record: Record, *, storage_may_be_starting: bool) -> None:
         if storage_may_be_starting:
-            await self._wait_for_storage()
+            await wait_until_answering(self._storage)
         try:
             outcome = await self._transform(record)
         except (ArtifactError, InputError) as error:
@@ -184,14 +181,6 @@ class TransformJobs:
                 self._end(record, "Completed")
             else:
                 self._end(record, "Failed", _reason(outcome.first_failure))
-
-    async def _wait_for_storage(self) -> None:
-        """After a restart of everything S3 comes back after us; without it the job would fail."""
-        deadline = time.monotonic() + STORAGE_DEADLINE_SECONDS
-        while time.monotonic() < deadline:
-            if await asyncio.to_thread(self._storage.is_answering):
-                return
-            await asyncio.sleep(STORAGE_PAUSE_SECONDS)
 
     async def _transform(self, record: Record) -> Outcome:
         name, model = record["TransformJobName"], record["Model"]

@@ -1,7 +1,8 @@
-"""A few operations of S3 on loopback, in memory: what the stand-in asks of it."""
+"""A few operations of S3 and CloudWatch Logs on loopback, in memory: what the stand-in asks."""
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -13,7 +14,10 @@ LISTING_PAGE = 7  # small, so that every listing of a test has several pages
 
 
 class FakeS3(ThreadingHTTPServer):
-    """``objects`` maps ``bucket/key`` to content; ``failing`` holds names that answer 500."""
+    """``objects`` maps ``bucket/key`` to content; ``failing`` holds names that answer 500.
+
+    ``logs`` maps a log stream to its lines.
+    """
 
     daemon_threads = True
 
@@ -21,6 +25,7 @@ class FakeS3(ThreadingHTTPServer):
         super().__init__(("127.0.0.1", port), _Handler)
         self.objects = objects
         self.failing: set[str] = set()
+        self.logs: dict[str, list[str]] = {}
         self.url = f"http://127.0.0.1:{self.server_address[1]}"
 
     def outputs(self, prefix: str) -> dict[str, bytes]:
@@ -71,6 +76,20 @@ class _Handler(BaseHTTPRequestHandler):
             return
         self.server.objects[name] = content
         self._answer(200, b"")
+
+    def do_POST(self) -> None:
+        """CloudWatch Logs: JSON 1.1, the operation named in a header."""
+        request = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        operation = self.headers["X-Amz-Target"].rpartition(".")[2]
+        if "logs" in self.server.failing:
+            self._answer(500, b'{"__type": "ServiceUnavailableException"}')
+            return
+        if operation == "PutLogEvents":
+            lines = self.server.logs[request["logStreamName"]]
+            lines += [each["message"] for each in request["logEvents"]]
+        elif operation == "CreateLogStream":
+            self.server.logs.setdefault(request["logStreamName"], [])
+        self._answer(200, b"{}")
 
     def _list(self, bucket: str, query: dict[str, list[str]]) -> None:
         start = f"{bucket}/{query.get('prefix', [''])[0]}"

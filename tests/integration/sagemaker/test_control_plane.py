@@ -240,7 +240,7 @@ def test_tags_are_kept_with_the_resource(shared: StandIn) -> None:
 
 
 def test_operations_beyond_the_stand_in_say_so(shared: StandIn) -> None:
-    code, message = refusal(shared.sagemaker.list_training_jobs)
+    code, message = refusal(shared.sagemaker.list_processing_jobs)
     assert code == "UnknownOperationException"
     assert message.startswith("Not emulated by the local stand-in for SageMaker")
 
