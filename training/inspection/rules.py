@@ -14,7 +14,7 @@ from itertools import pairwise
 from statistics import fmean
 
 from training.inspection.findings import Finding, Question
-from training.inspection.observations import Epoch, Observations, Sample
+from training.inspection.observations import Observations, Sample
 from training.inspection.relu_inputs import INACTIVE_SHARE
 from training.observer import EpochMetrics, Phase
 
@@ -182,9 +182,9 @@ class LossNotDecreasing:
 
     The loss is the mean of an epoch, compared with that of an epoch at least `num_steps` steps
     before: single batches differ by more than what is looked for. SageMaker's rule stops at the
-    first such comparison that fails; here half of them have to, or one to rise by more than
-    `increase_threshold_percent`, because in the last epochs of a good training the loss stands
-    still too.
+    first such comparison that fails; here half of them have to, because in the last epochs of a
+    good training the loss stands still too. Or the loss has to end more than
+    `increase_threshold_percent` above its lowest.
     """
 
     num_steps: int = 10
@@ -193,46 +193,46 @@ class LossNotDecreasing:
 
     def __call__(self, seen: Observations) -> Finding:
         question = _question(self, "Does the training loss fall?")
-        compared = [pair for begin in seen.phases for pair in self._pairs(seen, begin.phase)]
-        if not compared:
+        answers = []
+        for begin in seen.phases:
+            # Phases are not compared: the second one sees other images, harder ones.
+            losses = self._losses(seen, begin.phase)
+            if len(losses) < 2:
+                continue
+            falls = [100 * (1 - now / before) for before, now in pairwise(losses) if before > 0]
+            stood = sum(not fall >= self.diff_percent for fall in falls)
+            lowest = max(min(losses), NOTHING_LEFT_LOSS)
+            rise = 100 * (losses[-1] / lowest - 1)
+            answers.append(
+                f"Phase {begin.phase}: from {losses[0]:.4g} to {losses[-1]:.4g}; {stood} of "
+                f"{len(falls)} comparisons without a fall of {self.diff_percent} %"
+            )
+            if not rise <= self.increase_threshold_percent:
+                return question.issue(
+                    f"{answers[-1]}; it ended {rise:.3g} % above its lowest.",
+                    "Lower the learning rate: the steps overshoot.",
+                )
+            if 2 * stood >= len(falls) and lowest > NOTHING_LEFT_LOSS:
+                return question.issue(
+                    f"{answers[-1]}.",
+                    "Try another learning rate (imagedrop tune), first a higher one. See whether "
+                    "the labels are right: a network cannot learn folders that are mixed up.",
+                )
+        if not answers:
             return question.open(f"There are no two epochs {self.num_steps} steps apart.")
-        falls = [
-            100 * (1 - now.train_loss / before.train_loss) if before.train_loss > 0 else math.nan
-            for before, now in compared
-        ]
-        stood = [fall for fall in falls if not fall >= self.diff_percent]
-        losses = [metrics.train_loss for pair in compared for metrics in pair]
-        answer = (
-            f"From {losses[0]:.4g} to {losses[-1]:.4g}; "
-            f"{len(stood)} of {len(falls)} comparisons without a fall of {self.diff_percent} %"
-        )
-        lowest = min(losses)
-        rise = 100 * (losses[-1] / lowest - 1) if lowest > NOTHING_LEFT_LOSS else 0.0
-        if rise > self.increase_threshold_percent or not math.isfinite(losses[-1]):
-            return question.issue(
-                f"{answer}; it ended {rise:.3g} % above its lowest.",
-                "Lower the learning rate: the steps overshoot.",
-            )
-        if 2 * len(stood) >= len(falls) and lowest > NOTHING_LEFT_LOSS:
-            return question.issue(
-                f"{answer}.",
-                "Try another learning rate (imagedrop tune), first a higher one. See whether the "
-                "labels are right: a network cannot learn folders that are mixed up.",
-            )
-        return question.fine(f"{answer}.")
+        return question.fine(f"{'. '.join(answers)}.")
 
-    def _pairs(self, seen: Observations, phase: Phase) -> Iterator[tuple[EpochMetrics, ...]]:
-        """Epochs of a phase, each with the last one that ended `num_steps` before it."""
-        epochs = [epoch for epoch in seen.epochs if epoch.metrics.phase == phase and epoch.losses]
-        far_enough: list[Epoch] = []
+    def _losses(self, seen: Observations, phase: Phase) -> list[float]:
+        """Of a phase's first epoch, and of each that ended `num_steps` after the one before."""
+        losses: list[float] = []
         steps = 0
-        for epoch in epochs:
-            if not far_enough or steps + len(epoch.losses) >= self.num_steps:
-                far_enough.append(epoch)
-                steps = 0
-            else:
+        for epoch in seen.epochs:
+            if epoch.metrics.phase == phase:
                 steps += len(epoch.losses)
-        yield from ((before.metrics, now.metrics) for before, now in pairwise(far_enough))
+                if not losses or steps >= self.num_steps:
+                    losses.append(epoch.metrics.train_loss)
+                    steps = 0
+        return losses
 
 
 @dataclass(frozen=True, slots=True)

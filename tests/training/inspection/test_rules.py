@@ -192,6 +192,7 @@ def trained(
         ([2.0, 1.0, 0.5, 0.6], Status.ISSUES_FOUND),  # 20 % above the lowest at the end
         ([2.0, 1.0, 0.5, float("nan")], Status.ISSUES_FOUND),
         ([2.0, 0.004, 0.003, 0.005], Status.NO_ISSUES_FOUND),  # nothing is left to fall
+        ([2.0, 1.0, 0.001, 0.5], Status.ISSUES_FOUND),  # it had learnt it all, and lost it
         ([2.0], Status.NOT_EVALUATED),
     ],
 )
@@ -205,6 +206,21 @@ def test_epochs_of_few_steps_are_compared_num_steps_apart() -> None:
 
     assert LossNotDecreasing()(trained(losses, steps_an_epoch=5)).status is Status.NO_ISSUES_FOUND
     assert "of 3 comparisons" in LossNotDecreasing()(trained(losses, steps_an_epoch=5)).answer
+
+
+def test_finetuning_on_harder_images_is_not_compared_with_the_head() -> None:
+    head, finetune = trained([2.0, 1.0, 0.5]), trained([0.9, 0.8, 0.7])
+    epochs = tuple(
+        replace(epoch, metrics=replace(epoch.metrics, phase="finetune"))
+        for epoch in finetune.epochs
+    )
+    phases = (*head.phases, replace(head.phases[0], phase="finetune"))
+
+    finding = LossNotDecreasing()(Observations(phases, (), head.epochs + epochs, None))
+
+    assert finding.status is Status.NO_ISSUES_FOUND
+    assert "Phase head: from 2 to 0.5" in finding.answer
+    assert "Phase finetune: from 0.9 to 0.7" in finding.answer
 
 
 @pytest.mark.parametrize(
