@@ -6,7 +6,8 @@ import base64
 import binascii
 import json
 import os
-from functools import cache
+import time
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -15,6 +16,7 @@ from aws_lambda_powertools.event_handler.exceptions import BadRequestError, NotF
 
 from handlers import wiring
 from pipeline.adapters.predictions_table import Query
+from pipeline.adapters.served_model import served_model
 from pipeline.errors import TransientError
 from pipeline.records import Record, Status
 
@@ -23,6 +25,8 @@ if TYPE_CHECKING:
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+# Another model is promoted once a week or so; asking which one answers takes four calls.
+LABELS_SECONDS = 60
 
 logger = Logger()
 app = APIGatewayHttpResolver()
@@ -56,7 +60,7 @@ def get_prediction(prediction_id: str) -> dict[str, Any]:
 
 @app.get("/labels")
 def list_labels() -> dict[str, Any]:
-    return _model_labels()
+    return _model_labels(int(time.monotonic() // LABELS_SECONDS))
 
 
 @app.get("/health")
@@ -68,19 +72,18 @@ def health() -> dict[str, str]:
 @app.exception_handler(TransientError)  # type: ignore[untyped-decorator]  # Powertools'
 def busy(error: TransientError) -> Response[str]:
     logger.warning("busy", extra={"error": str(error)})
-    body = {"statusCode": 503, "message": "The table is busy; try again in a second."}
+    body = {"statusCode": 503, "message": "AWS is busy; try again in a second."}
     headers: dict[str, str | list[str]] = {"Retry-After": "1"}
     return Response(503, "application/json", json.dumps(body), headers=headers)
 
 
-@cache
-def _model_labels() -> dict[str, Any]:
-    """What the deployed model can answer; its card lies beside its archive."""
-    bucket, _, key = os.environ["MODEL_CARD_URL"].removeprefix("s3://").partition("/")
-    with wiring.client("s3").get_object(Bucket=bucket, Key=key)["Body"] as body:
-        card = json.loads(body.read())
-    gate = [card["gate"]["label"]] if card["gate"] else []
-    return {"model": f"{card['name']}@{card['version']}", "labels": card["labels"] + gate}
+@lru_cache(maxsize=1)
+def _model_labels(_period: int) -> dict[str, Any]:
+    """What the model behind the endpoint can answer; asked again when another period begins."""
+    model = served_model(
+        wiring.client("sagemaker"), wiring.client("s3"), os.environ["ENDPOINT_NAME"]
+    )
+    return {"model": model.identity, "labels": model.labels}
 
 
 def query_from(parameters: dict[str, str]) -> Query:

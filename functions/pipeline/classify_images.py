@@ -53,9 +53,13 @@ class Outcome:
     error: Exception | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class ClassifyImages:
-    """The adapters that the use case works with, and what it may not exceed."""
+    """The adapters that the use case works with, and what it may not exceed.
+
+    ``spec`` is that of the deployed model; once the endpoint has said that it has another model,
+    that model's, so that only the first batch after a promotion is prepared twice.
+    """
 
     images: Images
     endpoint: Endpoint
@@ -86,6 +90,8 @@ class ClassifyImages:
         spec: ImageSpec,
         pool: ThreadPoolExecutor,
         out_of_time: Callable[[], bool],
+        *,
+        again: bool = False,
     ) -> list[Outcome]:
         found = list(pool.map(lambda ref: self._prepare(ref, spec, out_of_time), refs))
         done = [each for each in found if isinstance(each, Outcome)]
@@ -98,13 +104,14 @@ class ClassifyImages:
                 body = encode_npy([each.pixels for _, each in chunk], spec)
                 answers = self.endpoint.classify(body, spec, len(chunk))
             except SpecMismatchError as mismatch:
-                if spec != self.spec:  # asked with the endpoint's own spec already
+                if again:  # asked with the endpoint's own spec already
                     done += [Outcome(ref, error=mismatch) for ref, _ in chunk]
                     continue
                 # The model behind the endpoint has changed since this function was deployed.
                 logger.info("prepared again", extra={"image_spec": mismatch.expected.hash})
-                again = [ref for ref, _ in chunk]
-                done += self._classify(again, mismatch.expected, pool, out_of_time)
+                self.spec = mismatch.expected
+                refused = [ref for ref, _ in chunk]
+                done += self._classify(refused, self.spec, pool, out_of_time, again=True)
             except Exception as error:  # noqa: BLE001 - each image carries it on
                 done += [Outcome(ref, error=error) for ref, _ in chunk]
             else:

@@ -21,6 +21,8 @@ class ServedModel:
     identity: str
     sagemaker_model: str
     image_spec: ImageSpec
+    labels: tuple[str, ...]  # everything that it can answer, its gate's label last
+    model_data_url: str
 
 
 def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> ServedModel:
@@ -42,5 +44,11 @@ def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -
         card_key = f"{key.rpartition('/')[0]}/model.json"
         with s3.get_object(Bucket=bucket, Key=card_key)["Body"] as body:
             card = json.loads(body.read())
-    spec = ImageSpec.from_json(card["image_spec"])
-    return ServedModel(f"{card['name']}@{card['version']}", name, spec)
+    gate = [card["gate"]["label"]] if card["gate"] else []
+    return ServedModel(
+        identity=f"{card['name']}@{card['version']}",
+        sagemaker_model=name,
+        image_spec=ImageSpec.from_json(card["image_spec"]),
+        labels=(*card["labels"], *gate),
+        model_data_url=archive,
+    )

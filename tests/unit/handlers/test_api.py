@@ -14,6 +14,7 @@ from pipeline.adapters.predictions_table import Page, Query
 from pipeline.errors import TransientError
 from pipeline.records import Record, Status
 from tests.fakes import image_ref
+from tests.model_archives import card
 from tests.unit.handlers.test_classify import Context
 
 
@@ -135,30 +136,58 @@ def test_health_is_ok_when_the_table_answers(table: FakeTable) -> None:
     assert call("/health") == (200, {"status": "ok"})
 
 
+class Served:
+    """S3 and SageMaker, as far as the model behind the endpoint can be found there."""
+
+    def __init__(self) -> None:
+        self.version, self.asked = "1", 0
+
+    def describe_endpoint(self, *, EndpointName: str) -> dict[str, Any]:  # noqa: N803
+        self.asked += 1
+        return {"EndpointConfigName": f"{EndpointName}-config"}
+
+    def describe_endpoint_config(self, *, EndpointConfigName: str) -> dict[str, Any]:  # noqa: N803
+        assert EndpointConfigName == "dogs-config"
+        return {"ProductionVariants": [{"ModelName": f"dogs-{self.version}"}]}
+
+    def describe_model(self, *, ModelName: str) -> dict[str, Any]:  # noqa: N803
+        return {"PrimaryContainer": {"ModelDataUrl": f"s3://models/{ModelName}/model.tar.gz"}}
+
+    def get_object(self, *, Bucket: str, Key: str) -> dict[str, Any]:  # noqa: N803
+        assert (Bucket, Key) == ("models", f"dogs-{self.version}/model.json")
+        fields = {
+            "version": self.version,
+            "labels": ["beagle", "boxer"],
+            "gate": {"label": "not_a_dog", "minimum": 0.25},
+        }
+        return {"Body": io.BytesIO(json.dumps(card(**fields)).encode())}
+
+
 @pytest.fixture
-def model_card(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    card = {
-        "name": "dogs",
-        "version": "1",
-        "labels": ["beagle", "boxer"],
-        "gate": {"label": "not_a_dog", "minimum": 0.25},
-    }
-
-    class S3:
-        def get_object(self, **where: str) -> dict[str, Any]:
-            assert where == {"Bucket": "models", "Key": "default/model.json"}
-            return {"Body": io.BytesIO(json.dumps(card).encode())}
-
-    monkeypatch.setenv("MODEL_CARD_URL", "s3://models/default/model.json")
-    monkeypatch.setattr(wiring, "client", lambda _service: S3())
+def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+    fake = Served()
+    monkeypatch.setenv("ENDPOINT_NAME", "dogs")
+    monkeypatch.setattr(wiring, "client", lambda _service: fake)
     api._model_labels.cache_clear()
-    yield
+    yield fake
     api._model_labels.cache_clear()
 
 
-@pytest.mark.usefixtures("model_card")
-def test_labels_are_those_of_the_deployed_model_with_its_gate() -> None:
+@pytest.mark.usefixtures("served")
+def test_labels_are_those_of_the_model_behind_the_endpoint_with_its_gate() -> None:
     assert call("/labels") == (
         200,
         {"model": "dogs@1", "labels": ["beagle", "boxer", "not_a_dog"]},
     )
+
+
+def test_labels_follow_a_promotion_within_a_minute_and_are_not_looked_up_each_time(
+    served: Served, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    clock = [1000.0]
+    monkeypatch.setattr(api.time, "monotonic", lambda: clock[0])
+    assert [call("/labels")[1]["model"] for _ in range(3)] == ["dogs@1"] * 3
+    assert served.asked == 1
+    served.version = "2"
+    clock[0] += api.LABELS_SECONDS
+    assert call("/labels")[1]["model"] == "dogs@2"

@@ -5,8 +5,6 @@ from __future__ import annotations
 import hashlib
 import io
 import json
-import tarfile
-import tracemalloc
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -19,10 +17,13 @@ import pytest
 from moto import mock_aws
 
 from handlers import publish_model
+from pipeline.adapters.models_bucket import ModelsBucket
+from pipeline.model_archive import MAX_CARD_BYTES, ModelArchive, ModelArchiveError, check_archive
+from pipeline.promotions import Promotion, Promotions
+from tests.model_archives import IMAGE_SPEC, card, write_archive
 
 BUCKET = "models-bucket"
-IMAGE_SPEC = {"size": 224, "resize": 256, "crop": "center"}
-CARD = {"schema": 1, "name": "dogs", "version": "7", "labels": ["a"], "image_spec": IMAGE_SPEC}
+CARD = card()
 
 
 @dataclass
@@ -69,19 +70,10 @@ def s3() -> Iterator[Any]:
 def archive(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The archive in the bundle, and the function's environment."""
     path = tmp_path / "model.tar.gz"
-    write_archive(path, json.dumps(CARD).encode())
+    write_archive(path)
     monkeypatch.setattr(publish_model, "ARCHIVE_PATH", path)
     monkeypatch.setenv("MODELS_BUCKET", BUCKET)
     return path
-
-
-def write_archive(path: Path, card: bytes | None, weights: bytes = b"weights") -> None:
-    members = {"model.onnx": weights} | ({} if card is None else {"model.json": card})
-    with tarfile.open(path, "w:gz", compresslevel=0) as archive:
-        for name, content in members.items():
-            info = tarfile.TarInfo(name)
-            info.size = len(content)
-            archive.addfile(info, io.BytesIO(content))
 
 
 def event(request_type: str, physical_id: str | None = None) -> dict[str, Any]:
@@ -113,16 +105,14 @@ def test_create_copies_the_very_bytes_and_answers_what_the_archive_says(
         "PhysicalResourceId": folder,
         "Data": {
             "ModelDataUrl": f"s3://{BUCKET}/{folder}/model.tar.gz",
-            "ModelCardUrl": f"s3://{BUCKET}/{folder}/model.json",
-            "ImageSpec": '{"crop":"center","resize":256,"size":224}',
-            "ModelName": "dogs",
-            "ModelVersion": "7",
+            "ImageSpec": json.dumps(IMAGE_SPEC, sort_keys=True, separators=(",", ":")),
+            "DefaultModelDataUrl": f"s3://{BUCKET}/{folder}/model.tar.gz",
         },
     }
     stored = s3.get_object(Bucket=BUCKET, Key=f"{folder}/model.tar.gz")["Body"].read()
     assert stored == archive.read_bytes()
-    card = s3.get_object(Bucket=BUCKET, Key=f"{folder}/model.json")["Body"].read()
-    assert json.loads(card) == CARD
+    beside = s3.get_object(Bucket=BUCKET, Key=f"{folder}/model.json")["Body"].read()
+    assert json.loads(beside) == CARD
 
 
 def test_the_answer_is_a_put_with_an_empty_content_type(
@@ -155,7 +145,7 @@ def test_update_with_another_archive_is_another_resource_beside_the_first(
     publish_model.handler(event("Create"), Context())
     old = cloudformation.answer["PhysicalResourceId"]
     cloudformation.requests.clear()
-    write_archive(archive, json.dumps(CARD).encode(), weights=b"better weights")
+    write_archive(archive, weights=b"better weights")
 
     publish_model.handler(event("Update", old), Context())
 
@@ -214,20 +204,18 @@ def test_delete_succeeds_when_the_bucket_is_gone(
 
 
 @pytest.mark.parametrize(
-    ("card", "said"),
+    ("card_json", "said"),
     [
         (None, "there is no model.json"),
         (b"{not json", "model.json is not JSON"),
-        (b'{"name": "dogs", "version": "7"}', "no image_spec"),
-        (b'{"name": "dogs", "version": 7, "image_spec": {}}', "no version"),
-        (b'["dogs"]', "no name"),
-        (b'{"name": "dogs"}' + b" " * publish_model.MAX_CARD_BYTES, "no file of at most"),
+        (b'["dogs"]', "lacks a name"),
+        (b'{"name": "dogs"}' + b" " * MAX_CARD_BYTES, "no file of at most"),
     ],
 )
 def test_an_archive_without_a_proper_card_fails_the_deployment_and_says_why(
-    s3: Any, archive: Path, cloudformation: CloudFormation, card: bytes | None, said: str
+    s3: Any, archive: Path, cloudformation: CloudFormation, card_json: bytes | None, said: str
 ) -> None:
-    write_archive(archive, card)
+    write_archive(archive, card_json, leave_out=("model.json",) if card_json is None else ())
 
     publish_model.handler(event("Create"), Context())
 
@@ -282,10 +270,10 @@ def test_a_failed_update_keeps_the_resource_that_there_is(
 def test_the_answer_fits_cloudformation_however_long_the_error_is(
     s3: Any, archive: Path, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> publish_model.BundledModel:
-        raise publish_model.ModelArchiveError(f"{path}: " + "very long " * 1000)
+    def refuse(path: Path) -> ModelArchive:
+        raise ModelArchiveError(f"{path}: " + "very long " * 1000)
 
-    monkeypatch.setattr(publish_model, "read_bundled_model", refuse)
+    monkeypatch.setattr(publish_model, "check_archive", refuse)
 
     publish_model.handler(event("Create"), Context())
 
@@ -307,20 +295,53 @@ def test_an_answer_that_does_not_arrive_is_an_error_that_lambda_tries_again(
         publish_model.handler(event("Create"), Context())
 
 
-def test_reading_the_card_holds_no_weights_in_memory(tmp_path: Path) -> None:
-    path = tmp_path / "model.tar.gz"
-    weights_bytes = 16 * 1024 * 1024
-    write_archive(path, json.dumps(CARD).encode(), weights=bytes(weights_bytes))
+def promote(s3: Any) -> Promotion:
+    spec = IMAGE_SPEC | {"size": 256}
+    promotion = Promotion("cats@1", f"s3://{BUCKET}/models/cats/model.tar.gz", spec, "2026-11-25")
+    ModelsBucket(s3, BUCKET).write_promotions(Promotions((promotion,)))
+    return promotion
 
-    tracemalloc.start()
-    try:
-        model = publish_model.read_bundled_model(path)
-        peak_bytes = tracemalloc.get_traced_memory()[1]
-    finally:
-        tracemalloc.stop()
 
-    assert model.name == "dogs"
-    assert peak_bytes < weights_bytes / 8
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_deployment_keeps_the_model_that_a_person_has_promoted(
+    s3: Any, archive: Path, cloudformation: CloudFormation, request_type: str
+) -> None:
+    promotion = promote(s3)
+
+    publish_model.handler(event(request_type, "models/0123456789abcdef"), Context())
+
+    data = cloudformation.answer["Data"]
+    assert data["ModelDataUrl"] == promotion.model_data_url
+    assert json.loads(data["ImageSpec"])["size"] == 256
+    # The default model is published all the same, to go back to.
+    folder = cloudformation.answer["PhysicalResourceId"]
+    assert data["DefaultModelDataUrl"] == f"s3://{BUCKET}/{folder}/model.tar.gz"
+    assert f"{folder}/model.tar.gz" in keys(s3)
+
+
+def test_a_deletion_never_takes_a_promoted_model_away(
+    s3: Any, archive: Path, cloudformation: CloudFormation
+) -> None:
+    promote(s3)
+    s3.put_object(Bucket=BUCKET, Key="models/cats/model.tar.gz", Body=b"trained")
+    publish_model.handler(event("Create"), Context())
+    published = cloudformation.answer["PhysicalResourceId"]
+    cloudformation.requests.clear()
+
+    publish_model.handler(event("Delete", published), Context())
+
+    assert keys(s3) == {"models/cats/model.tar.gz", "models/promotions.json"}
+
+
+def test_promotions_that_cannot_be_read_fail_the_deployment_instead_of_being_forgotten(
+    s3: Any, archive: Path, cloudformation: CloudFormation
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key="models/promotions.json", Body=b"[]")
+
+    publish_model.handler(event("Create"), Context())
+
+    assert cloudformation.answer["Status"] == "FAILED"
+    assert "no list of promotions" in cloudformation.answer["Reason"]
 
 
 def test_the_archive_is_streamed_and_s3_verifies_what_arrives(archive: Path) -> None:
@@ -336,7 +357,7 @@ def test_the_archive_is_streamed_and_s3_verifies_what_arrives(archive: Path) -> 
             self.checksums.append(ChecksumSHA256)
 
     s3: Any = Bodies()
-    publish_model.publish(s3, BUCKET, publish_model.read_bundled_model(archive))
+    ModelsBucket(s3, BUCKET).publish(check_archive(archive))
 
     assert s3.kinds == [io.BufferedReader, bytes]
     assert s3.checksums[0] is not None

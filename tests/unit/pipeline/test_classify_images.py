@@ -115,6 +115,20 @@ def test_another_spec_at_the_endpoint_is_followed_once_and_kept_out_of_the_row()
     assert record.label == "9"
 
 
+def test_only_the_first_batch_after_a_promotion_is_prepared_twice() -> None:
+    other = replace(SPEC, size=4, resize=4)
+    endpoint = FakeEndpoint(spec=other)
+    use_case = use_case_over({"a.jpg": jpeg(1), "b.jpg": jpeg(2), "c.jpg": jpeg(3)}, endpoint)
+    run(use_case, [image_ref("a.jpg")])
+    run(use_case, [image_ref("b.jpg")])
+    assert [spec for spec, _ in endpoint.calls] == [SPEC.hash, other.hash, other.hash]
+    endpoint.spec = SPEC  # and back
+    run(use_case, [image_ref("c.jpg")])
+    assert [spec for spec, _ in endpoint.calls[3:]] == [other.hash, SPEC.hash]
+    assert isinstance(use_case.predictions, FakePredictions)
+    assert len(use_case.predictions.rows) == 3
+
+
 def test_an_endpoint_that_changes_its_spec_again_and_again_is_tried_later() -> None:
     other = replace(SPEC, size=4, resize=4)
     endpoint = FakeEndpoint(failures=[SpecMismatchError(other), SpecMismatchError(SPEC)])

@@ -6,11 +6,11 @@ Each check has at least one seeded fault in ``test_seeded_faults.py`` that it mu
 from __future__ import annotations
 
 import ast
-import json
 from collections.abc import Callable, Iterator
 
 from handlers import publish_model
 from imaging import ImageSpec, encode_npy
+from pipeline.model_archive import check_archive
 from tests.unit.template.translation import (
     PROJECT,
     Json,
@@ -53,8 +53,10 @@ MAY = {
     },
     "PublishModelRole": {
         "lambda.amazonaws.com",
-        "s3:PutObject on ${ModelsBucket.Arn}/models/*",
-        "s3:DeleteObject on ${ModelsBucket.Arn}/models/*",
+        "s3:PutObject on ${ModelsBucket.Arn}/models/*/*",
+        "s3:DeleteObject on ${ModelsBucket.Arn}/models/*/*",
+        "s3:GetObject on ${ModelsBucket.Arn}/models/promotions.json",
+        "s3:ListBucket on ${ModelsBucket.Arn}",
         "logs:CreateLogStream on ${PublishModelLogs.Arn}",
         "logs:PutLogEvents on ${PublishModelLogs.Arn}",
     },
@@ -78,6 +80,7 @@ MAY = {
         "logs:CreateLogStream on ${EndpointLogs.Arn}",
         "logs:DescribeLogStreams on ${EndpointLogs.Arn}",
         "logs:PutLogEvents on ${EndpointLogs.Arn}",
+        f"cloudwatch:DescribeAlarms on {HERE.format('cloudwatch')}:alarm:${{AWS::StackName}}-*",
     },
     "BulkRole": {
         "states.amazonaws.com",
@@ -199,12 +202,43 @@ MAY = {
             for group in ("TrainingJobs", "ProcessingJobs")
         ),
     },
+    "ProposeModelRole": {
+        "lambda.amazonaws.com",
+        "s3:GetObject on ${ModelsBucket.Arn}/training/jobs/*",
+        "s3:GetObject on ${ModelsBucket.Arn}/models/*/*",
+        "s3:PutObject on ${ModelsBucket.Arn}/models/*/*",
+        f"sagemaker:DescribeTrainingJob on {HERE.format('sagemaker')}:training-job/*",
+        *(
+            f"sagemaker:{action} on {HERE.format('sagemaker')}:model-package-group/*"
+            for action in (
+                "CreateModelPackageGroup",
+                "DescribeModelPackageGroup",
+                "CreateModelPackage",
+                "ListModelPackages",
+            )
+        ),
+        *(
+            f"sagemaker:{action} on {HERE.format('sagemaker')}:model-package/*"
+            for action in ("CreateModelPackage", "DescribeModelPackage", "ListModelPackages")
+        ),
+        *(
+            f"ecr:{action} on arn:${{AWS::Partition}}:ecr:${{AWS::Region}}:"
+            "${ServingImageAccount}:repository/${ServingImageRepository}"
+            for action in ("BatchGetImage", "DescribeImages")
+        ),
+        "sns:Publish on ${AlarmTopic}",
+        "logs:CreateLogStream on ${ProposeModelLogs.Arn}",
+        "logs:PutLogEvents on ${ProposeModelLogs.Arn}",
+    },
     "ApiRole": {
         "lambda.amazonaws.com",
         "dynamodb:GetItem on ${PredictionsTable.Arn}",
         "dynamodb:Query on ${PredictionsTable.Arn}/index/by_time",
         "dynamodb:Query on ${PredictionsTable.Arn}/index/by_label",
         "s3:GetObject on ${ModelsBucket.Arn}/models/*/model.json",
+        "sagemaker:DescribeEndpoint on ${Endpoint}",
+        f"sagemaker:DescribeEndpointConfig on {HERE.format('sagemaker')}:endpoint-config/*",
+        f"sagemaker:DescribeModel on {HERE.format('sagemaker')}:model/*",
         "logs:CreateLogStream on ${ApiLogs.Arn}",
         "logs:PutLogEvents on ${ApiLogs.Arn}",
     },
@@ -217,7 +251,9 @@ OUTPUTS = {
     "ImagesQueueUrl": "${ImagesQueue}",
     "DeadLetterQueueUrl": "${DeadLetterQueue}",
     "EndpointName": "${Endpoint.EndpointName}",
+    "RollbackAlarmNames": "${EndpointErrorsAlarm},${ClassifyErrorsAlarm},${DeadLettersAlarm}",
     "ModelsBucketName": "${ModelsBucket}",
+    "DefaultModelDataUrl": "${PublishedModel.DefaultModelDataUrl}",
     "TrainingRoleArn": "${TrainingRole.Arn}",
     "PredictionsTableName": "${PredictionsTable}",
     "WorkBucketName": "${WorkBucket}",
@@ -445,8 +481,14 @@ def functions_are_told_what_they_need(template: Json) -> Faults:
         },
         "ApiFunction": {
             "PREDICTIONS_TABLE": "${PredictionsTable}",
-            "MODEL_CARD_URL": "${PublishedModel.ModelCardUrl}",
+            "ENDPOINT_NAME": "${Endpoint.EndpointName}",
             "POWERTOOLS_SERVICE_NAME": "api",
+        },
+        "ProposeModelFunction": {
+            "MODELS_BUCKET": "${ModelsBucket}",
+            "SERVING_IMAGE": text(properties(template, "Model")["PrimaryContainer"]["Image"]),
+            "ALARM_TOPIC_ARN": "",
+            "POWERTOOLS_SERVICE_NAME": "propose-model",
         },
     }
     for name in of_type(template, "AWS::Lambda::Function"):
@@ -532,9 +574,11 @@ def nobody_writes_where_images_are_dropped(template: Json) -> Faults:
                     yield f"{name}: {statement['Action']}"
 
 
-def only_this_stacks_api_calls_a_function(template: Json) -> Faults:
+def only_this_stacks_api_and_rule_call_a_function(template: Json) -> Faults:
+    rules = {f"${{{name}.Arn}}" for name in of_type(template, "AWS::Events::Rule")}
     for name, permission_given in of_type(template, "AWS::Lambda::Permission").items():
-        if "HttpApi" not in text(permission_given.get("SourceArn")):
+        source = text(permission_given.get("SourceArn"))
+        if "HttpApi" not in source and source not in rules:
             yield name
 
 
@@ -554,6 +598,46 @@ def a_new_bundle_publishes_its_model(template: Json) -> Faults:
     model = properties(template, "Model")["PrimaryContainer"]
     if text(model["ModelDataUrl"]) != "${PublishedModel.ModelDataUrl}":
         yield "Model is not the published one"
+
+
+def no_parameter_takes_a_promoted_model_back(template: Json) -> Faults:
+    """Whatever replaces the endpoint's configuration asks first which model is promoted."""
+    asked_for = set(references(properties(template, "PublishedModel")))
+    for name in ("Model", "EndpointConfig"):
+        for parameter in references(properties(template, name)):
+            if parameter in template["Parameters"] and parameter not in asked_for:
+                yield f"{name}: another {parameter} brings the model of the last deployment back"
+
+
+def a_promotion_is_a_persons_word(template: Json) -> Faults:
+    promoting = {"sagemaker:UpdateEndpoint", "sagemaker:UpdateModelPackage"}
+    for name, role in of_type(template, "AWS::IAM::Role").items():
+        for policy in role.get("Policies", []):
+            for statement in statements(policy):
+                yield from (
+                    f"{name}: {action}" for action in promoting & set(as_list(statement["Action"]))
+                )
+                writes = {"s3:PutObject", "s3:DeleteObject"} & set(as_list(statement["Action"]))
+                places = {text(each) for each in as_list(statement["Resource"])}
+                if writes and places & {
+                    f"${{ModelsBucket.Arn}}/{each}" for each in ("*", "models/*")
+                }:
+                    yield f"{name} may write the list of promotions"
+
+
+def only_this_stacks_completed_trainings_are_proposed(template: Json) -> Faults:
+    (rule,) = of_type(template, "AWS::Events::Rule").values()
+    pattern = rule["EventPattern"]
+    if (pattern["source"], pattern["detail-type"]) != (
+        ["aws.sagemaker"],
+        ["SageMaker Training Job State Change"],
+    ):
+        yield "another event"
+    if pattern["detail"].get("TrainingJobStatus") != ["Completed"]:
+        yield "jobs that made no model"
+    (path,) = pattern["detail"].get("OutputDataConfig", {}).get("S3OutputPath", [{}])
+    if text(path.get("prefix", "")) != "s3://${ModelsBucket}/training/jobs":
+        yield "jobs of others"
 
 
 def a_silent_custom_resource_fails_soon(template: Json) -> Faults:
@@ -728,6 +812,8 @@ def somebody_can_hear_what_goes_wrong(template: Json) -> Faults:
         ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
         ("Errors", "${ClassifyFunction}"),
         ("Errors", "${ApiFunction}"),
+        ("Errors", "${ProposeModelFunction}"),
+        ("Invocation5XXErrors", "${Endpoint.EndpointName}"),
         ("ExecutionsFailed", "${BulkStateMachine}"),
     }
     yield from (str(each) for each in wanted - watched)
@@ -761,8 +847,7 @@ def permission(action: str, resource: object, condition: object) -> str:
 
 
 def bundled_spec() -> Json:
-    model = publish_model.read_bundled_model(publish_model.ARCHIVE_PATH)
-    spec: Json = json.loads(model.image_spec)
+    spec: Json = check_archive(publish_model.ARCHIVE_PATH).card["image_spec"]
     return spec
 
 
@@ -794,9 +879,12 @@ CHECKS: dict[str, Check] = {
         no_role_has_a_managed_policy,
         no_permission_is_a_wildcard,
         nobody_writes_where_images_are_dropped,
-        only_this_stacks_api_calls_a_function,
+        only_this_stacks_api_and_rule_call_a_function,
         the_default_model_is_in_the_bundle,
         a_new_bundle_publishes_its_model,
+        no_parameter_takes_a_promoted_model_back,
+        a_promotion_is_a_persons_word,
+        only_this_stacks_completed_trainings_are_proposed,
         a_silent_custom_resource_fails_soon,
         the_endpoint_is_serverless_or_instances,
         another_mode_is_another_endpoint,

@@ -18,6 +18,7 @@ IMAGES = "ImagesBucket.Properties"
 QUEUE = "ImagesQueue.Properties"
 CLASSIFY = "ClassifyFunction.Properties"
 DROPPED = f"{CLASSIFY}.Events.Dropped.Properties"
+TRAINED = "ProposeModelFunction.Properties.Events.TrainingJobCompleted.Properties.Pattern"
 TABLE = "PredictionsTable.Properties"
 API = "HttpApi.Properties"
 SENDS = "ImagesQueuePolicy.Properties.PolicyDocument.Statement.0"
@@ -206,7 +207,28 @@ SEEDED: list[tuple[str, Fault]] = [
         "nobody_writes_where_images_are_dropped",
         allowing("PublishModelRole", ["s3:DeleteObject"], ANY_IMAGE),
     ),
-    ("only_this_stacks_api_calls_a_function", adding("OtherPermission", OPEN_PERMISSION)),
+    ("only_this_stacks_api_and_rule_call_a_function", adding("OtherPermission", OPEN_PERMISSION)),
+    ("no_parameter_takes_a_promoted_model_back", without("PublishedModel.Properties.Serving")),
+    (
+        "a_promotion_is_a_persons_word",
+        allowing("ProposeModelRole", ["sagemaker:UpdateEndpoint"], {"Ref": "Endpoint"}),
+    ),
+    (
+        "a_promotion_is_a_persons_word",
+        allowing("ProposeModelRole", "s3:PutObject", {"Fn::Sub": "${ModelsBucket.Arn}/models/*"}),
+    ),
+    (
+        "only_this_stacks_completed_trainings_are_proposed",
+        without(f"{TRAINED}.detail.OutputDataConfig"),
+    ),
+    (
+        "only_this_stacks_completed_trainings_are_proposed",
+        setting(f"{TRAINED}.detail.TrainingJobStatus", ["Completed", "Failed"]),
+    ),
+    (
+        "only_this_stacks_completed_trainings_are_proposed",
+        setting(f"{TRAINED}.source", ["my.application"]),
+    ),
     ("a_new_bundle_publishes_its_model", without("PublishedModel.Properties.CodeVersion")),
     (
         "a_new_bundle_publishes_its_model",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Collection, Iterator
 from functools import cache
 from pathlib import Path
@@ -60,7 +61,9 @@ def properties(template: Json, logical_id: str) -> Json:
 
 def statements(policy: Json) -> list[Json]:
     """Those that depend on a parameter included: what a role may do at most."""
-    found: list[Json] = with_conditions(policy["PolicyDocument"]["Statement"], {"AnotherSource"})
+    found: list[Json] = with_conditions(
+        policy["PolicyDocument"]["Statement"], {"AnotherSource", "SomebodyHears"}
+    )
     return found
 
 
@@ -105,6 +108,8 @@ def references(value: Any) -> Iterator[str]:
             yield str(name)
         case {"Fn::GetAtt": [name, *_]}:
             yield str(name)
+        case {"Fn::Sub": str(template)}:
+            yield from re.findall(r"\$\{([^!.}]+)", template)
         case dict():
             for item in value.values():
                 yield from references(item)
