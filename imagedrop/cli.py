@@ -20,6 +20,7 @@ from imagedrop.errors import UserError
 from imagedrop.inspect_cli import register as register_inspect
 from imagedrop.local import cloud, environments, places
 from imagedrop.local.errors import LocalCloudError
+from imagedrop.models_cli import register as register_models
 from imagedrop.render import Format, print_costs, print_records, printable
 from imagedrop.send import INCOMING_PREFIX, Sent, plan_uploads, upload_all, wait_for_rows
 from imagedrop.target import Target, TargetName, find_target
@@ -257,6 +258,7 @@ def demo(
 register_train(app)
 register_tune(app)
 register_inspect(app)
+register_models(app)
 
 
 def main() -> None:

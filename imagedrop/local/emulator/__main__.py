@@ -81,6 +81,7 @@ def _set_environment(arguments: argparse.Namespace) -> None:
 def _close_gaps(state_dir: Path) -> None:
     # Imported late: MiniStack reads its environment when it is imported.
     from imagedrop.local.emulator import (  # noqa: PLC0415
+        aws_events,
         batches,
         event_source_mappings,
         exceptions,
@@ -100,6 +101,7 @@ def _close_gaps(state_dir: Path) -> None:
         transform_job_tasks,
     )
 
+    aws_events.install()
     batches.install()
     event_source_mappings.install()
     exceptions.install()

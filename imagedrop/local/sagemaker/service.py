@@ -8,12 +8,14 @@ from imagedrop.local.sagemaker.artifacts import Artifacts
 from imagedrop.local.sagemaker.control_plane import ControlPlane
 from imagedrop.local.sagemaker.endpoints import Endpoints
 from imagedrop.local.sagemaker.identity import Identity
+from imagedrop.local.sagemaker.model_packages import ModelPackageGroups, ModelPackages
 from imagedrop.local.sagemaker.models import EndpointConfigs, Models
 from imagedrop.local.sagemaker.registry import Registry
 from imagedrop.local.sagemaker.runtime import Runtime
 from imagedrop.local.sagemaker.state import State
 from imagedrop.local.sagemaker.storage import Storage
 from imagedrop.local.sagemaker.tags import Tags
+from imagedrop.local.sagemaker.training_events import TrainingEvents
 from imagedrop.local.sagemaker.training_jobs import TrainingJobs
 from imagedrop.local.sagemaker.training_log import LogService
 from imagedrop.local.sagemaker.transform_jobs import TransformJobs
@@ -34,7 +36,11 @@ class Service:
         configs = EndpointConfigs(registry, models)
         endpoints = Endpoints(registry, models, configs, artifacts)
         jobs = TransformJobs(registry, models, artifacts, storage)
-        trainings = TrainingJobs(registry, storage, LogService(aws_endpoint_url, identity.region))
+        groups = ModelPackageGroups(registry)
+        packages = ModelPackages(registry, groups, storage)
+        logs = LogService(aws_endpoint_url, identity.region)
+        events = TrainingEvents(aws_endpoint_url, identity.region)
+        trainings = TrainingJobs(registry, storage, logs, events)
         tunings = TuningJobs(registry, trainings)
         self._endpoints, self._jobs = endpoints, jobs
         self._trainings, self._tunings = trainings, tunings
@@ -45,6 +51,8 @@ class Service:
             "CreateEndpointConfig": configs.create,
             "CreateHyperParameterTuningJob": tunings.create,
             "CreateModel": models.create,
+            "CreateModelPackage": packages.create,
+            "CreateModelPackageGroup": groups.create,
             "CreateTrainingJob": trainings.create,
             "CreateTransformJob": jobs.create,
             "DeleteEndpoint": endpoints.delete,
@@ -55,10 +63,14 @@ class Service:
             "DescribeEndpointConfig": configs.describe,
             "DescribeHyperParameterTuningJob": tunings.describe,
             "DescribeModel": models.describe,
+            "DescribeModelPackage": packages.describe,
+            "DescribeModelPackageGroup": groups.describe,
             "DescribeTrainingJob": trainings.describe,
             "DescribeTransformJob": jobs.describe,
             "ListEndpointConfigs": configs.list_configs,
             "ListEndpoints": endpoints.list_endpoints,
+            "ListModelPackageGroups": groups.list_groups,
+            "ListModelPackages": packages.list_packages,
             "ListModels": models.list_models,
             "ListTags": tags.list_tags,
             "ListTrainingJobs": trainings.list_jobs,
@@ -68,6 +80,7 @@ class Service:
             "StopTrainingJob": trainings.stop_job,
             "StopTransformJob": jobs.stop_job,
             "UpdateEndpoint": endpoints.update,
+            "UpdateModelPackage": packages.update,
         }
         self.control_plane = ControlPlane(operations, RequestValidator(load_service_model()))
 

@@ -12,7 +12,7 @@ from typing import IO, Any
 Record = dict[str, Any]
 _TABLES = (
     *("models", "endpoint_configs", "endpoints", "transform_jobs"),
-    *("training_jobs", "tuning_jobs", "tags"),
+    *("training_jobs", "tuning_jobs", "model_package_groups", "model_packages", "tags"),
 )
 
 
@@ -36,6 +36,8 @@ class State:
         self.transform_jobs: dict[str, Record] = tables["transform_jobs"]
         self.training_jobs: dict[str, Record] = tables["training_jobs"]
         self.tuning_jobs: dict[str, Record] = tables["tuning_jobs"]
+        self.model_package_groups: dict[str, Record] = tables["model_package_groups"]
+        self.model_packages: dict[str, Record] = tables["model_packages"]
         self.tags: dict[str, list[dict[str, str]]] = tables["tags"]
 
     def save(self) -> None:

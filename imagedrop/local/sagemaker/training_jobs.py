@@ -14,6 +14,7 @@ from imagedrop.local.sagemaker.listing import list_page
 from imagedrop.local.sagemaker.registry import Registry
 from imagedrop.local.sagemaker.state import Record, now
 from imagedrop.local.sagemaker.storage import Storage, wait_until_answering
+from imagedrop.local.sagemaker.training_events import TrainingEvents
 from imagedrop.local.sagemaker.training_layout import OptMl
 from imagedrop.local.sagemaker.training_log import JobLog, LogService
 from imagedrop.local.sagemaker.training_requests import check_training
@@ -33,9 +34,12 @@ class TrainingJobs:
     checkpoints, it goes on from those, as after a spot interruption.
     """
 
-    def __init__(self, registry: Registry, storage: Storage, logs: LogService) -> None:
+    def __init__(
+        self, registry: Registry, storage: Storage, logs: LogService, events: TrainingEvents
+    ) -> None:
         self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._storage, self._logs = storage, logs
+        self._storage, self._logs, self._events = storage, logs, events
+        self._announcements: set[asyncio.Task[None]] = set()
         self._machines = asyncio.Semaphore(os.cpu_count() or 1)
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._runs: dict[str, TrainingRun] = {}
@@ -128,6 +132,7 @@ class TrainingJobs:
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+        await asyncio.gather(*self._announcements)
 
     def _get(self, name: str) -> Record:
         if name not in self._state.training_jobs:
@@ -199,3 +204,11 @@ class TrainingJobs:
         self._note(record, ended.secondary)
         record["SecondaryStatusTransitions"][-1]["EndTime"] = moment
         self._state.save()
+        self._announce(record)
+
+    def _announce(self, record: Record) -> None:
+        """Beside the job's own work: nobody waits for EventBridge."""
+        told = {name: value for name, value in record.items() if name not in _NOT_TOLD}
+        task = asyncio.create_task(self._events.announce(told))
+        self._announcements.add(task)
+        task.add_done_callback(self._announcements.discard)
