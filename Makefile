@@ -24,7 +24,7 @@ demo: ## Classify photos in a cloud on this machine, from nothing (IMAGES=folder
 test: lint ## Everything CI runs
 	@$(BIN)/python -m pytest -m "not slow"
 
-test-slow: test-setup .tools/ray/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## What needs minutes or a tool of its own: Ray Serve, SageMaker's training toolkit, smdebug
+test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## What needs minutes or a tool of its own: Ray Serve, SageMaker's SDK and training toolkit, smdebug
 	@$(BIN)/python -m pytest -m slow
 
 lint: test-setup ## ruff, mypy, import-linter

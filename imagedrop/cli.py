@@ -18,6 +18,7 @@ from imagedrop.costs import Mode, month_of
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
 from imagedrop.inspect_cli import register as register_inspect
+from imagedrop.jobs.cli import register as register_jobs
 from imagedrop.local import cloud, environments, places
 from imagedrop.local.errors import LocalCloudError
 from imagedrop.models_cli import register as register_models
@@ -258,6 +259,7 @@ def demo(
 register_train(app)
 register_tune(app)
 register_inspect(app)
+register_jobs(app)
 register_models(app)
 
 

@@ -28,8 +28,19 @@ class Stack:
     target: Target
 
     def command(self, *arguments: str | Path, exit_code: int = 0) -> str:
-        """What ``imagedrop ARGUMENTS`` prints on standard output."""
-        finished = subprocess.run(
+        """What ``imagedrop ARGUMENTS`` prints on standard output; on both when it fails."""
+        finished = self._run(*arguments)
+        assert finished.returncode == exit_code, finished.stdout + finished.stderr
+        return finished.stdout + (finished.stderr if exit_code else "")
+
+    def command_said(self, *arguments: str | Path) -> str:
+        """What ``imagedrop ARGUMENTS`` tells people, on standard error."""
+        finished = self._run(*arguments)
+        assert finished.returncode == 0, finished.stdout + finished.stderr
+        return finished.stderr
+
+    def _run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
             [sys.executable, "-m", "imagedrop", *map(str, arguments)],
             cwd=REPOSITORY,
             env=os.environ | {"IMAGEDROP_HOME": str(self.home), "COLUMNS": "200"},
@@ -38,8 +49,6 @@ class Stack:
             timeout=300,
             check=False,
         )
-        assert finished.returncode == exit_code, finished.stdout + finished.stderr
-        return finished.stdout + (finished.stderr if exit_code else "")
 
 
 @pytest.fixture(scope="session")

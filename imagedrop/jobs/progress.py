@@ -1,0 +1,94 @@
+"""A job on the screen: while it runs, when somebody stops waiting, and how it ended."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import typer
+from rich.markup import escape
+
+from imagedrop.jobs import costs
+from imagedrop.jobs.logs import JobLogs
+from imagedrop.jobs.service import Job, Jobs, Kind
+from imagedrop.jobs.tuning import tuning_of, write_tuning
+from imagedrop.jobs.wait import follow
+from imagedrop.render import printable
+from imagedrop.target import Target
+from imagedrop.terminal import console
+
+INTERRUPTED = 130  # 128 + SIGINT, as shells have it
+
+
+def say(line: str) -> None:
+    """Whole lines, so that the commands in them can be copied."""
+    console.print(escape(line), highlight=False, soft_wrap=True)
+
+
+def jobs_of(target: Target) -> Jobs:
+    return Jobs(target.client("sagemaker"))
+
+
+def wait_for(target: Target, name: str, output_dir: Path) -> None:
+    """Until the job ends.
+
+    Raises:
+        typer.Exit: it did not complete, or the user stopped waiting.
+    """
+    found, last = jobs_of(target), ""
+    try:
+        for seen in follow(found, JobLogs(target.client("logs"), name), name):
+            if (now := f"{seen.job.status}: {seen.job.step}") != last:
+                say(f"· {now}")
+                last = now
+            for line in seen.lines:
+                say(f"  {printable(line)}")
+    except KeyboardInterrupt:
+        _ask_what_to_stop(found, name)
+        raise typer.Exit(INTERRUPTED) from None
+    conclude(target, seen.job, output_dir)
+
+
+def _ask_what_to_stop(found: Jobs, name: str) -> None:
+    """The job goes on, and costs, unless the user says otherwise."""
+    try:
+        is_to_stop = typer.confirm(f"\nStop {name} too?", default=False, err=True)
+    except (typer.Abort, KeyboardInterrupt):
+        is_to_stop = False
+    job = found.find(name)
+    if is_to_stop and job.is_under_way:
+        found.stop(job)
+        say(f"Stopping. See how it ended with: imagedrop jobs status {name}")
+    elif job.is_under_way:
+        say(f"It goes on. Watch it with: imagedrop jobs status {name} --wait")
+        say(f"Stop it with: imagedrop jobs stop {name}")
+
+
+def conclude(target: Target, job: Job, output_dir: Path) -> None:
+    """How it ended.
+
+    Raises:
+        typer.Exit: it did not complete.
+    """
+    found, description = jobs_of(target), job.description
+    if job.kind is Kind.TRAINING:
+        for each in description.get("FinalMetricDataList", []):
+            say(f"{each['MetricName']:12} {each['Value']:.4f}")
+        machine, names = description["ResourceConfig"]["InstanceType"], [job.name]
+        if job.status != "Failed":
+            say(f"model        {description['ModelArtifacts']['S3ModelArtifacts']}")
+    else:
+        definition = description["TrainingJobDefinition"]
+        machine = definition["ResourceConfig"]["InstanceType"]
+        trials = found.trials(job.name)
+        names = [each["TrainingJobName"] for each in trials]
+        if description.get("BestTrainingJob"):
+            tuning = tuning_of(job, trials)
+            say(f"{tuning.objective} {tuning.value:.4f} with {tuning.best}")
+            file = write_tuning(tuning, output_dir)
+            say(f"Next: imagedrop jobs train --data S3URI --hyperparameters {file}")
+    say(costs.bill(machine, found.billed_seconds(names)))
+    if "FailureReason" in description:
+        say(printable(description["FailureReason"]))
+    if job.status != "Completed":
+        say(f"{job.status}. Its lines: imagedrop jobs logs {job.name}")
+        raise typer.Exit(1)

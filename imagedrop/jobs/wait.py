@@ -1,0 +1,37 @@
+"""Waiting for a job; whoever stops waiting does not stop the job."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from imagedrop.jobs.logs import JobLogs
+from imagedrop.jobs.service import Job, Jobs
+
+POLL_SECONDS = 2.0
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """A look at a job: how it stands, and what it has printed since the last look."""
+
+    job: Job
+    lines: tuple[str, ...]
+
+
+def follow(
+    jobs: Jobs, logs: JobLogs, name: str, poll_seconds: float = POLL_SECONDS
+) -> Iterator[Seen]:
+    """Look again and again, the last time after the job has ended.
+
+    Raises:
+        UserError: there is no such job.
+    """
+    while True:
+        # Before the lines: whatever an ended job has printed is then seen.
+        job = jobs.find(name)
+        yield Seen(job, tuple(logs.new_lines()))
+        if not job.is_under_way:
+            return
+        time.sleep(poll_seconds)

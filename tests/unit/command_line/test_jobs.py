@@ -1,0 +1,301 @@
+"""Jobs: what is planned, what is refused before anything is sent, waiting, Ctrl-C, the end."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any
+
+import pytest
+import typer
+from botocore.exceptions import ClientError
+
+from imagedrop.errors import UserError
+from imagedrop.jobs import costs, progress, wait
+from imagedrop.jobs.logs import GROUP, JobLogs
+from imagedrop.jobs.plan import JobOptions, Place, name_job, pairs, plan_training
+from imagedrop.jobs.service import Job, Jobs, Kind
+from imagedrop.jobs.tuning import tuning_of
+
+PLACE = Place("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
+DATA = "s3://models/training/data/dogs/"
+NOW = datetime(2026, 11, 25, 15, 45, 12, tzinfo=UTC)
+
+
+def options(**changes: Any) -> JobOptions:
+    return JobOptions(**({"data": DATA, "backbone": "efficientnet_lite0"} | changes))
+
+
+def plan(**changes: Any) -> Any:
+    return plan_training(options(**changes), PLACE, "a" * 64, "dogs-1")
+
+
+def test_job_is_planned_within_the_stacks_places() -> None:
+    job = plan(settings={"lr": "0.02", "class_weights": "true"})
+    assert job.channels == {"training": DATA}
+    assert job.role_arn == PLACE.role_arn
+    assert job.source_uri == f"s3://models/training/sources/{'a' * 64}.tar.gz"
+    assert job.output_uri == "s3://models/training/jobs"
+    assert job.image_uri.startswith("763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch:")
+    assert job.hyperparameters == {
+        "backbone": "efficientnet_lite0",
+        "lr": 0.02,
+        "class-weights": True,
+    }
+
+
+def test_spot_job_waits_twice_its_runtime_and_has_checkpoints() -> None:
+    job = plan(spot=True, max_runtime_seconds=600)
+    assert (job.max_wait_seconds, job.spot) == (1200, True)
+    assert job.checkpoint_uri == "s3://models/training/checkpoints/dogs-1/"
+
+
+def test_weights_in_s3_are_a_channel_and_no_hyperparameter() -> None:
+    job = plan(weights="s3://models/training/weights/resnet50.pth")
+    assert job.channels["weights"] == "s3://models/training/weights/resnet50.pth"
+    assert "weights" not in job.hyperparameters
+
+
+def test_debugger_takes_its_own_image_and_place() -> None:
+    job = plan(debugger=True)
+    assert "pytorch-training:2.10" in job.image_uri
+    assert job.debugger.s3_output == "s3://models/training/debugger/dogs-1"
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"data": "photos/"}, "reads its data from S3"),
+        ({"data": "s3://models/training/"}, "share a place"),
+        ({"settings": {"colour": "red"}}, "no setting colour"),
+        ({"settings": {"lr": "fast"}}, "cannot have"),
+        ({"settings": {"epochs": "0"}}, "--epochs"),
+        ({"settings": {"data": "photos"}}, "no setting data"),
+        ({"subnets": ("subnet-1",)}, "subnets and security groups"),
+        ({"network_isolation": True}, "Without a network nothing can be installed"),
+        (
+            {"network_isolation": True, "image": "own", "backbone": "resnet50"},
+            "weights cannot be downloaded",
+        ),
+    ],
+)
+def test_what_cannot_work_is_refused_before_anything_is_sent(
+    changes: dict[str, Any], problem: str
+) -> None:
+    with pytest.raises(UserError, match=problem):
+        plan(**changes)
+
+
+def test_names_sort_by_time_and_fit_sagemaker() -> None:
+    assert name_job(None, "s3://b/training/data/my dogs_2/", NOW, 63) == "my-dogs-2-20261125t154512"
+    assert len(name_job(None, f"s3://b/{'d' * 90}/", NOW, 32)) == 32
+    assert name_job("mine", DATA, NOW, 32) == "mine"
+
+
+def test_pairs_without_an_equals_sign_are_refused() -> None:
+    assert pairs(["batch-size=16"], "--set") == {"batch_size": "16"}
+    assert pairs(["cost-centre=a=b"], "--tag") == {"cost-centre": "a=b"}
+    with pytest.raises(UserError, match="no NAME=VALUE"):
+        pairs(["lr"], "--set")
+
+
+def test_price_of_a_machine_that_is_not_listed_is_not_invented() -> None:
+    assert costs.estimate("ml.m5.xlarge", 7200, 10) == (
+        "At most $4.60: 10 trainings of 2 h on ml.m5.xlarge."
+    )
+    assert costs.bill("ml.m5.xlarge", 360) == "360 s of ml.m5.xlarge billed: $0.0230."
+    assert "$" not in costs.bill("ml.p9.huge", 360)
+    assert "$" not in costs.estimate("ml.p9.huge", 360)
+
+
+class FakeLogs:
+    """CloudWatch Logs with one stream that grows, two events a call."""
+
+    def __init__(self) -> None:
+        self.events: list[str] | None = None
+
+    def describe_log_streams(self, **request: Any) -> Any:
+        assert request == {"logGroupName": GROUP, "logStreamNamePrefix": "dogs-1/"}
+        if self.events is None:
+            raise ClientError({"Error": {"Code": "ResourceNotFoundException"}}, "Describe")
+        return {"logStreams": [{"logStreamName": "dogs-1/algo-1"}]}
+
+    def get_log_events(self, **request: Any) -> Any:
+        assert self.events is not None
+        start = int(request.get("nextToken", "0"))
+        page = self.events[start : start + 2]
+        return {
+            "events": [{"message": each} for each in page],
+            "nextForwardToken": str(start + len(page)),
+        }
+
+
+def test_lines_come_once_and_from_the_first() -> None:
+    service = FakeLogs()
+    logs = JobLogs(service, "dogs-1")
+    assert list(logs.new_lines()) == []
+    service.events = ["one", "two", "three"]
+    assert list(logs.new_lines()) == ["one", "two", "three"]
+    service.events += ["four"]
+    assert list(logs.new_lines()) == ["four"]
+    assert list(logs.new_lines()) == []
+
+
+class FakeSageMaker:
+    """One training job that takes one status a look, and keeps the last."""
+
+    def __init__(self, *statuses: str) -> None:
+        self.statuses = list(statuses)
+        self.stopped: list[str] = []
+
+    def describe_training_job(self, **_: Any) -> Any:
+        status = self.statuses.pop(0) if len(self.statuses) > 1 else self.statuses[0]
+        return {
+            "TrainingJobStatus": status,
+            "SecondaryStatus": status,
+            "ResourceConfig": {"InstanceType": "ml.m5.xlarge"},
+            "ModelArtifacts": {"S3ModelArtifacts": "s3://models/m.tar.gz"},
+            "BillableTimeInSeconds": 60,
+        }
+
+    def describe_hyper_parameter_tuning_job(self, **_: Any) -> Any:
+        raise AssertionError("there is a training job of this name")
+
+    def stop_training_job(self, **request: Any) -> None:
+        self.stopped.append(request["TrainingJobName"])
+
+
+class FakeTarget:
+    def __init__(self, sagemaker: FakeSageMaker) -> None:
+        self._clients = {"sagemaker": sagemaker, "logs": FakeLogs()}
+
+    def client(self, service: str) -> Any:
+        return self._clients[service]
+
+
+@pytest.fixture(autouse=True)
+def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(wait.time, "sleep", lambda _seconds: None)
+
+
+def wait_for(sagemaker: FakeSageMaker, tmp_path: Path) -> None:
+    progress.wait_for(FakeTarget(sagemaker), "dogs-1", tmp_path)  # type: ignore[arg-type]
+
+
+def test_waiting_ends_with_the_job_and_says_what_it_cost(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    wait_for(FakeSageMaker("InProgress", "InProgress", "Completed"), tmp_path)
+    said = capsys.readouterr().err
+    assert "s3://models/m.tar.gz" in said
+    assert "60 s of ml.m5.xlarge billed: $0.0038." in said
+
+
+def test_failed_job_ends_the_command_with_1(tmp_path: Path) -> None:
+    with pytest.raises(typer.Exit) as ended:
+        wait_for(FakeSageMaker("Failed"), tmp_path)
+    assert ended.value.exit_code == 1
+
+
+@pytest.mark.parametrize(("answer", "stopped"), [(True, ["dogs-1"]), (False, [])])
+def test_ctrl_c_asks_whether_the_job_is_to_stop(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bool, stopped: list[str]
+) -> None:
+    sagemaker = FakeSageMaker("InProgress")
+    monkeypatch.setattr(wait.time, "sleep", _interrupt)
+    monkeypatch.setattr(progress.typer, "confirm", lambda *_, **__: answer)
+    with pytest.raises(typer.Exit) as ended:
+        wait_for(sagemaker, tmp_path)
+    assert (ended.value.exit_code, sagemaker.stopped) == (130, stopped)
+
+
+def test_ctrl_c_where_nobody_can_answer_leaves_the_job_running(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def abort(*_: Any, **__: Any) -> bool:
+        raise typer.Abort
+
+    sagemaker = FakeSageMaker("InProgress")
+    monkeypatch.setattr(wait.time, "sleep", _interrupt)
+    monkeypatch.setattr(progress.typer, "confirm", abort)
+    with pytest.raises(typer.Exit):
+        wait_for(sagemaker, tmp_path)
+    assert sagemaker.stopped == []
+    assert "imagedrop jobs stop dogs-1" in capsys.readouterr().err
+
+
+def _interrupt(_seconds: float) -> None:
+    raise KeyboardInterrupt
+
+
+def test_job_that_nobody_knows_is_said_to_be_none() -> None:
+    class Nobody:
+        def describe_training_job(self, **_: Any) -> None:
+            raise ClientError(
+                {
+                    "Error": {
+                        "Code": "ValidationException",
+                        "Message": "Requested resource not found.",
+                    }
+                },
+                "Describe",
+            )
+
+        describe_hyper_parameter_tuning_job = describe_training_job
+
+    with pytest.raises(UserError, match="no job dogs-9"):
+        Jobs(Nobody()).find("dogs-9")
+
+
+def test_permission_that_is_missing_is_not_taken_for_a_missing_job() -> None:
+    class Refused:
+        def describe_training_job(self, **_: Any) -> None:
+            raise ClientError({"Error": {"Code": "AccessDeniedException"}}, "Describe")
+
+        describe_hyper_parameter_tuning_job = describe_training_job
+
+    with pytest.raises(ClientError, match="AccessDenied"):
+        Jobs(Refused()).find("dogs-9")
+
+
+def trials() -> Iterator[dict[str, Any]]:
+    for number, (status, value) in enumerate(
+        [("Completed", 0.8), ("Stopped", 0.5), ("Completed", 0.9), ("Failed", None)]
+    ):
+        metric = {"FinalHyperParameterTuningJobObjectiveMetric": {"Value": value}} if value else {}
+        yield {
+            "TrainingJobName": f"t{number}",
+            "TrainingJobStatus": status,
+            "TunedHyperParameters": {"lr": f"0.0{number + 1}", "batch-size": '"16"', "epochs": "3"},
+            "TrainingStartTime": NOW,
+            "TrainingEndTime": NOW + timedelta(seconds=10),
+            **metric,
+        }
+
+
+def tuning_job() -> Job:
+    ranges = {
+        "ContinuousParameterRanges": [{"MinValue": "0.001", "MaxValue": "0.1"}],
+        "IntegerParameterRanges": [{"MinValue": "2", "MaxValue": "6"}],
+        "CategoricalParameterRanges": [{"Values": ["16", "32"]}],
+    }
+    configuration = {
+        "Strategy": "Bayesian",
+        "HyperParameterTuningJobObjective": {"MetricName": "valid_top1"},
+        "ParameterRanges": ranges,
+    }
+    return Job(Kind.TUNING, "s", {"HyperParameterTuningJobConfig": configuration})
+
+
+def test_tuning_job_ends_in_the_same_result_as_a_local_search() -> None:
+    tuning = tuning_of(tuning_job(), list(trials()))
+    assert tuning.best == {"lr": 0.03, "batch_size": 16, "epochs": 3}
+    assert (tuning.value, tuning.objective) == (0.9, "valid_top1")
+    assert [each.status for each in tuning.trials] == ["complete", "pruned", "complete", "failed"]
+    assert tuning.space == {"lr": (0.001, 0.1), "batch_sizes": (16, 32), "epochs": (2, 6)}
+
+
+def test_tuning_job_without_a_completed_trial_has_no_result() -> None:
+    with pytest.raises(UserError, match="No trial"):
+        tuning_of(tuning_job(), [each for each in trials() if each["TrainingJobName"] == "t3"])
