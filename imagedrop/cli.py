@@ -15,6 +15,7 @@ from rich.markup import escape
 from imagedrop import doctor as checks
 from imagedrop.bulk_cli import bulk
 from imagedrop.costs import Mode, month_of
+from imagedrop.data_cli import register as register_data
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
 from imagedrop.inspect_cli import register as register_inspect
@@ -256,6 +257,7 @@ def demo(
         raise typer.Exit(1)
 
 
+register_data(app)
 register_train(app)
 register_tune(app)
 register_inspect(app)

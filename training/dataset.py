@@ -83,11 +83,16 @@ class DataSet:
     @property
     def manifest_sha256(self) -> str:
         """Changes with a name, a label, a part, or a byte of any image. Reads them all."""
+        return self.manifest_of(
+            {each.path: hashlib.sha256(each.path.read_bytes()).hexdigest() for each in self.images}
+        )
+
+    def manifest_of(self, digests: Mapping[Path, str]) -> str:
+        """`manifest_sha256` by the images' sha256, 64 hex digits each, for who has read them."""
         manifest = hashlib.sha256()
         for image in self.images:
-            content = hashlib.sha256(image.path.read_bytes()).hexdigest()
             name = image.path.relative_to(self.folder).as_posix()
-            line = "\0".join((name, content, self.label(image), image.split or ""))
+            line = "\0".join((name, digests[image.path], self.label(image), image.split or ""))
             manifest.update(os.fsencode(line) + b"\n")
         return manifest.hexdigest()
 
