@@ -18,6 +18,7 @@ from imagedrop.costs import Mode, month_of
 from imagedrop.data_cli import register as register_data
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
+from imagedrop.evaluate_cli import register as register_evaluate
 from imagedrop.inspect_cli import register as register_inspect
 from imagedrop.jobs.cli import register as register_jobs
 from imagedrop.local import cloud, environments, places
@@ -259,6 +260,7 @@ def demo(
 
 register_data(app)
 register_train(app)
+register_evaluate(app)
 register_tune(app)
 register_inspect(app)
 register_jobs(app)

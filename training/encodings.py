@@ -1,0 +1,59 @@
+"""One photo in the encodings that people really send, for measuring what they cost in accuracy."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from PIL import Image, ImageOps
+
+ORIENTATION_TAG, QUARTER_TURN = 0x0112, 6
+
+
+def _saved(image: Image.Image, format_: str, **how: Any) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, format_, **how)
+    return buffer.getvalue()
+
+
+def _lying_on_its_side(image: Image.Image) -> bytes:
+    """As a phone writes it: the sensor's pixels, and a tag that says how to turn them."""
+    exif = Image.Exif()
+    exif[ORIENTATION_TAG] = QUARTER_TURN
+    turned = image.transpose(Image.Transpose.ROTATE_90)
+    return _saved(turned, "JPEG", quality=95, exif=exif)
+
+
+def _halved(image: Image.Image) -> bytes:
+    half = image.resize((max(1, image.width // 2), max(1, image.height // 2)))
+    return _saved(half, "JPEG", quality=90)
+
+
+ENCODINGS: Mapping[str, Callable[[Image.Image], bytes]] = {
+    "PNG": lambda image: _saved(image, "PNG", compress_level=1),
+    "JPEG, quality 50": lambda image: _saved(image, "JPEG", quality=50),
+    "JPEG, quality 20": lambda image: _saved(image, "JPEG", quality=20),
+    "JPEG, progressive": lambda image: _saved(image, "JPEG", quality=90, progressive=True),
+    "JPEG, CMYK": lambda image: _saved(image.convert("CMYK"), "JPEG", quality=95),
+    "JPEG, lying on its side": _lying_on_its_side,
+    "JPEG, half the size": _halved,
+    "JPEG, grey": lambda image: _saved(image.convert("L"), "JPEG", quality=90),
+    "WebP, quality 50": lambda image: _saved(image, "WEBP", quality=50),
+    "PNG, 256 colours": lambda image: _saved(image.quantize(256), "PNG", compress_level=1),
+    "PNG, 16 bits grey": lambda image: _saved(
+        image.convert("L").convert("I").point(lambda level: level * 257).convert("I;16"),
+        "PNG",
+        compress_level=1,
+    ),
+}
+
+
+def upright(content: bytes) -> Image.Image:
+    """The photo as RGB, turned as it is shown.
+
+    Raises:
+        OSError: it cannot be decoded.
+    """
+    with Image.open(io.BytesIO(content)) as opened:
+        return ImageOps.exif_transpose(opened).convert("RGB")
