@@ -28,15 +28,15 @@ LAST_START_SECONDS = 66
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """An SQS batch → ``batchItemFailures``, the messages that shall come again."""
-    failed: set[str] = set()
+    failed: dict[str, Exception] = {}
     refs_of: dict[str, list[ImageRef]] = {}
     for message in event["Records"]:
         try:
             refs_of[message["messageId"]] = parse_queue_body(message["body"])
-        except Exception:
+        except Exception as error:
             logger.exception("unreadable message", message_id=message["messageId"])
             metrics.add_metric("Bugs", MetricUnit.Count, 1)
-            failed.add(message["messageId"])
+            failed[message["messageId"]] = error
     refs = [ref for each in refs_of.values() for ref in each]
     outcomes = wiring.classify_images().run(
         refs,
@@ -44,19 +44,45 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     )
     for outcome in outcomes:
         report(outcome)
-    lost = {outcome.ref for outcome in outcomes if outcome.error is not None}
-    failed |= {message_id for message_id, each in refs_of.items() if lost.intersection(each)}
-    if failed:
-        again = [each for each in event["Records"] if each["messageId"] in failed]
-        wiring.images_queue().retry_soon([failed_message(each) for each in again])
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in sorted(failed)]}
+    errors = {outcome.ref: outcome.error for outcome in outcomes if outcome.error is not None}
+    for message_id, each in refs_of.items():
+        if lost := next((errors[ref] for ref in each if ref in errors), None):
+            failed[message_id] = lost
+    again = [
+        failed_message(message, failed[message["messageId"]])
+        for message in event["Records"]
+        if message["messageId"] in failed
+    ]
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in send_back(again)]}
 
 
-def failed_message(message: dict[str, Any]) -> FailedMessage:
+def send_back(messages: list[FailedMessage]) -> list[str]:
+    """Ids of the messages that shall come again; those at their last try are given up by name."""
+    if not messages:
+        return []
+    queue = wiring.images_queue()
+    last_tries = [each for each in messages if each.receive_count >= wiring.max_receives()]
+    given_up = queue.give_up(last_tries) if last_tries else set()
+    for each in last_tries:
+        logger.error("image given up", extra={"message_id": each.message_id, "why": each.reason})
+        metrics.add_metric("GivenUp", MetricUnit.Count, 1)
+    again = [each for each in messages if each.message_id not in given_up]
+    queue.retry_soon(again)
+    return sorted(each.message_id for each in again)
+
+
+def failed_message(message: dict[str, Any], error: Exception) -> FailedMessage:
+    reason, retry_after_seconds = type(error).__name__, 0.0
+    if isinstance(error, TransientError):
+        reason, retry_after_seconds = error.code, error.retry_after_seconds
     return FailedMessage(
         message_id=message["messageId"],
         receipt_handle=message["receiptHandle"],
         receive_count=int(message["attributes"]["ApproximateReceiveCount"]),
+        body=message["body"],
+        reason=reason,
+        detail=str(error),
+        retry_after_seconds=retry_after_seconds,
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import time
 from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING, Any
@@ -14,6 +15,7 @@ from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
+from pipeline.circuit_breaker import GuardedEndpoint
 from pipeline.classify_images import PARALLEL_IMAGES, ClassifyImages
 from pipeline.refs import utc_text
 from pipeline.settings import ClassifySettings
@@ -61,7 +63,15 @@ def predictions_table() -> PredictionsTable:
 
 @cache
 def images_queue() -> ImagesQueue:
-    return ImagesQueue(client("sqs"), os.environ["IMAGES_QUEUE_URL"])
+    return ImagesQueue(
+        client("sqs"), os.environ["IMAGES_QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"]
+    )
+
+
+@cache
+def max_receives() -> int:
+    """The queue's own maxReceiveCount: after that many tries SQS takes a message away."""
+    return int(os.environ["MAX_RECEIVES"])
 
 
 @cache
@@ -70,7 +80,10 @@ def classify_images() -> ClassifyImages:
     s3: S3Client = client("s3")
     return ClassifyImages(
         images=ImagesBucket(s3),
-        endpoint=ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.endpoint_name),
+        endpoint=GuardedEndpoint(
+            ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.endpoint_name),
+            time.monotonic,
+        ),
         predictions=predictions_table(),
         spec=settings.image_spec,
         max_payload_bytes=settings.max_payload_bytes,

@@ -14,12 +14,14 @@ from imaging import ImageSpec
 class TransientError(Exception):
     """A service did not do its work this time: throttling, a time-out, a 5xx answer.
 
-    ``code`` is the service's own error code or the exception's class name.
+    ``code`` is the service's own error code or the exception's class name. Before
+    ``retry_after_seconds`` are over another try is known to be in vain.
     """
 
-    def __init__(self, code: str, message: str) -> None:
+    def __init__(self, code: str, message: str, retry_after_seconds: float = 0.0) -> None:
         super().__init__(f"{code}: {message}")
         self.code = code
+        self.retry_after_seconds = retry_after_seconds
 
 
 class SpecMismatchError(Exception):

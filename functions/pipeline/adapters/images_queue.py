@@ -1,4 +1,4 @@
-"""Brings failed messages back after seconds instead of the queue's visibility timeout."""
+"""Failed messages: back after seconds instead of the visibility timeout, or given up by name."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
+    from mypy_boto3_sqs.type_defs import MessageAttributeValueTypeDef
 
 logger = logging.getLogger(__name__)
 
@@ -20,27 +21,72 @@ FIRST_RETRY_SECONDS = 10
 # to come right, and what never works reaches the dead-letter queue while somebody still looks.
 LONGEST_RETRY_SECONDS = 300
 BATCH_MESSAGES = 10  # SQS's limit for one ChangeMessageVisibilityBatch
+# SQS limits a batch of messages to 256 KB; ten notifications of 1,024-byte keys are 30 KB.
+MAX_REASON_CHARACTERS = 256
+MAX_DETAIL_CHARACTERS = 1000
 
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """What SQS needs to know a message again."""
+    """A message that SQS shall know again, and why it failed.
+
+    Attributes:
+        reason: the error's code, or its class: what people search dead letters by.
+        detail: the error's text; never image content.
+        retry_after_seconds: not before; 0 for as soon as may be.
+    """
 
     message_id: str
     receipt_handle: str
     receive_count: int
+    body: str
+    reason: str
+    detail: str
+    retry_after_seconds: float = 0.0
 
 
 class ImagesQueue:
-    """The queue between the bucket and the function.
+    """The queue between the bucket and the function, and the one for what was given up.
 
     Lambda leaves a failed message invisible until the visibility timeout, nine minutes, is over:
     long enough for a whole batch at work, far too long for a photo that met a throttled service.
     """
 
-    def __init__(self, sqs: SQSClient, queue_url: str) -> None:
+    def __init__(self, sqs: SQSClient, queue_url: str, dead_letter_queue_url: str) -> None:
         self._sqs = sqs
         self._queue_url = queue_url
+        self._dead_letter_queue_url = dead_letter_queue_url
+
+    def give_up(self, messages: Sequence[FailedMessage]) -> set[str]:
+        """Sends messages to the dead-letter queue with their reasons; the ids of those that are
+        there and may be acknowledged.
+
+        SQS would do it at the next receive, but moves a message as it is: nobody could tell why it
+        lies there. Never raises: what is not sent here, SQS moves.
+        """
+        there: set[str] = set()
+        for start in range(0, len(messages), BATCH_MESSAGES):
+            batch = messages[start : start + BATCH_MESSAGES]
+            try:
+                response = self._sqs.send_message_batch(
+                    QueueUrl=self._dead_letter_queue_url,
+                    Entries=[
+                        {
+                            "Id": str(index),
+                            "MessageBody": each.body,
+                            "MessageAttributes": _why(each),
+                        }
+                        for index, each in enumerate(batch)
+                    ],
+                )
+            except (ClientError, BotoCoreError) as error:
+                logger.warning("dead letters go without a reason: %s", error)
+                continue
+            there |= {batch[int(each["Id"])].message_id for each in response.get("Successful", [])}
+            for failure in response.get("Failed", []):
+                message_id = batch[int(failure["Id"])].message_id
+                logger.warning("%s goes without a reason: %s", message_id, failure["Code"])
+        return there
 
     def retry_soon(self, messages: Sequence[FailedMessage]) -> None:
         """Spreads the retries, twice as late after each receive.
@@ -56,7 +102,9 @@ class ImagesQueue:
                         {
                             "Id": str(index),
                             "ReceiptHandle": each.receipt_handle,
-                            "VisibilityTimeout": retry_seconds(each.receive_count),
+                            "VisibilityTimeout": retry_seconds(
+                                each.receive_count, each.retry_after_seconds
+                            ),
                         }
                         for index, each in enumerate(batch)
                     ],
@@ -69,7 +117,30 @@ class ImagesQueue:
                 logger.warning("message %s comes back late: %s", message_id, failure["Code"])
 
 
-def retry_seconds(receive_count: int) -> int:
-    """Half of the doubling delay is fixed, half is chance, so that a burst does not come back."""
+def retry_seconds(receive_count: int, not_before_seconds: float = 0.0) -> int:
+    """Half of the doubling delay is fixed, half is chance, so that a burst does not come back; a
+    pause that is longer than that is kept, and spread by a quarter of itself."""
     delay: int = min(FIRST_RETRY_SECONDS * 2 ** (receive_count - 1), LONGEST_RETRY_SECONDS)
-    return delay // 2 + random.randint(0, delay // 2)  # noqa: S311 - spreads load, keeps no secret
+    spread = delay // 2 + random.randint(0, delay // 2)  # noqa: S311 - spreads load, keeps no secret
+    pause = int(not_before_seconds * (1 + random.random() / 4)) + 1  # noqa: S311 - as above
+    return max(spread, pause if not_before_seconds > 0 else 0)
+
+
+def _why(message: FailedMessage) -> dict[str, MessageAttributeValueTypeDef]:
+    """Attributes of a dead letter. SQS takes no empty texts, and only some control characters."""
+    texts = {
+        "reason": message.reason[:MAX_REASON_CHARACTERS],
+        "detail": message.detail[:MAX_DETAIL_CHARACTERS],
+        "message_id": message.message_id,
+    }
+    attributes: dict[str, MessageAttributeValueTypeDef] = {
+        name: {"DataType": "String", "StringValue": _printable(text)}
+        for name, text in texts.items()
+        if text
+    }
+    attributes["attempts"] = {"DataType": "Number", "StringValue": str(message.receive_count)}
+    return attributes
+
+
+def _printable(text: str) -> str:
+    return "".join(each if each.isprintable() else "\N{REPLACEMENT CHARACTER}" for each in text)

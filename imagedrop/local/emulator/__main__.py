@@ -82,6 +82,7 @@ def _close_gaps(state_dir: Path) -> None:
     # Imported late: MiniStack reads its environment when it is imported.
     from imagedrop.local.emulator import (  # noqa: PLC0415
         aws_events,
+        batch_permissions,
         batches,
         event_source_mappings,
         exceptions,
@@ -102,6 +103,7 @@ def _close_gaps(state_dir: Path) -> None:
     )
 
     aws_events.install()
+    batch_permissions.install()
     batches.install()
     event_source_mappings.install()
     exceptions.install()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -44,9 +44,17 @@ class Objects(dict[str, bytes | Rejection | Exception | None]):
 @dataclass
 class FakeQueue:
     retried: list[FailedMessage]
+    given_up: list[FailedMessage] = field(default_factory=list)
+    takes_dead_letters: bool = True
 
     def retry_soon(self, messages: list[FailedMessage]) -> None:
         self.retried += messages
+
+    def give_up(self, messages: list[FailedMessage]) -> set[str]:
+        if not self.takes_dead_letters:
+            return set()
+        self.given_up += messages
+        return {each.message_id for each in messages}
 
 
 @dataclass
@@ -73,6 +81,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     assert isinstance(use_case.predictions, FakePredictions)
     queue = FakeQueue([])
     monkeypatch.setattr(wiring, "images_queue", lambda: queue)
+    monkeypatch.setattr(wiring, "max_receives", lambda: 10)
     return Pipeline(endpoint, use_case.predictions, objects, queue)
 
 
@@ -119,8 +128,55 @@ def test_a_batch_is_one_endpoint_call(pipeline: Pipeline) -> None:
 def test_only_the_message_that_failed_comes_again(pipeline: Pipeline) -> None:
     pipeline.objects["2.jpg"] = TransientError("SlowDown", "busy")
     assert pipeline.handle(sample("batch")) == ["m2"]
-    assert pipeline.queue.retried == [FailedMessage("m2", "handle-2", receive_count=1)]
+    (retried,) = pipeline.queue.retried
+    assert (retried.message_id, retried.receipt_handle) == ("m2", "handle-2")
+    assert (retried.receive_count, retried.body) == (1, sample("batch")["Records"][2]["body"])
     assert len(pipeline.predictions.rows) == 24
+
+
+def at_try(number: int, event: dict[str, Any]) -> dict[str, Any]:
+    for record in event["Records"]:
+        record["attributes"]["ApproximateReceiveCount"] = str(number)
+    return event
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [(TransientError("SlowDown", "busy"), "SlowDown"), (RuntimeError("bug"), "RuntimeError")],
+)
+def test_the_last_try_ends_in_the_dead_letter_queue_with_its_reason(
+    pipeline: Pipeline, error: Exception, reason: str
+) -> None:
+    pipeline.objects["bad.jpg"] = error
+    event = queue_event(
+        queue_body(s3_record("incoming/bad.jpg")), queue_body(s3_record("incoming/good.jpg"))
+    )
+    assert pipeline.handle(at_try(10, event)) == []
+    (letter,) = pipeline.queue.given_up
+    assert (letter.body, letter.reason) == (event["Records"][0]["body"], reason)
+    assert letter.receive_count == 10
+    assert str(error) in letter.detail
+    assert set(pipeline.predictions.rows) == {"incoming/good.jpg"}
+
+
+def test_an_unreadable_message_is_given_up_with_its_body(pipeline: Pipeline) -> None:
+    assert pipeline.handle(at_try(10, queue_event("no json"))) == []
+    (letter,) = pipeline.queue.given_up
+    assert (letter.body, letter.reason) == ("no json", "UnknownEventError")
+
+
+def test_a_letter_that_cannot_be_sent_is_left_to_sqs(pipeline: Pipeline) -> None:
+    pipeline.queue.takes_dead_letters = False
+    pipeline.objects["bad.jpg"] = RuntimeError("bug")
+    event = queue_event(queue_body(s3_record("incoming/bad.jpg")))
+    assert pipeline.handle(at_try(10, event)) == ["m0"]
+
+
+def test_nothing_is_given_up_before_its_last_try(pipeline: Pipeline) -> None:
+    pipeline.objects["bad.jpg"] = RuntimeError("bug")
+    event = queue_event(queue_body(s3_record("incoming/bad.jpg")))
+    assert pipeline.handle(at_try(9, event)) == ["m0"]
+    assert pipeline.queue.given_up == []
 
 
 def test_a_message_comes_again_when_one_of_its_images_failed(pipeline: Pipeline) -> None:

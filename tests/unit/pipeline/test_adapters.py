@@ -195,11 +195,15 @@ def test_a_short_answer_is_refused() -> None:
         model.classify(b"npy", SPEC, 1)
 
 
+def failed(message_id: str, handle: str = "handle", receives: int = 1) -> FailedMessage:
+    return FailedMessage(message_id, handle, receives, f"body of {message_id}", "SlowDown", "why")
+
+
 def queue() -> tuple[ImagesQueue, Stubber]:
     client = boto3.client("sqs")
     stubber = Stubber(client)
     stubber.activate()
-    return ImagesQueue(client, "https://queue"), stubber
+    return ImagesQueue(client, "https://queue", "https://dead"), stubber
 
 
 def test_failed_messages_are_made_visible_in_tens() -> None:
@@ -212,14 +216,14 @@ def test_failed_messages_are_made_visible_in_tens() -> None:
         sqs.add_response(
             "change_message_visibility_batch", {"Successful": [], "Failed": []}, expected
         )
-    images_queue.retry_soon([FailedMessage(f"m{i}", f"handle-{i}", 1) for i in range(12)])
+    images_queue.retry_soon([failed(f"m{i}", f"handle-{i}") for i in range(12)])
     sqs.assert_no_pending_responses()
 
 
 def test_a_refused_retry_is_logged_and_does_no_harm(caplog: pytest.LogCaptureFixture) -> None:
     images_queue, sqs = queue()
     sqs.add_client_error("change_message_visibility_batch", "AccessDenied", http_status_code=403)
-    images_queue.retry_soon([FailedMessage("m0", "handle-0", 1)])
+    images_queue.retry_soon([failed("m0", "handle-0")])
     assert "AccessDenied" in caplog.text
 
 
@@ -229,8 +233,60 @@ def test_a_single_message_that_cannot_be_retried_soon_is_named(
     images_queue, sqs = queue()
     failure = {"Id": "0", "SenderFault": True, "Code": "MessageNotInflight"}
     sqs.add_response("change_message_visibility_batch", {"Successful": [], "Failed": [failure]})
-    images_queue.retry_soon([FailedMessage("m0", "handle-0", 1)])
+    images_queue.retry_soon([failed("m0", "handle-0")])
     assert "m0" in caplog.text
+
+
+def test_dead_letters_carry_their_reason_and_are_told_apart_by_id() -> None:
+    images_queue, sqs = queue()
+    attributes = {
+        "reason": {"DataType": "String", "StringValue": "SlowDown"},
+        "detail": {"DataType": "String", "StringValue": "why"},
+        "message_id": {"DataType": "String", "StringValue": "m0"},
+        "attempts": {"DataType": "Number", "StringValue": "10"},
+    }
+    entries = [
+        {"Id": "0", "MessageBody": "body of m0", "MessageAttributes": attributes},
+        {"Id": "1", "MessageBody": "body of m1", "MessageAttributes": ANY},
+    ]
+    done = {"Id": "0", "MessageId": "new", "MD5OfMessageBody": "x"}
+    failure = {"Id": "1", "SenderFault": False, "Code": "InternalError"}
+    sqs.add_response(
+        "send_message_batch",
+        {"Successful": [done], "Failed": [failure]},
+        {"QueueUrl": "https://dead", "Entries": entries},
+    )
+    assert images_queue.give_up([failed("m0", receives=10), failed("m1", receives=10)]) == {"m0"}
+
+
+def test_control_characters_and_length_never_stop_a_dead_letter() -> None:
+    images_queue, sqs = queue()
+    sqs.add_response(
+        "send_message_batch",
+        {"Successful": [{"Id": "0", "MessageId": "new", "MD5OfMessageBody": "x"}], "Failed": []},
+        {"QueueUrl": "https://dead", "Entries": ANY},
+    )
+    sent: list[dict[str, Any]] = []
+    images_queue._sqs.meta.events.register(
+        "provide-client-params.sqs.SendMessageBatch", lambda params, **_: sent.append(params)
+    )
+    message = FailedMessage("m0", "handle", 10, "body", "R" * 999, "a\x00b\n" * 999)
+    assert images_queue.give_up([message]) == {"m0"}
+    attributes = sent[0]["Entries"][0]["MessageAttributes"]
+    assert len(attributes["reason"]["StringValue"]) == 256
+    assert attributes["detail"]["StringValue"].startswith("a\ufffdb\ufffda")
+
+
+def test_refused_dead_letters_are_left_to_sqs(caplog: pytest.LogCaptureFixture) -> None:
+    images_queue, sqs = queue()
+    sqs.add_client_error("send_message_batch", "AccessDenied", http_status_code=403)
+    assert images_queue.give_up([failed("m0", receives=10)]) == set()
+    assert "AccessDenied" in caplog.text
+
+
+def test_a_known_pause_is_kept_and_spread() -> None:
+    delays = {retry_seconds(1, 600.0) for _ in range(200)}
+    assert 600 <= min(delays) < max(delays) <= 751
 
 
 @pytest.mark.parametrize(

@@ -43,6 +43,7 @@ MAY = {
         "sqs:DeleteMessage on ${ImagesQueue.Arn}",
         "sqs:GetQueueAttributes on ${ImagesQueue.Arn}",
         "sqs:ChangeMessageVisibility on ${ImagesQueue.Arn}",
+        "sqs:SendMessage on ${DeadLetterQueue.Arn}",
         "s3:GetObject on ${ImagesBucket.Arn}/incoming/*",
         "s3:GetObjectVersion on ${ImagesBucket.Arn}/incoming/*",
         "s3:ListBucket on ${ImagesBucket.Arn}",
@@ -449,6 +450,10 @@ def functions_are_told_what_they_need(template: Json) -> Faults:
             "IMAGE_SPEC": "${PublishedModel.ImageSpec}",
             "MAX_PAYLOAD_BYTES": str(SERVERLESS_PAYLOAD_BYTES),
             "IMAGES_QUEUE_URL": "${ImagesQueue}",
+            "DEAD_LETTER_QUEUE_URL": "${DeadLetterQueue}",
+            "MAX_RECEIVES": str(
+                properties(template, "ImagesQueue").get("RedrivePolicy", {}).get("maxReceiveCount")
+            ),
             "POWERTOOLS_SERVICE_NAME": "classify",
             "POWERTOOLS_METRICS_NAMESPACE": "imagedrop",
         },

@@ -1,0 +1,196 @@
+"""Dead letters are found whole, stay where they are, and go back by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+import pytest
+from moto import mock_aws
+
+from imagedrop import dead_letters_cli
+from imagedrop.dead_letters import DeadLetters, Letter
+from imagedrop.forget import Forgetting
+from imagedrop.render import Format
+from tests.s3_events import BUCKET, queue_body, s3_record
+
+
+@dataclass
+class Post:
+    """Both queues in moto, whose time is not ours: visibility is seen by receiving again."""
+
+    sqs: Any
+    box: DeadLetters
+
+    def send(self, body: str, reason: str | None = "SlowDown", attempts: int = 10) -> None:
+        attributes = {}
+        if reason is not None:
+            attributes = {
+                "reason": {"DataType": "String", "StringValue": reason},
+                "detail": {"DataType": "String", "StringValue": f"{reason}: busy"},
+                "attempts": {"DataType": "Number", "StringValue": str(attempts)},
+            }
+        self.sqs.send_message(
+            QueueUrl=self.box.dead_letter_queue_url, MessageBody=body, MessageAttributes=attributes
+        )
+
+    def returned(self) -> list[str]:
+        bodies: list[str] = []
+        while found := self.sqs.receive_message(
+            QueueUrl=self.box.images_queue_url, MaxNumberOfMessages=10
+        ).get("Messages"):
+            bodies += [each["Body"] for each in found]
+        return bodies
+
+
+@pytest.fixture
+def post() -> Iterator[Post]:
+    with mock_aws():
+        sqs = boto3.client("sqs", region_name="us-east-1")
+        urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("dead", "images")]
+        yield Post(sqs, DeadLetters(sqs, *urls, pause=lambda _seconds: None))
+
+
+def about(key: str) -> str:
+    return queue_body(s3_record(key))
+
+
+def anything(_letter: Letter) -> bool:
+    return True
+
+
+def nobody(_letter: Letter) -> None:
+    return None
+
+
+def test_all_of_a_hundred_letters_are_found_and_stay(post: Post) -> None:
+    for number in range(100):
+        post.send(about(f"incoming/{number}.jpg"))
+    for _ in range(2):
+        found = post.box.all()
+        assert {each.names for each in found} == {(f"incoming/{n}.jpg",) for n in range(100)}
+    assert post.box.count() == 100
+
+
+def test_a_letter_tells_reason_tries_and_image(post: Post) -> None:
+    post.send(about("incoming/a b+c%20é.jpg"))
+    (letter,) = post.box.all()
+    assert letter.names == ("incoming/a b+c%20é.jpg",)
+    assert (letter.reason, letter.detail, letter.attempts) == ("SlowDown", "SlowDown: busy", 10)
+    assert letter.speaks_of(f"s3://{BUCKET}/incoming/a b+c%20é.jpg")
+
+
+def test_a_letter_that_sqs_moved_has_an_unknown_reason(post: Post) -> None:
+    post.send("no json", reason=None)
+    (letter,) = post.box.all()
+    assert (letter.reason, letter.attempts) == ("unknown", 0)
+    assert letter.names == (letter.message_id,)
+
+
+def test_redrive_sends_back_what_matches_and_leaves_the_rest(post: Post) -> None:
+    for number in range(15):
+        reason = ("SlowDown", "RuntimeError")[number % 3 == 0]
+        post.send(about(f"incoming/{number}.jpg"), reason)
+    sent: list[Letter] = []
+    count = post.box.redrive(lambda letter: letter.reason == "SlowDown", 10, sent.append)
+    assert count == len(sent) == 10
+    assert sorted(post.returned()) == sorted(letter.body for letter in sent)
+    assert {each.reason for each in post.box.all()} == {"RuntimeError"}
+
+
+def test_redriving_twice_sends_once(post: Post) -> None:
+    post.send(about("incoming/dog.jpg"))
+    assert post.box.redrive(anything, 10, nobody) == 1
+    assert post.box.redrive(anything, 10, nobody) == 0
+    assert post.returned() == [about("incoming/dog.jpg")]
+
+
+def test_interrupted_redrive_loses_nothing(post: Post) -> None:
+    for number in range(6):
+        post.send(about(f"incoming/{number}.jpg"))
+
+    def interrupt(_letter: Letter) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        post.box.redrive(anything, 10, interrupt)
+    assert len(post.returned()) == 1
+    assert post.box.count() == 5
+
+
+def test_the_rate_is_kept(post: Post) -> None:
+    pauses: list[float] = []
+    post.box.pause = pauses.append
+    for number in range(3):
+        post.send(about(f"incoming/{number}.jpg"))
+    post.box.redrive(anything, 4.0, nobody)
+    assert pauses == [0.25, 0.25, 0.25]
+
+
+def test_an_image_that_lies_there_twice_is_shown_once_with_its_reason(
+    post: Post, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post.send(about("incoming/dog.jpg"), reason=None)
+    post.send(about("incoming/dog.jpg"))
+    dead_letters_cli._print(post.box.all(), Format.TABLE)
+    shown = capsys.readouterr().out
+    assert shown.count("incoming/dog.jpg") == 1
+    assert "SlowDown" in shown
+
+
+def test_no_control_character_of_a_key_reaches_the_terminal(
+    post: Post, capsys: pytest.CaptureFixture[str]
+) -> None:
+    post.send(about("incoming/\x1b[31mred.jpg"))
+    dead_letters_cli._print(post.box.all(), Format.TABLE)
+    assert "\x1b[31mred" not in capsys.readouterr().out
+
+
+def test_forgetting_takes_versions_letters_and_row_and_nothing_else(post: Post) -> None:
+    s3 = boto3.client("s3", region_name="us-east-1")
+    dynamodb = boto3.client("dynamodb", region_name="us-east-1")
+    s3.create_bucket(Bucket=BUCKET)
+    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
+    dynamodb.create_table(
+        TableName="predictions",
+        KeySchema=[{"AttributeName": "image", "KeyType": "HASH"}],
+        AttributeDefinitions=[{"AttributeName": "image", "AttributeType": "S"}],
+        BillingMode="PAY_PER_REQUEST",
+    )
+    for key in ("incoming/dog.jpg", "incoming/dog.jpg", "incoming/dog.jpg.other"):
+        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
+        row = {"image": {"S": f"s3://{BUCKET}/{key}"}}
+        dynamodb.put_item(TableName="predictions", Item=row)
+        post.send(about(key))
+    s3.delete_object(Bucket=BUCKET, Key="incoming/dog.jpg")  # a delete marker
+    now = [0.0]
+    forgetting = Forgetting(
+        s3,
+        dynamodb,
+        post.box,
+        BUCKET,
+        "predictions",
+        monotonic=lambda: now[0],
+        pause=lambda seconds: now.__setitem__(0, now[0] + seconds),
+    )
+
+    gone = forgetting.forget("incoming/dog.jpg")
+
+    assert (gone.versions, gone.rows, gone.letters) == (3, 1, 2)
+    left = s3.list_object_versions(Bucket=BUCKET)
+    assert [each["Key"] for each in left["Versions"]] == ["incoming/dog.jpg.other"]
+    assert "DeleteMarkers" not in left
+    (row,) = dynamodb.scan(TableName="predictions")["Items"]
+    assert row["image"]["S"].endswith(".other")
+    assert [each.names for each in post.box.all()] == [("incoming/dog.jpg.other",)]
+    again = forgetting.forget("incoming/dog.jpg")
+    assert (again.versions, again.rows, again.letters) == (0, 0, 0)
+
+
+def test_json_of_a_letter_holds_its_body(post: Post) -> None:
+    post.send(about("incoming/dog.jpg"))
+    (letter,) = post.box.all()
+    assert json.loads(json.dumps(letter.to_json()))["body"] == about("incoming/dog.jpg")
