@@ -54,7 +54,10 @@ class Written(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to list, newest first. ``since`` is a UTC ISO 8601 time, or the start of one."""
+    """What to list, newest first. ``since`` is a UTC ISO 8601 time, or the start of one.
+
+    Images that were deleted are only listed when ``status`` asks for them.
+    """
 
     label: str | None = None
     status: Status | None = None
@@ -62,6 +65,8 @@ class Query:
     since: str | None = None
 
     def matches(self, record: Record) -> bool:
+        if self.status is None and record.status is Status.DELETED:
+            return False
         if self.status is not None and record.status is not self.status:
             return False
         return self.min_confidence is None or (

@@ -109,6 +109,19 @@ def test_records_without_an_answer_survive_the_table(record: Record) -> None:
     assert from_item(to_item(record, image_ref())) == record
 
 
+def test_the_longest_key_of_s3_fits_into_the_indexes(table: PredictionsTable) -> None:
+    ref = image_ref("incoming/" + "x" * (1024 - len("incoming/")))
+    assert table.write(classified(ref), ref)
+    assert [each.key for each in table.list(Query(), limit=10).records] == [ref.key]
+
+
+def test_deleted_images_are_only_listed_when_asked_for(table: PredictionsTable) -> None:
+    ref = image_ref()
+    table.write(records.deleted(ref, "2026-11-24"), ref)
+    assert table.list(Query(), limit=10).records == []
+    assert len(table.list(Query(status=Status.DELETED), limit=10).records) == 1
+
+
 def test_a_duplicate_changes_nothing(table: PredictionsTable) -> None:
     ref = image_ref()
     table.write(classified(ref), ref)
