@@ -43,8 +43,8 @@ bench: test-setup ## Every measurement behind a figure in the docs
 train-setup: ## What training needs: torch and friends (TORCH_OPTIONS: see docs/getting-started.md)
 	@$(MAKE) --no-print-directory .venv/.train-installed
 
-soak: setup ## Many drops for a long time (MINUTES=10)
-	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10)
+soak: test-setup .tools/microburst/.installed ## A flood with faults, kills and restarts, then the books (MINUTES=10 IMAGES=2000)
+	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10) --images $(or $(IMAGES),2000)
 
 model: test-setup ## Rebuild the default model from its published weights (needs torch)
 	@$(BIN)/python -m model.build_default

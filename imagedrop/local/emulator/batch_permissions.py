@@ -24,8 +24,8 @@ def install() -> None:
 
     def single(original: Callable[..., Any]) -> Callable[..., Any]:
         def extract_iam_action(*arguments: Any, **named: Any) -> str | None:
-            action = original(*arguments, **named)
-            return _SINGLE.get(action, action)
+            action: str | None = original(*arguments, **named)
+            return _SINGLE.get(action or "", action)
 
         return extract_iam_action
 

@@ -1,0 +1,182 @@
+"""A flood with faults, kills and restarts; then every image is looked for, by name.
+
+    .venv/bin/python -m bench.soak [--images 2000] [--minutes 10] [--seed 1]
+
+The deployed template runs as always, but for two settings of this run alone: the function's calls
+go through proxies that answer some of them as AWS does in trouble, and the queue's visibility
+timeout is 45 s instead of 540, so that what a killed worker held comes back while somebody waits.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import sys
+import tempfile
+import time
+from collections import Counter
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from bench.drop import PHOTOS
+from bench.soak.books import Writes, balance
+from bench.soak.disturbance import SERVER, WORKER, Disturbance, Every, wait_until
+from bench.soak.faults import AWS_RULES, SAGEMAKER_RULES, Proxy, proxies
+from bench.soak.flood import Flood, add_unnoticed_versions
+from bench.soak.report import Soak, recoveries, write_reports
+from imagedrop.local import cloud
+from imagedrop.target import Target, local_target
+
+VISIBILITY_SECONDS = 45
+WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 6, 2
+FLOOD_SECONDS = 150.0  # about as long as the kills and restarts take
+OUTPUT = Path("soak-output")
+
+
+def main() -> int:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--images", type=int, default=2000, help="versions to drop, at least")
+    parser.add_argument("--minutes", type=float, default=10, help="to wait at most")
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--output-dir", type=Path, default=OUTPUT)
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as folder:
+        home = Path(folder)
+        try:
+            running = cloud.up(home, enforce_iam=True, on_step=tell)
+            with proxies(running, home) as pair:
+                soak = run(home, running, pair, options)
+        finally:
+            cloud.down(home)
+    report = write_reports(soak, options.output_dir)
+    summary = soak.to_json()
+    for name in (
+        *("inputs", "classified", "rejected", "superseded_or_deleted", "dead_letters"),
+        *("duplicate_factor", "events", "sent_again", "fault_shares", "latency_seconds"),
+        *("recovery_seconds", "seconds"),
+    ):
+        tell(f"{name}: {summary[name]}")
+    for key, why in soak.books.wrong.items():
+        tell(f"WRONG {key}: {why}")
+    tell(f"Report: {report}")
+    return 0 if soak.books.are_balanced else 1
+
+
+def run(home: Path, running: cloud.Cloud, pair: tuple[Proxy, Proxy], options: Any) -> Soak:
+    began, target = time.monotonic(), local_target(running)
+    through(target, *pair)
+    writes = Writes(target)
+    photos = sorted(each for each in options.photos.rglob("*") if each.is_file())
+    flood = Flood(target, photos, options.images, FLOOD_SECONDS, options.seed)
+    choose = random.Random(options.seed)  # noqa: S311 - repeatable, not secret
+    disturbance = Disturbance(running, target, choose)
+    pair[0].set_rules(AWS_RULES)
+    pair[1].set_rules(SAGEMAKER_RULES)
+    sent_again, memory = [0], list[tuple[float, float]]()
+
+    def look() -> None:
+        writes.collect(target)
+        memory.append((time.monotonic() - began, memory_mb(disturbance.running)))
+        sent_again[0] += disturbance.send_again()
+
+    looking = Every(5.0, look)
+    flood.start()
+    looking.start()
+    disturb(home, disturbance, writes)
+    flood.join()
+    if flood.error is not None:
+        raise flood.error
+    tell(f"{flood.inputs} versions dropped after {time.monotonic() - began:.0f} s")
+    looking.enough.set()
+    looking.join()
+    left = options.minutes * 60 - (time.monotonic() - began)
+    if not wait_until(lambda: waiting(target) == 0, max(left, 60.0)):
+        tell(f"{waiting(target)} messages still wait")
+    add_unnoticed_versions(target, flood.truths)
+    writes.collect(target)
+    books = balance(target, flood.truths, writes)
+    table = target.predictions_table()
+    rows = table.get_many([f"s3://{target.images_bucket}/{key}" for key in flood.truths])
+    return Soak(
+        books=books,
+        seconds=time.monotonic() - began,
+        events=disturbance.events,
+        faults=dict(sum((each.fired() for each in pair), Counter())),
+        requests=pair[0].requests() | pair[1].requests(),
+        sent_again=sent_again[0],
+        table_writes=writes.count,
+        recoveries_seconds=recoveries(
+            disturbance.events, [each.classified_at for each in rows.values()]
+        ),
+        memory_mb=memory,
+    )
+
+
+def through(target: Target, aws: Proxy, sagemaker: Proxy) -> None:
+    """Sends the function's calls through the proxies, and brings messages back sooner."""
+    functions = target.client("lambda")
+    name = target.client("cloudformation").describe_stack_resource(
+        StackName=cloud.STACK_NAME, LogicalResourceId="ClassifyFunction"
+    )["StackResourceDetail"]["PhysicalResourceId"]
+    known = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
+    changed = {
+        "AWS_ENDPOINT_URL": aws.url,
+        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
+    }
+    functions.update_function_configuration(
+        FunctionName=name, Environment={"Variables": known | changed}
+    )
+    target.client("sqs").set_queue_attributes(
+        QueueUrl=target.outputs["ImagesQueueUrl"],
+        Attributes={"VisibilityTimeout": str(VISIBILITY_SECONDS)},
+    )
+
+
+def disturb(home: Path, disturbance: Disturbance, writes: Writes) -> None:
+    """Kills and restarts, spread over the flood."""
+    plan = [WORKER] * WORKER_KILLS + [SERVER] * SERVER_KILLS
+    disturbance.choose.shuffle(plan)
+    every = len(plan) // (RESTARTS + 1)
+    for number, what in enumerate(plan):
+        deadline = time.monotonic() + 20
+        while not disturbance.kill(what) and time.monotonic() < deadline:
+            time.sleep(0.2)
+        time.sleep(disturbance.choose.uniform(2, 5))
+        if number % every == every - 1 and number < every * RESTARTS:
+            writes.collect(disturbance.target)
+            cloud.down(home)
+            disturbance.note("restart of the local cloud")
+            disturbance.running = cloud.up(home, deploy=False, enforce_iam=True)
+
+
+def waiting(target: Target) -> int:
+    """Messages of the images queue, those at work included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = target.client("sqs").get_queue_attributes(
+        QueueUrl=target.outputs["ImagesQueueUrl"], AttributeNames=names
+    )["Attributes"]
+    return sum(int(found[name]) for name in names)
+
+
+def memory_mb(running: cloud.Cloud) -> float:
+    """Resident memory of everything the local cloud started."""
+    total = 0
+    for each in running.processes:
+        try:
+            root = psutil.Process(each.pid)
+            for process in (root, *root.children(recursive=True)):
+                total += process.memory_info().rss
+        except psutil.NoSuchProcess:  # killed meanwhile
+            continue
+    return total / 1e6
+
+
+def tell(line: str) -> None:
+    print(f"  {line}", flush=True)
+
+
+if __name__ == "__main__":
+    sys.exit(main())
