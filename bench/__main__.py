@@ -9,6 +9,7 @@ import sys
 BENCHES = (
     "start",
     "prepare",
+    "hostile",
     "serving",
     "local_sagemaker",
     "function_costs",

@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from PIL import Image
 
-from imaging import ImageSpec, Rejection
+from imaging import ImageSpec, Rejection, prepare
 from pipeline.answers import Answer, Prediction
 from pipeline.classify_images import ClassifyImages
 from pipeline.errors import SpecMismatchError, TransientError
@@ -91,6 +91,7 @@ def use_case_over(
 ) -> ClassifyImages:
     return ClassifyImages(
         images=FakeImages(objects),
+        prepare=prepare,
         endpoint=endpoint or FakeEndpoint(),
         predictions=FakePredictions(),
         spec=SPEC,

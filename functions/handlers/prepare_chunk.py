@@ -23,6 +23,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Answers nothing: what a Distributed Map collects must stay small (256 KB in all)."""
     PrepareChunk(
         images=bulk_wiring.images_bucket(),
+        prepare=wiring.decoder().prepare,
         predictions=wiring.predictions_table(),
         work=bulk_wiring.work_bucket(),
         run=bulk_wiring.bulk_run(event),

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.config import Config
 from botocore.session import Session, get_session
 
+from imaging.decoder import Decoder
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
@@ -62,6 +63,12 @@ def predictions_table() -> PredictionsTable:
 
 
 @cache
+def decoder() -> Decoder:
+    """Where files from outside are decoded; its process is started by the first of them."""
+    return Decoder()
+
+
+@cache
 def images_queue() -> ImagesQueue:
     return ImagesQueue(
         client("sqs"), os.environ["IMAGES_QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"]
@@ -80,6 +87,7 @@ def classify_images() -> ClassifyImages:
     s3: S3Client = client("s3")
     return ClassifyImages(
         images=ImagesBucket(s3),
+        prepare=decoder().prepare,
         endpoint=GuardedEndpoint(
             ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.endpoint_name),
             time.monotonic,

@@ -1,14 +1,19 @@
 """The shared image contract: what a model's input is, and how any file becomes it.
 
 Training, the functions, the endpoint and bulk runs all import this one package, so that no two
-of them can prepare an image differently. It needs Pillow and the standard library only.
+of them can prepare an image differently. It needs Pillow and the standard library only; what leaves
+the decoding to `Decoder` never imports Pillow.
 """
+
+from typing import TYPE_CHECKING, Any
 
 from imaging.limits import DEFAULT_LIMITS, Limits
 from imaging.npy import encode_npy
 from imaging.outcome import Prepared, Rejection, RejectReason
-from imaging.preparation import prepare
 from imaging.spec import ImageSpec
+
+if TYPE_CHECKING:
+    from imaging.preparation import prepare
 
 __all__ = [
     "DEFAULT_LIMITS",
@@ -20,3 +25,11 @@ __all__ = [
     "encode_npy",
     "prepare",
 ]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "prepare":
+        from imaging.preparation import prepare  # noqa: PLC0415 - it imports Pillow
+
+        return prepare
+    raise AttributeError(name)

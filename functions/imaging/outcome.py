@@ -17,6 +17,9 @@ class RejectReason(StrEnum):
     TOO_MANY_CHUNKS = "too_many_chunks"
     TRUNCATED = "truncated"
     CORRUPT = "corrupt"
+    TOO_SLOW = "too_slow"
+    TOO_MUCH_MEMORY = "too_much_memory"
+    DECODER_CRASHED = "decoder_crashed"
 
 
 @dataclass(frozen=True, slots=True)

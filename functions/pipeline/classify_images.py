@@ -8,7 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from imaging import ImageSpec, Prepared, Rejection, encode_npy, prepare
+from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline import records
 from pipeline.answers import Answer
 from pipeline.errors import SpecMismatchError, TransientError
@@ -62,6 +62,7 @@ class ClassifyImages:
     """
 
     images: Images
+    prepare: Callable[[bytes, ImageSpec], Prepared | Rejection]
     endpoint: Endpoint
     predictions: Predictions
     spec: ImageSpec
@@ -126,7 +127,7 @@ class ClassifyImages:
             data = self.images.read(ref)
             if data is None:
                 return self._write(ref, records.deleted(ref, self.now(), reason="gone"))
-            result = data if isinstance(data, Rejection) else prepare(data, spec)
+            result = data if isinstance(data, Rejection) else self.prepare(data, spec)
             if isinstance(result, Rejection):
                 return self._write(ref, records.rejected(ref, result, self.now()))
             return result

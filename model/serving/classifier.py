@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import asyncio
+import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
 
-from imaging import Rejection, RejectReason, prepare
+from imaging import Prepared, Rejection, RejectReason
+from imaging.decoder import Decoder
 from model.archive import ModelCard, read_model_card
 from model.serving.answers import about_image, answer_body
 from model.serving.batching import Batcher
@@ -28,7 +30,10 @@ class Classifier:
         self.spec = card.image_spec
         self.spec_hash = card.image_spec.hash
         self._batcher = Batcher(model.run, IMAGES_PER_RUN, runners=cores)
-        self._decoders = ThreadPoolExecutor(cores, thread_name_prefix="decoder")
+        # Each thread has a process of its own: what a file does to a decoder, it does there.
+        self._threads = ThreadPoolExecutor(cores, thread_name_prefix="decoder")
+        self._of_this_thread = threading.local()
+        self._decoders: list[Decoder] = []
 
     @classmethod
     def load(cls, model_dir: Path, cores: int) -> Classifier:
@@ -59,7 +64,7 @@ class Classifier:
             ImageRejected: the file was rejected, with the reason as code.
         """
         loop = asyncio.get_running_loop()
-        outcome = await loop.run_in_executor(self._decoders, prepare, bytes(body), self.spec)
+        outcome = await loop.run_in_executor(self._threads, self._prepare, bytes(body))
         if isinstance(outcome, Rejection):
             status = 413 if outcome.reason is RejectReason.TOO_MANY_BYTES else 400
             raise ImageRejected(status, str(outcome.reason), outcome.detail, about_image(outcome))
@@ -67,9 +72,19 @@ class Classifier:
         images = np.frombuffer(outcome.pixels, dtype=np.uint8).reshape(1, size, size, 3)
         return answer_body(await self._batcher.scores(images), self.card, about_image(outcome))
 
+    def _prepare(self, body: bytes) -> Prepared | Rejection:
+        decoder = getattr(self._of_this_thread, "decoder", None)
+        if decoder is None:
+            decoder = self._of_this_thread.decoder = Decoder()
+            self._decoders.append(decoder)
+        outcome: Prepared | Rejection = decoder.prepare(body, self.spec)
+        return outcome
+
     def close(self) -> None:
-        """Finish what waits, then end all threads."""
-        self._decoders.shutdown()
+        """Finish what waits, then end all threads and processes."""
+        self._threads.shutdown()
+        for decoder in self._decoders:
+            decoder.close()
         self._batcher.close()
 
 

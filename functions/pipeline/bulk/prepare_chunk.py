@@ -9,7 +9,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Protocol
 
-from imaging import Prepared, Rejection, prepare
+from imaging import ImageSpec, Prepared, Rejection
 from pipeline import records
 from pipeline.adapters.predictions_table import Written
 from pipeline.adapters.work_bucket import WorkBucket
@@ -43,6 +43,7 @@ class PrepareChunk:
     """Memory: one shard's pixels and their copy, four files at their limits, one chunk's lines."""
 
     images: Images
+    prepare: Callable[[bytes, ImageSpec], Prepared | Rejection]
     predictions: Predictions
     work: WorkBucket
     run: BulkRun
@@ -151,7 +152,9 @@ class PrepareChunk:
             data = self.images.read(ref)
             if data is None:
                 return Entry(ref.key, ref.version, Fate.SKIPPED, reason="gone")
-            result = data if isinstance(data, Rejection) else prepare(data, self.run.image_spec)
+            result = (
+                data if isinstance(data, Rejection) else self.prepare(data, self.run.image_spec)
+            )
             if isinstance(result, Rejection):
                 record = records.rejected(ref, result, self.now(), Source.BULK)
                 return written_entry(self.predictions.write_listed(record, ref), record)

@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from imaging import prepare
 from pipeline.adapters.image_sources import image_source
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.predictions_table import PredictionsTable
@@ -83,7 +84,9 @@ class Bulk:
         return [each["chunk"] for each in self.work.read_json(self.files.chunks(round_)) or []]
 
     def prepare(self, round_: int = 0) -> None:
-        step = PrepareChunk(ImagesBucket(self.s3), self.table, self.work, self.run, lambda: NOW)
+        step = PrepareChunk(
+            ImagesBucket(self.s3), prepare, self.table, self.work, self.run, lambda: NOW
+        )
         for chunk in self.chunks(round_):
             if ("prepare", chunk) not in self.lost_chunks:
                 step.go(chunk, round_, out_of_time=lambda: False)

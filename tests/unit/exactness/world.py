@@ -21,6 +21,7 @@ import yaml
 from moto import mock_aws
 
 from handlers import classify, wiring
+from imaging import prepare
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
@@ -187,6 +188,7 @@ def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
         calls, runtime = Calls(), FakeRuntime()
         use_case = ClassifyImages(
             images=ImagesBucket(Watched(s3, calls)),  # type: ignore[arg-type]
+            prepare=prepare,
             endpoint=ModelEndpoint(Watched(runtime, calls), "endpoint"),  # type: ignore[arg-type]
             predictions=PredictionsTable(Watched(dynamodb, calls), "t"),  # type: ignore[arg-type]
             spec=SPEC,

@@ -1,0 +1,181 @@
+"""Prepares images in a process of its own, which may be killed: whatever a file does to a decoder,
+it does it there.
+
+The limits before decoding (`limits`) refuse what is known to be dear; this is for what is not.
+The process is kept for the next image. It is told apart what ended it: its own CPU limit says that
+the image is too slow, an error of the processor (SIGSEGV and the like), twice, that it crashes the
+decoder; both are verdicts on the image. A kill from outside is none, and the image is tried again.
+
+Bytes and JSON go through pipes, and no pickles: what comes back from a process that has seen a
+hostile file is itself not trusted. multiprocessing was no choice for that reason, and because its
+queues need /dev/shm, which Lambda lacks.
+"""
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import threading
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import BinaryIO, cast
+
+from imaging.outcome import Prepared, Rejection, RejectReason
+from imaging.spec import ImageSpec
+
+PROGRAM = Path(__file__).with_name("decoder_process.py")
+# The dearest image that `limits` lets through takes about two seconds of one core.
+CPU_SECONDS = 4
+# Four decoded images at their limits do not fit, one does: 200 MB, the file twice, the result.
+MEMORY_BYTES = 512 * 1024 * 1024
+# Waiting, not computing: a machine that gives the process no time for so long is no image's fault.
+WALL_SECONDS = 60.0
+# What the processor or the allocator does to a broken decoder.
+CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
+TRIES = 2
+MAX_ANSWER_BYTES = 64 * 1024
+
+
+class DecoderError(Exception):
+    """The process ended, or did not answer, and not because of the image; or it met a bug."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Ended(Exception):  # noqa: N818 - not an error: how the process ended
+    """The process is gone; `signal_number` is 0 when no signal ended it."""
+
+    signal_number: int
+
+
+class Decoder:
+    """`prepare`, in a process that starts with the first image and ends with `close`, or with this
+    process: its input ends then. Threads take turns; one processor does no more at once."""
+
+    def __init__(self, cpu_seconds: int = CPU_SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
+        self._limits = {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
+        self.program = PROGRAM
+        self._lock = threading.Lock()
+        self._process: subprocess.Popen[bytes] | None = None
+
+    def prepare(self, data: bytes, spec: ImageSpec) -> Prepared | Rejection:
+        """As `imaging.prepare`, with a rejection for what takes too long, too much memory, or
+        crashes the decoder.
+
+        Raises:
+            DecoderError: nothing that the image is to blame for; it may be tried again.
+        """
+        with self._lock:
+            for last in (False, True):
+                try:
+                    return self._ask(data, spec)
+                except _Ended as ended:
+                    verdict = _verdict(ended.signal_number)
+                    if verdict is RejectReason.TOO_SLOW or (verdict is not None and last):
+                        return Rejection(verdict, f"signal {ended.signal_number}")
+        raise DecoderError("the decoder's process was ended from outside, twice")
+
+    def close(self) -> None:
+        """Ends the process; the next image starts another one."""
+        with self._lock:
+            self._end()
+
+    @property
+    def process_id(self) -> int | None:
+        """Of the process that is there now."""
+        return None if self._process is None else self._process.pid
+
+    def _ask(self, data: bytes, spec: ImageSpec) -> Prepared | Rejection:
+        process = self._process = self._process or self._start()
+        deadline = time.monotonic() + WALL_SECONDS
+        try:
+            _send(process, {"bytes": len(data), "spec": spec.to_json()}, data)
+            answer = json.loads(_receive(process, _length(process, deadline), deadline))
+            if "bug" in answer:
+                raise DecoderError(str(answer["bug"]))
+            if "reason" in answer:
+                return Rejection(**answer | {"reason": RejectReason(answer["reason"])})
+            pixels = _receive(process, spec.image_bytes, deadline)
+            return Prepared(pixels=pixels, **answer)
+        except (BrokenPipeError, EOFError):
+            raise _Ended(-min(0, self._end())) from None
+        except (TimeoutError, ValueError, TypeError) as error:
+            self._end()
+            raise DecoderError(f"the decoder's process: {error}") from error
+
+    def _start(self) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-S", self.program, json.dumps(self._limits)],
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            # Decoders write what they like there; a log holds nothing of an image.
+            stderr=subprocess.DEVNULL,
+            env=_environment(),
+        )
+
+    def _end(self) -> int:
+        """The exit status: negative, a signal's number, when one ended it."""
+        process, self._process = self._process, None
+        if process is None:
+            return 0
+        try:
+            # It may be about to end by itself: then how it ended is the verdict.
+            status = process.wait(timeout=0.5)
+        except subprocess.TimeoutExpired:
+            process.kill()
+            status = process.wait()
+        for pipe in (process.stdin, process.stdout):
+            if pipe is not None:
+                try:
+                    pipe.close()
+                except BrokenPipeError:  # bytes that the process did not take
+                    continue
+        return status
+
+
+def _environment() -> dict[str, str]:
+    """Where Python, its libraries and Pillow are; nothing else, credentials above all."""
+    kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH") if name in os.environ}
+    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+
+
+def _verdict(signal_number: int) -> RejectReason | None:
+    if signal_number == signal.SIGXCPU:
+        return RejectReason.TOO_SLOW
+    return RejectReason.DECODER_CRASHED if signal_number in CRASHES else None
+
+
+def _send(process: subprocess.Popen[bytes], header: dict[str, object], data: bytes) -> None:
+    line, pipe = json.dumps(header).encode(), cast(BinaryIO, process.stdin)
+    pipe.write(len(line).to_bytes(4, "big") + line)
+    pipe.write(data)
+    pipe.flush()
+
+
+def _length(process: subprocess.Popen[bytes], deadline: float) -> int:
+    length = int.from_bytes(_receive(process, 4, deadline), "big")
+    if length > MAX_ANSWER_BYTES:
+        raise ValueError(f"an answer of {length} bytes")
+    return length
+
+
+def _receive(process: subprocess.Popen[bytes], count: int, deadline: float) -> bytes:
+    """Exactly so many bytes."""
+    descriptor, left = cast(BinaryIO, process.stdout).fileno(), count
+    parts: list[bytes] = []
+    while left:
+        if not select.select([descriptor], [], [], max(0.0, deadline - time.monotonic()))[0]:
+            raise TimeoutError(f"no answer in {WALL_SECONDS:.0f} seconds")
+        part = os.read(descriptor, left)
+        if not part:
+            raise EOFError
+        parts.append(part)
+        left -= len(part)
+    return b"".join(parts)
+
+
+def described(prepared: Prepared) -> dict[str, object]:
+    """What the process says of a prepared image, beside its pixels."""
+    return {name: value for name, value in asdict(prepared).items() if name != "pixels"}

@@ -1,0 +1,81 @@
+"""The process of `decoder.Decoder`: images on its input, prepared pixels on its output.
+
+Run as a program; its argument is a JSON object with `cpu_seconds`, for each image, and
+`memory_bytes`. It ends when its input does.
+"""
+
+import json
+import math
+import os
+import resource
+import sys
+import traceback
+from pathlib import Path
+from typing import BinaryIO
+
+# As a program it finds modules in its own folder first, where `imaging` is not.
+sys.path[0] = str(Path(__file__).parents[1])
+
+from imaging import Rejection, RejectReason, prepare  # noqa: E402
+from imaging.decoder import described  # noqa: E402
+from imaging.outcome import Prepared  # noqa: E402
+from imaging.spec import ImageSpec  # noqa: E402
+
+
+def main() -> None:
+    """Answers until the input ends."""
+    limits = json.loads(sys.argv[1])
+    # Private writable memory; what is mapped from files, Python and Pillow itself, does not count.
+    resource.setrlimit(resource.RLIMIT_DATA, (limits["memory_bytes"],) * 2)
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    requests, answers = sys.stdin.buffer, sys.stdout.buffer
+    while length := requests.read(4):
+        header = json.loads(requests.read(int.from_bytes(length, "big")))
+        data = requests.read(header["bytes"])
+        if len(data) < header["bytes"]:
+            return
+        _limit_cpu(limits["cpu_seconds"])
+        _answer(answers, data, ImageSpec.from_json(header["spec"]))
+
+
+def _limit_cpu(seconds: int) -> None:
+    """From now on; the limit is one on the process's whole life, in whole seconds."""
+    used = resource.getrusage(resource.RUSAGE_SELF)
+    _, hard = resource.getrlimit(resource.RLIMIT_CPU)
+    soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
+    resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
+
+
+def _answer(answers: BinaryIO, data: bytes, spec: ImageSpec) -> None:
+    pixels = b""
+    outcome: Prepared | Rejection | str
+    try:
+        outcome = prepare(data, spec)
+    except MemoryError:
+        outcome = Rejection(RejectReason.TOO_MUCH_MEMORY, "more than decoding may take")
+    except Exception:  # noqa: BLE001 - told to the other process, which raises it
+        outcome = traceback.format_exc(limit=-5)
+    told: dict[str, object]
+    if isinstance(outcome, Prepared):
+        pixels, told = outcome.pixels, described(outcome)
+    elif isinstance(outcome, Rejection):
+        told = {
+            "reason": outcome.reason,
+            "detail": outcome.detail,
+            "format": outcome.format,
+            "width": outcome.width,
+            "height": outcome.height,
+        }
+    else:
+        told = {"bug": outcome}
+    line = json.dumps(told).encode()
+    answers.write(len(line).to_bytes(4, "big") + line + pixels)
+    answers.flush()
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (BrokenPipeError, KeyboardInterrupt):
+        # Whoever asked is gone.
+        os._exit(0)
