@@ -22,8 +22,10 @@ class Soak:
     books: Books
     seconds: float
     events: Sequence[Event]
-    faults: Mapping[str, int]
-    requests: Mapping[str, int]
+    faults: Mapping[str, Counter[str]]
+    """By proxy, then by service and kind."""
+    calls: Mapping[str, int]
+    """By proxy."""
     sent_again: int
     table_writes: int
     recoveries_seconds: Sequence[float]
@@ -31,14 +33,11 @@ class Soak:
 
     @property
     def fault_shares(self) -> dict[str, float]:
-        """Faults for each call, by service; of those that the function makes."""
-        by_service: Counter[str] = Counter()
-        for name, count in self.faults.items():
-            by_service[name.split(" ")[0]] += count
+        """Faults for each call, by proxy; calls that were only slowed down are left out."""
         return {
-            service: by_service[service] / count
-            for service, count in self.requests.items()
-            if count
+            proxy: sum(n for kind, n in self.faults[proxy].items() if "latency" not in kind) / calls
+            for proxy, calls in self.calls.items()
+            if calls
         }
 
     def to_json(self) -> dict[str, Any]:
@@ -57,8 +56,8 @@ class Soak:
             "events": dict(Counter(each.kind for each in self.events)),
             "sent_again": self.sent_again,
             "table_writes": self.table_writes,
-            "faults": dict(self.faults),
-            "requests": dict(self.requests),
+            "faults": {proxy: dict(each) for proxy, each in self.faults.items()},
+            "calls": dict(self.calls),
             "fault_shares": self.fault_shares,
             "recovery_seconds": {
                 "median": quantile(self.recoveries_seconds, 0.5),
@@ -119,15 +118,18 @@ def _page(soak: Soak, content: Mapping[str, Any]) -> str:
             Section("The books", text(verdict) + table(("", ""), rows)),
             Section("Wrong", table(("key", "what the table says"), books.wrong.items())),
             Section("Done to it", table(("", "times"), content["events"].items())),
-            Section("Faults", table(("service and kind", "times"), soak.faults.items())),
+            Section(
+                "Faults",
+                table(
+                    ("service and kind", "times"),
+                    (item for each in soak.faults.values() for item in sorted(each.items())),
+                ),
+            ),
             Section(
                 "Faults a call",
                 table(
-                    ("service", "calls", "share"),
-                    (
-                        (name, soak.requests[name], share)
-                        for name, share in soak.fault_shares.items()
-                    ),
+                    ("calls to", "calls", "share with a fault"),
+                    ((name, soak.calls[name], share) for name, share in soak.fault_shares.items()),
                 ),
             ),
             Section("Seconds from drop to row", table(("", "seconds"), latencies.items())),
