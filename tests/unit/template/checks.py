@@ -6,6 +6,7 @@ Each check has at least one seeded fault in ``test_seeded_faults.py`` that it mu
 from __future__ import annotations
 
 import ast
+import json
 from collections.abc import Callable, Iterator
 
 from handlers import publish_model
@@ -35,8 +36,53 @@ DAY_SECONDS = 86_400
 ANOTHER_SOURCE = "arn:${AWS::Partition}:s3:::${BulkSourceBucket}"
 HERE = "arn:${{AWS::Partition}}:{}:${{AWS::Region}}:${{AWS::AccountId}}"
 
+# The stack's own key, or the one that a parameter names.
+DATA_KEY = {
+    "Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "DataKeyArn"}],
+}
+THROUGH_THE_DATAS_SERVICES = {
+    "StringEquals": {
+        "kms:ViaService": [
+            {"Fn::Sub": f"{service}.${{AWS::Region}}.${{AWS::URLSuffix}}"}
+            for service in ("dynamodb", "lambda", "s3", "sns", "sqs")
+        ]
+    }
+}
+# Lambda tells the account when it assumes a role; functions are named only after their roles.
+WITHOUT_SOURCE_ARN = {"lambda.amazonaws.com"}
+
+# What Lambda and SageMaker ask for, to put a function or a model into a VPC.
+FUNCTION_IN_VPC = {
+    "ec2:AssignPrivateIpAddresses",
+    "ec2:CreateNetworkInterface",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSubnets",
+    "ec2:UnassignPrivateIpAddresses",
+}
+MODEL_IN_VPC = {
+    "ec2:CreateNetworkInterface",
+    "ec2:CreateNetworkInterfacePermission",
+    "ec2:DeleteNetworkInterface",
+    "ec2:DeleteNetworkInterfacePermission",
+    "ec2:DescribeDhcpOptions",
+    "ec2:DescribeNetworkInterfaces",
+    "ec2:DescribeSecurityGroups",
+    "ec2:DescribeSubnets",
+    "ec2:DescribeVpcs",
+}
+
 # Everything that each role may do: service, then action and resource (and condition).
 MAY = {
+    "DataKeyPolicy": {
+        f"kms:{action} on ${{DataKeyArn}} if {json.dumps(THROUGH_THE_DATAS_SERVICES)}"
+        for action in ("Decrypt", "GenerateDataKey")
+    },
+    "FunctionPolicy": {
+        "xray:PutTelemetryRecords on *",
+        "xray:PutTraceSegments on *",
+        *(f"{action} on *" for action in sorted(FUNCTION_IN_VPC)),
+    },
     "ClassifyRole": {
         "lambda.amazonaws.com",
         "sqs:ReceiveMessage on ${ImagesQueue.Arn}",
@@ -82,6 +128,7 @@ MAY = {
         "logs:DescribeLogStreams on ${EndpointLogs.Arn}",
         "logs:PutLogEvents on ${EndpointLogs.Arn}",
         f"cloudwatch:DescribeAlarms on {HERE.format('cloudwatch')}:alarm:${{AWS::StackName}}-*",
+        *(f"{action} on *" for action in sorted(MODEL_IN_VPC)),
     },
     "BulkRole": {
         "states.amazonaws.com",
@@ -111,6 +158,15 @@ MAY = {
             for action in ("PutTargets", "PutRule", "DescribeRule")
         ),
         f"events:PutEvents on {HERE.format('events')}:event-bus/default",
+        *(
+            f"xray:{action} on *"
+            for action in (
+                "GetSamplingRules",
+                "GetSamplingTargets",
+                "PutTelemetryRecords",
+                "PutTraceSegments",
+            )
+        ),
     },
     "ListImagesRole": {
         "lambda.amazonaws.com",
@@ -244,8 +300,17 @@ MAY = {
         "logs:PutLogEvents on ${ApiLogs.Arn}",
     },
 }
-# These actions know no resources: AWS takes "*" alone.
-WITHOUT_RESOURCES = {"ecr:GetAuthorizationToken", "cloudwatch:PutMetricData"}
+# These actions know no resources, or the service asks for all: AWS takes "*" alone.
+WITHOUT_RESOURCES = {
+    "ecr:GetAuthorizationToken",
+    "cloudwatch:PutMetricData",
+    "xray:GetSamplingRules",
+    "xray:GetSamplingTargets",
+    "xray:PutTelemetryRecords",
+    "xray:PutTraceSegments",
+    *FUNCTION_IN_VPC,
+    *MODEL_IN_VPC,
+}
 
 OUTPUTS = {
     "ImagesBucketName": "${ImagesBucket}",
@@ -290,16 +355,78 @@ def buckets_forget_unfinished_uploads(template: Json) -> Faults:
             yield name
 
 
-def data_at_rest_is_encrypted(template: Json) -> Faults:
+def data_at_rest_is_under_the_data_key(template: Json) -> Faults:
     for name, bucket in of_type(template, "AWS::S3::Bucket").items():
-        if "BucketEncryption" not in bucket:
+        rules = bucket.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [{}])
+        default = rules[0].get("ServerSideEncryptionByDefault", {})
+        if default != {"SSEAlgorithm": "aws:kms", "KMSMasterKeyID": DATA_KEY}:
             yield name
-    for name, queue in of_type(template, "AWS::SQS::Queue").items():
-        if queue.get("SqsManagedSseEnabled") is not True:
-            yield name
+        if rules[0].get("BucketKeyEnabled") is not True:
+            yield f"{name}: a call of KMS for each object"
     for name, table in of_type(template, "AWS::DynamoDB::Table").items():
-        if table.get("SSESpecification", {}).get("SSEEnabled") is not True:
+        encryption = {"SSEEnabled": True, "SSEType": "KMS", "KMSMasterKeyId": DATA_KEY}
+        if table.get("SSESpecification") != encryption:
             yield name
+    for resource_type, setting in (
+        ("AWS::SQS::Queue", "KmsMasterKeyId"),
+        ("AWS::SNS::Topic", "KmsMasterKeyId"),
+        ("AWS::Logs::LogGroup", "KmsKeyId"),
+        ("AWS::Lambda::Function", "KmsKeyArn"),
+    ):
+        for name, resource in of_type(template, resource_type).items():
+            if resource.get(setting) != DATA_KEY:
+                yield name
+
+
+def the_key_rotates_and_stays(template: Json) -> Faults:
+    for name, key in of_type(template, "AWS::KMS::Key").items():
+        if key.get("EnableKeyRotation") is not True:
+            yield f"{name}: does not rotate"
+        resource = template["Resources"][name]
+        kept = (resource.get("DeletionPolicy"), resource.get("UpdateReplacePolicy"))
+        if kept != ("RetainExceptOnCreate", "Retain"):
+            yield f"{name}: goes, and what it encrypted is noise"
+        if resource.get("Condition") != "MakesKey":
+            yield f"{name}: made beside a key of one's own"
+    if template["Conditions"].get("MakesKey") != {"Fn::Equals": [{"Ref": "DataKeyArn"}, ""]}:
+        yield "MakesKey"
+
+
+def grants_on_the_key_are_for_services_alone(template: Json) -> Faults:
+    for name, key in of_type(template, "AWS::KMS::Key").items():
+        denied = {
+            "Effect": "Deny",
+            "Principal": "*",
+            "Action": "kms:CreateGrant",
+            "Resource": "*",
+            "Condition": {
+                "BoolIfExists": {
+                    "kms:GrantIsForAWSResource": "false",
+                    "aws:PrincipalIsAWSService": "false",
+                }
+            },
+        }
+        found = [without_sid(each) for each in key["KeyPolicy"]["Statement"]]
+        if denied not in found:
+            yield name
+
+
+def no_service_is_a_confused_deputy(template: Json) -> Faults:
+    """Each service principal acts for this account, and where it says for what, for this stack."""
+    for name, statement in service_statements(template):
+        service = text(statement["Principal"]["Service"])
+        given = json.dumps(statement.get("Condition", {}))
+        own_account = '"StringEquals": {"aws:SourceAccount": {"Ref": "AWS::AccountId"}}' in given
+        if service.startswith("logs."):  # names the group in the encryption's context instead
+            if "kms:EncryptionContext:aws:logs:arn" not in given or "AWS::AccountId" not in given:
+                yield f"{name}: {service}"
+        elif not own_account:
+            yield f"{name}: {service} of any account"
+        elif service not in WITHOUT_SOURCE_ARN and '"aws:SourceArn": ' not in given:
+            yield f"{name}: {service} for any resource"
+        for arn in source_arns(statement):
+            if arn.endswith(":*") and service != "sagemaker.amazonaws.com":
+                yield f"{name}: {arn}"
 
 
 def only_tls_is_answered(template: Json) -> Faults:
@@ -436,9 +563,38 @@ def concurrency_is_bounded_as_the_endpoint_is(template: Json) -> Faults:
         yield "ClassifyConcurrency leaves the limits of Lambda (2) or of the endpoint (200)"
 
 
-def nothing_is_reserved_of_a_small_account(template: Json) -> Faults:
+def executions_are_reserved_only_when_asked(template: Json) -> Faults:
     for name, function in of_type(template, "AWS::Lambda::Function").items():
-        if "ReservedConcurrentExecutions" in function:
+        if "ReservedConcurrentExecutions" in with_conditions(function, set()):
+            yield f"{name}: a new account has nothing to reserve"
+        if "ReservedConcurrentExecutions" not in with_conditions(function, {"Reserves"}):
+            yield f"{name}: has no bound of its own"
+    if template["Parameters"]["ReserveConcurrency"]["Default"] != "no":
+        yield "a new account cannot deploy"
+    classify = with_conditions(properties(template, "ClassifyFunction"), {"Reserves"})
+    bound = mapping(template).get("ScalingConfig", {}).get("MaximumConcurrency")
+    if classify.get("ReservedConcurrentExecutions") != bound:
+        yield "ClassifyFunction is throttled below what its queue may call"
+
+
+def functions_can_live_in_a_vpc(template: Json) -> Faults:
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        inside = with_conditions(function, {"InVpc"}).get("VpcConfig")
+        if inside != {
+            "SubnetIds": {"Ref": "SubnetIds"},
+            "SecurityGroupIds": {"Ref": "SecurityGroupIds"},
+        }:
+            yield name
+        if "VpcConfig" in with_conditions(function, set()):
+            yield f"{name}: in a VPC that nobody named"
+
+
+def every_step_is_traced(template: Json) -> Faults:
+    for name, function in of_type(template, "AWS::Lambda::Function").items():
+        if function.get("TracingConfig") != {"Mode": "Active"}:
+            yield name
+    for name, machine in of_type(template, "AWS::StepFunctions::StateMachine").items():
+        if machine.get("TracingConfiguration") != {"Enabled": True}:
             yield name
 
 
@@ -531,34 +687,55 @@ def every_function_has_a_role_of_its_own(template: Json) -> Faults:
 
 def roles_may_do_exactly_what_is_listed(template: Json) -> Faults:
     for name, role in of_type(template, "AWS::IAM::Role").items():
-        trust = [
+        trust = {
             f"{statement['Principal']['Service']}"
             for statement in role["AssumeRolePolicyDocument"]["Statement"]
-        ]
-        may = set(trust) | {
-            permission(action, resource, statement.get("Condition"))
-            for policy in role.get("Policies", [])
-            for statement in statements(policy)
-            if statement["Effect"] == "Allow"
-            for action in as_list(statement["Action"])
-            for resource in as_list(statement["Resource"])
         }
+        may = trust | permissions(role.get("Policies", []))
         yield from (f"{name}: {each}" for each in may ^ MAY.get(name, set()))
-    for kind in ("AWS::IAM::Policy", "AWS::IAM::ManagedPolicy"):
-        yield from of_type(template, kind)
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        yield from (f"{name}: {each}" for each in permissions([policy]) ^ MAY.get(name, set()))
+    yield from of_type(template, "AWS::IAM::Policy")
 
 
-def no_role_has_a_managed_policy(template: Json) -> Faults:
+def roles_share_the_stacks_own_policies_alone(template: Json) -> Faults:
     # AWS's own ones speak of every queue, every log group or every bucket of the account.
+    functions = {text(each["Role"]) for each in of_type(template, "AWS::Lambda::Function").values()}
     for name, role in of_type(template, "AWS::IAM::Role").items():
-        if role.get("ManagedPolicyArns"):
-            yield name
+        wanted = {"${DataKeyPolicy}"}
+        if f"${{{name}.Arn}}" in functions:
+            wanted.add("${FunctionPolicy}")
+        have = {text(each) for each in role.get("ManagedPolicyArns", [])}
+        yield from (f"{name}: {each}" for each in have ^ wanted)
+    for name, policy in of_type(template, "AWS::IAM::ManagedPolicy").items():
+        if {"Roles", "Users", "Groups"} & set(policy):
+            yield f"{name}: given to others"
+
+
+def code_in_a_vpc_makes_no_network_interfaces(template: Json) -> Faults:
+    code = f"{HERE.format('lambda')}:function:${{AWS::StackName}}-*"
+    denied = {
+        "Effect": "Deny",
+        "Action": "ec2:*",
+        "Resource": "*",
+        "Condition": {"ArnLike": {"lambda:SourceFunctionArn": {"Fn::Sub": code}}},
+    }
+    if denied not in statements(properties(template, "FunctionPolicy")):
+        yield "what Lambda may do for a function, its code may do too"
 
 
 def no_permission_is_a_wildcard(template: Json) -> Faults:
-    for name, role in of_type(template, "AWS::IAM::Role").items():
-        for policy in role.get("Policies", []):
-            for statement in statements(policy):
+    policies = [
+        *of_type(template, "AWS::IAM::ManagedPolicy").items(),
+        *(
+            (name, policy)
+            for name, role in of_type(template, "AWS::IAM::Role").items()
+            for policy in role.get("Policies", [])
+        ),
+    ]
+    for name, policy in policies:
+        for statement in statements(policy):
+            if statement["Effect"] == "Allow":
                 actions = set(as_list(statement["Action"]))
                 yield from (f"{name}: {action}" for action in actions if "*" in action)
                 everywhere = "*" in as_list(statement["Resource"])
@@ -698,6 +875,30 @@ def only_instances_are_scaled(template: Json) -> Faults:
         yield "no scaling policy"
 
 
+def a_model_of_ones_own_image_is_isolated(template: Json) -> Faults:
+    # Serverless endpoints cannot be, and AWS's Ray container fetches packages as it starts.
+    model = properties(template, "Model")
+    if with_conditions(model, {"ModelIsolated"}).get("EnableNetworkIsolation") is not True:
+        yield "never isolated"
+    if "EnableNetworkIsolation" in with_conditions(model, set()):
+        yield "isolated where it cannot be"
+    if with_conditions(model, {"ModelInVpc"}).get("VpcConfig") != {
+        "Subnets": {"Ref": "SubnetIds"},
+        "SecurityGroupIds": {"Ref": "SecurityGroupIds"},
+    }:
+        yield "not in the VPC"
+    on_instances = {"Condition": "OnInstances"}
+    for condition, other in (
+        ("ModelInVpc", {"Condition": "InVpc"}),
+        (
+            "ModelIsolated",
+            {"Fn::Not": [{"Fn::Equals": [{"Ref": "ServingImageRepository"}, "ray"]}]},
+        ),
+    ):
+        if template["Conditions"].get(condition) != {"Fn::And": [on_instances, other]}:
+            yield condition
+
+
 # ------------------------------------------------------------------------ table and API
 def the_table_is_as_the_pipeline_reads_it(template: Json) -> Faults:
     table = properties(template, "PredictionsTable")
@@ -728,29 +929,68 @@ def the_table_grows_and_can_be_restored(template: Json) -> Faults:
 
 
 def data_outlives_the_stack(template: Json) -> Faults:
-    kept = ("AWS::S3::Bucket", "AWS::DynamoDB::Table")
+    kept = {
+        "AWS::S3::Bucket": "RetainExceptOnCreate",
+        # A rollback could not delete what is protected.
+        "AWS::DynamoDB::Table": "Retain",
+    }
     for name, resource in template["Resources"].items():
         if resource["Type"] not in kept:
             continue
-        if resource.get("DeletionPolicy") != "RetainExceptOnCreate":
-            yield f"{name}: deleted with the stack, or left behind by a failed first deployment"
+        if resource.get("DeletionPolicy") != kept[resource["Type"]]:
+            yield f"{name}: deleted with the stack, or in the way of a failed first deployment"
         if resource.get("UpdateReplacePolicy") != "Retain":
             yield f"{name}: deleted when it is replaced"
+
+
+def the_table_is_not_deleted_by_hand(template: Json) -> Faults:
+    for name, table in of_type(template, "AWS::DynamoDB::Table").items():
+        if table.get("DeletionProtectionEnabled") is not True:
+            yield name
 
 
 def every_route_asks_for_credentials(template: Json) -> Faults:
     routes = 0
     for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
-        for path, methods in api["Body"]["paths"].items():
-            for method, operation in methods.items():
-                routes += 1
-                if operation.get("security") != [{"AWS_IAM": []}]:
-                    yield f"{name}: {method} {path}"
-        schemes = api["Body"].get("components", {}).get("securitySchemes", {})
+        for conditions, scheme in ((set[str](), "AWS_IAM"), ({"ByToken"}, "JWT")):
+            body = with_conditions(api["Body"], conditions)
+            for path, methods in body["paths"].items():
+                for method, operation in methods.items():
+                    routes += 1
+                    if operation.get("security") != [{scheme: []}]:
+                        yield f"{name}: {method} {path}"
+        schemes = body.get("components", {}).get("securitySchemes", {})
         if schemes.get("AWS_IAM", {}).get("x-amazon-apigateway-authtype") != "awsSigv4":
             yield f"{name}: AWS_IAM is not what it says"
+        if schemes.get("JWT", {}).get("x-amazon-apigateway-authorizer") != {
+            "type": "jwt",
+            "identitySource": "$request.header.Authorization",
+            "jwtConfiguration": {
+                "issuer": {"Ref": "JwtIssuer"},
+                "audience": [{"Ref": "JwtAudience"}],
+            },
+        }:
+            yield f"{name}: JWT is not what it says"
     if routes == 0:
         yield "no routes"
+
+
+def credentials_are_the_default_and_tokens_name_their_audience(template: Json) -> Faults:
+    if template["Parameters"]["JwtIssuer"]["Default"] != "":
+        yield "tokens of somebody open the API by default"
+    if template["Conditions"].get("ByToken") != {
+        "Fn::Not": [{"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}]
+    }:
+        yield "ByToken"
+    no_issuer = {"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}
+    audience = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAudience"}, ""]}]}
+    asserted = [
+        assertion["Assert"]
+        for rule in template.get("Rules", {}).values()
+        for assertion in rule["Assertions"]
+    ]
+    if {"Fn::Or": [no_issuer, audience]} not in asserted:
+        yield "tokens for anybody's audience"
 
 
 def the_api_has_its_routes_alone(template: Json) -> Faults:
@@ -831,6 +1071,19 @@ def somebody_can_hear_what_goes_wrong(template: Json) -> Faults:
         yield "AlarmTopic is there for nobody"
 
 
+def runaway_costs_are_heard_of(template: Json) -> Faults:
+    heard = {
+        (each["Notification"]["NotificationType"], text(subscriber["Address"]))
+        for budget in of_type(template, "AWS::Budgets::Budget").values()
+        if budget["Budget"]["BudgetLimit"]["Amount"] == {"Ref": "MonthlyBudgetDollars"}
+        for each in budget["NotificationsWithSubscribers"]
+        if each["Notification"]["Threshold"] <= 100
+        for subscriber in each["Subscribers"]
+    }
+    wanted = {("ACTUAL", "${AlarmEmail}"), ("FORECASTED", "${AlarmEmail}")}
+    yield from (str(each) for each in wanted - heard)
+
+
 def outputs_are_names_and_addresses_alone(template: Json) -> Faults:
     outputs = {name: text(each["Value"]) for name, each in template["Outputs"].items()}
     yield from (f"{name}: {value}" for name, value in outputs.items() ^ OUTPUTS.items())
@@ -847,6 +1100,40 @@ def environment(template: Json, function: str) -> Json:
     return found
 
 
+def permissions(policies: list[Json]) -> set[str]:
+    return {
+        permission(action, resource, statement.get("Condition"))
+        for policy in policies
+        for statement in statements(policy)
+        if statement["Effect"] == "Allow"
+        for action in as_list(statement["Action"])
+        for resource in as_list(statement["Resource"])
+    }
+
+
+def service_statements(template: Json) -> Iterator[tuple[str, Json]]:
+    """Whatever lets a service in: trust, queue, bucket and key policies."""
+    for name, resource in template["Resources"].items():
+        for document in ("AssumeRolePolicyDocument", "PolicyDocument", "KeyPolicy"):
+            for statement in resource.get("Properties", {}).get(document, {}).get("Statement", []):
+                principal = statement.get("Principal")
+                if isinstance(principal, dict) and "Service" in principal:
+                    yield name, statement
+
+
+def source_arns(statement: Json) -> list[str]:
+    condition = statement.get("Condition", {})
+    given = [
+        *as_list(condition.get("ArnLike", {}).get("aws:SourceArn", [])),
+        *as_list(condition.get("ArnEquals", {}).get("aws:SourceArn", [])),
+    ]
+    return [text(each) for each in given]
+
+
+def without_sid(statement: Json) -> Json:
+    return {key: value for key, value in statement.items() if key != "Sid"}
+
+
 def permission(action: str, resource: object, condition: object) -> str:
     return f"{action} on {text(resource)}" + (f" if {text(condition)}" if condition else "")
 
@@ -861,7 +1148,10 @@ CHECKS: dict[str, Check] = {
     for check in (
         buckets_are_private,
         buckets_forget_unfinished_uploads,
-        data_at_rest_is_encrypted,
+        data_at_rest_is_under_the_data_key,
+        the_key_rotates_and_stays,
+        grants_on_the_key_are_for_services_alone,
+        no_service_is_a_confused_deputy,
         only_tls_is_answered,
         images_are_versioned,
         the_queue_hears_of_incoming_images_alone,
@@ -875,13 +1165,16 @@ CHECKS: dict[str, Check] = {
         the_function_knows_the_payload_limit,
         batches_are_gathered,
         concurrency_is_bounded_as_the_endpoint_is,
-        nothing_is_reserved_of_a_small_account,
+        executions_are_reserved_only_when_asked,
+        functions_can_live_in_a_vpc,
+        every_step_is_traced,
         functions_are_told_what_they_need,
         handlers_exist,
         the_newest_python_is_the_default,
         every_function_has_a_role_of_its_own,
         roles_may_do_exactly_what_is_listed,
-        no_role_has_a_managed_policy,
+        roles_share_the_stacks_own_policies_alone,
+        code_in_a_vpc_makes_no_network_interfaces,
         no_permission_is_a_wildcard,
         nobody_writes_where_images_are_dropped,
         only_this_stacks_api_and_rule_call_a_function,
@@ -892,13 +1185,16 @@ CHECKS: dict[str, Check] = {
         only_this_stacks_completed_trainings_are_proposed,
         a_silent_custom_resource_fails_soon,
         the_endpoint_is_serverless_or_instances,
+        a_model_of_ones_own_image_is_isolated,
         another_mode_is_another_endpoint,
         names_fit_the_longest_stack_name,
         only_instances_are_scaled,
         the_table_is_as_the_pipeline_reads_it,
         the_table_grows_and_can_be_restored,
         data_outlives_the_stack,
+        the_table_is_not_deleted_by_hand,
         every_route_asks_for_credentials,
+        credentials_are_the_default_and_tokens_name_their_audience,
         the_api_has_its_routes_alone,
         no_other_site_may_call_the_api,
         the_api_is_throttled,
@@ -906,6 +1202,7 @@ CHECKS: dict[str, Check] = {
         every_log_group_forgets,
         every_function_logs_to_a_group_of_the_stack,
         somebody_can_hear_what_goes_wrong,
+        runaway_costs_are_heard_of,
         outputs_are_names_and_addresses_alone,
     )
 }

@@ -62,7 +62,8 @@ def properties(template: Json, logical_id: str) -> Json:
 def statements(policy: Json) -> list[Json]:
     """Those that depend on a parameter included: what a role may do at most."""
     found: list[Json] = with_conditions(
-        policy["PolicyDocument"]["Statement"], {"AnotherSource", "SomebodyHears"}
+        policy["PolicyDocument"]["Statement"],
+        {"AnotherSource", "InVpc", "ModelInVpc", "SomebodyHears"},
     )
     return found
 
