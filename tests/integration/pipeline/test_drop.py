@@ -289,10 +289,20 @@ def test_a_function_may_do_no_more_than_its_role_says(stack: Stack) -> None:
     resources = stack.target.client("cloudformation").describe_stack_resources(
         StackName="imagedrop", LogicalResourceId="ClassifyRole"
     )["StackResources"]
-    role = stack.target.client("iam").get_role(RoleName=resources[0]["PhysicalResourceId"])
-    credentials = stack.target.client("sts").assume_role(
-        RoleArn=role["Role"]["Arn"], RoleSessionName="test"
-    )["Credentials"]
+    iam = stack.target.client("iam")
+    role = iam.get_role(RoleName=resources[0]["PhysicalResourceId"])["Role"]
+    sts = stack.target.client("sts")
+    # Only Lambda may take the role, and only for this account: not even the account's root.
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")
+    statement = {"Effect": "Allow", "Principal": {"AWS": "*"}, "Action": "sts:AssumeRole"}
+    opened = {"Version": "2012-10-17", "Statement": [statement]}
+    iam.update_assume_role_policy(RoleName=role["RoleName"], PolicyDocument=json.dumps(opened))
+    credentials = sts.assume_role(RoleArn=role["Arn"], RoleSessionName="test")["Credentials"]
+    iam.update_assume_role_policy(
+        RoleName=role["RoleName"],
+        PolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]),
+    )
     from imagedrop.local import aws  # noqa: PLC0415
 
     session = aws.session()

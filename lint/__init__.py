@@ -1,0 +1,1 @@
+"""What ``make lint`` runs beside ruff, mypy and import-linter: scanners of template and code."""
