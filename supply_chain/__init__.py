@@ -1,0 +1,1 @@
+"""What we are made of: hashes of the pinned packages, and bills of materials."""
