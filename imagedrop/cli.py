@@ -33,6 +33,7 @@ from imagedrop.target import Target, TargetName, find_target
 from imagedrop.terminal import TargetOption, console, progress
 from imagedrop.train_cli import register as register_train
 from imagedrop.tune_cli import register as register_tune
+from imagedrop.upload_form_cli import register as register_upload_form
 from pipeline.adapters.predictions_table import Query
 from pipeline.errors import TransientError
 from pipeline.prices import NOTED_ON
@@ -294,6 +295,7 @@ register_data(app)
 register_train(app)
 register_evaluate(app)
 register_tune(app)
+register_upload_form(app)
 register_inspect(app)
 register_jobs(app)
 register_models(app)
