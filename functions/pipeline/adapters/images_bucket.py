@@ -8,6 +8,7 @@ from botocore.exceptions import ClientError
 
 from imaging import DEFAULT_LIMITS, Rejection, RejectReason
 from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.errors import TransientError
 from pipeline.refs import NO_SEQUENCER, Change, ImageRef, utc_text
 
 if TYPE_CHECKING:
@@ -46,9 +47,14 @@ class ImagesBucket:
                     return None
                 raise
             with response["Body"] as body:
-                if response["ContentLength"] > self._max_bytes:  # the event told a smaller size
-                    return self._too_large(response["ContentLength"])
-                return body.read()
+                # The event told a smaller size, or who answers does not know it.
+                announced = response.get("ContentLength")
+                if announced is not None and announced > self._max_bytes:
+                    return self._too_large(announced)
+                data: bytes = body.read(self._max_bytes + 1)
+        if announced is not None and len(data) != announced:
+            raise TransientError("IncompleteRead", f"{len(data)} of {announced} bytes came")
+        return data if len(data) <= self._max_bytes else self._too_large(len(data))
 
     def current(self, bucket: str, key: str) -> ImageRef | None:
         """What the key holds now, for lists that tell no version; None when it holds nothing.

@@ -70,6 +70,23 @@ def test_an_object_announced_too_large_is_not_read_at_all() -> None:
     assert result.reason is RejectReason.TOO_MANY_BYTES
 
 
+def test_an_object_of_unknown_length_is_read_up_to_the_limit() -> None:
+    images, s3 = bucket(max_bytes=5)
+    s3.add_response("get_object", {"Body": stream(b"x" * 5)}, WHERE)
+    assert images.read(REF) == b"xxxxx"
+    s3.add_response("get_object", {"Body": stream(b"x" * 6)}, WHERE)
+    result = images.read(REF)
+    assert isinstance(result, Rejection)
+    assert result.reason is RejectReason.TOO_MANY_BYTES
+
+
+def test_an_object_that_comes_in_part_is_tried_again() -> None:
+    images, s3 = bucket()
+    s3.add_response("get_object", {"Body": stream(b"ab"), "ContentLength": 3}, WHERE)
+    with pytest.raises(TransientError, match="IncompleteRead"):
+        images.read(REF)
+
+
 def test_an_object_larger_than_announced_is_not_read_to_its_end() -> None:
     images, s3 = bucket(max_bytes=5)
     s3.add_response("get_object", {"Body": stream(b"x" * 6), "ContentLength": 6}, WHERE)
