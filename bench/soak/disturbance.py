@@ -48,7 +48,7 @@ class Disturbance:
 
     def kill(self, what: str) -> bool:
         """Kills (-9) a worker of a function, or the model's server; whether there was one."""
-        root = "emulator" if what == WORKER else "sagemaker"
+        root = "emulator" if what == WORKER else "SageMaker"
         found = [
             process
             for each in self.running.processes
