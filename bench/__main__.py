@@ -8,6 +8,7 @@ import sys
 # Each is a command of its own, with options: python -m bench.NAME --help
 BENCHES = (
     "start",
+    "decoder",
     "prepare",
     "hostile",
     "serving",

@@ -100,10 +100,12 @@ class Processes:
             yield "emulator", root
             for process in root.children(recursive=True):
                 try:
-                    command = " ".join(process.cmdline())
+                    # Its own, and that of the process that started it: a decoder is part of that.
+                    commands = [process.cmdline(), psutil.Process(process.ppid()).cmdline()]
                 except psutil.NoSuchProcess:  # a worker of the way before
                     continue
-                yield ("endpoint" if "--model-dir" in command else "function"), process
+                is_endpoint = any("--model-dir" in command for command in commands)
+                yield ("endpoint" if is_endpoint else "function"), process
 
 
 def photos(folder: Path, count: int) -> list[Path]:

@@ -36,6 +36,13 @@ WALL_SECONDS = 60.0
 # What the processor or the allocator does to a broken decoder.
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
 TRIES = 2
+# The process keeps freed memory for the next image instead of having it faulted in anew: glibc up
+# to 64 MB, Pillow up to 16 of its blocks of 1 MB. Saves 1 ms of 5 at 500 x 375 (bench/decoder.py).
+HEAP_VARIABLES = {
+    "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
+    "MALLOC_TRIM_THRESHOLD_": str(64 * 1024 * 1024),
+    "PILLOW_BLOCKS_MAX": "16",
+}
 MAX_ANSWER_BYTES = 64 * 1024
 
 
@@ -138,7 +145,7 @@ class Decoder:
 def _environment() -> dict[str, str]:
     """Where Python, its libraries and Pillow are; nothing else, credentials above all."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH") if name in os.environ}
-    return kept | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return kept | HEAP_VARIABLES | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _verdict(signal_number: int) -> RejectReason | None:

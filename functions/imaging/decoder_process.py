@@ -8,6 +8,7 @@ import json
 import math
 import os
 import resource
+import signal
 import sys
 import traceback
 from pathlib import Path
@@ -15,6 +16,8 @@ from typing import BinaryIO
 
 # As a program it finds modules in its own folder first, where `imaging` is not.
 sys.path[0] = str(Path(__file__).parents[1])
+
+from PIL import AvifImagePlugin  # noqa: E402
 
 from imaging import Rejection, RejectReason, prepare  # noqa: E402
 from imaging.decoder import described  # noqa: E402
@@ -28,6 +31,12 @@ def main() -> None:
     # Private writable memory; what is mapped from files, Python and Pillow itself, does not count.
     resource.setrlimit(resource.RLIMIT_DATA, (limits["memory_bytes"],) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
+    # As many threads as the machine has cores would be as many stacks in that memory.
+    AvifImagePlugin.DEFAULT_MAX_THREADS = 1
+    # Whoever ends a whole process group lets the one that asks finish: this one ends after it.
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # also where the one that asks ignores it
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while length := requests.read(4):
         header = json.loads(requests.read(int.from_bytes(length, "big")))
@@ -76,6 +85,6 @@ def _answer(answers: BinaryIO, data: bytes, spec: ImageSpec) -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (BrokenPipeError, KeyboardInterrupt):
+    except BrokenPipeError:
         # Whoever asked is gone.
         os._exit(0)

@@ -122,6 +122,18 @@ def test_killed_from_outside_is_tried_again_and_never_a_verdict(
         always.close()
 
 
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_end_of_the_process_group_leaves_the_image_under_way_its_process(
+    decoder: Decoder, number: signal.Signals
+) -> None:
+    decoder.prepare(jpeg(), SPEC)
+    process_id = decoder.process_id
+    assert process_id is not None
+    os.kill(process_id, number)
+    assert isinstance(decoder.prepare(jpeg(), SPEC), Prepared)
+    assert decoder.process_id == process_id
+
+
 def test_bug_in_the_decoder_is_told_with_its_traceback(tmp_path: Path) -> None:
     decoder = broken_by(tmp_path, "raise RuntimeError('a bug')")
     try:
