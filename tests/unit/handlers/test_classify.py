@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import io
 import json
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
 from handlers import classify, wiring
 from imaging import Rejection
@@ -232,6 +234,30 @@ def test_a_bug_is_logged_with_its_traceback(
     (bug,) = [each for each in caplog.records if each.levelname == "ERROR"]
     assert bug.exc_info is not None
     assert bug.exc_info[1] is pipeline.objects["dog.jpg"]
+
+
+def test_nothing_that_an_image_holds_reaches_the_log(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture, capsys: pytest.CaptureFixture[str]
+) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET description"
+    exif.get_ifd(0x8825)[29] = "SECRET:GPS:DATE"
+    picture = io.BytesIO()
+    Image.new("RGB", (16, 16)).save(picture, "JPEG", exif=exif, comment=b"SECRET comment")
+    content = picture.getvalue()
+    assert content.count(b"SECRET") == 3
+    pipeline.objects["good.jpg"] = content
+    pipeline.objects["cut.jpg"] = content[: len(content) // 2]
+    pipeline.objects["text.jpg"] = b"SECRET text"
+    pipeline.endpoint.failures = [RuntimeError("a bug")]
+    caplog.set_level("DEBUG")
+    for _ in range(2):
+        names = ("good.jpg", "cut.jpg", "text.jpg")
+        pipeline.handle(queue_event(*(queue_body(s3_record(f"incoming/{name}")) for name in names)))
+    logged = caplog.text + "".join(capsys.readouterr())
+    logged += "".join(str(vars(record)) for record in caplog.records)
+    assert "good.jpg" in logged
+    assert "SECRET" not in logged
 
 
 def test_every_sample_event_is_used_by_its_functions_tests() -> None:

@@ -355,6 +355,26 @@ def buckets_forget_unfinished_uploads(template: Json) -> Faults:
             yield name
 
 
+def images_and_work_files_expire_when_told(template: Json) -> Faults:
+    """Originals by a parameter, with their older versions; work files always."""
+    for name, condition, prefix, parameter in (
+        ("ImagesBucket", {"ImagesExpire"}, "incoming/", "ImageRetentionDays"),
+        ("WorkBucket", set[str](), "work/", "WorkRetentionDays"),
+    ):
+        bucket = with_conditions(properties(template, name), condition)
+        rules = [
+            each
+            for each in bucket.get("LifecycleConfiguration", {}).get("Rules", [])
+            if each.get("ExpirationInDays") == {"Ref": parameter}
+        ]
+        if [(each["Prefix"], each["Status"]) for each in rules] != [(prefix, "Enabled")]:
+            yield name
+        if name == "ImagesBucket" and not all(
+            "NoncurrentVersionExpiration" in each for each in rules
+        ):
+            yield f"{name}: versions that were overwritten or deleted stay"
+
+
 def data_at_rest_is_under_the_data_key(template: Json) -> Faults:
     for name, bucket in of_type(template, "AWS::S3::Bucket").items():
         rules = bucket.get("BucketEncryption", {}).get("ServerSideEncryptionConfiguration", [{}])
@@ -1148,6 +1168,7 @@ CHECKS: dict[str, Check] = {
     for check in (
         buckets_are_private,
         buckets_forget_unfinished_uploads,
+        images_and_work_files_expire_when_told,
         data_at_rest_is_under_the_data_key,
         the_key_rotates_and_stays,
         grants_on_the_key_are_for_services_alone,

@@ -272,6 +272,14 @@ SEEDED: list[tuple[str, Fault]] = [
     ("only_this_stacks_api_and_rule_call_a_function", adding("OtherPermission", OPEN_PERMISSION)),
     ("no_parameter_takes_a_promoted_model_back", without("PublishedModel.Properties.Serving")),
     (
+        "images_and_work_files_expire_when_told",
+        without("ImagesBucket.Properties.LifecycleConfiguration.Rules.0"),
+    ),
+    (
+        "images_and_work_files_expire_when_told",
+        without("WorkBucket.Properties.LifecycleConfiguration.Rules.0.ExpirationInDays"),
+    ),
+    (
         "a_promotion_is_a_persons_word",
         allowing("ProposeModelRole", ["sagemaker:UpdateEndpoint"], {"Ref": "Endpoint"}),
     ),
