@@ -2,9 +2,10 @@
 
     .venv/bin/python -m bench.soak [--images 2000] [--minutes 10] [--seed 1]
 
-The deployed template runs as always, but for two settings of this run alone: the function's calls
-go through proxies that answer some of them as AWS does in trouble, and the queue's visibility
-timeout is 45 s instead of 540, so that what a killed worker held comes back while somebody waits.
+The deployed template runs as always, but for three settings of this run alone: the function's calls
+go through proxies that answer some of them as AWS does in trouble, with six images in each instead
+of 25, and the queue's visibility timeout is 45 s instead of 540, so that what a killed worker held
+comes back while somebody waits.
 Permissions are not enforced here, because a call through a proxy has a signature for another host;
 tests/integration does that.
 """
@@ -32,6 +33,7 @@ from imagedrop.target import Target, local_target
 
 VISIBILITY_SECONDS = 45
 WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 6, 2
+PROXY_BODY_BYTES = "1000000"  # the proxy takes bodies of 1 MiB: six images a call instead of 25
 PROXIES = ("S3, DynamoDB, SQS", "endpoint")
 FLOOD_SECONDS = 150.0  # about as long as the kills and restarts take
 OUTPUT = Path("soak-output")
@@ -127,6 +129,7 @@ def through(target: Target, aws: Proxy, sagemaker: Proxy) -> None:
     changed = {
         "AWS_ENDPOINT_URL": aws.url,
         "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
+        "MAX_PAYLOAD_BYTES": PROXY_BODY_BYTES,
     }
     functions.update_function_configuration(
         FunctionName=name, Environment={"Variables": known | changed}

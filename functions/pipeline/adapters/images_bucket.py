@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import closing
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
@@ -46,7 +47,8 @@ class ImagesBucket:
                 if error_code(error) in GONE_CODES:
                     return None
                 raise
-            with response["Body"] as body:
+            # As a context of its own the body hands out urllib3's stream, and urllib3's errors.
+            with closing(response["Body"]) as body:
                 # The event told a smaller size, or who answers does not know it.
                 announced = response.get("ContentLength")
                 if announced is not None and announced > self._max_bytes:

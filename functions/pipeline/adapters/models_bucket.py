@@ -6,6 +6,7 @@ import base64
 import json
 import shutil
 from collections.abc import Mapping
+from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -90,7 +91,7 @@ class ModelsBucket:
         key = model_data_url.removeprefix(self._url(""))
         with (
             transient_errors_named(),
-            self._s3.get_object(Bucket=self.name, Key=key)["Body"] as body,
+            closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body,
             destination.open("wb") as file,
         ):
             shutil.copyfileobj(body, file)
@@ -104,7 +105,7 @@ class ModelsBucket:
         card_key = model_data_url.removeprefix(self._url("")).removesuffix(ARCHIVE_NAME) + CARD_NAME
         with (
             transient_errors_named(),
-            self._s3.get_object(Bucket=self.name, Key=card_key)["Body"] as body,
+            closing(self._s3.get_object(Bucket=self.name, Key=card_key)["Body"]) as body,
         ):
             card: Mapping[str, Any] = json.loads(body.read())
         return card
@@ -117,7 +118,8 @@ class ModelsBucket:
         content = None
         with transient_errors_named():
             try:
-                with self._s3.get_object(Bucket=self.name, Key=PROMOTIONS_KEY)["Body"] as body:
+                found = self._s3.get_object(Bucket=self.name, Key=PROMOTIONS_KEY)
+                with closing(found["Body"]) as body:
                     content = body.read()
             except ClientError as error:
                 if error_code(error) != "NoSuchKey":

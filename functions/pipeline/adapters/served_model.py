@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from contextlib import closing
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -42,7 +43,7 @@ def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -
         archive = model["PrimaryContainer"]["ModelDataUrl"]
         bucket, _, key = archive.removeprefix("s3://").partition("/")
         card_key = f"{key.rpartition('/')[0]}/model.json"
-        with s3.get_object(Bucket=bucket, Key=card_key)["Body"] as body:
+        with closing(s3.get_object(Bucket=bucket, Key=card_key)["Body"]) as body:
             card = json.loads(body.read())
     gate = [card["gate"]["label"]] if card["gate"] else []
     return ServedModel(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping
+from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -42,7 +43,7 @@ class WorkBucket:
         """
         with transient_errors_named():
             try:
-                with self._s3.get_object(Bucket=self.name, Key=key)["Body"] as body:
+                with closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body:
                     return body.read()
             except ClientError as error:
                 if error_code(error) == "NoSuchKey":

@@ -12,6 +12,7 @@ import pytest
 from botocore.exceptions import ClientError, ConnectTimeoutError, ReadTimeoutError
 from botocore.response import StreamingBody
 from botocore.stub import Stubber
+from urllib3.exceptions import ProtocolError
 
 from imaging import ImageSpec, Rejection, RejectReason
 from pipeline.adapters.images_bucket import ImagesBucket
@@ -78,6 +79,17 @@ def test_an_object_of_unknown_length_is_read_up_to_the_limit() -> None:
     result = images.read(REF)
     assert isinstance(result, Rejection)
     assert result.reason is RejectReason.TOO_MANY_BYTES
+
+
+def test_a_body_that_breaks_off_is_a_transient_error() -> None:
+    class BreaksOff(io.BytesIO):
+        def read(self, _size: int | None = -1) -> bytes:
+            raise ProtocolError("Connection broken")
+
+    images, s3 = bucket()
+    s3.add_response("get_object", {"Body": StreamingBody(BreaksOff(), 3)}, WHERE)
+    with pytest.raises(TransientError, match="ResponseStreamingError"):
+        images.read(REF)
 
 
 def test_an_object_that_comes_in_part_is_tried_again() -> None:
