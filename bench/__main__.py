@@ -17,6 +17,7 @@ BENCHES = (
     "drop",
     "bulk",
     "monitor",
+    "template_faults",
 )
 
 

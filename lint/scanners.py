@@ -111,10 +111,15 @@ def checkov(template: Path) -> Outcome:
     )
 
 
-def cfn_guard(template: Path) -> Outcome:
+def cfn_guard_binary() -> Path:
+    """Where the npm package has it for this machine; it may not be there."""
     system = {"Linux": "ubuntu", "Darwin": "macos"}.get(platform.system(), "")
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
-    binary = GUARD_PACKAGE / "bin" / system / machine / "cfn-guard"
+    return GUARD_PACKAGE / "bin" / system / machine / "cfn-guard"
+
+
+def cfn_guard(template: Path) -> Outcome:
+    binary = cfn_guard_binary()
     if not binary.exists():
         return Outcome(
             "skipped: it comes in an npm package, and there is no npm (or no such binary)"
@@ -174,6 +179,11 @@ def pip_audit(service: str) -> Outcome:
     return Outcome(f"{len(findings)} known vulnerabilities", tuple(findings))
 
 
+def own_environment() -> dict[str, str]:
+    """Of a tool: the project's own packages would hide those of the tool."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
 def _lines(output: str) -> Outcome:
     findings = tuple(line for line in output.splitlines() if line)
     return Outcome(f"{len(findings)} findings", findings)
@@ -185,12 +195,10 @@ def _written(path: Path, template: dict[str, Any]) -> Path:
 
 
 def _run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    # The project's own packages would hide those of the tools.
-    environment = {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
     return subprocess.run(
         [str(program), *arguments],
         cwd=PROJECT,
-        env=environment,
+        env=own_environment(),
         capture_output=True,
         text=True,
         check=False,  # most of them tell findings by their status; what they print is read
