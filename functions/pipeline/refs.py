@@ -19,6 +19,8 @@ from pipeline.errors import UnknownEventError
 SEQUENCER_DIGITS = 40
 # What a listing tells of an object has no sequencer; this sorts below every real one.
 NO_SEQUENCER = ""
+# Of a version that was erased before its own event came: below every real one, above that.
+UNKNOWN_SEQUENCER = "0" * SEQUENCER_DIGITS
 
 
 class Change(StrEnum):

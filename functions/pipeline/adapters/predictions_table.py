@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.errors import TransientError
 from pipeline.records import Record, Status
-from pipeline.refs import NO_SEQUENCER, ImageRef
+from pipeline.refs import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.table_items import INDEX_SHARDS, ITEM_NAMES, Item, from_item, to_item
 
 if TYPE_CHECKING:
@@ -27,16 +28,20 @@ NEWER_OR_ANOTHER_ANSWER = (
     " AND (sequencer <> :no_sequencer OR received_at <= :received_at))"
     " OR (sequencer = :sequencer AND answer <> :answer)"
 )
-# A listed version replaces the row of an older version, by S3's clock.
+# A version that was erased while it was read, or read before a duplicate of its event came.
+NOT_ERASED = "NOT (version = :version AND #status = :deleted)"
+# A listed version replaces the row of an older version, by S3's clock. That another version was
+# erased before anything was known of the key says nothing of this one.
 NEWER_BY_CLOCK = (
-    "attribute_not_exists(image) OR (version <> :version AND received_at < :received_at)"
+    "attribute_not_exists(image) OR (version <> :version"
+    " AND (received_at < :received_at OR sequencer = :unknown_sequencer))"
 )
 # Another model's answer to the version that the row shows; what was erased stays erased.
 ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
 # The erasure of a version concerns the row only while the row shows that version.
-SHOWS_ERASED_VERSION = (
-    "attribute_not_exists(image) OR (version = :version AND sequencer < :sequencer)"
-)
+SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :deleted"
+STATUS_NAME = {"#status": "status"}  # a reserved word of DynamoDB
+DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
 
 # Rows looked at for one page before it is handed out short, with a cursor to go on from: a rare
 # label must not read a whole table in one request (2,000 rows of 0.7 kB are 175 read units).
@@ -93,32 +98,65 @@ class PredictionsTable:
         """False when the table already holds this answer, or a newer version's.
 
         Raises:
-            TransientError: DynamoDB is busy or did not answer.
+            TransientError: DynamoDB is busy or did not answer; or the version was erased while it
+                was classified, which another try sees for itself.
             ClientError: anything else.
         """
+        if ref.version_removed:
+            return self._write_erasure(record, ref)
         item = to_item(record, ref)
-        condition, values = (
-            (SHOWS_ERASED_VERSION, _values(item, "version", "sequencer"))
-            if ref.version_removed
-            else (
-                NEWER_OR_ANOTHER_ANSWER,
-                _values(item, "sequencer", "answer", "received_at")
-                | {":no_sequencer": {"S": NO_SEQUENCER}},
-            )
+        request: dict[str, Any] = {
+            "ConditionExpression": NEWER_OR_ANOTHER_ANSWER,
+            "ExpressionAttributeValues": _values(item, "sequencer", "answer", "received_at")
+            | {":no_sequencer": {"S": NO_SEQUENCER}},
+        }
+        # An etag, which stands for the version elsewhere, comes back with the same content.
+        if ref.versioned and record.status is not Status.DELETED:
+            request["ConditionExpression"] = f"({NEWER_OR_ANOTHER_ANSWER}) AND {NOT_ERASED}"
+            request["ExpressionAttributeNames"] = STATUS_NAME
+            request["ExpressionAttributeValues"] |= _values(item, "version") | DELETED_VALUE
+        old = self._put(item, **request)
+        if old is not None and _erased_unseen(old, ref):
+            raise TransientError("VersionErased", f"{ref.version} is gone since it was read")
+        return old is None
+
+    def _write_erasure(self, record: Record, ref: ImageRef) -> bool:
+        """Marks the row of an erased version. It keeps the version's own place in the order of
+        changes: with the erasure's, which is later, it would outdo newer versions that are alive
+        and only arrive late."""
+        unseen = to_item(record, replace(ref, sequencer=UNKNOWN_SEQUENCER))
+        old = self._put(unseen, ConditionExpression="attribute_not_exists(image)")
+        if old is None:
+            return True  # its own event, still to come, must not bring it back
+        if old["version"]["S"] != ref.version or old["status"]["S"] == Status.DELETED:
+            return False
+        shown = {name: old[name] for name in ("sequencer", "received_at")}
+        item = unseen | shown
+        refused = self._put(
+            item,
+            ConditionExpression=SHOWS_VERSION,
+            ExpressionAttributeNames=STATUS_NAME,
+            ExpressionAttributeValues=_values(item, "version", "sequencer") | DELETED_VALUE,
         )
+        return refused is None
+
+    def _put(self, item: Item, **condition: Any) -> Item | None:
+        """None when it is written; the row that is there when the condition refuses it."""
         with transient_errors_named():
             try:
                 self._dynamodb.put_item(
                     TableName=self._table_name,
                     Item=item,
-                    ConditionExpression=condition,
-                    ExpressionAttributeValues=values,
+                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
+                    **condition,
                 )
             except ClientError as error:
-                if error_code(error) == "ConditionalCheckFailedException":
-                    return False
-                raise
-        return True
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                response: Any = error.response
+                old: Item = response.get("Item", {})  # none when it was forgotten meanwhile
+                return old
+        return None
 
     def write_listed(self, record: Record, ref: ImageRef) -> Written:
         """Writes what a listing led to; a row of a newer version, or a deletion, stays.
@@ -128,23 +166,17 @@ class PredictionsTable:
             ClientError: anything else.
         """
         item = to_item(record, ref)
+        old = self._put(
+            item,
+            ConditionExpression=NEWER_BY_CLOCK,
+            ExpressionAttributeValues=_values(item, "version", "received_at")
+            | {":unknown_sequencer": {"S": UNKNOWN_SEQUENCER}},
+        )
+        if old is None:
+            return Written.NOW
+        if old["version"] != item["version"] or old["status"]["S"] == Status.DELETED:
+            return Written.NEWER_VERSION
         with transient_errors_named():
-            try:
-                self._dynamodb.put_item(
-                    TableName=self._table_name,
-                    Item=item,
-                    ConditionExpression=NEWER_BY_CLOCK,
-                    ExpressionAttributeValues=_values(item, "version", "received_at"),
-                    ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                )
-            except ClientError as error:
-                if error_code(error) != "ConditionalCheckFailedException":
-                    raise
-                old: Any = error.response.get("Item", {})
-            else:
-                return Written.NOW
-            if old["version"] != item["version"] or old["status"]["S"] == Status.DELETED:
-                return Written.NEWER_VERSION
             return self._answer_anew(item)
 
     def _answer_anew(self, item: Item) -> Written:
@@ -260,6 +292,11 @@ class PredictionsTable:
             if "LastEvaluatedKey" not in response:
                 return
             request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+
+
+def _erased_unseen(old: Item, ref: ImageRef) -> bool:
+    """The row says that this very version was erased, and does not know its place yet."""
+    return (old["version"]["S"], old["sequencer"]["S"]) == (ref.version, UNKNOWN_SEQUENCER)
 
 
 def _values(item: Item, *names: str) -> dict[str, Any]:

@@ -340,3 +340,31 @@ def test_a_late_event_of_an_older_version_does_not_overwrite_a_listed_one(
     assert not table.write(classified(late), late)
     own = image_ref(version="v2", sequencer="0B", received_at="2026-11-24T06:00:09.300Z")
     assert table.write(classified(own), own)
+
+
+def test_an_old_version_erased_early_does_not_hide_a_newer_one(table: PredictionsTable) -> None:
+    erased = image_ref(
+        sequencer="03",
+        version="v1",
+        received_at="2026-11-24T06:00:03.000Z",
+        change=Change.REMOVED,
+        version_removed=True,
+    )
+    assert table.write(records.deleted(erased, "now"), erased)
+    dropped = image_ref(sequencer="02", version="v2")
+    assert table.write(classified(dropped), dropped)
+
+
+def test_a_listed_version_outlives_the_early_erasure_of_another(table: PredictionsTable) -> None:
+    erased = image_ref(
+        sequencer="03",
+        version="v1",
+        received_at="2026-11-24T06:00:03.000Z",
+        change=Change.REMOVED,
+        version_removed=True,
+    )
+    table.write(records.deleted(erased, "now"), erased)
+    ref = listed_ref("v2")
+    assert table.write_listed(bulk_record(ref), ref) is Written.NOW
+    own = listed_ref("v1")
+    assert table.write_listed(bulk_record(own), own) is Written.NEWER_VERSION
