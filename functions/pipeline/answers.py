@@ -33,15 +33,27 @@ def parse_answers(body: bytes, expected_count: int) -> list[Answer]:
 
     Raises:
         InvalidAnswerError: another count, a confidence that is no number in 0..1, labels that
-            are no text, or no JSON at all.
+            are no text, or no JSON at all. It holds the answers that are whole.
     """
     try:
         entries = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise InvalidAnswerError("the answer is no JSON") from error
     if not isinstance(entries, list) or len(entries) != expected_count:
         raise InvalidAnswerError(f"the answer does not hold {expected_count} entries")
-    return [_parse_entry(entry) for entry in entries]
+    answers: list[Answer] = []
+    whole: list[Answer | None] = []
+    broken: InvalidAnswerError | None = None
+    for entry in entries:
+        try:
+            answers.append(_parse_entry(entry))
+            whole.append(answers[-1])
+        except InvalidAnswerError as error:
+            broken = error
+            whole.append(None)
+    if broken is not None:
+        raise InvalidAnswerError(str(broken), whole)
+    return answers
 
 
 def _parse_entry(entry: object) -> Answer:

@@ -11,7 +11,7 @@ from typing import Protocol
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline import records
 from pipeline.answers import Answer
-from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
 from pipeline.records import Record
 from pipeline.refs import Change, ImageRef, latest_of_each_image
 
@@ -104,6 +104,12 @@ class ClassifyImages:
                 _stop_when(out_of_time)
                 body = encode_npy([each.pixels for _, each in chunk], spec)
                 answers = self.endpoint.classify(body, spec, len(chunk))
+            except InvalidAnswerError as error:  # a broken answer is not its neighbours'
+                answered = error.answers or [None] * len(chunk)
+                for (ref, each), answer in zip(chunk, answered, strict=True):
+                    done.append(
+                        self._record((ref, each), answer) if answer else Outcome(ref, error=error)
+                    )
             except SpecMismatchError as mismatch:
                 if again:  # asked with the endpoint's own spec already
                     done += [Outcome(ref, error=mismatch) for ref, _ in chunk]

@@ -6,7 +6,7 @@ import json
 import logging
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -87,15 +87,21 @@ class RecordChunk:
         return list(zip(rows, verdicts, strict=True))
 
     def _answers(self, output: bytes | None, count: int) -> list[Verdict]:
-        """The checked answers of one output, or the same reason for all of them."""
+        """The checked answers of one output, and reasons in place of those that there are not."""
         if output is None:
             return ["no_output"] * count
+        answers: Sequence[Answer | None]
         try:
             answers = parse_answers(output, count)
         except InvalidAnswerError as error:
             logger.warning("invalid output", extra={"error": str(error)})
-            return ["invalid_output"] * count
-        return [each if each.model == self.run.model else "another_model" for each in answers]
+            answers = error.answers or [None] * count
+        return [self._verdict(each) for each in answers]
+
+    def _verdict(self, answer: Answer | None) -> Verdict:
+        if answer is None:
+            return "invalid_output"
+        return answer if answer.model == self.run.model else "another_model"
 
     def _direct_verdict(self, files: RunFiles, row: ShardRow) -> tuple[ShardRow, Verdict]:
         output = self.work.read(files.output(row.image.key))

@@ -260,3 +260,18 @@ def test_the_page_escapes_the_names_of_strangers(bulk: Bulk) -> None:
     page = (bulk.work.read(bulk.files.report_html) or b"").decode()
     assert "&lt;script&gt;" in page
     assert "<script" not in page
+
+
+def test_a_broken_answer_within_a_shard_is_not_its_neighbours(bulk: Bulk) -> None:
+    keys = fill(bulk)
+
+    def without_a_number(name: str, answer: bytes) -> bytes:
+        return answer.replace(b'"confidence": 0.5', b'"confidence": NaN', 1)
+
+    bulk.spoil = lambda name, answer: (
+        without_a_number(name, answer) if name.startswith("000001-0000") else answer
+    )
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert (report["status"], report["classified"]) == ("COMPLETE", 27)
+    assert report["failures"] == {"invalid_output": 1}  # of the four in that shard

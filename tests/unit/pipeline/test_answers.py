@@ -61,3 +61,23 @@ def test_an_entry_that_breaks_the_contract_is_refused(change: dict[str, Any]) ->
 def test_what_is_no_list_of_entries_is_refused(body: bytes) -> None:
     with pytest.raises(InvalidAnswerError):
         parse_answers(body, 1)
+
+
+def test_a_broken_entry_leaves_its_neighbours_their_answers() -> None:
+    broken = ENTRY | {"confidence": float("nan")}
+    with pytest.raises(InvalidAnswerError) as refusal:
+        parse_answers(json.dumps([ENTRY, broken, ENTRY]).encode(), 3)
+    first, none, last = refusal.value.answers
+    assert first is not None
+    assert (first.label, none, last) == ("beagle", None, first)
+
+
+def test_another_count_leaves_nobody_an_answer() -> None:
+    with pytest.raises(InvalidAnswerError) as refusal:
+        parse_answers(json.dumps([ENTRY]).encode(), 2)
+    assert refusal.value.answers == ()
+
+
+def test_nesting_without_end_is_refused_as_no_json() -> None:
+    with pytest.raises(InvalidAnswerError):
+        parse_answers(b"[" * 200_000, 1)
