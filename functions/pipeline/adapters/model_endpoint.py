@@ -17,6 +17,9 @@ if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 SPEC_MISMATCH_STATUS = 409
+# What a container answers when a later try may do: a 5xx too. SageMaker says 0 for a container that
+# gave no answer within its 60 s, or died over it.
+TRANSIENT_STATUSES = frozenset({0, 408, 429})
 
 
 class ModelEndpoint:
@@ -57,6 +60,6 @@ def _container_error(error: ClientError) -> Exception:
     message = str(response.get("OriginalMessage", ""))
     if status == SPEC_MISMATCH_STATUS:
         return SpecMismatchError(ImageSpec.from_json(json.loads(message)["error"]["image_spec"]))
-    if status >= 500 or status == 429:
+    if status >= 500 or status in TRANSIENT_STATUSES:
         return TransientError(f"ModelError{status}", message)
     return error

@@ -5,28 +5,41 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 
-from botocore.exceptions import ClientError, ConnectionError, HTTPClientError
+from botocore.exceptions import (
+    ClientError,
+    ConnectionError,
+    HTTPClientError,
+    IncompleteReadError,
+)
 
 from pipeline.errors import TransientError
 
-# Codes of S3, DynamoDB and SageMaker Runtime that a later try can outlive; any 5xx is one too.
+# Codes of S3, DynamoDB and SageMaker Runtime that a later try can outlive; any 5xx or 429 is one
+# too. botocore's own retries know the same ones (botocore/retries/standard.py).
 TRANSIENT_CODES = frozenset(
     {
+        "BandwidthLimitExceeded",
         "InternalFailure",
         "InternalServerError",
         "LimitExceededException",
         "ModelNotReadyException",
+        "PriorRequestNotComplete",
         "ProvisionedThroughputExceededException",
         "RequestLimitExceeded",
+        "RequestThrottled",
+        "RequestThrottledException",
         "RequestTimeout",
+        "RequestTimeoutException",
         "ServiceUnavailable",
         "SlowDown",
         "ThrottledException",
         "Throttling",
         "ThrottlingException",
+        "TooManyRequestsException",
         "TransactionConflictException",
     }
 )
+TOO_MANY_REQUESTS = 429
 
 
 def error_code(error: ClientError) -> str:
@@ -44,8 +57,9 @@ def transient_errors_named() -> Iterator[None]:
         yield
     except ClientError as error:
         code = error_code(error)
-        if code in TRANSIENT_CODES or http_status(error) >= 500:
+        status = http_status(error)
+        if code in TRANSIENT_CODES or status >= 500 or status == TOO_MANY_REQUESTS:
             raise TransientError(code, str(error)) from error
         raise
-    except (ConnectionError, HTTPClientError) as error:
+    except (ConnectionError, HTTPClientError, IncompleteReadError) as error:
         raise TransientError(type(error).__name__, str(error)) from error

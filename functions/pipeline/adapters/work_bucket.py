@@ -43,6 +43,8 @@ class WorkBucket:
         """
         with transient_errors_named():
             try:
+                # closing(), because the body's own context manager hands out the raw stream,
+                # without botocore's check of the length and without its errors.
                 with closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body:
                     return body.read()
             except ClientError as error:
