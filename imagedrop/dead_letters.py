@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
@@ -29,7 +31,9 @@ class Letter:
         reason: the last error's code or class; `unknown` where SQS moved the message itself,
             because the function ended before it could say.
         attempts: how often the function had it; 0 where that is not known.
+        first_tried_at: when the function had it first, UTC, ISO 8601; None where not known.
         since: when it came to lie there (was dropped, where SQS moved it), UTC, ISO 8601.
+        logged_as: the message's id in the images queue, which the function's log calls it by.
     """
 
     message_id: str
@@ -39,7 +43,9 @@ class Letter:
     reason: str
     detail: str
     attempts: int
+    first_tried_at: str | None
     since: str
+    logged_as: str
 
     @classmethod
     def from_message(cls, message: dict[str, Any]) -> Letter:
@@ -55,7 +61,10 @@ class Letter:
             reason=why.get("reason", UNKNOWN),
             detail=why.get("detail", ""),
             attempts=int(why.get("attempts", "0")),
+            first_tried_at=why.get("first_tried_at"),
             since=utc_text(datetime.fromtimestamp(sent, UTC)),
+            # What SQS moved has kept its id.
+            logged_as=why.get("message_id", message["MessageId"]),
         )
 
     @property
@@ -76,7 +85,9 @@ class Letter:
             "reason": self.reason,
             "detail": self.detail,
             "attempts": self.attempts,
+            "first_tried_at": self.first_tried_at,
             "since": self.since,
+            "logged_as": self.logged_as,
             "body": self.body,
         }
 
@@ -86,6 +97,22 @@ def _images(body: str) -> tuple[ImageRef, ...]:
         return tuple(parse_queue_body(body))
     except UnknownEventError:
         return ()
+
+
+def each_once(found: Iterable[Letter]) -> list[Letter]:
+    """Without letters that say nothing new: an image whose function ended between sending the
+    letter and acknowledging lies there twice, the second time without a reason.
+
+    Another version of an image, or another event of it, is something new.
+    """
+    told: set[ImageRef | str] = set()
+    kept: list[Letter] = []
+    for letter in sorted(found, key=lambda each: (each.reason == UNKNOWN, each.since)):
+        said: set[ImageRef | str] = set(letter.images) or {letter.body}
+        if not said <= told:
+            kept.append(letter)
+            told |= said
+    return sorted(kept, key=lambda each: each.since)
 
 
 @dataclass(slots=True)
@@ -110,7 +137,7 @@ class DeadLetters:
         """Every letter, as far as they come within DEADLINE_SECONDS; they stay where they are."""
         held: list[Letter] = []
         try:
-            held.extend(self._receive())
+            held.extend(self._receive(self._deadline()))
         finally:
             self._show_again(held)
         return held
@@ -121,50 +148,60 @@ class DeadLetters:
         """Sends matching letters back to the images queue and deletes them; how many.
 
         A letter is sent before it is deleted, so an interruption in between only leaves it there
-        too: the image is then classified twice and written once.
+        too: the image is then classified twice and written once. Looks again until nothing
+        matches: at a low rate, one look is too short for all.
 
         Args:
             rate: letters a second at most.
             on_letter: called after each that was sent.
         """
-        sent = 0
-        for letter in self._matching(matches):
+
+        def send(letter: Letter) -> None:
             self.sqs.send_message(QueueUrl=self.images_queue_url, MessageBody=letter.body)
             self._delete(letter)
-            sent += 1
             on_letter(letter)
             self.pause(1 / rate)
-        return sent
+
+        return self._each_matching(matches, send)
 
     def remove(self, matches: Callable[[Letter], bool]) -> int:
         """Deletes matching letters for good; how many."""
-        removed = 0
-        for letter in self._matching(matches):
-            self._delete(letter)
-            removed += 1
-        return removed
+        return self._each_matching(matches, self._delete)
 
-    def _matching(self, matches: Callable[[Letter], bool]) -> Iterator[Letter]:
-        """Those that match; the others are shown again in the end."""
-        others: list[Letter] = []
-        try:
-            for letter in self._receive():
-                if matches(letter):
-                    yield letter
-                else:
-                    others.append(letter)
-        finally:
-            self._show_again(others)
+    def _each_matching(
+        self, matches: Callable[[Letter], bool], take: Callable[[Letter], None]
+    ) -> int:
+        """Takes those that match, and shows the others again; how many it took."""
+        taken = 0
+        while True:
+            deadline, taken_before = self._deadline(), taken
+            others: list[Letter] = []
+            try:
+                with closing(self._receive(deadline)) as found:
+                    for letter in found:
+                        if matches(letter):
+                            take(letter)
+                            taken += 1
+                        else:
+                            others.append(letter)
+            finally:
+                self._show_again(others)
+            if self.monotonic() < deadline or taken == taken_before:
+                return taken
+
+    def _deadline(self) -> float:
+        return self.monotonic() + DEADLINE_SECONDS
 
     def _delete(self, letter: Letter) -> None:
         self.sqs.delete_message(
             QueueUrl=self.dead_letter_queue_url, ReceiptHandle=letter.receipt_handle
         )
 
-    def _receive(self) -> Iterator[Letter]:
-        """Each letter once, as it comes; nobody else sees it until LOOK_SECONDS are over."""
+    def _receive(self, deadline: float) -> Generator[Letter, None, None]:
+        """Each letter once, as it comes; nobody else sees it until LOOK_SECONDS are over. Those
+        that are not taken when this is closed are shown again."""
         seen: set[str] = set()
-        deadline, empty = self.monotonic() + DEADLINE_SECONDS, 0
+        empty = 0
         while empty < EMPTY_ANSWERS_TO_STOP and self.monotonic() < deadline:
             found = self.sqs.receive_message(
                 QueueUrl=self.dead_letter_queue_url,
@@ -174,10 +211,15 @@ class DeadLetters:
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
             empty = 0 if found else empty + 1
-            for message in found:
-                if message["MessageId"] not in seen:
-                    seen.add(message["MessageId"])
-                    yield Letter.from_message(message)
+            fresh = deque(
+                Letter.from_message(each) for each in found if each["MessageId"] not in seen
+            )
+            seen |= {each.message_id for each in fresh}
+            try:
+                while fresh:
+                    yield fresh.popleft()
+            finally:
+                self._show_again(list(fresh))
 
     def _show_again(self, letters: Sequence[Letter]) -> None:
         for start in range(0, len(letters), BATCH_MESSAGES):

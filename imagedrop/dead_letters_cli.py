@@ -14,7 +14,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from imagedrop.dead_letters import DeadLetters, Letter
+from imagedrop.dead_letters import DeadLetters, Letter, each_once
 from imagedrop.errors import UserError
 from imagedrop.render import Format, printable
 from imagedrop.target import Target, TargetName, find_target
@@ -25,7 +25,17 @@ letters = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
-COLUMNS = ("message_id", "images", "versions", "reason", "detail", "attempts", "since")
+COLUMNS = (
+    "message_id",
+    "images",
+    "versions",
+    "reason",
+    "detail",
+    "attempts",
+    "first_tried_at",
+    "since",
+    "logged_as",
+)
 RATE = 20.0  # a second: what ClassifyFunction takes beside its ordinary work
 
 ReasonOption = Annotated[
@@ -51,14 +61,10 @@ def list_command(
     box = _box(find_target(target))
     with console.status("Looking"):
         expected, found = box.count(), box.all()
-    _print([each for each in found if reason in (None, each.reason)], format_)
-    if not found:
+    _print([each for each in each_once(found) if reason in (None, each.reason)], format_)
+    if not found and not expected:
         console.print("There are no dead letters.")
-    if len(found) < expected:
-        console.print(
-            f"[yellow]About {expected - len(found)} more were not shown:[/] somebody else looks "
-            "at them, or there are too many for one look. Try again in five minutes."
-        )
+    _tell_unseen(expected - len(found))
 
 
 @letters.command("show", epilog="Example: imagedrop dead-letters show incoming/dog.jpg")
@@ -87,24 +93,40 @@ def redrive_command(
 ) -> None:
     """Send them back to be classified. Doing it twice changes nothing."""
     box = _box(find_target(target))
+    seen: set[str] = set()
 
     def matches(letter: Letter) -> bool:
+        seen.add(letter.message_id)
         return reason in (None, letter.reason) and (key is None or letter.speaks_of(key))
 
+    expected = box.count()
     if dry_run:
         chosen = [each for each in box.all() if matches(each)]
         _print(chosen, Format.TABLE)
         console.print(f"{len(chosen)} would be sent back; nothing was.")
-        return
-    with progress() as bars:
-        bar = bars.add_task("sent back", total=box.count())
-        sent = box.redrive(matches, rate, lambda _: bars.advance(bar))
-        bars.update(bar, total=sent)
-    console.print(f"{sent} sent back. Their rows: imagedrop predictions", highlight=False)
-    if key is not None and not sent:
-        raise UserError(
-            f"No dead letter speaks of {printable(key)}.", "See all: imagedrop dead-letters list"
+    else:
+        with progress() as bars:
+            bar = bars.add_task("sent back", total=expected)
+            sent = box.redrive(matches, rate, lambda _: bars.advance(bar))
+            bars.update(bar, total=sent)
+        console.print(f"{sent} sent back. Their rows: imagedrop predictions", highlight=False)
+        if key is not None and not sent:
+            raise UserError(
+                f"No dead letter speaks of {printable(key)}.",
+                "See all: imagedrop dead-letters list",
+            )
+    if _tell_unseen(expected - len(seen)):
+        raise typer.Exit(1)
+
+
+def _tell_unseen(count: int) -> bool:
+    """Says so when SQS's estimate is above what came; whether it was."""
+    if count > 0:
+        console.print(
+            f"[yellow]About {count} more were not seen:[/] somebody else looks at them, or there "
+            "are too many for one look. Try again in five minutes."
         )
+    return count > 0
 
 
 def _box(found: Target) -> DeadLetters:
@@ -131,24 +153,15 @@ def _print(found: Sequence[Letter], format_: Format) -> None:
         table.add_column("reason", overflow="fold")
         table.add_column("tries", justify="right")
         table.add_column("age", justify="right", no_wrap=True)
-        for name, each in _each_image_once(found).items():
-            table.add_row(
-                escape(printable(name)),
-                escape(printable(each.reason)),
-                str(each.attempts or "?"),
-                _age(each.since),
-            )
+        for each in found:
+            for name in each.names:
+                table.add_row(
+                    escape(printable(name)),
+                    escape(printable(each.reason)),
+                    str(each.attempts or "?"),
+                    _age(each.since),
+                )
         Console().print(table)
-
-
-def _each_image_once(found: Sequence[Letter]) -> dict[str, Letter]:
-    """By name: an image whose function ended between two steps lies there twice, the second time
-    without a reason."""
-    named: dict[str, Letter] = {}
-    for each in sorted(found, key=lambda letter: (letter.attempts == 0, letter.since)):
-        for name in each.names:
-            named.setdefault(name, each)
-    return named
 
 
 def _age(since: str) -> str:

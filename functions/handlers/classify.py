@@ -6,9 +6,11 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
 from aws_lambda_powertools.metrics import MetricUnit
+from botocore.exceptions import ClientError
 
 from handlers import wiring
 from pipeline.adapters.images_queue import FailedMessage
+from pipeline.adapters.service_errors import error_code
 from pipeline.classify_images import Outcome
 from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.refs import ImageRef, parse_queue_body
@@ -75,10 +77,14 @@ def failed_message(message: dict[str, Any], error: Exception) -> FailedMessage:
     reason, retry_after_seconds = type(error).__name__, 0.0
     if isinstance(error, TransientError):
         reason, retry_after_seconds = error.code, error.retry_after_seconds
+    elif isinstance(error, ClientError):
+        reason = error_code(error) or reason
+    attributes = message["attributes"]
     return FailedMessage(
         message_id=message["messageId"],
         receipt_handle=message["receiptHandle"],
-        receive_count=int(message["attributes"]["ApproximateReceiveCount"]),
+        receive_count=int(attributes["ApproximateReceiveCount"]),
+        first_receive_ms=int(attributes.get("ApproximateFirstReceiveTimestamp", "0")),
         body=message["body"],
         reason=reason,
         detail=str(error),

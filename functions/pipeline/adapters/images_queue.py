@@ -6,9 +6,12 @@ import logging
 import random
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
+
+from pipeline.refs import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient
@@ -34,6 +37,7 @@ class FailedMessage:
         reason: the error's code, or its class: what people search dead letters by.
         detail: the error's text; never image content.
         retry_after_seconds: not before; 0 for as soon as may be.
+        first_receive_ms: when it was had first, since 1970, UTC; 0 where SQS did not say.
     """
 
     message_id: str
@@ -43,6 +47,7 @@ class FailedMessage:
     reason: str
     detail: str
     retry_after_seconds: float = 0.0
+    first_receive_ms: int = 0
 
 
 class ImagesQueue:
@@ -133,6 +138,9 @@ def _why(message: FailedMessage) -> dict[str, MessageAttributeValueTypeDef]:
         "detail": message.detail[:MAX_DETAIL_CHARACTERS],
         "message_id": message.message_id,
     }
+    if message.first_receive_ms:
+        first = datetime.fromtimestamp(message.first_receive_ms / 1000, UTC)
+        texts["first_tried_at"] = utc_text(first)
     attributes: dict[str, MessageAttributeValueTypeDef] = {
         name: {"DataType": "String", "StringValue": _printable(text)}
         for name, text in texts.items()

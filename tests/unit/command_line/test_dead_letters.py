@@ -10,9 +10,11 @@ from typing import Any
 import boto3
 import pytest
 from moto import mock_aws
+from typer.testing import CliRunner, Result
 
 from imagedrop import dead_letters_cli
-from imagedrop.dead_letters import DeadLetters, Letter
+from imagedrop.cli import app
+from imagedrop.dead_letters import DeadLetters, Letter, each_once
 from imagedrop.forget import Forgetting
 from imagedrop.render import Format
 from tests.s3_events import BUCKET, queue_body, s3_record
@@ -52,6 +54,14 @@ def post() -> Iterator[Post]:
         sqs = boto3.client("sqs", region_name="us-east-1")
         urls = [sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("dead", "images")]
         yield Post(sqs, DeadLetters(sqs, *urls, pause=lambda _seconds: None))
+
+
+def command(post: Post, *words: str) -> Result:
+    """``imagedrop dead-letters WORDS`` over both queues."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(dead_letters_cli, "find_target", lambda _name: None)
+        patch.setattr(dead_letters_cli, "_box", lambda _target: post.box)
+        return CliRunner().invoke(app, ["dead-letters", *words])
 
 
 def about(key: str) -> str:
@@ -118,7 +128,21 @@ def test_interrupted_redrive_loses_nothing(post: Post) -> None:
     with pytest.raises(KeyboardInterrupt):
         post.box.redrive(anything, 10, interrupt)
     assert len(post.returned()) == 1
-    assert post.box.count() == 5
+    assert len(post.box.all()) == 5  # at once: nobody has to wait until they are visible again
+
+
+def test_an_interruption_between_sending_and_deleting_leaves_the_letter(
+    post: Post, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    post.send(about("incoming/dog.jpg"))
+
+    def killed(_box: DeadLetters, _letter: Letter) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(DeadLetters, "_delete", killed)
+    with pytest.raises(KeyboardInterrupt):
+        post.box.redrive(anything, 10, nobody)
+    assert (len(post.returned()), post.box.count()) == (1, 1)
 
 
 def test_the_rate_is_kept(post: Post) -> None:
@@ -130,15 +154,74 @@ def test_the_rate_is_kept(post: Post) -> None:
     assert pauses == [0.25, 0.25, 0.25]
 
 
-def test_an_image_that_lies_there_twice_is_shown_once_with_its_reason(
-    post: Post, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_image_that_lies_there_twice_is_shown_once_with_its_reason(post: Post) -> None:
     post.send(about("incoming/dog.jpg"), reason=None)
     post.send(about("incoming/dog.jpg"))
-    dead_letters_cli._print(post.box.all(), Format.TABLE)
-    shown = capsys.readouterr().out
-    assert shown.count("incoming/dog.jpg") == 1
-    assert "SlowDown" in shown
+    for format_ in Format:
+        shown = command(post, "list", "--format", format_).stdout
+        assert ("SlowDown" in shown, "unknown" in shown) == (True, False)
+    assert len(each_once(post.box.all())) == 1
+
+
+def test_two_versions_of_an_image_are_two_letters(post: Post) -> None:
+    for version, reason in (("v1", "SlowDown"), ("v2", "RuntimeError")):
+        post.send(queue_body(s3_record("incoming/dog.jpg", version=version)), reason)
+    lines = command(post, "list", "--format", "jsonl").stdout.splitlines()
+    assert {(each["versions"][0], each["reason"]) for each in map(json.loads, lines)} == {
+        ("v1", "SlowDown"),
+        ("v2", "RuntimeError"),
+    }
+
+
+def test_show_tells_everything_that_is_known(post: Post) -> None:
+    told = {
+        "reason": "AccessDenied",
+        "detail": "not authorized",
+        "message_id": "m7",
+        "first_tried_at": "2026-11-25T08:00:00.000Z",
+    }
+    attributes: dict[str, Any] = {
+        name: {"DataType": "String", "StringValue": text} for name, text in told.items()
+    }
+    attributes["attempts"] = {"DataType": "Number", "StringValue": "10"}
+    post.sqs.send_message(
+        QueueUrl=post.box.dead_letter_queue_url,
+        MessageBody=about("incoming/dog.jpg"),
+        MessageAttributes=attributes,
+    )
+    shown = json.loads(command(post, "show", "incoming/dog.jpg").stdout)
+    assert shown["logged_as"] == told.pop("message_id")
+    assert {name: shown[name] for name in told} == told
+    assert (shown["attempts"], shown["body"]) == (10, about("incoming/dog.jpg"))
+
+
+def test_what_somebody_else_looks_at_is_counted_and_the_exit_code_says_so(post: Post) -> None:
+    for number in range(3):
+        post.send(about(f"incoming/{number}.jpg"))
+    post.sqs.receive_message(QueueUrl=post.box.dead_letter_queue_url, VisibilityTimeout=300)
+    assert "About 1 more" in command(post, "list").stderr
+    redriven = command(post, "redrive")
+    assert "About 1 more" in redriven.stderr
+    assert (redriven.exit_code, len(post.returned())) == (1, 2)
+
+
+def test_a_redrive_of_everything_succeeds_also_when_there_is_nothing_left(post: Post) -> None:
+    post.send(about("incoming/dog.jpg"))
+    assert command(post, "redrive", "--dry-run").exit_code == 0
+    assert post.returned() == []
+    assert command(post, "redrive", "--reason", "SlowDown").exit_code == 0
+    assert post.returned() == [about("incoming/dog.jpg")]
+    assert command(post, "redrive").exit_code == 0
+    assert post.returned() == []
+
+
+def test_a_redrive_slower_than_one_look_sends_all_the_same(post: Post) -> None:
+    seconds = [0.0]
+    post.box.monotonic = lambda: seconds[0]
+    post.box.pause = lambda pause: seconds.__setitem__(0, seconds[0] + pause)
+    for number in range(40):
+        post.send(about(f"incoming/{number}.jpg"))
+    assert post.box.redrive(anything, 0.1, nobody) == 40
 
 
 def test_no_control_character_of_a_key_reaches_the_terminal(

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import json
+from dataclasses import replace
 from typing import Any
 from unittest.mock import ANY
 
@@ -58,8 +59,6 @@ def test_without_versions_the_etag_must_still_match() -> None:
     images, s3 = bucket()
     where = {"Bucket": "bucket", "Key": "incoming/a b.jpg", "IfMatch": "v1"}
     s3.add_response("get_object", {"Body": stream(b"abc"), "ContentLength": 3}, where)
-    from dataclasses import replace  # noqa: PLC0415
-
     assert images.read(replace(REF, versioned=False)) == b"abc"
 
 
@@ -274,6 +273,10 @@ def test_dead_letters_carry_their_reason_and_are_told_apart_by_id() -> None:
         "message_id": {"DataType": "String", "StringValue": "m0"},
         "attempts": {"DataType": "Number", "StringValue": "10"},
     }
+    attributes["first_tried_at"] = {
+        "DataType": "String",
+        "StringValue": "2026-11-25T08:00:00.000Z",
+    }
     entries = [
         {"Id": "0", "MessageBody": "body of m0", "MessageAttributes": attributes},
         {"Id": "1", "MessageBody": "body of m1", "MessageAttributes": ANY},
@@ -285,7 +288,8 @@ def test_dead_letters_carry_their_reason_and_are_told_apart_by_id() -> None:
         {"Successful": [done], "Failed": [failure]},
         {"QueueUrl": "https://dead", "Entries": entries},
     )
-    assert images_queue.give_up([failed("m0", receives=10), failed("m1", receives=10)]) == {"m0"}
+    first = replace(failed("m0", receives=10), first_receive_ms=1_795_593_600_000)
+    assert images_queue.give_up([first, failed("m1", receives=10)]) == {"m0"}
 
 
 def test_control_characters_and_length_never_stop_a_dead_letter() -> None:

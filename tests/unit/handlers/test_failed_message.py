@@ -1,0 +1,31 @@
+"""What a dead letter says of the failure that it was given up for."""
+
+from __future__ import annotations
+
+import pytest
+from botocore.exceptions import ClientError
+
+from handlers.classify import failed_message
+from pipeline.errors import InvalidAnswerError, TransientError
+from tests.s3_events import queue_event
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        (TransientError("SlowDown", "busy"), "SlowDown"),
+        (InvalidAnswerError("no JSON"), "InvalidAnswerError"),
+        (ClientError({"Error": {"Code": "AccessDenied"}}, "GetObject"), "AccessDenied"),
+        (ClientError({}, "GetObject"), "ClientError"),
+    ],
+)
+def test_the_reason_is_the_services_code_or_the_errors_class(error: Exception, reason: str) -> None:
+    (message,) = queue_event("body")["Records"]
+    assert failed_message(message, error).reason == reason
+
+
+def test_the_first_receive_is_told_where_sqs_tells_it() -> None:
+    (message,) = queue_event("body")["Records"]
+    assert failed_message(message, RuntimeError()).first_receive_ms == 0
+    message["attributes"]["ApproximateFirstReceiveTimestamp"] = "1795593600000"
+    assert failed_message(message, RuntimeError()).first_receive_ms == 1_795_593_600_000
