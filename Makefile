@@ -11,7 +11,7 @@ PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help demo test test-slow lint format bench soak sbom hashes setup train-setup test-setup \
+.PHONY: help demo test test-slow lint format bench soak fuzz sbom hashes setup train-setup test-setup \
 	lint-setup model package clean
 
 help: ## This list
@@ -44,7 +44,8 @@ bench: test-setup ## Every measurement behind a figure in the docs
 train-setup: ## What training needs: torch and friends (TORCH_OPTIONS: see docs/getting-started.md)
 	@$(MAKE) --no-print-directory .venv/.train-installed
 
-soak: test-setup .tools/microburst/.installed ## A flood with faults, kills and restarts, then the books (MINUTES=10 IMAGES=2000)
+soak: test-setup .tools/microburst/.installed .tools/fuzz/.installed ## A minute of fuzzing, then a flood with faults, kills and restarts, and its books (MINUTES=10 IMAGES=2000)
+	@$(BIN)/python -m tests.fuzz --seconds 60
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),10) --images $(or $(IMAGES),2000)
 
 sbom: test-setup lint-setup ## Bills of materials (CycloneDX) of what ships, into build/sbom
@@ -52,6 +53,9 @@ sbom: test-setup lint-setup ## Bills of materials (CycloneDX) of what ships, int
 
 hashes: test-setup lint-setup ## After a change of pins: write the hashes of the new ones beside them
 	@$(BIN)/python -m supply_chain.hashes
+
+fuzz: setup .tools/fuzz/.installed ## Fuzz what reads strangers' bytes (SECONDS=60)
+	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)
 
 model: test-setup ## Rebuild the default model from its published weights (needs torch)
 	@$(BIN)/python -m model.build_default

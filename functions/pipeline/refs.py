@@ -67,7 +67,7 @@ def parse_queue_body(body: str) -> list[ImageRef]:
     """
     try:
         message = json.loads(body)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise UnknownEventError("the message is no JSON") from error
     if not isinstance(message, Mapping):
         raise UnknownEventError("the message is no JSON object")
@@ -85,19 +85,33 @@ def _parse_record(record: Mapping[str, Any]) -> ImageRef:
         s3_object = record["s3"]["object"]
         version_id = s3_object.get("versionId")
         return ImageRef(
-            bucket=record["s3"]["bucket"]["name"],
+            bucket=_text(record["s3"]["bucket"]["name"]),
             # Only this route encodes keys (a space is a plus sign); EventBridge's are raw.
-            key=unquote_plus(s3_object["key"]),
-            version=version_id or s3_object.get("eTag", ""),
+            key=unquote_plus(_text(s3_object["key"])),
+            version=_text(version_id or s3_object.get("eTag", "")),
             versioned=bool(version_id),
-            sequencer=s3_object["sequencer"].upper().ljust(SEQUENCER_DIGITS, "0"),
-            size_bytes=int(s3_object.get("size", 0)),
-            received_at=record["eventTime"],
+            sequencer=_text(s3_object["sequencer"]).upper().ljust(SEQUENCER_DIGITS, "0"),
+            size_bytes=_size(s3_object.get("size", 0)),
+            received_at=_text(record["eventTime"]),
             change=_change(name),
             version_removed=name == "ObjectRemoved:Delete" and bool(version_id),
         )
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         raise UnknownEventError(f"an S3 record without {error}") from error
+
+
+def _text(value: object) -> str:
+    """What can be stored as text: JSON also has halves of characters ("\\ud800")."""
+    if not isinstance(value, str):
+        raise TypeError(f"text, but {type(value).__name__}")
+    value.encode()
+    return value
+
+
+def _size(value: object) -> int:
+    if not isinstance(value, int) or not 0 <= value < 2**63:
+        raise TypeError("a size in bytes")
+    return value
 
 
 def _change(event_name: str) -> Change:

@@ -8,6 +8,8 @@ from contextlib import contextmanager
 from model.serving.asgi import Receive, Scope, header
 from model.serving.refusals import Refusal, overloaded
 
+MAX_LENGTH_DIGITS = 18
+
 
 class ClientGone(Exception):  # noqa: N818 - an event, not a fault
     """The client closed the connection; nobody waits for an answer any more."""
@@ -47,9 +49,10 @@ def announced_bytes(scope: Scope, limit_bytes: int) -> int:
         Refusal: 413 when more than the limit is announced.
     """
     announced = header(scope, b"content-length")
-    if not announced.isdigit():
+    # ASCII: "²" is a digit too, but no number. And int() does not take digits without end.
+    if not (announced.isascii() and announced.isdigit()):
         return limit_bytes
-    if int(announced) > limit_bytes:
+    if len(announced) > MAX_LENGTH_DIGITS or int(announced) > limit_bytes:
         raise too_large(limit_bytes)
     return int(announced)
 
