@@ -12,7 +12,7 @@ import struct
 import zlib
 from collections.abc import Iterator
 
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, features
 
 MEGABYTE = 1024 * 1024
 
@@ -21,7 +21,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     """More than 200 of them."""
     for make in (
         *(_empty_and_short, _pixel_bombs, _png_bombs, _jpeg_bombs, _metadata_bombs, _polyglots),
-        *(_animations, _truncated, _bit_flips, _lying_headers),
+        *(_animations, _truncated, _bit_flips, _lying_headers, _avif_bombs, _odd_encodings),
     ):
         yield from make()
 
@@ -196,6 +196,7 @@ def _animations() -> Iterator[tuple[str, bytes]]:
     yield "gif of 90 frames", saved(frames[0], "GIF", save_all=True, append_images=frames[1:])
     yield "webp of 90 frames", saved(frames[0], "WEBP", save_all=True, append_images=frames[1:])
     yield "png of 90 frames", saved(frames[0], "PNG", save_all=True, append_images=frames[1:])
+    yield "png of 5000 frames", png(8, 8, *_frames(5000))
     yield "mpo of 5 frames", saved(frames[0], "MPO", save_all=True, append_images=frames[1:5])
     yield "tiff", saved(frames[0], "TIFF")
 
@@ -226,3 +227,76 @@ def _lying_headers() -> Iterator[tuple[str, bytes]]:
             picture(mode="L").convert("I").convert("I;16") if mode == "I;16" else picture(mode=mode)
         )
         yield f"{kind} in mode {mode}", saved(image, kind)
+
+
+def _frames(count: int) -> Iterator[bytes]:
+    """The chunks of an animated PNG of 8 x 8 pixels."""
+    pixels = zlib.compress(bytes(8 * 25))
+    yield chunk(b"acTL", struct.pack(">II", count, 0))
+    for number in range(count):
+        shape = struct.pack(">IIIIIHHBB", 2 * number, 8, 8, 0, 0, 1, 60_000, 0, 0)
+        yield chunk(b"fcTL", shape)
+        place = struct.pack(">I", 2 * number + 1)
+        yield chunk(b"fdAT", place + pixels) if number else chunk(b"IDAT", pixels)
+
+
+def box(kind: bytes, content: bytes) -> bytes:
+    """A box of ISO 14496-12."""
+    return struct.pack(">I", len(content) + 8) + kind + content
+
+
+def _avif_bombs() -> Iterator[tuple[str, bytes]]:
+    start = box(b"ftyp", b"avif\0\0\0\0avifmif1miaf")
+    yield "avif without anything", start
+    yield "avif of 30000 free boxes", start + box(b"free", b"") * 30_000
+    yield "avif whose box has no end", start + struct.pack(">I4sQ", 1, b"meta", 2**63)
+    yield "avif whose box is shorter than its header", start + struct.pack(">I4s", 2, b"meta")
+    nested = b""
+    for _ in range(2000):
+        nested = box(b"meta", bytes(4) + nested)
+    yield "avif of 2000 nested boxes", start + nested
+    for items, extents in ((65_535, 0), (1, 65_535), (255, 255)):
+        one = struct.pack(">HHH", 1, 0, extents) + struct.pack(">II", 0, 0) * extents
+        locations = struct.pack(">IHH", 0, 0x4400, items) + one * items
+        meta = box(b"meta", bytes(4) + box(b"iloc", locations))
+        yield f"avif of {items} items in {extents} parts", start + meta
+    if not features.check("avif"):
+        return
+    avif = saved(picture(), "AVIF", speed=10)
+    stated = avif.index(b"ispe") + 8
+    for width, height in ((0, 0), (1, 1), (60_000, 60_000), (2**32 - 1, 2**32 - 1)):
+        data = avif[:stated] + struct.pack(">II", width, height) + avif[stated + 8 :]
+        yield f"avif that says {width} x {height}", data
+    for share in (0.05, 0.3, 0.6, 0.99):
+        yield f"avif, {share:.0%} of it", avif[: int(share * len(avif))]
+    for seed in range(12):
+        choose = random.Random(f"avif {seed}")  # noqa: S311 - repeatable, not secret
+        broken = bytearray(avif)
+        for _ in range(1 + seed * 3):
+            broken[choose.randrange(len(broken))] ^= 1 << choose.randrange(8)
+        yield f"avif, {1 + seed * 3} bits flipped ({seed})", bytes(broken)
+
+
+def _odd_encodings() -> Iterator[tuple[str, bytes]]:
+    """Rare, and right or nearly."""
+    cmyk = saved(picture(mode="CMYK"), "JPEG")
+    place = cmyk.index(b"Adobe") + 11  # the colour transform, APP14's last byte
+    for transform in (0, 1, 2, 3, 255):
+        yield f"jpeg in CMYK, transform {transform}", _with_byte(cmyk, place, transform)
+    jpeg = healthy()["jpeg"]
+    sampling = jpeg.index(b"\xff\xc0") + 11
+    for factors in (0x00, 0x41, 0x44, 0xFF):
+        yield f"jpeg with sampling {factors:02x}", _with_byte(jpeg, sampling, factors)
+    for depth, colour in itertools.product((1, 2, 4, 8, 16), (0, 2, 3, 4, 6)):
+        rows = zlib.compress(bytes(64 * (1 + 64 * 8)))
+        header = struct.pack(">IIBBBBB", 64, 64, depth, colour, 0, 0, 1)
+        palette = chunk(b"PLTE", bytes(3 * min(256, 2**depth)))
+        yield (
+            f"png interlaced, {depth} bits, colour type {colour}",
+            b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + palette
+            + chunk(b"IDAT", rows) + chunk(b"IEND", b""),
+        )  # fmt: skip
+
+
+def _with_byte(data: bytes, place: int, value: int) -> bytes:
+    return data[:place] + bytes((value,)) + data[place + 1 :]

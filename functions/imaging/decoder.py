@@ -11,6 +11,7 @@ hostile file is itself not trusted. multiprocessing was no choice for that reaso
 queues need /dev/shm, which Lambda lacks.
 """
 
+import contextlib
 import json
 import os
 import select
@@ -127,18 +128,16 @@ class Decoder:
         process, self._process = self._process, None
         if process is None:
             return 0
+        # Without input an idle process ends; bytes that it did not take are nobody's any more.
+        with contextlib.suppress(BrokenPipeError):
+            cast(BinaryIO, process.stdin).close()
         try:
             # It may be about to end by itself: then how it ended is the verdict.
             status = process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             process.kill()
             status = process.wait()
-        for pipe in (process.stdin, process.stdout):
-            if pipe is not None:
-                try:
-                    pipe.close()
-                except BrokenPipeError:  # bytes that the process did not take
-                    continue
+        cast(BinaryIO, process.stdout).close()
         return status
 
 

@@ -103,7 +103,7 @@ def _parse_record(record: Mapping[str, Any]) -> ImageRef:
 def _text(value: object) -> str:
     """What can be stored as text: JSON also has halves of characters ("\\ud800")."""
     if not isinstance(value, str):
-        raise TypeError(f"text, but {type(value).__name__}")
+        raise TypeError(f"text in place of {type(value).__name__}")
     value.encode()
     return value
 
