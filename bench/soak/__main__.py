@@ -1,6 +1,6 @@
 """A flood with faults, kills and restarts; then every image is looked for, by name.
 
-    .venv/bin/python -m bench.soak [--images 2000] [--minutes 10] [--seed 1]
+    .venv/bin/python -m bench.soak [--images 2000] [--minutes 8] [--seed 1]
 
 The deployed template runs as always, but for three settings of this run alone: the function's calls
 go through proxies that answer some of them as AWS does in trouble, with six images in each instead
@@ -42,7 +42,7 @@ OUTPUT = Path("soak-output")
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--images", type=int, default=2000, help="versions to drop, at least")
-    parser.add_argument("--minutes", type=float, default=10, help="to wait at most")
+    parser.add_argument("--minutes", type=float, default=8, help="to wait at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--output-dir", type=Path, default=OUTPUT)
