@@ -16,6 +16,7 @@ BENCHES = (
     "function_costs",
     "drop",
     "bulk",
+    "duplicates",
     "monitor",
     "template_faults",
 )

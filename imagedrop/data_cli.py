@@ -4,6 +4,9 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isclose
 from pathlib import Path
 from typing import Annotated
 
@@ -17,7 +20,7 @@ from imagedrop.target import TargetName, find_target
 from imagedrop.terminal import TargetOption, console, progress
 from training.data_check import DataCheck, check
 from training.data_report import data_page
-from training.data_split import lay_out, parts_of
+from training.data_split import check_destination, lay_out, parts_of
 from training.dataset import DataSet
 from training.errors import TrainingError
 
@@ -49,15 +52,16 @@ def check_command(
 ) -> None:
     """Look at every photo: what is rejected, what is there twice, how many of each label.
 
-    Ends with 1 when a photo is in two parts or has two labels: figures measured on such data are
-    not to be believed.
+    Ends with 1 when a photo is in two parts or has two labels, because figures measured on such
+    data are not to be believed, and when no file can be used.
     """
-    found = _checked(folder)
-    output_dir.mkdir(parents=True, exist_ok=True)
-    content = json.dumps(found.to_json(), indent=1) + "\n"
-    (output_dir / "data.json").write_text(content, encoding="utf-8")
-    report = output_dir / "data.html"
-    report.write_text(data_page(found), encoding="utf-8")
+    with _told():
+        found = _checked(folder)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(found.to_json(), indent=1) + "\n"
+        (output_dir / "data.json").write_text(content, encoding="utf-8")
+        report = output_dir / "data.html"
+        report.write_text(data_page(found), encoding="utf-8")
     for part, labels in found.counts.items():
         _say(f"{part:>5}: {sum(labels.values()):,} photos of {len(labels)} classes")
     _name("rejected", [f"{found.name_of(x.image)}: {x.reason}" for x in found.rejected])
@@ -65,7 +69,9 @@ def check_command(
         _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
     _say(f"{len(found.alike)} groups of photos look the same")
     _say(f"Report: {report}")
-    if found.leaks or found.conflicts:
+    if not found.images:
+        _say("No file can be used.")
+    if found.leaks or found.conflicts or not found.images:
         raise typer.Exit(1)
 
 
@@ -79,14 +85,13 @@ def split_command(
     """Lay photos out in parts: the shares hold in every class, photos that look the same stay
     together, and what is rejected is left out."""
     of_parts = _shares(shares)
-    found = _checked(folder)
-    try:
+    with _told():
+        check_destination(DataSet.scan(folder), destination)  # before minutes of looking
+        found = _checked(folder)
         parts = parts_of(found, seed, of_parts)
         with progress() as bars:
             bar = bars.add_task("laid out", total=len(parts))
             lay_out(found, parts, destination, lambda: bars.advance(bar))
-    except TrainingError as error:
-        raise UserError(error.problem, error.next_step) from error
     counts = {part: sum(each == part for each in parts.values()) for part in PARTS}
     _say(" / ".join(f"{count:,} {part}" for part, count in counts.items()))
     if found.rejected:
@@ -108,8 +113,8 @@ def upload_command(
             "Give one of letters, digits, dots, hyphens and underscores.",
         )
     found = find_target(target)
-    scanned = _scanned(folder)
-    with progress() as bars:
+    with _told(), progress() as bars:
+        scanned = DataSet.scan(folder)
         bar = bars.add_task("uploaded", total=len(scanned.images))
         done = upload_data(
             found.client("s3"),
@@ -123,15 +128,21 @@ def upload_command(
     print(done.uri)
 
 
-def _scanned(folder: Path) -> DataSet:
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the folder or the disk, as something the user can put right."""
     try:
-        return DataSet.scan(folder)
+        yield
     except TrainingError as error:
-        raise UserError(error.problem, error.next_step) from error
+        raise UserError(printable(error.problem), error.next_step) from error
+    except OSError as error:
+        raise UserError(
+            printable(str(error)), "Put that right, and type the same command again."
+        ) from error
 
 
 def _checked(folder: Path) -> DataCheck:
-    scanned = _scanned(folder)
+    scanned = DataSet.scan(folder)
     with progress() as bars:
         bar = bars.add_task("looked at", total=len(scanned.images))
         return check(scanned, lambda: bars.advance(bar))
@@ -142,7 +153,7 @@ def _shares(text: str) -> dict[str, float]:
         percents = [float(each) for each in text.split(",")]
     except ValueError:
         percents = []
-    if len(percents) not in (2, 3) or min(percents) < 0 or abs(sum(percents) - 100) > 1e-9:
+    if len(percents) not in (2, 3) or min(percents) < 0 or not isclose(sum(percents), 100):
         raise UserError(
             f"--shares {text} are no percents of train, valid and test.",
             "Write two or three numbers that add up to 100: --shares 80,10,10",

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
@@ -12,11 +11,13 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imagedrop.errors import UserError
+from imagedrop.render import printable
 from imagedrop.target import PARALLEL_CALLS
-from training.dataset import DataSet, LabelledImage
+from training.dataset import DataSet, LabelledImage, file_sha256
 
 MANIFEST_NAME = "manifest.json"
 DIGEST = "sha256"  # of the object's metadata
+KEY_BYTES = 1024  # of UTF-8, S3's limit
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,11 +43,13 @@ def upload_data(
         prefix: of the keys, with its last slash.
 
     Raises:
-        UserError: other objects are below the prefix: a job would train on them too.
+        UserError: a path cannot be a key, or other objects are below the prefix: a job would
+            train on them too.
         ClientError: S3 refuses.
         OSError: a file cannot be read.
     """
     keys = {prefix + image.path.relative_to(data.folder).as_posix(): image for image in data.images}
+    _check_keys(keys)
     there = dict(_objects(s3, bucket, prefix))
     others = sorted(set(there) - set(keys) - {prefix + MANIFEST_NAME})
     if others:
@@ -58,11 +61,12 @@ def upload_data(
 
     def send(key: str) -> tuple[LabelledImage, str, bool]:
         image = keys[key]
-        content = image.path.read_bytes()
-        digest = hashlib.sha256(content).hexdigest()
-        is_there = there.get(key) == len(content) and _digest(s3, bucket, key) == digest
+        digest = file_sha256(image.path)
+        size_bytes = image.path.stat().st_size
+        is_there = there.get(key) == size_bytes and _digest(s3, bucket, key) == digest
         if not is_there:
-            s3.put_object(Bucket=bucket, Key=key, Body=content, Metadata={DIGEST: digest})
+            with image.path.open("rb") as file:
+                s3.put_object(Bucket=bucket, Key=key, Body=file, Metadata={DIGEST: digest})
         on_file()
         return image, digest, not is_there
 
@@ -77,6 +81,18 @@ def upload_data(
     s3.put_object(Bucket=bucket, Key=prefix + MANIFEST_NAME, Body=json.dumps(manifest).encode())
     sent = sum(is_new for _, _, is_new in done)
     return Uploaded(sent, len(done) - sent, f"s3://{bucket}/{prefix}", manifest_sha256)
+
+
+def _check_keys(keys: Iterable[str]) -> None:
+    for key in keys:
+        # A name of bytes that are no UTF-8 reaches Python as surrogates.
+        is_utf8 = not any("\ud800" <= each <= "\udfff" for each in key)
+        if not is_utf8 or len(key.encode()) > KEY_BYTES:
+            problem = f"is longer than {KEY_BYTES} bytes" if is_utf8 else "is not UTF-8"
+            raise UserError(
+                f"{printable(key)} {problem}: S3 takes no such key.",
+                "Rename the file; nothing was uploaded.",
+            )
 
 
 def _objects(s3: Any, bucket: str, prefix: str) -> Iterator[tuple[str, int]]:

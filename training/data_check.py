@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections import Counter
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from itertools import chain
 from typing import Any
 
 import numpy as np
 
 from imaging import ImageSpec, Rejection, prepare
-from training.dataset import DataSet, LabelledImage
+from training.dataset import DataSet, LabelledImage, file_sha256, read_image
 from training.duplicates import equal_pairs, groups, near_pairs, perceptual_hash
 
 # What photos are prepared by while they are looked at. Which files are rejected, and which look
@@ -118,10 +118,9 @@ def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
     """
 
     def look(image: LabelledImage) -> tuple[str, int | Rejection]:
-        content = image.path.read_bytes()
-        prepared = prepare(content, LOOKED_AT)
+        digest = file_sha256(image.path)
+        prepared = prepare(read_image(image.path), LOOKED_AT)
         on_image()
-        digest = hashlib.sha256(content).hexdigest()
         if isinstance(prepared, Rejection):
             return digest, prepared
         pixels = np.frombuffer(prepared.pixels, np.uint8)
@@ -145,8 +144,9 @@ def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
 
 def _alike(usable: list[tuple[LabelledImage, str, int]]) -> Iterator[Alike]:
     digests = [digest for _, digest, _ in usable]
-    pairs = near_pairs([looks for _, _, looks in usable]) + list(equal_pairs(digests))
-    for members in groups(pairs):
+    for members in groups(
+        chain(equal_pairs(digests), near_pairs([looks for _, _, looks in usable]))
+    ):
         images = tuple(usable[place][0] for place in members)
         yield Alike(images, is_same_file=len({digests[place] for place in members}) == 1)
 

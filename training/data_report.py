@@ -11,10 +11,10 @@ from PIL import Image
 from imaging import prepare
 from imaging.outcome import Rejection
 from training.data_check import LOOKED_AT, Alike, DataCheck, largest_to_smallest
-from training.dataset import LabelledImage
+from training.dataset import LabelledImage, read_image
 from training.report_page import Section, bar_chart, page, table, text, thumbnail
 
-SHOWN_GROUPS, SHOWN_REJECTED = 30, 200
+SHOWN_GROUPS, SHOWN_IN_GROUP, SHOWN_REJECTED = 30, 12, 200
 THUMBNAIL_PIXELS = 112
 
 
@@ -87,15 +87,17 @@ def _groups(check: DataCheck, found: Sequence[Alike], advice: str) -> str:
     parts = [text(advice)]
     for each in shown:
         kind = "the same file" if each.is_same_file else "looks the same"
-        pictures = "".join(_picture(check, image) for image in each.images)
-        parts.append(f'<p class="soft">{escape(kind)}</p>{pictures}')
+        pictures = "".join(_picture(check, image) for image in each.images[:SHOWN_IN_GROUP])
+        hidden = len(each.images) - SHOWN_IN_GROUP
+        more = text(f"And {hidden:,} more photos; all are in data.json.") if hidden > 0 else ""
+        parts.append(f'<p class="soft">{escape(kind)}</p>{pictures}{more}')
     if len(found) > len(shown):
         parts.append(text(f"And {len(found) - len(shown):,} more groups; all are in data.json."))
     return "".join(parts)
 
 
 def _picture(check: DataCheck, image: LabelledImage) -> str:
-    prepared = prepare(image.path.read_bytes(), LOOKED_AT)
+    prepared = prepare(read_image(image.path), LOOKED_AT)
     if isinstance(prepared, Rejection):  # the file has changed since it was looked at
         return f"<p>{escape(check.name_of(image))}</p>"
     size = (LOOKED_AT.size, LOOKED_AT.size)

@@ -14,7 +14,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imaging import ImageSpec, Rejection, prepare
+from imaging import DEFAULT_LIMITS, ImageSpec, Rejection, prepare
 from training.errors import TrainingError
 
 # The parts of a data set, by the names that folders have for them.
@@ -83,9 +83,7 @@ class DataSet:
     @property
     def manifest_sha256(self) -> str:
         """Changes with a name, a label, a part, or a byte of any image. Reads them all."""
-        return self.manifest_of(
-            {each.path: hashlib.sha256(each.path.read_bytes()).hexdigest() for each in self.images}
-        )
+        return self.manifest_of({each.path: file_sha256(each.path) for each in self.images})
 
     def manifest_of(self, digests: Mapping[Path, str]) -> str:
         """`manifest_sha256` by the images' sha256, 64 hex digits each, for who has read them."""
@@ -95,6 +93,26 @@ class DataSet:
             line = "\0".join((name, digests[image.path], self.label(image), image.split or ""))
             manifest.update(os.fsencode(line) + b"\n")
         return manifest.hexdigest()
+
+
+def file_sha256(path: Path) -> str:
+    """64 hex digits; a file of any length takes no memory to speak of.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def read_image(path: Path) -> bytes:
+    """What `prepare` needs of a file: of a film among the photos, one byte more than is allowed.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    with path.open("rb") as file:
+        return file.read(DEFAULT_LIMITS.max_bytes + 1)
 
 
 def label_of(folder_name: str) -> str:
@@ -108,7 +126,7 @@ def load_pixels(image: LabelledImage, spec: ImageSpec) -> npt.NDArray[np.uint8] 
     Raises:
         OSError: the file cannot be read.
     """
-    prepared = prepare(image.path.read_bytes(), spec)
+    prepared = prepare(read_image(image.path), spec)
     if isinstance(prepared, Rejection):
         return prepared
     return np.frombuffer(prepared.pixels, np.uint8).reshape(spec.size, spec.size, 3)
@@ -120,7 +138,7 @@ def stratified_split(
     """The same images in the same order, each with a part; the shares hold in every class.
 
     Every class gets an image into each part as long as it has one for each, the parts with the
-    larger share first.
+    larger share first; a part whose share is 0 gets none.
 
     Args:
         images: what to split.
@@ -200,7 +218,7 @@ def _shuffled_classes(images: Sequence[LabelledImage], seed: int) -> Iterator[li
 
 def _counts(images: int, shares: Mapping[str, float]) -> dict[str, int]:
     """Whole images a part, by the largest remainder, and one at least for as many as there are."""
-    parts = sorted(shares, key=lambda name: -shares[name])
+    parts = sorted((name for name in shares if shares[name]), key=lambda name: -shares[name])
     counts = {name: int(images * shares[name]) for name in parts}
     remainders = sorted(parts, key=lambda name: -(images * shares[name] - counts[name]))
     for name in remainders[: images - sum(counts.values())]:

@@ -10,7 +10,7 @@ not matter to a model. A mirrored photo, or another crop of it, is another photo
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterator, Sequence
+from collections.abc import Hashable, Iterable, Iterator, Sequence
 
 import numpy as np
 import numpy.typing as npt
@@ -21,7 +21,7 @@ GREY_SIZE, LOW_FREQUENCIES = 32, 8
 # were nearer than 14; a photo as a JPEG of quality 30, as WebP or halved stayed within 2; with a
 # twentieth cut off at each side it was up to 18 away, which is not found (docs/decisions.md).
 NEAR_BITS = 6
-_BLOCK = 1024  # rows compared at once: 8 MB a million hashes
+_COMPARED_AT_ONCE = 1 << 20  # 8 MB of differences, however many hashes there are
 
 
 def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> int:
@@ -35,25 +35,25 @@ def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def near_pairs(hashes: Sequence[int], bits: int = NEAR_BITS) -> list[tuple[int, int]]:
-    """Places of every two hashes that differ in at most so many bits; all of them, compared one
-    with each other: 0.4 s of CPU for 10,000 of them, 20 s for 100,000."""
-    values = np.array(hashes, np.uint64)
-    found: list[tuple[int, int]] = []
-    for start in range(0, len(values), _BLOCK):
-        block = values[start : start + _BLOCK]
-        rest = values[start:]
-        differences = np.bitwise_count(block[:, None] ^ rest[None, :])
-        rows, columns = np.nonzero(differences <= bits)
-        found += [
-            (start + int(row), start + int(column))
-            for row, column in zip(rows, columns, strict=True)
-            if column > row
-        ]
-    return found
+def near_pairs(hashes: Sequence[int], bits: int = NEAR_BITS) -> Iterator[tuple[int, int]]:
+    """Places of hashes that differ in at most so many bits.
+
+    Each hash is compared with each other, so that none is missed (bench/duplicates.py measures
+    it). Of equal hashes only the first stands for all, paired with each of the others: 5,000 equal
+    photos are 4,999 pairs and not 12 million, and `groups` makes the same of them.
+    """
+    yield from equal_pairs(hashes)
+    distinct, places = np.unique(np.array(hashes, np.uint64), return_index=True)
+    rows = max(1, _COMPARED_AT_ONCE // max(1, len(distinct)))
+    for start in range(0, len(distinct), rows):
+        block, rest = distinct[start : start + rows, None], distinct[None, start:]
+        near = np.bitwise_count(block ^ rest) <= bits
+        for row, column in np.argwhere(np.triu(near, k=1)):
+            one, other = int(places[start + row]), int(places[start + column])
+            yield min(one, other), max(one, other)
 
 
-def groups(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
+def groups(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
     """Places that hang together by pairs, each group sorted, in the order of their firsts."""
     leader: dict[int, int] = {}
 
@@ -71,9 +71,9 @@ def groups(pairs: Sequence[tuple[int, int]]) -> list[tuple[int, ...]]:
     return [tuple(each) for each in members.values()]
 
 
-def equal_pairs(digests: Sequence[str]) -> Iterator[tuple[int, int]]:
+def equal_pairs(digests: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
     """Each place with the first of the same digest."""
-    first: dict[str, int] = {}
+    first: dict[Hashable, int] = {}
     for place, digest in enumerate(digests):
         if (seen := first.setdefault(digest, place)) != place:
             yield seen, place

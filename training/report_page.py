@@ -36,12 +36,13 @@ class Section:
 
 
 def page(title: str, sections: Sequence[Section]) -> str:
-    """The whole file."""
+    """The whole file. What UTF-8 cannot hold, of file names in another encoding, is spelled out."""
     body = "".join(f"<h2>{escape(each.title)}</h2>{each.html}" for each in sections)
-    return (
+    whole = (
         f'<!doctype html><html lang="en"><meta charset="utf-8"><title>{escape(title)}</title>'
         f"<style>{STYLE}</style><h1>{escape(title)}</h1>{body}</html>\n"
     )
+    return whole.encode("utf-8", "backslashreplace").decode()
 
 
 def text(words: str) -> str:

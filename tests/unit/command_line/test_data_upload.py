@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -83,6 +84,22 @@ def test_interrupted_upload_has_no_manifest_and_goes_on(s3: Any, folder: Path) -
     assert there >= 2
     done = upload(s3, folder)
     assert (done.sent, done.kept) == (3 - there, there)
+
+
+@pytest.mark.parametrize(
+    ("name", "problem"),
+    [(os.fsdecode(b"pug/\xff.jpg"), "is not UTF-8"), ("x" * 200 + "/", "longer than 1024 bytes")],
+)
+def test_name_that_s3_cannot_keep_is_told_before_anything_is_sent(
+    s3: Any, folder: Path, name: str, problem: str
+) -> None:
+    path = folder / "pug" / (name * 5) / "1.jpg" if name.endswith("/") else folder / name
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"photo")
+    with pytest.raises(UserError, match=problem) as raised:
+        upload(s3, folder)
+    assert str(raised.value).isprintable()
+    assert keys(s3) == set()
 
 
 def test_objects_that_the_folder_does_not_have_are_named(s3: Any, folder: Path) -> None:

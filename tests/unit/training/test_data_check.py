@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -10,7 +12,7 @@ import pytest
 from tests.unit.training.patterns import encoded, picture, write
 from training.data_check import DataCheck, check
 from training.data_report import data_page
-from training.data_split import lay_out, parts_of
+from training.data_split import check_destination, lay_out, parts_of
 from training.dataset import DataSet
 from training.errors import TrainingError
 
@@ -83,6 +85,35 @@ def test_report_shows_hostile_names_as_text(folder: Path) -> None:
     assert "&lt;b&gt;not an image.jpg" in html
 
 
+def test_name_that_is_not_utf8_is_spelled_out_in_a_report_that_can_be_written(folder: Path) -> None:
+    write(folder, os.fsdecode(b"dog/\xff.jpg"), b"text")
+    found = checked(folder)
+    html = data_page(found).encode("utf-8")
+    assert b"dog/\\udcff.jpg" in html
+    assert json.dumps(found.to_json()).isascii()
+
+
+def test_photo_that_is_there_often_is_shown_a_few_times(folder: Path) -> None:
+    for copy in range(20):
+        write(folder, f"dog/copy {copy}.png", encoded(picture(1)))
+    html = data_page(checked(folder))
+    assert html.count("<img") == 12
+    assert "And 9 more photos" in html
+
+
+def test_film_among_the_photos_is_rejected_and_never_in_memory(folder: Path) -> None:
+    film = write(folder, "dog/film.mp4", b"")
+    os.truncate(film, 300_000_000)  # sparse: takes no disk
+    data = DataSet.scan(folder)
+    tracemalloc.start()
+    found = check(data, lambda: None)
+    _, peak_bytes = tracemalloc.get_traced_memory()
+    tracemalloc.stop()
+    assert "too_many_bytes" in {each.reason for each in found.rejected}
+    assert peak_bytes < 100_000_000
+    assert found.manifest_sha256 == data.manifest_sha256
+
+
 def test_findings_are_plain_json(folder: Path) -> None:
     content = json.loads(json.dumps(checked(folder).to_json()))
     assert content["images"] == {"all": 10}
@@ -135,6 +166,41 @@ def test_split_never_touches_what_is_there(folder: Path, tmp_path: Path) -> None
     with pytest.raises(TrainingError, match="there already"):
         lay_out(found, parts_of(found, 1, SHARES), tmp_path / "parts", lambda: None)
     assert (tmp_path / "parts" / "mine.txt").read_bytes() == b"mine"
+
+
+def test_split_within_the_photos_is_refused(folder: Path, tmp_path: Path) -> None:
+    (tmp_path / "link").symlink_to(folder)
+    for destination in (folder / "parts", folder / "dog" / "parts", tmp_path / "link" / "parts"):
+        with pytest.raises(TrainingError, match="lies within"):
+            check_destination(DataSet.scan(folder), destination)
+
+
+def test_split_of_nothing_usable_says_so(tmp_path: Path) -> None:
+    for name in ("cat/1.jpg", "dog/1.jpg"):
+        write(tmp_path, name, b"text")
+    with pytest.raises(TrainingError, match="No file in"):
+        parts_of(checked(tmp_path), 1, SHARES)
+
+
+def test_names_of_the_greatest_length_can_be_split_again(tmp_path: Path) -> None:
+    for number, label in enumerate(("cat", "dog")):
+        write(tmp_path, f"old/train/{label}/{'x' * 251}.png", encoded(picture(number)))
+    found = checked(tmp_path / "old")
+    lay_out(found, parts_of(found, 1, {"train": 0.5, "valid": 0.5}), tmp_path / "new", lambda: None)
+    assert len(DataSet.scan(tmp_path / "new").images) == 2
+
+
+def test_photo_never_takes_the_place_of_another(
+    folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def taken(*_: object) -> None:
+        raise FileExistsError("A.png and a.png are one on this disk")
+
+    found = checked(folder)
+    monkeypatch.setattr(os, "link", taken)
+    with pytest.raises(FileExistsError):
+        lay_out(found, parts_of(found, 1, SHARES), tmp_path / "parts", lambda: None)
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
 
 
 def test_interrupted_split_leaves_nothing(folder: Path, tmp_path: Path) -> None:

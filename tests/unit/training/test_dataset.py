@@ -144,6 +144,12 @@ def test_small_classes_are_in_the_training_part_first() -> None:
     }
 
 
+def test_a_part_without_a_share_gets_nothing() -> None:
+    shares = {"train": 0.8, "valid": 0.2, "test": 0.0}
+    split = stratified_split(images(1, 2, 10), 0, shares)
+    assert Counter(each.split for each in split) == {"train": 10, "valid": 3}
+
+
 def test_shares_that_are_no_whole_are_refused() -> None:
     with pytest.raises(ValueError, match="add up"):
         stratified_split(images(2), 0, {"train": 0.8})

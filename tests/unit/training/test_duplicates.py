@@ -48,7 +48,7 @@ def test_different_pictures_do_not_look_the_same() -> None:
     hashes = [looks(encoded(picture(number))) for number in range(40)]
     nearest = min(distance(*pair) for pair in combinations(hashes, 2))
     assert nearest > NEAR_BITS
-    assert near_pairs(hashes) == []
+    assert list(near_pairs(hashes)) == []
 
 
 def test_every_near_pair_is_found_across_the_blocks_of_the_search() -> None:
@@ -65,6 +65,13 @@ def test_every_near_pair_is_found_across_the_blocks_of_the_search() -> None:
     assert sorted(near_pairs(hashes)) == slowly
     assert {(0, 1299), (1023, 1024), (5, 6)} <= set(slowly)
     assert (7, 8) not in slowly
+
+
+def test_photo_that_is_there_5000_times_does_not_fill_the_memory() -> None:
+    hashes = [7] * 5000 + [6, (1 << 64) - 1]
+    pairs = list(near_pairs(hashes))
+    assert len(pairs) == 5000
+    assert groups(pairs) == [tuple(range(5001))]
 
 
 def test_what_hangs_together_by_pairs_is_one_group() -> None:

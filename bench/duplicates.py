@@ -1,0 +1,43 @@
+"""How long the search for photos that look the same takes, and that it misses none.
+
+    python -m bench.duplicates --hashes 100000
+
+Random hashes, among them copies with 0 to 6 bits flipped, whose places are known.
+"""
+
+from __future__ import annotations
+
+import argparse
+import random
+import time
+
+from training.duplicates import NEAR_BITS, near_pairs
+
+PLANTED = 1000
+
+
+def hashes_with_copies(count: int) -> tuple[list[int], set[tuple[int, int]]]:
+    """``count`` hashes, the last 1,000 copies of the first 1,000, and the pairs that these are."""
+    choose = random.Random(1)  # noqa: S311 - the same hashes in every run
+    hashes = [choose.getrandbits(64) for _ in range(count - PLANTED)]
+    for place in range(PLANTED):
+        flipped = choose.sample(range(64), choose.randint(0, NEAR_BITS))
+        hashes.append(hashes[place] ^ sum(1 << bit for bit in flipped))
+    return hashes, {(place, count - PLANTED + place) for place in range(PLANTED)}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
+    parser.add_argument("--hashes", type=int, nargs="+", default=[10_000, 50_000])
+    print("hashes    CPU s   found of 1,000   others")
+    for count in parser.parse_args().hashes:
+        hashes, planted = hashes_with_copies(count)
+        before = time.process_time()
+        found = set(near_pairs(hashes))
+        seconds = time.process_time() - before
+        print(f"{count:<9} {seconds:<7.2f} {len(planted & found):<16} {len(found - planted)}")
+        assert planted <= found, "a copy was missed"
+
+
+if __name__ == "__main__":
+    main()
