@@ -96,7 +96,8 @@ test-setup: ; @$(MAKE) --no-print-directory -j3 setup && $(MAKE) --no-print-dire
 .tools/%/.installed: requirements/%.txt
 	@echo "· installing $* into .tools/$*"
 	@$(PYTHON) -m venv .tools/$*
-	@.tools/$*/bin/python $(PIP) -r $<
+	@# The file is the whole list: with hashes and extras pip's own search for more goes wrong.
+	@.tools/$*/bin/python $(PIP) --no-deps -r $<
 	@touch $@
 
 # An npm package holds the binary. Nothing of it is run while it is installed.
