@@ -44,9 +44,9 @@ bench: test-setup ## Every measurement behind a figure in the docs
 train-setup: ## What training needs: torch and friends (TORCH_OPTIONS: see docs/getting-started.md)
 	@$(MAKE) --no-print-directory .venv/.train-installed
 
-soak: test-setup .tools/microburst/.installed .tools/fuzz/.installed ## A minute of fuzzing, then a flood with faults, kills and restarts, and its books (MINUTES=8 IMAGES=2000)
-	@$(BIN)/python -m tests.fuzz --seconds 60
-	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),8) --images $(or $(IMAGES),2000)
+soak: test-setup .tools/microburst/.installed .tools/fuzz/.installed ## Half a minute of fuzzing, then a flood with faults, kills and restarts, and its books (MINUTES=9 IMAGES=2000)
+	@$(BIN)/python -m tests.fuzz --seconds 30
+	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),9) --images $(or $(IMAGES),2000)
 
 sbom: test-setup lint-setup ## Bills of materials (CycloneDX) of what ships, into build/sbom
 	@$(BIN)/python -m supply_chain.sbom build/sbom
