@@ -111,7 +111,7 @@ class Delivery:
 
 def deliver(history: History, deliveries: Sequence[Delivery], client: Any) -> PredictionsTable:
     """Writes what the function would; what fails comes again at once, and reads anew."""
-    table = PredictionsTable(client, "t")
+    table = PredictionsTable(client, "erasures")
     for delivery in deliveries:
         ref = history.events[delivery.place]
         if ref.change is Change.REMOVED:
@@ -195,15 +195,15 @@ def test_the_client_here_answers_as_motos_dynamodb_does() -> None:
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
         dynamodb.create_table(
-            TableName="t",
+            TableName="erasures",
             BillingMode="PAY_PER_REQUEST",
             KeySchema=[{"AttributeName": "image", "KeyType": "HASH"}],
             AttributeDefinitions=[{"AttributeName": "image", "AttributeType": "S"}],
         )
         for steps in [*short_histories(4)][::7]:
-            dynamodb.delete_item(TableName="t", Key={"image": {"S": IMAGE}})
+            dynamodb.delete_item(TableName="erasures", Key={"image": {"S": IMAGE}})
             history, here = History(steps), OneRow()
             deliver(history, deliveries, here)
             deliver(history, deliveries, dynamodb)
-            item = dynamodb.get_item(TableName="t", Key={"image": {"S": IMAGE}})["Item"]
+            item = dynamodb.get_item(TableName="erasures", Key={"image": {"S": IMAGE}})["Item"]
             assert item == here.row, steps
