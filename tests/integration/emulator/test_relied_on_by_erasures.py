@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pipeline.table_items import from_item
 from tests.integration.emulator.emulator_harness import Emulator
 from tests.unit.exactness.test_erased_versions import (
     IMAGE,
@@ -31,6 +32,9 @@ def test_erased_versions_end_in_the_truth_here_too(emulator: Emulator) -> None:
                 check(history, deliver(history, deliveries, dynamodb), (steps, order))
                 deliver(history, deliveries, row)
                 item = dynamodb.get_item(TableName="erasures", Key={"image": {"S": IMAGE}})["Item"]
-                assert item == row.row, (steps, order)
+                assert row.row is not None
+                # As records: numbers come back shorter than they were written.
+                assert from_item(item) == from_item(row.row), (steps, order)
+                assert item["sequencer"] == row.row["sequencer"], (steps, order)
     finally:
         dynamodb.delete_table(TableName="erasures")
