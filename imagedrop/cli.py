@@ -16,12 +16,11 @@ from imagedrop import doctor as checks
 from imagedrop.bulk_cli import bulk
 from imagedrop.costs import Mode, month_of
 from imagedrop.data_cli import register as register_data
-from imagedrop.dead_letters import DeadLetters
 from imagedrop.dead_letters_cli import register as register_dead_letters
 from imagedrop.demo import run_demo
 from imagedrop.errors import UserError
 from imagedrop.evaluate_cli import register as register_evaluate
-from imagedrop.forget import Forgetting
+from imagedrop.forget_cli import register as register_forget
 from imagedrop.inspect_cli import register as register_inspect
 from imagedrop.jobs.cli import register as register_jobs
 from imagedrop.local import cloud, environments, places
@@ -251,34 +250,6 @@ def doctor() -> None:
         raise typer.Exit(1)
 
 
-@app.command(epilog="Example: imagedrop forget incoming/dog.jpg")
-def forget(
-    key: Annotated[str, typer.Argument(help="The image's key, or its s3:// address.")],
-    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
-    target: TargetOption = TargetName.LOCAL,
-) -> None:
-    """Erase every version of an image, its row, and the dead letters that speak of it."""
-    found = find_target(target)
-    chosen = key.removeprefix(f"s3://{found.images_bucket}/")
-    if not yes:
-        typer.confirm(f"Erase {printable(chosen)} for good?", abort=True, err=True)
-    letters = DeadLetters(
-        found.client("sqs"), found.outputs["DeadLetterQueueUrl"], found.outputs["ImagesQueueUrl"]
-    )
-    with console.status("Erasing, and waiting for the last events"):
-        gone = Forgetting(
-            found.client("s3"),
-            found.client("dynamodb"),
-            letters,
-            found.images_bucket,
-            found.outputs["PredictionsTableName"],
-        ).forget(chosen)
-    console.print(
-        f"Erased: {gone.versions} versions, {gone.rows} rows, {gone.letters} dead letters.",
-        highlight=False,
-    )
-
-
 @app.command(epilog="Example: imagedrop demo my-photos/")
 def demo(
     images: Annotated[
@@ -290,6 +261,7 @@ def demo(
         raise typer.Exit(1)
 
 
+register_forget(app)
 register_dead_letters(app)
 register_data(app)
 register_train(app)

@@ -15,7 +15,6 @@ from typer.testing import CliRunner, Result
 from imagedrop import dead_letters_cli
 from imagedrop.cli import app
 from imagedrop.dead_letters import DeadLetters, Letter, each_once
-from imagedrop.forget import Forgetting
 from imagedrop.render import Format
 from tests.s3_events import BUCKET, queue_body, s3_record
 
@@ -230,47 +229,6 @@ def test_no_control_character_of_a_key_reaches_the_terminal(
     post.send(about("incoming/\x1b[31mred.jpg"))
     dead_letters_cli._print(post.box.all(), Format.TABLE)
     assert "\x1b[31mred" not in capsys.readouterr().out
-
-
-def test_forgetting_takes_versions_letters_and_row_and_nothing_else(post: Post) -> None:
-    s3 = boto3.client("s3", region_name="us-east-1")
-    dynamodb = boto3.client("dynamodb", region_name="us-east-1")
-    s3.create_bucket(Bucket=BUCKET)
-    s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-    dynamodb.create_table(
-        TableName="predictions",
-        KeySchema=[{"AttributeName": "image", "KeyType": "HASH"}],
-        AttributeDefinitions=[{"AttributeName": "image", "AttributeType": "S"}],
-        BillingMode="PAY_PER_REQUEST",
-    )
-    for key in ("incoming/dog.jpg", "incoming/dog.jpg", "incoming/dog.jpg.other"):
-        s3.put_object(Bucket=BUCKET, Key=key, Body=b"x")
-        row = {"image": {"S": f"s3://{BUCKET}/{key}"}}
-        dynamodb.put_item(TableName="predictions", Item=row)
-        post.send(about(key))
-    s3.delete_object(Bucket=BUCKET, Key="incoming/dog.jpg")  # a delete marker
-    now = [0.0]
-    forgetting = Forgetting(
-        s3,
-        dynamodb,
-        post.box,
-        BUCKET,
-        "predictions",
-        monotonic=lambda: now[0],
-        pause=lambda seconds: now.__setitem__(0, now[0] + seconds),
-    )
-
-    gone = forgetting.forget("incoming/dog.jpg")
-
-    assert (gone.versions, gone.rows, gone.letters) == (3, 1, 2)
-    left = s3.list_object_versions(Bucket=BUCKET)
-    assert [each["Key"] for each in left["Versions"]] == ["incoming/dog.jpg.other"]
-    assert "DeleteMarkers" not in left
-    (row,) = dynamodb.scan(TableName="predictions")["Items"]
-    assert row["image"]["S"].endswith(".other")
-    assert [each.names for each in post.box.all()] == [("incoming/dog.jpg.other",)]
-    again = forgetting.forget("incoming/dog.jpg")
-    assert (again.versions, again.rows, again.letters) == (0, 0, 0)
 
 
 def test_json_of_a_letter_holds_its_body(post: Post) -> None:
