@@ -2,14 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+from PIL import Image
 
 from imagedrop.send import Sent, Upload, wait_for_rows
 from pipeline.records import Status
 from tests.integration.conftest import REPOSITORY, Stack
-from tests.s3_events import queue_event
+from tests.s3_events import queue_body, queue_event, s3_record
 
 PHOTO = REPOSITORY / "demo" / "photos" / "pug.webp"
 PATIENCE_SECONDS = 60.0
@@ -110,19 +115,131 @@ def test_what_works_again_is_sent_back_and_becomes_its_row_once(stack: Stack) ->
     assert predictions.get(row.image) == again
 
 
-def test_forgotten_image_is_gone_from_bucket_and_table(stack: Stack) -> None:
+def test_poisoned_image_is_listed_with_its_reason_mended_and_redriven_once(
+    stack: Stack, classify_role: str
+) -> None:
+    """Outside incoming/ the function may read nothing: a missing permission, granted afterwards."""
+    key, bucket = "poison/pug.webp", stack.target.images_bucket
+    s3, iam = stack.target.client("s3"), stack.target.client("iam")
+    put = s3.put_object(Bucket=bucket, Key=key, Body=PHOTO.read_bytes())
+    created = s3_record(key, version=put["VersionId"], size=PHOTO.stat().st_size)
+    created["s3"]["bucket"]["name"] = bucket
+    body = queue_body(created)
+
+    assert at_its_last_try(stack, body) == []
+    (letter,) = letters(stack)
+    assert (letter["reason"], letter["attempts"]) == ("AccessDenied", 10)
+    assert letter["images"] == [f"s3://{bucket}/{key}"]
+
+    statement = {
+        "Effect": "Allow",
+        "Action": ["s3:GetObject", "s3:GetObjectVersion"],
+        "Resource": f"arn:aws:s3:::{bucket}/poison/*",
+    }
+    iam.put_role_policy(
+        RoleName=classify_role,
+        PolicyName="mended",
+        PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
+    )
+    stack.command("dead-letters", "redrive", "--reason", "AccessDenied")
+    predictions, image = stack.target.predictions_table(), f"s3://{bucket}/{key}"
+    assert eventually(lambda: predictions.get(image) is not None)
+    row = predictions.get(image)
+    assert row is not None
+    assert (row.status, row.label) == (Status.CLASSIFIED, "pug")
+    assert letters(stack) == []
+
+    # A redrive that was interrupted between sending and deleting leaves the letter there.
+    dead_letter_queue = stack.target.outputs["DeadLetterQueueUrl"]
+    stack.target.client("sqs").send_message(QueueUrl=dead_letter_queue, MessageBody=body)
+    stack.command("dead-letters", "redrive")
+    assert eventually(lambda: nothing_waits(stack))
+    assert predictions.get(image) == row
+    assert letters(stack) == []
+
+
+@pytest.fixture
+def classify_role(stack: Stack) -> Iterator[str]:
+    """The function's role; what a test grants it is taken back."""
+    (role,) = [
+        each["PhysicalResourceId"]
+        for each in stack.target.client("cloudformation").describe_stack_resources(
+            StackName="imagedrop"
+        )["StackResources"]
+        if each["LogicalResourceId"] == "ClassifyRole"
+    ]
+    yield role
+    stack.target.client("iam").delete_role_policy(RoleName=role, PolicyName="mended")
+
+
+def nothing_waits(stack: Stack) -> bool:
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    attributes = stack.target.client("sqs").get_queue_attributes(
+        QueueUrl=stack.target.outputs["ImagesQueueUrl"], AttributeNames=names
+    )["Attributes"]
+    return sum(int(attributes[name]) for name in names) == 0
+
+
+def test_forgotten_image_is_gone_and_a_late_event_does_not_bring_it_back(stack: Stack) -> None:
     s3, key = stack.target.client("s3"), "incoming/forget me.webp"
+    bucket, predictions = stack.target.images_bucket, stack.target.predictions_table()
     for _ in range(2):
-        version = s3.put_object(
-            Bucket=stack.target.images_bucket, Key=key, Body=PHOTO.read_bytes()
-        )["VersionId"]
+        version = s3.put_object(Bucket=bucket, Key=key, Body=PHOTO.read_bytes())["VersionId"]
     sent = Sent(Upload(PHOTO, key), version=version)
-    wait_for_rows(stack.target, [sent], patience_seconds=PATIENCE_SECONDS, on_rows=lambda _: None)
+    row = wait_for_rows(
+        stack.target, [sent], patience_seconds=PATIENCE_SECONDS, on_rows=lambda _: None
+    )[key]
 
     stack.command("forget", key, "--yes")
 
-    address = f"s3://{stack.target.images_bucket}/{key}"
-    assert stack.target.predictions_table().get(address) is None
-    left = s3.list_object_versions(Bucket=stack.target.images_bucket, Prefix=key)
+    left = s3.list_object_versions(Bucket=bucket, Prefix=key)
     assert "Versions" not in left
     assert "DeleteMarkers" not in left
+    tombstone = predictions.get(row.image)
+    assert tombstone is not None
+    assert (tombstone.status, tombstone.reason) == (Status.DELETED, "forgotten")
+    assert (tombstone.label, tombstone.predictions, tombstone.width) == (None, (), None)
+    late = s3_record(key, version=version, sequencer="FF", time=row.received_at)
+    late["s3"]["bucket"]["name"] = bucket
+    stack.target.client("sqs").send_message(
+        QueueUrl=stack.target.outputs["ImagesQueueUrl"], MessageBody=queue_body(late)
+    )
+    assert eventually(lambda: nothing_waits(stack))
+    assert predictions.get(row.image) == tombstone
+    stack.command("forget", key, "--yes")
+    assert predictions.get(row.image) == tombstone
+
+
+def test_nothing_of_an_image_is_in_any_log_of_the_stack(stack: Stack) -> None:
+    exif = Image.Exif()
+    exif[0x010E] = "SECRET description"
+    exif.get_ifd(0x8825)[29] = "SECRET:GPS:DATE"
+    picture = io.BytesIO()
+    Image.new("RGB", (640, 480)).save(picture, "JPEG", exif=exif, comment=b"SECRET comment")
+    content = picture.getvalue()
+    assert content.count(b"SECRET") == 3
+    s3, bucket = stack.target.client("s3"), stack.target.images_bucket
+    sent = [
+        Sent(
+            Upload(Path(name), f"incoming/{name}"),
+            version=s3.put_object(Bucket=bucket, Key=f"incoming/{name}", Body=body)["VersionId"],
+        )
+        for name, body in (("private.jpg", content), ("cut.jpg", content[: len(content) // 2]))
+    ]
+    rows = wait_for_rows(
+        stack.target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _: None
+    )
+    assert [rows[each.upload.key].status for each in sent] == [Status.CLASSIFIED, Status.REJECTED]
+    assert eventually(lambda: "private.jpg" in all_logs(stack))
+    logged = all_logs(stack)
+    for secret in ("SECRET", "X-Amz-Signature", "X-Amz-Security-Token", "AWS4-HMAC-SHA256"):
+        assert secret not in logged
+
+
+def all_logs(stack: Stack) -> str:
+    logs = stack.target.client("logs")
+    messages: list[str] = []
+    for group in logs.describe_log_groups()["logGroups"]:
+        pages = logs.get_paginator("filter_log_events").paginate(logGroupName=group["logGroupName"])
+        messages += [each["message"] for page in pages for each in page["events"]]
+    return "\n".join(messages)
