@@ -89,6 +89,7 @@ def failed_message(message: dict[str, Any], error: Exception) -> FailedMessage:
         reason=reason,
         detail=str(error),
         retry_after_seconds=retry_after_seconds,
+        may_pass=isinstance(error, TransientError),
     )
 
 

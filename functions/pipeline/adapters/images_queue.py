@@ -20,9 +20,14 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FIRST_RETRY_SECONDS = 10
-# Ten receives (the template's maxReceiveCount) then span about 20 minutes: a service has that long
-# to come right, and what never works reaches the dead-letter queue while somebody still looks.
+# Ten receives (the template's maxReceiveCount) of a message that meets a bug then span about 20
+# minutes: what never works reaches the dead-letter queue while somebody still looks.
 LONGEST_RETRY_SECONDS = 300
+# The pauses after each receive that met a passing fault: short faults cost seconds, and a service
+# that is dead for an hour loses nothing: less a quarter of chance, they are 3,940 s together: the
+# hour, and the breaker's longest pause after it. The count travels with the message, so that it
+# holds whichever execution environment gets it.
+PASSING_FAULT_SECONDS = (10, 20, 40, 80, 600, 900, 1200, 1200, 1200)
 BATCH_MESSAGES = 10  # SQS's limit for one ChangeMessageVisibilityBatch
 # SQS limits a batch of messages to 256 KB; ten notifications of 1,024-byte keys are 30 KB.
 MAX_REASON_CHARACTERS = 256
@@ -38,6 +43,7 @@ class FailedMessage:
         detail: the error's text; never image content.
         retry_after_seconds: not before; 0 for as soon as may be.
         first_receive_ms: when it was had first, since 1970, UTC; 0 where SQS did not say.
+        may_pass: the fault was a service's that may come right.
     """
 
     message_id: str
@@ -48,6 +54,7 @@ class FailedMessage:
     detail: str
     retry_after_seconds: float = 0.0
     first_receive_ms: int = 0
+    may_pass: bool = False
 
 
 class ImagesQueue:
@@ -108,7 +115,9 @@ class ImagesQueue:
                             "Id": str(index),
                             "ReceiptHandle": each.receipt_handle,
                             "VisibilityTimeout": retry_seconds(
-                                each.receive_count, each.retry_after_seconds
+                                each.receive_count,
+                                each.retry_after_seconds,
+                                may_pass=each.may_pass,
                             ),
                         }
                         for index, each in enumerate(batch)
@@ -122,11 +131,22 @@ class ImagesQueue:
                 logger.warning("message %s comes back late: %s", message_id, failure["Code"])
 
 
-def retry_seconds(receive_count: int, not_before_seconds: float = 0.0) -> int:
-    """Half of the doubling delay is fixed, half is chance, so that a burst does not come back; a
-    pause that is longer than that is kept, and spread by a quarter of itself."""
-    delay: int = min(FIRST_RETRY_SECONDS * 2 ** (receive_count - 1), LONGEST_RETRY_SECONDS)
-    spread = delay // 2 + random.randint(0, delay // 2)  # noqa: S311 - spreads load, keeps no secret
+def retry_seconds(
+    receive_count: int, not_before_seconds: float = 0.0, *, may_pass: bool = False
+) -> int:
+    """Seconds until the next try, with chance in them, so that a burst does not come back.
+
+    A bug's doubles with each receive, half of it by chance; a passing fault's is that of
+    PASSING_FAULT_SECONDS, less up to a quarter. A pause that is longer is kept, and spread by a
+    quarter of itself.
+    """
+    if may_pass:
+        longest = PASSING_FAULT_SECONDS[min(receive_count, len(PASSING_FAULT_SECONDS)) - 1]
+        least = longest - longest // 4
+    else:
+        longest = min(FIRST_RETRY_SECONDS * 2 ** (receive_count - 1), LONGEST_RETRY_SECONDS)
+        least = longest - longest // 2
+    spread = random.randint(least, longest)  # noqa: S311 - spreads load, keeps no secret
     pause = int(not_before_seconds * (1 + random.random() / 4)) + 1  # noqa: S311 - as above
     return max(spread, pause if not_before_seconds > 0 else 0)
 

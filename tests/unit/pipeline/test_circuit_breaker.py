@@ -7,7 +7,6 @@ from dataclasses import dataclass, field
 import pytest
 
 from imaging import ImageSpec
-from pipeline.adapters.images_queue import retry_seconds
 from pipeline.answers import Answer, Prediction
 from pipeline.circuit_breaker import (
     FAILURES_TO_OPEN,
@@ -105,13 +104,3 @@ def test_a_refusal_shows_that_the_endpoint_lives(error: Exception) -> None:
     with pytest.raises(type(error)):
         world.call()
     assert world.fail().retry_after_seconds == 0.0
-
-
-def test_a_message_outlives_an_endpoint_that_is_dead_for_45_minutes() -> None:
-    world, began = World(), 1000.0
-    for receive in range(1, 10):
-        error = world.fail()
-        world.now += retry_seconds(receive, error.retry_after_seconds)
-    assert world.now - began > 45 * 60
-    world.endpoint.error = None
-    assert world.call() == [ANSWER]  # the tenth try
