@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -9,7 +10,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from botocore.exceptions import ClientError
 
 from handlers import wiring
-from pipeline.adapters.images_queue import FailedMessage
+from pipeline.adapters.images_queue import BATCH_MESSAGES, FailedMessage
 from pipeline.adapters.service_errors import error_code
 from pipeline.classify_images import Outcome
 from pipeline.errors import SpecMismatchError, TransientError
@@ -21,9 +22,11 @@ if TYPE_CHECKING:
 logger = Logger()
 metrics = Metrics()
 
-# The longest endpoint call (62 s with its time-out) and the writes after it: what begins with
-# less than this is stopped by Lambda in the middle, and the whole batch comes again.
-LAST_START_SECONDS = 66
+# What Lambda stops in the middle comes again as a whole, after the visibility timeout. So nothing
+# begins that may not end in time: a read or an endpoint call (62 s) leaves time for a write after
+# it, and a write, or a word to the queue, has its own longest time (9 s).
+LAST_START_SECONDS = 73
+LAST_WRITE_SECONDS = 10
 
 
 @logger.inject_lambda_context
@@ -42,7 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     refs = [ref for each in refs_of.values() for ref in each]
     outcomes = wiring.classify_images().run(
         refs,
-        out_of_time=lambda: context.get_remaining_time_in_millis() < LAST_START_SECONDS * 1000,
+        out_of_time=lambda: seconds_left(context) < LAST_START_SECONDS,
+        too_late_to_write=lambda: seconds_left(context) < LAST_WRITE_SECONDS,
     )
     for outcome in outcomes:
         report(outcome)
@@ -55,21 +59,34 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         for message in event["Records"]
         if message["messageId"] in failed
     ]
-    return {"batchItemFailures": [{"itemIdentifier": each} for each in send_back(again)]}
+    sent_back = send_back(again, lambda: seconds_left(context) < LAST_WRITE_SECONDS)
+    return {"batchItemFailures": [{"itemIdentifier": each} for each in sent_back]}
 
 
-def send_back(messages: list[FailedMessage]) -> list[str]:
-    """Ids of the messages that shall come again; those at their last try are given up by name."""
+def seconds_left(context: LambdaContext) -> float:
+    return float(context.get_remaining_time_in_millis()) / 1000
+
+
+def send_back(messages: list[FailedMessage], too_late: Callable[[], bool]) -> list[str]:
+    """Ids of the messages that shall come again; those at their last try are given up by name.
+
+    When it is too late for words to the queue, SQS does both by itself, later and without a reason.
+    """
     if not messages:
         return []
     queue = wiring.images_queue()
     last_tries = [each for each in messages if each.receive_count >= wiring.max_receives()]
-    given_up = queue.give_up(last_tries) if last_tries else set()
+    given_up: set[str] = set()
+    for start in range(0, len(last_tries), BATCH_MESSAGES):
+        if not too_late():
+            given_up |= queue.give_up(last_tries[start : start + BATCH_MESSAGES])
     for each in last_tries:
         logger.error("image given up", extra={"message_id": each.message_id, "why": each.reason})
         metrics.add_metric("GivenUp", MetricUnit.Count, 1)
     again = [each for each in messages if each.message_id not in given_up]
-    queue.retry_soon(again)
+    for start in range(0, len(again), BATCH_MESSAGES):
+        if not too_late():
+            queue.retry_soon(again[start : start + BATCH_MESSAGES])
     return sorted(each.message_id for each in again)
 
 

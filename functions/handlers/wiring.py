@@ -24,9 +24,11 @@ from pipeline.settings import ClassifySettings
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
 
-# S3 and DynamoDB answer in tens of milliseconds; three attempts of five seconds at most leave the
-# function's 90 s to the endpoint, whose own limit is 60 s. What fails then is tried again from
-# the queue, so the endpoint call itself is not repeated here.
+# What a call may take at the longest decides when the last one may begin (`handlers/classify.py`);
+# tests/unit/handlers/test_time_budget.py adds it up. Between attempts botocore's standard mode
+# waits by full jitter: up to 1 s, 2 s, 4 s. S3 and DynamoDB answer in tens of milliseconds: QUICK
+# is for reads at the start, BRIEF for what comes after the endpoint, which has 60 s by itself.
+# What fails is tried again from the queue, so the endpoint call itself is not repeated here.
 #
 # Each image is a read and a write, so what botocore does anew at every call is a part of what an
 # image costs. Two of these things nobody needs, together 0.3 ms of CPU an image: the walk over
@@ -41,8 +43,11 @@ QUICK = Config(
     parameter_validation=False,
     user_agent="imagedrop",
 )
+BRIEF = QUICK.merge(
+    Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
+)
 PATIENT = Config(
-    connect_timeout=2, read_timeout=62, retries={"mode": "standard", "total_max_attempts": 1}
+    connect_timeout=1, read_timeout=61, retries={"mode": "standard", "total_max_attempts": 1}
 )
 
 
@@ -71,7 +76,7 @@ def decoder() -> Decoder:
 @cache
 def images_queue() -> ImagesQueue:
     return ImagesQueue(
-        client("sqs"), os.environ["IMAGES_QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"]
+        client("sqs", BRIEF), os.environ["IMAGES_QUEUE_URL"], os.environ["DEAD_LETTER_QUEUE_URL"]
     )
 
 
@@ -92,7 +97,7 @@ def classify_images() -> ClassifyImages:
             ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.endpoint_name),
             time.monotonic,
         ),
-        predictions=predictions_table(),
+        predictions=PredictionsTable(client("dynamodb", BRIEF), settings.predictions_table),
         spec=settings.image_spec,
         max_payload_bytes=settings.max_payload_bytes,
         now=utc_now,

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
@@ -53,6 +54,14 @@ class Outcome:
     error: Exception | None = None
 
 
+@dataclass(frozen=True, slots=True)
+class _Limits:
+    """How the use case knows that it must stop."""
+
+    out_of_time: Callable[[], bool]
+    too_late_to_write: Callable[[], bool]
+
+
 @dataclass(slots=True)
 class ClassifyImages:
     """The adapters that the use case works with, and what it may not exceed.
@@ -69,20 +78,26 @@ class ClassifyImages:
     max_payload_bytes: int
     now: Callable[[], str]
 
-    def run(self, refs: Sequence[ImageRef], out_of_time: Callable[[], bool]) -> list[Outcome]:
+    def run(
+        self,
+        refs: Sequence[ImageRef],
+        out_of_time: Callable[[], bool],
+        too_late_to_write: Callable[[], bool] = lambda: False,
+    ) -> list[Outcome]:
         """One outcome for each different reference. No exception: each outcome carries its own.
 
-        ``out_of_time`` is asked before each read and each endpoint call; what it stops may be
-        tried again.
+        ``out_of_time`` is asked before each read and each endpoint call, ``too_late_to_write``
+        before each write after them; what they stop may be tried again.
         """
         current = latest_of_each_image(list(refs))
         overtaken = [Outcome(ref) for ref in dict.fromkeys(refs) if ref not in set(current)]
         created = [ref for ref in current if ref.change is Change.CREATED]
         removed = [ref for ref in current if ref.change is Change.REMOVED]
         with ThreadPoolExecutor(PARALLEL_IMAGES) as pool:
-            outcomes = self._classify(created, self.spec, pool, out_of_time)
+            limits = _Limits(out_of_time, too_late_to_write)
+            outcomes = self._classify(created, self.spec, pool, limits)
             # After the others: the erasure of a version must find the row of that version.
-            outcomes += pool.map(self._tombstone, removed)
+            outcomes += pool.map(partial(self._tombstone, limits), removed)
         return overtaken + outcomes
 
     def _classify(
@@ -90,25 +105,27 @@ class ClassifyImages:
         refs: list[ImageRef],
         spec: ImageSpec,
         pool: ThreadPoolExecutor,
-        out_of_time: Callable[[], bool],
+        limits: _Limits,
         *,
         again: bool = False,
     ) -> list[Outcome]:
-        found = list(pool.map(lambda ref: self._prepare(ref, spec, out_of_time), refs))
+        found = list(pool.map(lambda ref: self._prepare(ref, spec, limits), refs))
         done = [each for each in found if isinstance(each, Outcome)]
         prepared = [
             (ref, each) for ref, each in zip(refs, found, strict=True) if isinstance(each, Prepared)
         ]
         for chunk in self._chunks(prepared, spec):
             try:
-                _stop_when(out_of_time)
+                _stop_when(limits.out_of_time)
                 body = encode_npy([each.pixels for _, each in chunk], spec)
                 answers = self.endpoint.classify(body, spec, len(chunk))
             except InvalidAnswerError as error:  # a broken answer is not its neighbours'
                 answered = error.answers or [None] * len(chunk)
                 for (ref, each), answer in zip(chunk, answered, strict=True):
                     done.append(
-                        self._record((ref, each), answer) if answer else Outcome(ref, error=error)
+                        self._record(limits, (ref, each), answer)
+                        if answer
+                        else Outcome(ref, error=error)
                     )
             except SpecMismatchError as mismatch:
                 if again:  # asked with the endpoint's own spec already
@@ -118,18 +135,16 @@ class ClassifyImages:
                 logger.info("prepared again", extra={"image_spec": mismatch.expected.hash})
                 self.spec = mismatch.expected
                 refused = [ref for ref, _ in chunk]
-                done += self._classify(refused, self.spec, pool, out_of_time, again=True)
+                done += self._classify(refused, self.spec, pool, limits, again=True)
             except Exception as error:  # noqa: BLE001 - each image carries it on
                 done += [Outcome(ref, error=error) for ref, _ in chunk]
             else:
-                done += pool.map(self._record, chunk, answers)
+                done += pool.map(partial(self._record, limits), chunk, answers)
         return done
 
-    def _prepare(
-        self, ref: ImageRef, spec: ImageSpec, out_of_time: Callable[[], bool]
-    ) -> Prepared | Outcome:
+    def _prepare(self, ref: ImageRef, spec: ImageSpec, limits: _Limits) -> Prepared | Outcome:
         try:
-            _stop_when(out_of_time)
+            _stop_when(limits.out_of_time)
             data = self.images.read(ref)
             if data is None:
                 return self._write(ref, records.deleted(ref, self.now(), reason="gone"))
@@ -148,15 +163,17 @@ class ClassifyImages:
         for start in range(0, len(prepared), most):
             yield prepared[start : start + most]
 
-    def _record(self, image: tuple[ImageRef, Prepared], answer: Answer) -> Outcome:
+    def _record(self, limits: _Limits, image: tuple[ImageRef, Prepared], answer: Answer) -> Outcome:
         ref, prepared = image
         try:
+            _stop_when(limits.too_late_to_write)
             return self._write(ref, records.classified(ref, prepared, answer, self.now()))
         except Exception as error:  # noqa: BLE001 - one image's fault is not its neighbours'
             return Outcome(ref, error=error)
 
-    def _tombstone(self, ref: ImageRef) -> Outcome:
+    def _tombstone(self, limits: _Limits, ref: ImageRef) -> Outcome:
         try:
+            _stop_when(limits.too_late_to_write)
             return self._write(ref, records.deleted(ref, self.now()))
         except Exception as error:  # noqa: BLE001 - one image's fault is not its neighbours'
             return Outcome(ref, error=error)

@@ -24,7 +24,7 @@ FIRST_RETRY_SECONDS = 10
 # minutes: what never works reaches the dead-letter queue while somebody still looks.
 LONGEST_RETRY_SECONDS = 300
 # The pauses after each receive that met a passing fault: short faults cost seconds, and a service
-# that is dead for an hour loses nothing: less a quarter of chance, they are 3,940 s together: the
+# that is dead for an hour loses nothing: less a quarter of chance, they are 3,938 s together: the
 # hour, and the breaker's longest pause after it. The count travels with the message, so that it
 # holds whichever execution environment gets it.
 PASSING_FAULT_SECONDS = (10, 20, 40, 80, 600, 900, 1200, 1200, 1200)
