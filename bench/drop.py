@@ -141,16 +141,20 @@ class Function:
                 archive.write(path, path.name)
         self._functions.update_function_code(FunctionName=self._name, ZipFile=bundle.getvalue())
 
-    def set_up(self, way: Way, steps: Path) -> None:
-        """Its next events find new workers, with these settings."""
+    def change(self, handler: str, variables: dict[str, str]) -> None:
+        """Another handler, and more environment variables."""
         known = self._functions.get_function_configuration(FunctionName=self._name)
         self._functions.update_function_configuration(
             FunctionName=self._name,
-            Handler=way.handler,
-            Environment={
-                "Variables": known["Environment"]["Variables"]
-                | {"MAX_PAYLOAD_BYTES": str(way.max_payload_bytes), FOLDER_VARIABLE: str(steps)}
-            },
+            Handler=handler,
+            Environment={"Variables": known["Environment"]["Variables"] | variables},
+        )
+
+    def set_up(self, way: Way, steps: Path) -> None:
+        """Its next events find new workers, with these settings."""
+        self.change(
+            way.handler,
+            {"MAX_PAYLOAD_BYTES": str(way.max_payload_bytes), FOLDER_VARIABLE: str(steps)},
         )
         (mapping,) = self._functions.list_event_source_mappings(FunctionName=self._name)[
             "EventSourceMappings"

@@ -2,10 +2,11 @@
 
     .venv/bin/python -m bench.soak [--images 2000] [--minutes 9] [--seed 1]
 
-The deployed template runs as always, but for three settings of this run alone: the function's calls
-go through proxies that answer some of them as AWS does in trouble, with six images in each instead
-of 25, and the queue's visibility timeout is 45 s instead of 540, so that what a killed worker held
-comes back while somebody waits.
+The deployed template runs as always, but for four settings of this run alone: the function's calls go
+through proxies that answer some of them as AWS does in trouble, with six images in each instead of
+25; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker held comes
+back while somebody waits; and the pauses after passing faults are made for minutes, not for an hour
+(`impatient_classify.py`).
 Permissions are not enforced here, because a call through a proxy has a signature for another host;
 tests/integration does that.
 """
@@ -22,7 +23,7 @@ from typing import Any
 
 import psutil
 
-from bench.drop import PHOTOS
+from bench.drop import PHOTOS, Function
 from bench.soak.books import Writes, balance
 from bench.soak.disturbance import SERVER, WORKER, Disturbance, Every, wait_until
 from bench.soak.faults import AWS_RULES, SAGEMAKER_RULES, Proxy, proxies
@@ -32,7 +33,8 @@ from imagedrop.local import cloud
 from imagedrop.target import Target, local_target
 
 VISIBILITY_SECONDS = 45
-WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 6, 2
+WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 4, 2
+HANDLER_MODULE = "impatient_classify"
 PROXY_BODY_BYTES = "1000000"  # the proxy takes bodies of 1 MiB: six images a call instead of 25
 PROXIES = ("S3, DynamoDB, SQS", "endpoint")
 FLOOD_SECONDS = 140.0  # about as long as the kills and restarts take
@@ -123,18 +125,15 @@ def run(home: Path, running: cloud.Cloud, pair: tuple[Proxy, Proxy], options: An
 
 def through(target: Target, aws: Proxy, sagemaker: Proxy) -> None:
     """Sends the function's calls through the proxies, and brings messages back sooner."""
-    functions = target.client("lambda")
-    name = target.client("cloudformation").describe_stack_resource(
-        StackName=cloud.STACK_NAME, LogicalResourceId="ClassifyFunction"
-    )["StackResourceDetail"]["PhysicalResourceId"]
-    known = functions.get_function_configuration(FunctionName=name)["Environment"]["Variables"]
-    changed = {
-        "AWS_ENDPOINT_URL": aws.url,
-        "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
-        "MAX_PAYLOAD_BYTES": PROXY_BODY_BYTES,
-    }
-    functions.update_function_configuration(
-        FunctionName=name, Environment={"Variables": known | changed}
+    function = Function(target)
+    function.add_to_bundle([Path(__file__).with_name(f"{HANDLER_MODULE}.py")])
+    function.change(
+        f"{HANDLER_MODULE}.handler",
+        {
+            "AWS_ENDPOINT_URL": aws.url,
+            "AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME": sagemaker.url,
+            "MAX_PAYLOAD_BYTES": PROXY_BODY_BYTES,
+        },
     )
     target.client("sqs").set_queue_attributes(
         QueueUrl=target.outputs["ImagesQueueUrl"],
