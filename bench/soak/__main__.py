@@ -2,11 +2,11 @@
 
     .venv/bin/python -m bench.soak [--images 2000] [--minutes 9] [--seed 1]
 
-The deployed template runs as always, but for four settings of this run alone: the function's calls go
-through proxies that answer some of them as AWS does in trouble, with six images in each instead of
-25; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker held comes
-back while somebody waits; and the pauses after passing faults are made for minutes, not for an hour
-(`impatient_classify.py`).
+The deployed template runs as always, but for four settings of this run alone: the function's
+calls go through proxies that answer some of them as AWS does in trouble, with six images in each
+instead of 25; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker
+held comes back while somebody waits; and the pauses after passing faults are made for minutes, not
+for an hour (`impatient_classify.py`).
 Permissions are not enforced here, because a call through a proxy has a signature for another host;
 tests/integration does that.
 """
