@@ -357,9 +357,9 @@ def buckets_forget_unfinished_uploads(template: Json) -> Faults:
 
 def images_and_work_files_expire_when_told(template: Json) -> Faults:
     """Originals by a parameter, with their older versions; work files always."""
-    for name, condition, prefix, parameter in (
-        ("ImagesBucket", {"ImagesExpire"}, "incoming/", "ImageRetentionDays"),
-        ("WorkBucket", set[str](), "work/", "WorkRetentionDays"),
+    for name, condition, prefixes, parameter in (
+        ("ImagesBucket", {"ImagesExpire"}, ["incoming/", "folders/"], "ImageRetentionDays"),
+        ("WorkBucket", set[str](), ["work/"], "WorkRetentionDays"),
     ):
         bucket = with_conditions(properties(template, name), condition)
         rules = [
@@ -367,12 +367,23 @@ def images_and_work_files_expire_when_told(template: Json) -> Faults:
             for each in bucket.get("LifecycleConfiguration", {}).get("Rules", [])
             if each.get("ExpirationInDays") == {"Ref": parameter}
         ]
-        if [(each["Prefix"], each["Status"]) for each in rules] != [(prefix, "Enabled")]:
+        enabled = [each["Prefix"] for each in rules if each["Status"] == "Enabled"]
+        if enabled != prefixes:
             yield name
         if name == "ImagesBucket" and not all(
             "NoncurrentVersionExpiration" in each for each in rules
         ):
             yield f"{name}: versions that were overwritten or deleted stay"
+    kept, expiring = (
+        with_conditions(properties(template, "ImagesBucket"), asked)
+        .get("LifecycleConfiguration", {})
+        .get("Rules", [])
+        for asked in (set[str](), {"ImagesExpire"})
+    )
+    if any("ExpirationInDays" in each for each in kept):
+        yield "ImagesBucket: images expire although nobody asked"
+    if not any(each.get("ExpiredObjectDeleteMarker") is True for each in expiring):
+        yield "ImagesBucket: the names of what has expired stay"
 
 
 def data_at_rest_is_under_the_data_key(template: Json) -> Faults:

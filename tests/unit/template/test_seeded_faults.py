@@ -73,6 +73,7 @@ ANY_IMAGE = {"Fn::Sub": "${ImagesBucket.Arn}/incoming/*"}
 FULL_ACCESS = {"Fn::Sub": "arn:${AWS::Partition}:iam::aws:policy/AmazonS3FullAccess"}
 PLAIN_BUCKET = {"Type": "AWS::S3::Bucket", "Properties": {}}
 PLAIN_QUEUE = {"Type": "AWS::SQS::Queue", "Properties": {}}
+EXPIRING = {"Status": "Enabled", "Prefix": "incoming/", "ExpirationInDays": 30}
 OPEN_PERMISSION = {
     "Type": "AWS::Lambda::Permission",
     "Properties": {
@@ -274,6 +275,25 @@ SEEDED: list[tuple[str, Fault]] = [
     (
         "images_and_work_files_expire_when_told",
         without("ImagesBucket.Properties.LifecycleConfiguration.Rules.0"),
+    ),
+    (
+        "images_and_work_files_expire_when_told",
+        without("ImagesBucket.Properties.LifecycleConfiguration.Rules.1"),
+    ),
+    (
+        "images_and_work_files_expire_when_told",
+        without("ImagesBucket.Properties.LifecycleConfiguration.Rules.2"),
+    ),
+    (
+        "images_and_work_files_expire_when_told",
+        without(
+            "ImagesBucket.Properties.LifecycleConfiguration.Rules.1.Fn::If.1"
+            ".NoncurrentVersionExpiration"
+        ),
+    ),
+    (
+        "images_and_work_files_expire_when_told",
+        setting("ImagesBucket.Properties.LifecycleConfiguration.Rules.0.Fn::If.2", EXPIRING),
     ),
     (
         "images_and_work_files_expire_when_told",
