@@ -42,7 +42,9 @@ OUTPUT = Path("soak-output")
 
 
 def main() -> int:
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
     parser.add_argument("--images", type=int, default=2000, help="versions to drop, at least")
     parser.add_argument("--minutes", type=float, default=9, help="to wait at most")
     parser.add_argument("--seed", type=int, default=1)
