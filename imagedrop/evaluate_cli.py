@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -17,7 +16,7 @@ from rich.progress import Progress, TaskID
 
 from imagedrop.errors import UserError
 from imagedrop.terminal import console, progress
-from model.archive import WEIGHTS_NAME, ArchiveError, extract_archive, sha256_of
+from model.archive import CARD_NAME, WEIGHTS_NAME, ArchiveError, extract_archive, sha256_of
 from model.package import package
 from training.dataset import DataSet
 from training.errors import TrainingError
@@ -58,8 +57,9 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
     from training.evaluate import Steps  # noqa: PLC0415
     from training.evaluate import evaluate as judge  # noqa: PLC0415
 
-    with _content(model) as content, TemporaryDirectory() as temporary:
-        int8_weights = Path(temporary) / WEIGHTS_NAME if int8 else None
+    with TemporaryDirectory() as temporary:
+        content = _content(model, Path(temporary))
+        int8_weights = Path(temporary) / "int8.onnx" if int8 else None
         try:
             with progress() as bars:
                 steps = Steps(*_on(bars))
@@ -69,27 +69,29 @@ def evaluate(  # noqa: PLR0913, PLR0917 - a command has as many parameters as op
             if calibrate:
                 _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
             if found.int8 is not None:
-                _write_int8(found, found.int8, content, output_dir / "int8.tar.gz")
+                _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
         except TrainingError as error:
             raise UserError(error.problem, error.next_step) from error
+        except ArchiveError as error:
+            raise _no_model(model, error) from error
 
 
-@contextmanager
-def _content(model: Path) -> Iterator[Path]:
-    """The model's files as a folder."""
+def _content(model: Path, temporary: Path) -> Path:
+    """The folder with the model's files."""
+    if model.is_dir() and all((model / name).is_file() for name in (CARD_NAME, WEIGHTS_NAME)):
+        return model
     try:
-        if model.is_dir():
-            yield model
-            return
-        with TemporaryDirectory() as temporary:
-            content = Path(temporary) / "content"
-            extract_archive(model, content)
-            yield content
-    except (ArchiveError, FileNotFoundError) as error:
-        raise UserError(
-            f"{model} holds no model: {error}",
-            "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
-        ) from error
+        extract_archive(model, temporary / "content")
+    except (ArchiveError, FileNotFoundError, IsADirectoryError) as error:
+        raise _no_model(model, error) from error
+    return temporary / "content"
+
+
+def _no_model(model: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{model} holds no model: {error}",
+        "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+    )
 
 
 def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]:
@@ -122,46 +124,76 @@ def _tell(found: Evaluation) -> None:
         f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
         f"temperature {calibration.temperature:.2f}"
     )
-    if found.was_seen:
+    if calibration.ece_after > calibration.ece_before:
+        _say("          so few photos do not show that the temperature helps")
+    covered = "nothing" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
+    _say(
+        f"review    {1 - calibration.coverage:.4f} of the photos are for a person; of the others "
+        f"{covered} is right"
+    )
+    _say(
+        f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
+        f"{found.speed.weights_bytes / 1e6:.1f} MB"
+    )
+    if found.judged.was_seen:
         console.print("[yellow]The model was trained on these photos: that says little.[/]")
 
 
 def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:
-    from training.calibrated import write_calibrated  # noqa: PLC0415 - needs onnx
-
-    threshold = found.calibration.threshold
-    noted = {
-        "temperature": found.calibration.temperature,
-        "fitted_on": found.calibration.fitted_on,
-        "review_threshold": threshold.confidence if threshold else None,
-    }
     with TemporaryDirectory() as temporary:
         weights = Path(temporary) / WEIGHTS_NAME
-        write_calibrated(content / WEIGHTS_NAME, found.calibration.temperature, weights)
-        _package(found, content, weights, {"calibration": noted}, destination)
+        noted = _tempered(found, content / WEIGHTS_NAME, weights)
+        _package(found, content, weights, noted, destination)
 
 
-def _write_int8(found: Evaluation, int8: Int8Offer, content: Path, destination: Path) -> None:
+def _write_int8(
+    found: Evaluation, int8: Int8Offer, content: Path, calibrate: bool, destination: Path
+) -> None:
     low, high = int8.loss.interval
     _say(
         f"int8      {int8.top1:.4f}, {int8.loss.points:.2f} points lost (95 %: {low:.1f} to "
-        f"{high:.1f}), {found.speed.model_ms / int8.speed.model_ms:.1f} times as fast: "
+        f"{high:.1f}), {int8.times_as_fast_as(found.speed):.1f} times as fast: "
         f"{'recommended' if int8.is_recommended else 'not recommended'}"
     )
-    noted = {"int8_loss_points": int8.loss.points, "top1": int8.top1}
-    _package(found, content, int8.weights, noted, destination)
+    noted: dict[str, object] = {"int8_loss_points": int8.loss.points, "top1": int8.top1}
+    with TemporaryDirectory() as temporary:
+        weights = int8.weights
+        if calibrate:
+            # Logits and softmax are float32 in the int8 model too; it has the same temperature.
+            weights = Path(temporary) / WEIGHTS_NAME
+            noted |= _tempered(found, int8.weights, weights)
+        _package(found, content, weights, noted, destination)
+
+
+def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, object]:
+    """Writes the weights with the temperature, and returns what the card says of it."""
+    from training.calibrated import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
+
+    write_calibrated(weights, found.calibration.temperature, destination)
+    threshold = found.calibration.threshold
+    return {
+        "calibration": {
+            # Of all calibrations together; it is in the graph already.
+            "temperature": temperature_of(destination),
+            "fitted_on": found.calibration.fitted_on,
+            "review_threshold": threshold.confidence if threshold else None,
+        }
+    }
 
 
 def _package(
     found: Evaluation, content: Path, weights: Path, noted: Mapping[str, object], destination: Path
 ) -> None:
+    # What an earlier calibration said still holds for a graph that has its temperature.
+    kept = {name: found.card.metrics[name] for name in found.card.metrics if name == "calibration"}
     measured = {
         "measured_on": found.measured_on,
         "top1": found.top(1),
         "top5": found.top(5),
         "macro_f1": found.macro_f1,
     }
-    card = replace(found.card, weights_sha256=sha256_of(weights), metrics={**measured, **noted})
+    metrics = {**kept, **measured, **noted}
+    card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
     licences = [content / name for name in LICENCE_NAMES if (content / name).is_file()]
     package(weights, card, destination, licences)
     _say(f"Written: {destination}")

@@ -25,9 +25,7 @@ def write_calibrated(weights: Path, temperature: float, destination: Path) -> No
         OSError: a file cannot be read or written.
     """
     model = onnx.load(str(weights))
-    inverse = next(
-        (each for each in model.graph.initializer if each.name == INVERSE_TEMPERATURE), None
-    )
+    inverse = _inverse_temperature(model)
     if inverse is None:
         _insert_division(model)
         before = np.float32(1)
@@ -38,6 +36,21 @@ def write_calibrated(weights: Path, temperature: float, destination: Path) -> No
     model.graph.initializer.append(numpy_helper.from_array(value, INVERSE_TEMPERATURE))
     onnx.checker.check_model(model, full_check=True)
     destination.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def temperature_of(weights: Path) -> float:
+    """What the graph divides its logits by, all calibrations together; 1 without any.
+
+    Raises:
+        OSError: the file cannot be read.
+    """
+    inverse = _inverse_temperature(onnx.load(str(weights)))
+    return 1.0 if inverse is None else 1 / float(numpy_helper.to_array(inverse))
+
+
+def _inverse_temperature(model: onnx.ModelProto) -> onnx.TensorProto | None:
+    named = (each for each in model.graph.initializer if each.name == INVERSE_TEMPERATURE)
+    return next(named, None)
 
 
 def _insert_division(model: onnx.ModelProto) -> None:

@@ -124,29 +124,44 @@ def expected_calibration_error(probabilities: Floats, truth: Ints) -> float:
 
 def tempered(probabilities: Floats, temperature: float) -> Floats:
     """What the softmax had been with all logits divided by the temperature."""
-    logits = np.log(np.maximum(probabilities, _SMALLEST).astype(np.float64)) / temperature
-    logits -= logits.max(axis=1, keepdims=True)
-    powers = np.exp(logits)
-    result: Floats = powers / powers.sum(axis=1, keepdims=True)
+    result: Floats = np.exp(_log_tempered(probabilities, temperature))
     return result
 
 
-def negative_log_likelihood(probabilities: Floats, truth: Ints) -> float:
-    own = np.take_along_axis(probabilities, truth[:, None], axis=1)
-    return float(-np.log(np.maximum(own, _SMALLEST)).mean())
+def _log_tempered(probabilities: Floats, temperature: float) -> Floats:
+    logits = np.log(np.maximum(probabilities, _SMALLEST).astype(np.float64)) / temperature
+    logits -= logits.max(axis=1, keepdims=True)
+    result: Floats = logits - np.log(np.exp(logits).sum(axis=1, keepdims=True))
+    return result
+
+
+def _platt_targets(probabilities: Floats, truth: Ints) -> Floats:
+    """float64 ``[n, classes]``, rows add up to 1."""
+    count = len(truth)
+    rows = np.arange(count)
+    rivals = np.array(probabilities, np.float64)
+    rivals[rows, truth] = -1
+    targets = np.zeros(rivals.shape)
+    targets[rows, truth] = (count + 1) / (count + 2)
+    targets[rows, rivals.argmax(axis=1)] = 1 / (count + 2)
+    return targets
 
 
 def fit_temperature(probabilities: Floats, truth: Ints) -> float:
-    """The temperature with the least negative log likelihood, between 0.05 and 20.
+    """The temperature with the least cross entropy, between 0.05 and 20.
 
-    Guo et al. (2017), section 4.2. The likelihood has one minimum over 1/T, so a golden section
-    search over the logarithm finds it; where everything is right it is the lower end.
+    Guo et al. (2017), section 4.2, with the targets of J. Platt, "Probabilistic outputs for support
+    vector machines" (1999), section 2.2: n images speak for a true class of (n + 1) / (n + 2), and
+    what is left goes to its strongest rival. Without, n images that are all right would ask for
+    certainty, whatever n. The cross entropy has one minimum over 1/T, so a golden section search
+    over the logarithm finds it.
     """
     low, high = math.log(0.05), math.log(20.0)
     ratio = (math.sqrt(5) - 1) / 2
+    targets = _platt_targets(probabilities, truth)
 
     def loss(at: float) -> float:
-        return negative_log_likelihood(tempered(probabilities, math.exp(at)), truth)
+        return -float((targets * _log_tempered(probabilities, math.exp(at))).sum())
 
     while high - low > 1e-4:
         left, right = high - ratio * (high - low), low + ratio * (high - low)

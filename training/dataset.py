@@ -132,6 +132,12 @@ def load_pixels(image: LabelledImage, spec: ImageSpec) -> npt.NDArray[np.uint8] 
     return np.frombuffer(prepared.pixels, np.uint8).reshape(spec.size, spec.size, 3)
 
 
+def spread(images: Sequence[LabelledImage], count: int) -> tuple[LabelledImage, ...]:
+    """So many of them at most, evenly from all over: in a sorted data set, from every class."""
+    taken = min(count, len(images))
+    return tuple(images[number * len(images) // taken] for number in range(taken))
+
+
 def stratified_split(
     images: Sequence[LabelledImage], seed: int, shares: Mapping[str, float]
 ) -> tuple[LabelledImage, ...]:

@@ -12,23 +12,31 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging import ImageSpec, Rejection
-from model.archive import CARD_NAME, WEIGHTS_NAME, ModelCard, read_model_card
+from model.archive import (
+    CARD_NAME,
+    WEIGHTS_NAME,
+    ArchiveError,
+    ModelCard,
+    read_model_card,
+    sha256_of,
+)
 from model.serving.onnx_model import OnnxModel
 from training import classification_metrics as metrics
-from training.dataset import DataSet, LabelledImage, load_pixels
+from training.dataset import DataSet, LabelledImage, load_pixels, spread
 from training.errors import TrainingError
 from training.evaluation import (
+    ROBUSTNESS_IMAGES,
     Calibration,
     EncodingEffect,
     Predicted,
     Speed,
     calibrate,
     classes_in,
-    part_to_measure,
     predict,
     robustness,
     speed,
 )
+from training.held_out import JudgedPhotos, photos_to_judge
 
 # Half a point of accuracy is what int8 may cost before it is not recommended.
 MAX_INT8_LOSS_POINTS = 0.5
@@ -49,26 +57,34 @@ class Int8Offer:
     def is_recommended(self) -> bool:
         return self.loss.points < MAX_INT8_LOSS_POINTS
 
+    def times_as_fast_as(self, other: Speed) -> float:
+        """By the CPU time of the models in batches."""
+        return other.model_batch_cpu_ms / self.speed.model_batch_cpu_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """So many photos of one class called another, and one of them."""
+
+    true: str
+    called: str
+    count: int
+    example: LabelledImage
+
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The whole verdict. ``part`` is None for a data set without parts."""
+    """The whole verdict."""
 
     card: ModelCard
     data: DataSet
     data_manifest_sha256: str
-    part: str | None
+    judged: JudgedPhotos
     measured: Predicted
     calibration: Calibration
     effects: tuple[EncodingEffect, ...]
     speed: Speed
     int8: Int8Offer | None
-
-    @property
-    def was_seen(self) -> bool:
-        """Whether the model was trained on these very photos: then it says little."""
-        trained_on = self.card.training_run.get("data_manifest_sha256")
-        return trained_on == self.data_manifest_sha256 and self.part in (None, "train")
 
     @property
     def matrix(self) -> npt.NDArray[np.int64]:
@@ -77,6 +93,21 @@ class Evaluation:
 
     def top(self, k: int) -> float:
         return metrics.top_k(self.measured.probabilities, self.measured.truth, k)
+
+    @property
+    def confusions(self) -> tuple[Confusion, ...]:
+        """The most frequent first."""
+        matrix = self.matrix
+        np.fill_diagonal(matrix, 0)
+        found = []
+        predicted = self.measured.probabilities.argmax(axis=1)
+        for place in np.argsort(-matrix, axis=None, kind="stable")[: np.count_nonzero(matrix)]:
+            true, called = np.unravel_index(place, matrix.shape)
+            these = (self.measured.truth == true) & (predicted == called)
+            example = self.measured.images[int(np.nonzero(these)[0][0])]
+            labels = self.card.labels[true], self.card.labels[called]
+            found.append(Confusion(*labels, int(matrix[true, called]), example))
+        return tuple(found)
 
     @property
     def top1_interval(self) -> tuple[float, float]:
@@ -95,9 +126,12 @@ class Evaluation:
 
     @property
     def measured_on(self) -> str:
-        where = f"the part {self.part}" if self.part else "all"
-        seen = ", which it was trained on" if self.was_seen else ""
-        return f"{len(self.measured.truth)} photos, {where} of {self.data.folder.name}{seen}"
+        judged = self.judged
+        where = f"the part {judged.part}" if judged.part else "all"
+        seen = ", which it was trained on" if judged.was_seen else ""
+        remark = f" ({judged.remark})" if judged.remark else ""
+        name = self.data.folder.resolve().name
+        return f"{len(self.measured.truth)} photos, {where} of {name}{seen}{remark}"
 
     def to_json(self) -> dict[str, Any]:
         int8 = self.int8
@@ -114,19 +148,37 @@ class Evaluation:
             "macro_f1": self.macro_f1,
             "gated": float(self.measured.gated.mean()),
             "classes": {label: asdict(each) for label, each in self.class_scores.items()},
+            "confusion_matrix": {"labels": list(self.card.labels), "rows": self.matrix.tolist()},
+            "confusions": [
+                {
+                    "true": each.true,
+                    "called": each.called,
+                    "count": each.count,
+                    "example": each.example.path.relative_to(self.data.folder).as_posix(),
+                }
+                for each in self.confusions
+            ],
             "calibration": asdict(self.calibration),
+            "reliability": [
+                asdict(each)
+                for each in metrics.reliability(self.measured.probabilities, self.measured.truth)
+            ],
             "encodings": [asdict(each) for each in self.effects],
-            "speed": asdict(self.speed),
+            "speed": _speed_json(self.speed),
             "int8": None
             if int8 is None
             else {
                 "top1": int8.top1,
                 "loss": asdict(int8.loss),
-                "speed": asdict(int8.speed),
+                "speed": _speed_json(int8.speed),
                 "calibration_images": int8.calibration_images,
                 "recommended": int8.is_recommended,
             },
         }
+
+
+def _speed_json(speed: Speed) -> dict[str, Any]:
+    return asdict(speed) | {"images_per_cpu_second": speed.images_per_cpu_second}
 
 
 @dataclass(frozen=True, slots=True)
@@ -147,42 +199,54 @@ def evaluate(
     """
     Args:
         content: a folder with the model's `model.onnx` and `model.json`.
-        wanted_part: None for the best there is: test, valid, train.
+        wanted_part: None for the best there is: see `photos_to_judge`.
         int8_weights: where the int8 form is to be written and measured; None: it is not.
 
     Raises:
         TrainingError: the model cannot name a class, or there is nothing to measure with.
-        ArchiveError: the card is none.
+        ArchiveError: the card is none, or another model's.
         OSError: a file cannot be read.
     """
-    card = read_model_card(content / CARD_NAME)
-    part, places = part_to_measure(data, wanted_part), classes_in(card, data)
-    images = data.images if part is None else data.split(part)
+    card = _checked_card(content)
+    places = classes_in(card, data)
+    manifest_sha256 = data.manifest_sha256
+    judged = photos_to_judge(data, manifest_sha256, card, wanted_part)
+    if int8_weights is not None and not judged.training:
+        raise TrainingError(
+            "There are no training photos to measure int8's ranges on; those that are judged "
+            "would flatter it.",
+            "Give a data set with the parts train and test, or leave out --int8.",
+        )
     model = OnnxModel(content / WEIGHTS_NAME)
-    steps.begin("measuring", len(images))
-    measured = predict(model, card, images, places, steps.advance)
+    steps.begin("measuring", len(judged.images))
+    measured = predict(model, card, judged.images, places, steps.advance)
     validation = None
-    if part == "test" and data.split("valid"):
-        steps.begin("calibrating", len(data.split("valid")))
-        validation = predict(model, card, data.split("valid"), places, steps.advance)
-    steps.begin("encodings", min(100, len(measured.images)))
+    if judged.validation:
+        steps.begin("calibrating", len(judged.validation))
+        validation = predict(model, card, judged.validation, places, steps.advance)
+    steps.begin("encodings", min(ROBUSTNESS_IMAGES, len(measured.images)))
     effects = robustness(model, card, measured, steps.advance)
-    photo = measured.images[0].path.read_bytes()
     int8 = None
     if int8_weights is not None:
-        ranges = data.split("train") or images
-        int8 = _int8(content, card, measured, places, ranges, int8_weights, photo, steps)
+        int8 = _int8(content, card, measured, places, judged.training, int8_weights, steps)
     return Evaluation(
         card=card,
         data=data,
-        data_manifest_sha256=data.manifest_sha256,
-        part=part,
+        data_manifest_sha256=manifest_sha256,
+        judged=judged,
         measured=measured,
         calibration=calibrate(measured, validation),
         effects=tuple(effects),
-        speed=speed(model, card.image_spec, content / WEIGHTS_NAME, photo),
+        speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
         int8=int8,
     )
+
+
+def _checked_card(content: Path) -> ModelCard:
+    card = read_model_card(content / CARD_NAME)
+    if sha256_of(content / WEIGHTS_NAME) != card.weights_sha256:
+        raise ArchiveError(f"{WEIGHTS_NAME} is not the one that {CARD_NAME} speaks of")
+    return card
 
 
 def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
@@ -192,14 +256,12 @@ def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
     places: dict[int, int],
     ranges: tuple[LabelledImage, ...],
     destination: Path,
-    photo: bytes,
     steps: Steps,
 ) -> Int8Offer:
     # onnx is only there where models are trained.
     from model.quantize import quantize  # noqa: PLC0415
 
-    step = max(1, len(ranges) // INT8_CALIBRATION_IMAGES)
-    chosen = _pixels(ranges[::step][:INT8_CALIBRATION_IMAGES], card.image_spec)
+    chosen = _pixels(spread(ranges, INT8_CALIBRATION_IMAGES), card.image_spec)
     if not chosen:
         raise TrainingError("No photo to measure int8's ranges on.", "Give photos that decode.")
     steps.begin("int8", len(measured.images))
@@ -213,7 +275,7 @@ def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
         weights=destination,
         top1=metrics.top_k(found.probabilities, found.truth, 1),
         loss=metrics.paired_loss(measured.right, found.right),
-        speed=speed(model, card.image_spec, destination, photo),
+        speed=speed(model, card.image_spec, destination, measured.images),
         calibration_images=len(chosen),
     )
 

@@ -6,8 +6,8 @@ import io
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,15 +17,14 @@ from imaging import ImageSpec, Rejection, prepare
 from model.archive import ModelCard
 from model.serving.onnx_model import OnnxModel
 from training import classification_metrics as metrics
-from training.dataset import DataSet, LabelledImage, load_pixels
-from training.encodings import ENCODINGS, upright
+from training.dataset import DataSet, LabelledImage, load_pixels, spread
+from training.encodings import ENCODINGS, upright, working_copy
 from training.errors import TrainingError
 
 BATCH = 8  # beyond that nothing is won: docs/decisions.md
 ROBUSTNESS_IMAGES = 100
-SPEED_RUNS = 5
+SPEED_IMAGES = 30
 REVIEW_TARGET = 0.95
-PARTS = ("test", "valid", "train")
 
 Images = npt.NDArray[np.uint8]
 Probabilities = npt.NDArray[np.floating]
@@ -61,6 +60,8 @@ class EncodingEffect:
 
     name: str
     top1: float
+    top1_change: float
+    """Against the same photos as they are, -1..1."""
     same_label: float
     """The share of photos that keep the label that they had."""
     confidence_change: float
@@ -69,39 +70,53 @@ class EncodingEffect:
 
 
 @dataclass(frozen=True, slots=True)
-class Speed:
-    """Milliseconds of CPU an image, medians on one thread; and the size of the weights."""
+class Timing:
+    """Milliseconds of one thread for one image after the other."""
 
-    prepare_ms: float
-    model_ms: float
+    cpu_ms: float
+    """The median."""
+    latency_ms: float
+    """The median of the wall time, other programs included."""
+    latency_p95_ms: float
+
+
+@dataclass(frozen=True, slots=True)
+class Speed:
+    """How long photos take, and how large the weights are."""
+
+    images: int
+    prepare: Timing
+    model: Timing
+    """One image a run."""
+    model_batch_cpu_ms: float
+    """The median for one image of BATCH in a run."""
     weights_bytes: int
+
+    @property
+    def images_per_cpu_second(self) -> float:
+        """Prepared one by one and run in batches of BATCH."""
+        return 1000 / (self.prepare.cpu_ms + self.model_batch_cpu_ms)
 
 
 @dataclass(frozen=True, slots=True)
 class Calibration:
-    """The temperature, where it was fitted, and what it does to the measured part."""
+    """The temperature, where it was fitted, and what it does to the measured photos.
+
+    Attributes:
+        temperature: on top of what the model has already.
+        threshold: for review, of the confidences with that temperature; and what held for the
+            photos that it was chosen on.
+        coverage: the share of the measured photos that is above, chosen on others.
+        accuracy: how many of those are right; None where none is above.
+    """
 
     temperature: float
     fitted_on: str
     ece_before: float
     ece_after: float
     threshold: metrics.Threshold | None
-
-
-def part_to_measure(data: DataSet, wanted: str | None) -> str | None:
-    """The part named, or the best there is: test, then valid, then train; None without parts.
-
-    Raises:
-        TrainingError: there is no such part.
-    """
-    there = {image.split for image in data.images}
-    if wanted is not None:
-        if wanted not in there:
-            raise TrainingError(
-                f"{data.folder} has no part {wanted}.", "Make parts with: imagedrop data split."
-            )
-        return wanted
-    return next((part for part in PARTS if part in there), None)
+    coverage: float
+    accuracy: float | None
 
 
 def classes_in(card: ModelCard, data: DataSet) -> dict[int, int]:
@@ -181,53 +196,68 @@ def _batches(
 
 
 def calibrate(measured: Predicted, validation: Predicted | None) -> Calibration:
-    """Fits the temperature on validation photos, and says what it does to the measured ones.
+    """Fits temperature and review threshold on validation photos; judges them on the measured.
 
-    Without a part of its own it is fitted on the measured photos; then each half is judged with
-    the temperature of the other, so that nothing is judged by what it was fitted on.
+    Without a part of its own they are fitted on the measured photos; then each half is judged with
+    what the other half gives, so that nothing is judged by what it was fitted on.
     """
-    before = metrics.expected_calibration_error(measured.probabilities, measured.truth)
+    source = validation or measured
+    temperature, threshold = _fitted(source.probabilities, source.truth)
     if validation is not None:
-        temperature = metrics.fit_temperature(validation.probabilities, validation.truth)
         after = metrics.tempered(measured.probabilities, temperature)
-        source, fitted_on = validation, f"{len(validation.truth)} validation photos"
+        above = _above(after, threshold)
+        fitted_on = f"{len(validation.truth)} validation photos"
     else:
-        temperature = metrics.fit_temperature(measured.probabilities, measured.truth)
-        after = _crosswise(measured)
-        source = measured
+        after, above = _crosswise(measured)
         fitted_on = f"the {len(measured.truth)} measured photos; judged crosswise by halves"
     return Calibration(
         temperature=temperature,
         fitted_on=fitted_on,
-        ece_before=before,
+        ece_before=metrics.expected_calibration_error(measured.probabilities, measured.truth),
         ece_after=metrics.expected_calibration_error(after, measured.truth),
-        threshold=metrics.review_threshold(
-            metrics.tempered(source.probabilities, temperature), source.truth, REVIEW_TARGET
-        ),
+        threshold=threshold,
+        coverage=float(above.mean()),
+        accuracy=float(measured.right[above].mean()) if above.any() else None,
     )
 
 
-def _crosswise(measured: Predicted) -> Probabilities:
-    result = np.array(measured.probabilities, np.float64)
-    halves = np.arange(len(result)) % 2 == 0
-    for one in (halves, ~halves):
+def _fitted(probabilities: Probabilities, truth: Classes) -> tuple[float, metrics.Threshold | None]:
+    temperature = metrics.fit_temperature(probabilities, truth)
+    after = metrics.tempered(probabilities, temperature)
+    return temperature, metrics.review_threshold(after, truth, REVIEW_TARGET)
+
+
+def _above(
+    probabilities: Probabilities, threshold: metrics.Threshold | None
+) -> npt.NDArray[np.bool_]:
+    least = np.inf if threshold is None else threshold.confidence
+    return np.asarray(probabilities.max(axis=1) >= least)
+
+
+def _crosswise(measured: Predicted) -> tuple[Probabilities, npt.NDArray[np.bool_]]:
+    after = np.array(measured.probabilities, np.float64)
+    above = np.zeros(len(after), bool)
+    # Every other one: photos are sorted by class, so each half has something of all of them.
+    evens = np.arange(len(after)) % 2 == 0
+    for one in (evens, ~evens):
         if one.any() and (~one).any():
-            fitted = metrics.fit_temperature(measured.probabilities[~one], measured.truth[~one])
-            result[one] = metrics.tempered(measured.probabilities[one], fitted)
-    return result
+            temperature, threshold = _fitted(measured.probabilities[~one], measured.truth[~one])
+            after[one] = metrics.tempered(measured.probabilities[one], temperature)
+            above[one] = _above(after[one], threshold)
+    return after, above
 
 
 def robustness(
     model: OnnxModel, card: ModelCard, measured: Predicted, on_image: Callable[[], None]
 ) -> list[EncodingEffect]:
     """The same photos in every encoding, at most ROBUSTNESS_IMAGES from all over."""
-    step = max(1, len(measured.images) // ROBUSTNESS_IMAGES)
-    places = range(0, len(measured.images), step)[:ROBUSTNESS_IMAGES]
+    place_of = {image: place for place, image in enumerate(measured.images)}
     found: dict[str, list[tuple[int, Probabilities | None]]] = {name: [] for name in ENCODINGS}
-    for place in places:
-        picture = upright(measured.images[place].path.read_bytes())
+    for image in spread(measured.images, ROBUSTNESS_IMAGES):
+        picture = working_copy(image.path.read_bytes())
         for name, encode in ENCODINGS.items():
-            found[name].append((place, _run_one(model, card.image_spec, encode(picture))))
+            row = _run_one(model, card.image_spec, encode(picture))
+            found[name].append((place_of[image], row))
         on_image()
     return [_effect(name, rows, measured) for name, rows in found.items()]
 
@@ -247,10 +277,12 @@ def _effect(
     seen = [(place, row) for place, row in rows if row is not None]
     before = [measured.probabilities[place] for place, _ in seen]
     count = max(1, len(rows))
+    # A photo that is rejected is not right either.
+    top1 = sum(row.argmax() == measured.truth[place] for place, row in seen) / count
     return EncodingEffect(
         name=name,
-        # A photo that is rejected is not right either.
-        top1=sum(row.argmax() == measured.truth[place] for place, row in seen) / count,
+        top1=float(top1),
+        top1_change=float(top1 - measured.right[[place for place, _ in rows]].mean()),
         same_label=sum(
             row.argmax() == old.argmax() for (_, row), old in zip(seen, before, strict=True)
         )
@@ -265,28 +297,39 @@ def _effect(
     )
 
 
-def speed(model: OnnxModel, spec: ImageSpec, weights: Path, photo: bytes) -> Speed:
-    """One photo prepared, and a full batch of it run, a few times each."""
-    prepared = prepare(photo, spec)
-    if isinstance(prepared, Rejection):
-        raise TrainingError(f"The photo was rejected: {prepared.reason}.", "Give another one.")
-    pixels = np.frombuffer(prepared.pixels, np.uint8).reshape(1, spec.size, spec.size, 3)
-    batch = np.repeat(pixels, BATCH, axis=0)
+def speed(
+    model: OnnxModel, spec: ImageSpec, weights: Path, images: Sequence[LabelledImage]
+) -> Speed:
+    """SPEED_IMAGES of the photos, from all over, prepared and run; each photo can be prepared."""
+    files = [image.path.read_bytes() for image in spread(images, SPEED_IMAGES)]
+    pixels = [_pixels(content, spec) for content in files]
+    batches = [np.repeat(each, BATCH, axis=0) for each in pixels[: max(1, SPEED_IMAGES // BATCH)]]
     return Speed(
-        prepare_ms=_median_cpu_ms(lambda: prepare(photo, spec)),
-        model_ms=_median_cpu_ms(lambda: model.run(batch)) / BATCH,
+        images=len(files),
+        prepare=_timing([partial(prepare, content, spec) for content in files]),
+        model=_timing([partial(model.run, each) for each in pixels]),
+        model_batch_cpu_ms=_timing([partial(model.run, each) for each in batches]).cpu_ms / BATCH,
         weights_bytes=weights.stat().st_size,
     )
 
 
-def _median_cpu_ms(work: Callable[[], Any]) -> float:
-    work()
-    times = []
-    for _ in range(SPEED_RUNS):
-        begin = time.process_time()
+def _pixels(content: bytes, spec: ImageSpec) -> Images:
+    """uint8 [1, size, size, 3]."""
+    prepared = prepare(content, spec)
+    if isinstance(prepared, Rejection):
+        raise TrainingError(f"A photo is rejected now: {prepared.reason}.", "Begin again.")
+    return np.frombuffer(prepared.pixels, np.uint8).reshape(1, spec.size, spec.size, 3)
+
+
+def _timing(works: Sequence[Callable[[], object]]) -> Timing:
+    works[0]()  # the first of a kind allocates
+    cpu, wall = [], []
+    for work in works:
+        cpu_begin, wall_begin = time.process_time(), time.perf_counter()
         work()
-        times.append(1000 * (time.process_time() - begin))
-    return float(np.median(times))
+        wall.append(1000 * (time.perf_counter() - wall_begin))
+        cpu.append(1000 * (time.process_time() - cpu_begin))
+    return Timing(float(np.median(cpu)), float(np.median(wall)), float(np.percentile(wall, 95)))
 
 
 def picture_of(image: LabelledImage, pixels: int) -> bytes:

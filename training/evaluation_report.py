@@ -53,27 +53,20 @@ def _summary(found: Evaluation) -> str:
         rows.append((f"called {found.card.gate.label} by the gate", share))
     warning = (
         text("These are photos that the model was trained on: new ones will do worse.")
-        if found.was_seen
+        if found.judged.was_seen
         else ""
     )
     return warning + table(("", ""), rows)
 
 
 def _worst(found: Evaluation) -> str:
-    matrix = found.matrix.copy()
-    np.fill_diagonal(matrix, 0)
-    order = np.argsort(-matrix, axis=None, kind="stable")[:WORST]
-    parts = []
-    predicted = found.measured.probabilities.argmax(axis=1)
-    for place in order:
-        true, called = np.unravel_index(place, matrix.shape)
-        count = int(matrix[true, called])
-        if count == 0:
-            break
-        example = int(np.nonzero((found.measured.truth == true) & (predicted == called))[0][0])
-        image = found.measured.images[example]
-        caption = f"{found.card.labels[true]}, called {found.card.labels[called]}: {count}"
-        parts.append(thumbnail(picture_of(image, THUMBNAIL_PIXELS), caption))
+    parts = [
+        thumbnail(
+            picture_of(each.example, THUMBNAIL_PIXELS),
+            f"{each.true}, called {each.called}: {each.count}",
+        )
+        for each in found.confusions[:WORST]
+    ]
     return "".join(parts) or '<p class="soft">none</p>'
 
 
@@ -134,10 +127,10 @@ def _calibration(found: Evaluation) -> str:
     advice = (
         "There is no confidence above which that holds."
         if threshold is None
-        else f"Above a confidence of {threshold.confidence:.2f}, {_percent(threshold.accuracy)} "
-        f"are right; {_percent(threshold.coverage)} of the photos are above it, and a person "
-        "should look at the others."
+        else f"With the temperature, a person should look at what is below a confidence of "
+        f"{threshold.confidence:.2f}."
     )
+    held = "none are" if calibration.accuracy is None else f"{_percent(calibration.accuracy)} are"
     return (
         table(
             ("", ""),
@@ -146,30 +139,54 @@ def _calibration(found: Evaluation) -> str:
                 ("with the temperature", f"{calibration.ece_after:.3f}"),
                 ("temperature", f"{calibration.temperature:.3f}, on {calibration.fitted_on}"),
                 (f"to be right {_percent(REVIEW_TARGET)} of the time", advice),
+                (
+                    "and on the measured photos",
+                    f"{_percent(calibration.coverage)} need no review; of them {held} right",
+                ),
             ],
         )
         + chart
+        + table(
+            ("photos in the bin", "mean confidence", "share that is right"),
+            ((each.count, each.confidence, each.accuracy) for each in bins),
+        )
     )
 
 
 def _encodings(found: Evaluation) -> str:
     return table(
-        ("encoding", "top-1", "keeps its label", "mean change of confidence", "rejected"),
+        ("encoding", "top-1", "change", "keeps its label", "mean change of confidence", "rejected"),
         (
-            (each.name, each.top1, each.same_label, each.confidence_change, each.rejected)
+            (
+                each.name,
+                each.top1,
+                each.top1_change,
+                each.same_label,
+                each.confidence_change,
+                each.rejected,
+            )
             for each in found.effects
         ),
     )
 
 
 def _speed(found: Evaluation) -> str:
-    return table(
-        ("", ""),
-        [
-            ("preparing a photo, ms of CPU", found.speed.prepare_ms),
-            ("the model, ms of CPU a photo, in batches of 8", found.speed.model_ms),
-            ("weights, bytes", found.speed.weights_bytes),
-        ],
+    speed = found.speed
+    rows = (
+        (name, each.cpu_ms, each.latency_ms, each.latency_p95_ms)
+        for name, each in (("preparing it", speed.prepare), ("the model", speed.model))
+    )
+    return (
+        text(f"Milliseconds a photo, {speed.images} of them one after the other, on one thread.")
+        + table(("", "CPU, median", "wall time, median", "wall time, 95 % below"), rows)
+        + table(
+            ("", ""),
+            [
+                ("the model in batches of 8, ms of CPU a photo", speed.model_batch_cpu_ms),
+                ("photos a second of CPU, prepared and in batches", speed.images_per_cpu_second),
+                ("weights, bytes", speed.weights_bytes),
+            ],
+        )
     )
 
 
@@ -193,7 +210,7 @@ def _int8(found: Evaluation) -> str:
             ),
             ("photos only the first has right", int8.loss.only_first_right),
             ("photos only int8 has right", int8.loss.only_second_right),
-            ("faster, times of CPU", found.speed.model_ms / int8.speed.model_ms),
+            ("faster, times of CPU", int8.times_as_fast_as(found.speed)),
             ("weights, bytes", int8.speed.weights_bytes),
             ("ranges measured on, photos", int8.calibration_images),
         ],

@@ -11,13 +11,15 @@ from typer.testing import CliRunner
 
 from imagedrop.cli import app
 from imagedrop.errors import UserError
+from model.archive import extract_archive
 from pipeline.model_archive import check_archive
+from tests.unit.serving.asgi_client import ask
 from tests.unit.training.colour_model import write_colour_model
 
 
 @pytest.fixture
 def photos(tmp_path: Path) -> Path:
-    for part in ("valid", "test"):
+    for part in ("train", "valid", "test"):
         for label, colour in {"blue": "blue", "green": "lime", "red": "red"}.items():
             folder = tmp_path / "photos" / part / label
             folder.mkdir(parents=True)
@@ -42,9 +44,57 @@ def test_reports_and_archives_are_written_and_can_be_packaged(tmp_path: Path, ph
     assert (found["top1"], found["images"]) == (1.0, 3)
     assert (output / "evaluation.html").read_text().startswith("<!doctype html>")
     calibrated = check_archive(output / "calibrated.tar.gz").card
-    assert calibrated["metrics"]["calibration"]["temperature"] < 1
+    temperature = calibrated["metrics"]["calibration"]["temperature"]
+    assert temperature == pytest.approx(found["calibration"]["temperature"])
     assert calibrated["metrics"]["measured_on"] == "3 photos, the part test of photos"
-    assert check_archive(output / "int8.tar.gz").card["metrics"]["int8_loss_points"] == 0
+    int8 = check_archive(output / "int8.tar.gz").card["metrics"]
+    assert int8["int8_loss_points"] == 0
+    assert int8["calibration"] == calibrated["metrics"]["calibration"]
+
+
+def test_card_of_a_model_calibrated_twice_has_the_temperature_of_both(
+    tmp_path: Path, photos: Path
+) -> None:
+    def calibrated(model: Path, output: Path) -> tuple[Path, float, float]:
+        """The archive, what was fitted now, what the card says."""
+        run(model, "--data", photos, "--calibrate", "--output-dir", output)
+        fitted = json.loads((output / "evaluation.json").read_text())["calibration"]["temperature"]
+        card = check_archive(output / "calibrated.tar.gz").card
+        noted = card["metrics"]["calibration"]["temperature"]
+        return output / "calibrated.tar.gz", fitted, noted
+
+    model = write_colour_model(tmp_path / "model", sharpness=1.0)
+    once, first, noted_first = calibrated(model, tmp_path / "once")
+    twice, second, noted_second = calibrated(once, tmp_path / "twice")
+
+    assert first < 0.9
+    assert noted_first == pytest.approx(first)
+    # The same photos find nothing left to do.
+    assert second == pytest.approx(1.0, rel=0.01)
+    assert noted_second == pytest.approx(first * second)
+
+    run(twice, "--data", photos, "--int8", "--output-dir", tmp_path / "int8")
+    card = check_archive(tmp_path / "int8" / "int8.tar.gz").card
+    assert card["metrics"]["calibration"]["temperature"] == pytest.approx(noted_second)
+
+
+def test_calibrated_archive_answers_with_the_calibrated_confidence(
+    tmp_path: Path, photos: Path
+) -> None:
+    model = write_colour_model(tmp_path / "model", sharpness=1.0)
+    run(model, "--data", photos, "--calibrate", "--output-dir", tmp_path / "o")
+    extract_archive(tmp_path / "o" / "calibrated.tar.gz", tmp_path / "served")
+    photo = (photos / "test" / "red" / "a.png").read_bytes()
+
+    def confidence(served: Path) -> float:
+        response = ask(served, "POST", "/invocations", content_type="image/png", body=photo)
+        (entry,) = response.json()
+        assert entry["label"] == "red"
+        return float(entry["confidence"])
+
+    # Three validation photos, all right, speak for 4 of 5 (Platt).
+    assert confidence(model) < 0.7
+    assert 0.7 < confidence(tmp_path / "served") < 0.9
 
 
 def test_archive_is_measured_like_its_folder(tmp_path: Path, photos: Path) -> None:

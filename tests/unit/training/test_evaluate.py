@@ -4,23 +4,31 @@ from __future__ import annotations
 
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from model.archive import extract_archive, read_model_card
+from model.archive import ArchiveError, extract_archive
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
-from tests.unit.training.colour_model import LABELS, write_colour_model
-from training.calibrated import write_calibrated
+from tests.unit.training.colour_model import write_colour_model
+from tests.unit.training.patterns import encoded
+from training import classification_metrics
+from training.calibrated import temperature_of, write_calibrated
 from training.classification_metrics import tempered
-from training.dataset import DataSet
-from training.encodings import ENCODINGS, upright
+from training.dataset import DataSet, LabelledImage, spread
+from training.encodings import ENCODINGS, upright, working_copy
 from training.errors import TrainingError
 from training.evaluate import Evaluation, Steps, evaluate
 from training.evaluation_report import evaluation_page
+from training.partition import partition
 
 COLOURS = {"blue": (40, 40, 210), "green": (40, 210, 40), "red": (210, 40, 40)}
 QUIET = Steps(lambda _what, _count: None, lambda: None)
@@ -55,7 +63,7 @@ def test_the_part_test_is_measured_and_the_wrong_folder_is_the_only_confusion(
     model: Path, photos: Path
 ) -> None:
     found = judged(model, photos)
-    assert found.part == "test"
+    assert found.judged.part == "test"
     assert found.top(1) == pytest.approx(11 / 12)
     assert found.top(5) == 1.0
     assert found.matrix.tolist() == [[4, 0, 0], [0, 4, 0], [1, 0, 3]]
@@ -64,18 +72,47 @@ def test_the_part_test_is_measured_and_the_wrong_folder_is_the_only_confusion(
 
 
 def test_temperature_is_fitted_on_validation_and_sharpens_a_model_that_is_too_modest(
+    tmp_path: Path, photos: Path
+) -> None:
+    modest = write_colour_model(tmp_path / "modest", sharpness=1.0)
+    calibration = judged(modest, photos).calibration
+    assert 0.1 < calibration.temperature < 0.5
+    assert calibration.fitted_on == "12 validation photos"
+    assert calibration.threshold is not None
+    assert calibration.threshold.coverage == 1.0
+
+
+def test_review_threshold_is_judged_on_photos_that_it_was_not_chosen_on(
     model: Path, photos: Path
 ) -> None:
-    found = judged(model, photos)
-    # Every validation photo is right, so the likeliest temperature is the lowest.
-    assert found.calibration.temperature < 0.2
-    assert found.calibration.fitted_on == "12 validation photos"
-    assert found.calibration.threshold is not None
-    assert found.calibration.threshold.coverage == 1.0
+    # All of `valid` is right and above its own threshold; one of `test` is wrong and as sure.
+    calibration = judged(model, photos).calibration
+    assert calibration.threshold is not None
+    assert calibration.threshold.accuracy == 1.0
+    assert calibration.accuracy is not None
+    assert calibration.accuracy < 1.0
+    assert 0.5 <= calibration.coverage <= 1.0
 
 
-def test_without_a_validation_part_halves_judge_each_other(model: Path, photos: Path) -> None:
-    assert "crosswise" in judged(model, photos, "valid").calibration.fitted_on
+def test_without_a_validation_part_halves_judge_each_other(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    shutil.rmtree(photos / "valid")
+    seen: list[int] = []
+
+    def fitted(probabilities: object, truth: np.ndarray[Any, Any]) -> float:
+        seen.append(len(truth))
+        return 2.0 if len(truth) == 12 else 0.5
+
+    monkeypatch.setattr(classification_metrics, "fit_temperature", fitted)
+    calibration = judged(model, photos).calibration
+    assert seen == [12, 6, 6]
+    assert calibration.temperature == 2.0
+    measured = judged(model, photos).measured
+    halves = tempered(measured.probabilities, 0.5)
+    expected = classification_metrics.expected_calibration_error(halves, measured.truth)
+    assert calibration.ece_after == pytest.approx(expected)
+    assert "crosswise" in calibration.fitted_on
 
 
 def test_every_encoding_keeps_its_label_but_grey_ones(model: Path, photos: Path) -> None:
@@ -85,6 +122,25 @@ def test_every_encoding_keeps_its_label_but_grey_ones(model: Path, photos: Path)
         assert effect.rejected == 0, name
         assert (effect.same_label == 1.0) == ("grey" not in name), name
     assert effects["PNG"].confidence_change == pytest.approx(0, abs=1e-6)
+    # Eleven of the twelve are right as they are; grey, all are called blue, four of them rightly.
+    assert effects["PNG"].top1_change == 0
+    assert effects["JPEG, grey"].top1_change < -0.3
+
+
+def test_large_photo_is_encoded_at_the_size_that_messengers_send() -> None:
+    content = encoded(Image.new("RGB", (2048, 1024), "red"))
+    assert working_copy(content).size == (1024, 512)
+    assert working_copy(encoded(Image.new("RGB", (40, 20), "red"))).size == (40, 20)
+
+
+def test_photos_of_the_report_come_from_all_over() -> None:
+    images = [LabelledImage(Path(str(number)), number, None) for number in range(150)]
+    chosen = [image.class_index for image in spread(images, 100)]
+    assert len(set(chosen)) == 100
+    assert max(np.diff(chosen)) == 2
+    assert chosen[-1] >= 148
+    assert spread(images[:3], 100) == tuple(images[:3])
+    assert spread([], 100) == ()
 
 
 def test_photo_on_its_side_is_upright_for_the_model(photos: Path) -> None:
@@ -117,13 +173,102 @@ def test_file_that_is_no_photo_is_named_and_left_out(model: Path, photos: Path) 
     assert "broken.jpg: not_an_image" in found.measured.rejected[0]
 
 
-def test_photos_that_the_model_was_trained_on_are_called_so(tmp_path: Path, photos: Path) -> None:
+def trained_on(photos: Path, folder: Path, **run: object) -> Path:
+    """A model whose card says that it was trained on the photos."""
     manifest = DataSet.scan(photos).manifest_sha256
-    run = {"data_manifest_sha256": manifest}
-    model = write_colour_model(tmp_path / "seen", training_run=run)
-    assert judged(model, photos, "train").was_seen
-    assert not judged(model, photos, "test").was_seen
+    return write_colour_model(
+        folder, training_run={"data_manifest_sha256": manifest, "images_left_out": 0} | run
+    )
+
+
+def test_photos_that_the_model_was_trained_on_are_called_so(tmp_path: Path, photos: Path) -> None:
+    model = trained_on(photos, tmp_path / "seen")
+    assert judged(model, photos, "train").judged.was_seen
+    assert not judged(model, photos, "test").judged.was_seen
     assert "which it was trained on" in judged(model, photos, "train").measured_on
+    valid = judged(model, photos, "valid")
+    assert not valid.judged.was_seen
+    assert "chose its epoch" in valid.measured_on
+
+
+def test_after_folds_the_validation_photos_were_trained_on_and_calibrate_nothing(
+    tmp_path: Path, photos: Path
+) -> None:
+    model = trained_on(photos, tmp_path / "folds", hyperparameters={"folds": 4, "seed": 1})
+    assert judged(model, photos, "valid").judged.was_seen
+    on_test = judged(model, photos)
+    assert not on_test.judged.was_seen
+    assert "crosswise" in on_test.calibration.fitted_on
+
+
+@pytest.mark.parametrize("left_out", [0, 1])
+def test_of_photos_without_parts_those_are_judged_that_training_kept_back(
+    tmp_path: Path, photos: Path, left_out: int
+) -> None:
+    flat = photos / "train"
+    if left_out:
+        (flat / "red" / "0a-broken.jpg").write_bytes(b"text")
+    # As training does it: what cannot be prepared is left out, then the rest is split.
+    usable = [each for each in DataSet.scan(flat).images if "broken" not in each.path.name]
+    parts = partition(usable, seed=7)
+    model = trained_on(
+        flat, tmp_path / "flat", images_left_out=left_out, hyperparameters={"seed": 7, "folds": 0}
+    )
+
+    found = judged(model, flat)
+
+    assert not found.judged.was_seen
+    assert found.judged.images == tuple(usable[place] for place in parts.valid)
+    assert found.judged.training == tuple(usable[place] for place in parts.train)
+    assert found.measured_on.startswith(f"{len(parts.valid)} photos, the part valid of train (")
+
+
+def test_photos_of_others_without_parts_are_all_judged(model: Path, photos: Path) -> None:
+    found = judged(model, photos / "train")
+    assert len(found.measured.images) == 12
+    assert not found.judged.was_seen
+
+
+def test_weights_of_another_model_are_refused(model: Path, photos: Path) -> None:
+    with (model / "model.onnx").open("ab") as file:
+        file.write(b"0")
+    with pytest.raises(ArchiveError, match="not the one"):
+        judged(model, photos)
+
+
+def test_int8_does_not_choose_its_ranges_by_the_photos_that_judge_it(
+    model: Path, photos: Path, tmp_path: Path
+) -> None:
+    shutil.rmtree(photos / "train")
+    with pytest.raises(TrainingError, match="no training photos"):
+        evaluate(model, DataSet.scan(photos), None, tmp_path / "int8.onnx", QUIET)
+    assert not (tmp_path / "int8.onnx").exists()
+
+
+def test_speed_says_how_long_a_photo_takes_alone_and_in_a_batch(model: Path, photos: Path) -> None:
+    speed = judged(model, photos).speed
+    assert speed.images == 12
+    assert 0 < speed.prepare.latency_ms <= speed.prepare.latency_p95_ms
+    assert speed.images_per_cpu_second == pytest.approx(
+        1000 / (speed.prepare.cpu_ms + speed.model_batch_cpu_ms)
+    )
+
+
+def test_evaluation_needs_neither_torch_nor_onnx() -> None:
+    program = (
+        "import sys; import imagedrop.evaluate_cli, training.evaluate, training.evaluation_report;"
+        "print({'torch', 'onnx'} & sys.modules.keys())"
+    )
+    root = Path(__file__).parents[3]
+    paths = os.pathsep.join([str(root / "functions"), str(root)])
+    found = subprocess.run(
+        [sys.executable, "-c", program],
+        capture_output=True,
+        text=True,
+        check=True,
+        env=os.environ | {"PYTHONPATH": paths},
+    )
+    assert found.stdout.strip() == "set()"
 
 
 def test_report_is_one_file_without_scripts_and_json_holds_the_same(
@@ -144,6 +289,11 @@ def test_report_is_one_file_without_scripts_and_json_holds_the_same(
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert content["top1"] == found.top(1)
     assert content["classes"]["<script>"]["support"] == 4
+    assert content["confusion_matrix"]["rows"] == [[4, 0, 0], [0, 4, 0], [1, 0, 3]]
+    assert content["confusions"] == [
+        {"true": "<script>", "called": "blue", "count": 1, "example": "test/<script>/0.png"}
+    ]
+    assert sum(each["count"] for each in content["reliability"]) == 12
 
 
 def test_int8_is_measured_on_the_same_photos(model: Path, photos: Path, tmp_path: Path) -> None:
@@ -168,7 +318,8 @@ def test_temperature_in_the_graph_is_the_temperature_on_paper(model: Path, tmp_p
     twice = OnnxModel(tmp_path / "twice.onnx").run(images).probabilities
     assert once == pytest.approx(tempered(plain, 0.25), abs=1e-5)
     assert twice == pytest.approx(tempered(plain, 2.0), abs=1e-5)
-    assert read_model_card(model / "model.json").labels == LABELS
+    assert temperature_of(model / "model.onnx") == 1.0
+    assert temperature_of(tmp_path / "twice.onnx") == pytest.approx(2.0)
 
 
 def test_gate_is_left_as_it_is(tmp_path: Path) -> None:
