@@ -124,7 +124,7 @@ def _tell(found: Evaluation) -> None:
         f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
         f"temperature {calibration.temperature:.2f}"
     )
-    if calibration.ece_after > calibration.ece_before:
+    if round(calibration.ece_after - calibration.ece_before, 4) > 0:
         _say("          so few photos do not show that the temperature helps")
     covered = "nothing" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
     _say(

@@ -27,6 +27,7 @@ from training.dataset import DataSet, LabelledImage, spread
 from training.encodings import ENCODINGS, upright, working_copy
 from training.errors import TrainingError
 from training.evaluate import Evaluation, Steps, evaluate
+from training.evaluation import Predicted, calibrate
 from training.evaluation_report import evaluation_page
 from training.partition import partition
 
@@ -82,16 +83,48 @@ def test_temperature_is_fitted_on_validation_and_sharpens_a_model_that_is_too_mo
     assert calibration.threshold.coverage == 1.0
 
 
+def said(confidences: list[float], right: list[bool]) -> Predicted:
+    """Photos of two classes, by the confidence of the likelier one, the first."""
+    first = np.array(confidences)
+    return Predicted(
+        images=(),
+        probabilities=np.stack([first, 1 - first], axis=1),
+        truth=np.where(right, 0, 1),
+        gated=np.zeros(len(first), bool),
+        rejected=(),
+    )
+
+
 def test_review_threshold_is_judged_on_photos_that_it_was_not_chosen_on(
-    model: Path, photos: Path
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    # All of `valid` is right and above its own threshold; one of `test` is wrong and as sure.
-    calibration = judged(model, photos).calibration
+    monkeypatch.setattr(classification_metrics, "fit_temperature", lambda *_: 1.0)
+    validation = said([0.9, 0.8, 0.6], [True, True, False])
+    measured = said([0.95, 0.85, 0.7, 0.6], [True, False, False, True])
+
+    calibration = calibrate(measured, validation)
+
     assert calibration.threshold is not None
-    assert calibration.threshold.accuracy == 1.0
-    assert calibration.accuracy is not None
-    assert calibration.accuracy < 1.0
-    assert 0.5 <= calibration.coverage <= 1.0
+    assert calibration.threshold.confidence == pytest.approx(0.8)
+    assert (calibration.coverage, calibration.accuracy) == (0.5, 0.5)
+
+
+def test_without_validation_each_half_is_reviewed_by_the_threshold_of_the_other(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classification_metrics, "fit_temperature", lambda *_: 1.0)
+    # Even photos: .9 right, .6 wrong: threshold .9. Odd ones: .95 wrong, .7 right: none.
+    measured = said([0.9, 0.95, 0.6, 0.7], [True, False, False, True])
+
+    calibration = calibrate(measured, None)
+
+    # Of the odd ones .95 is above .9, and wrong; of the even ones nothing is above.
+    assert (calibration.coverage, calibration.accuracy) == (0.25, 0.0)
+
+
+def test_where_no_confidence_is_enough_everything_is_for_review() -> None:
+    calibration = calibrate(said([0.9], [True]), said([0.9], [False]))
+    assert (calibration.threshold, calibration.coverage, calibration.accuracy) == (None, 0.0, None)
 
 
 def test_without_a_validation_part_halves_judge_each_other(
