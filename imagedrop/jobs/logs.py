@@ -44,6 +44,7 @@ class JobLogs:
             )
             yield from (event["message"] for event in answer["events"])
             self._tokens[stream] = answer["nextForwardToken"]
-            # The end of a stream gives back the token that it was asked with.
-            if answer["nextForwardToken"] == token or not answer["events"]:
+            # Only the end of a stream gives back the token that it was asked with: a page in the
+            # middle may be empty.
+            if answer["nextForwardToken"] == token:
                 return

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import typer
+from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
+from imagedrop.errors import UserError
 from imagedrop.jobs import costs
 from imagedrop.jobs.logs import JobLogs
 from imagedrop.jobs.service import Job, Jobs, Kind
@@ -33,6 +36,7 @@ def wait_for(target: Target, name: str, output_dir: Path) -> None:
 
     Raises:
         typer.Exit: it did not complete, or the user stopped waiting.
+        UserError: it cannot be watched any more; the job itself goes on.
     """
     found, last = jobs_of(target), ""
     try:
@@ -45,15 +49,24 @@ def wait_for(target: Target, name: str, output_dir: Path) -> None:
     except KeyboardInterrupt:
         _ask_what_to_stop(found, name)
         raise typer.Exit(INTERRUPTED) from None
+    except (BotoCoreError, ClientError) as error:
+        # Hours of waiting outlast credentials and networks; a job does not depend on either.
+        raise UserError(
+            f"{name} cannot be watched now, and goes on: {printable(str(error))}",
+            f"When that is put right: imagedrop jobs status {name} --wait",
+        ) from error
     conclude(target, seen.job, output_dir)
 
 
 def _ask_what_to_stop(found: Jobs, name: str) -> None:
     """The job goes on, and costs, unless the user says otherwise."""
-    try:
-        is_to_stop = typer.confirm(f"\nStop {name} too?", default=False, err=True)
-    except (typer.Abort, KeyboardInterrupt):
-        is_to_stop = False
+    is_to_stop = False
+    # A pipe that nobody writes into would be waited for as long as it is open.
+    if sys.stdin.isatty():
+        try:
+            is_to_stop = typer.confirm(f"\nStop {name} too?", default=False, err=True)
+        except (typer.Abort, KeyboardInterrupt):
+            is_to_stop = False
     job = found.find(name)
     if is_to_stop and job.is_under_way:
         found.stop(job)
@@ -61,6 +74,8 @@ def _ask_what_to_stop(found: Jobs, name: str) -> None:
     elif job.is_under_way:
         say(f"It goes on. Watch it with: imagedrop jobs status {name} --wait")
         say(f"Stop it with: imagedrop jobs stop {name}")
+    else:
+        say(f"It has ended meanwhile. See how with: imagedrop jobs status {name}")
 
 
 def conclude(target: Target, job: Job, output_dir: Path) -> None:
@@ -74,7 +89,7 @@ def conclude(target: Target, job: Job, output_dir: Path) -> None:
         for each in description.get("FinalMetricDataList", []):
             say(f"{each['MetricName']:12} {each['Value']:.4f}")
         machine, names = description["ResourceConfig"]["InstanceType"], [job.name]
-        if job.status != "Failed":
+        if job.status == "Completed":  # the model is exported last
             say(f"model        {description['ModelArtifacts']['S3ModelArtifacts']}")
     else:
         definition = description["TrainingJobDefinition"]

@@ -7,9 +7,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from imagedrop.jobs.logs import JobLogs
-from imagedrop.jobs.service import Job, Jobs
+from imagedrop.jobs.service import Job, Jobs, Kind
 
 POLL_SECONDS = 2.0
+LOG_SECONDS = 5.0  # CloudWatch Logs shows lines a little after they were printed
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,15 +24,17 @@ class Seen:
 def follow(
     jobs: Jobs, logs: JobLogs, name: str, poll_seconds: float = POLL_SECONDS
 ) -> Iterator[Seen]:
-    """Look again and again, the last time after the job has ended.
+    """Look again and again, the last time a while after a training has ended, for its last lines.
 
     Raises:
         UserError: there is no such job.
     """
     while True:
-        # Before the lines: whatever an ended job has printed is then seen.
         job = jobs.find(name)
         yield Seen(job, tuple(logs.new_lines()))
         if not job.is_under_way:
-            return
+            break
         time.sleep(poll_seconds)
+    if job.kind is Kind.TRAINING:
+        time.sleep(LOG_SECONDS)
+        yield Seen(job, tuple(logs.new_lines()))

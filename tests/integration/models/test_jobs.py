@@ -86,7 +86,7 @@ def test_ctrl_c_without_a_terminal_leaves_the_job_running_until_it_is_stopped(
         ],
         cwd=REPOSITORY,
         env=os.environ | {"IMAGEDROP_HOME": str(stack.home)},
-        stdin=subprocess.DEVNULL,
+        stdin=subprocess.PIPE,  # open as long as it waits: nobody answers, and it is no end
         stderr=subprocess.PIPE,
         text=True,
     )

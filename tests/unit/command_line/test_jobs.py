@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import pty
+import sys
+from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
 import typer
-from botocore.exceptions import ClientError
+from botocore.exceptions import ClientError, EndpointConnectionError
 
 from imagedrop.errors import UserError
 from imagedrop.jobs import costs, progress, wait
@@ -110,10 +113,14 @@ def test_price_of_a_machine_that_is_not_listed_is_not_invented() -> None:
 
 
 class FakeLogs:
-    """CloudWatch Logs with one stream that grows, two events a call."""
+    """CloudWatch Logs with one stream that grows, two places a call; None is a place without one.
+
+    Pages in the middle of a stream may be empty: "you can get empty results while there are more
+    log events available" (API reference, GetLogEvents).
+    """
 
     def __init__(self) -> None:
-        self.events: list[str] | None = None
+        self.events: list[str | None] | None = None
 
     def describe_log_streams(self, **request: Any) -> Any:
         assert request == {"logGroupName": GROUP, "logStreamNamePrefix": "dogs-1/"}
@@ -126,7 +133,7 @@ class FakeLogs:
         start = int(request.get("nextToken", "0"))
         page = self.events[start : start + 2]
         return {
-            "events": [{"message": each} for each in page],
+            "events": [{"message": each} for each in page if each is not None],
             "nextForwardToken": str(start + len(page)),
         }
 
@@ -140,6 +147,12 @@ def test_lines_come_once_and_from_the_first() -> None:
     service.events += ["four"]
     assert list(logs.new_lines()) == ["four"]
     assert list(logs.new_lines()) == []
+
+
+def test_an_empty_page_is_not_the_end_of_the_lines() -> None:
+    service = FakeLogs()
+    service.events = ["one", "two", None, None, "three"]
+    assert list(JobLogs(service, "dogs-1").new_lines()) == ["one", "two", "three"]
 
 
 class FakeSageMaker:
@@ -167,8 +180,8 @@ class FakeSageMaker:
 
 
 class FakeTarget:
-    def __init__(self, sagemaker: FakeSageMaker) -> None:
-        self._clients = {"sagemaker": sagemaker, "logs": FakeLogs()}
+    def __init__(self, sagemaker: FakeSageMaker, logs: FakeLogs) -> None:
+        self._clients = {"sagemaker": sagemaker, "logs": logs}
 
     def client(self, service: str) -> Any:
         return self._clients[service]
@@ -179,8 +192,9 @@ def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(wait.time, "sleep", lambda _seconds: None)
 
 
-def wait_for(sagemaker: FakeSageMaker, tmp_path: Path) -> None:
-    progress.wait_for(FakeTarget(sagemaker), "dogs-1", tmp_path)  # type: ignore[arg-type]
+def wait_for(sagemaker: FakeSageMaker, tmp_path: Path, logs: FakeLogs | None = None) -> None:
+    target: Any = FakeTarget(sagemaker, logs or FakeLogs())
+    progress.wait_for(target, "dogs-1", tmp_path)
 
 
 def test_waiting_ends_with_the_job_and_says_what_it_cost(
@@ -192,19 +206,76 @@ def test_waiting_ends_with_the_job_and_says_what_it_cost(
     assert "60 s of ml.m5.xlarge billed: $0.0038." in said
 
 
-def test_failed_job_ends_the_command_with_1(tmp_path: Path) -> None:
+def test_each_change_and_each_line_is_said_once(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    logs = FakeLogs()
+    coming = iter([["epoch 1"], ["epoch 2"], [], ["last line"]])
+
+    def more(_seconds: float) -> None:
+        logs.events = (logs.events or []) + list(next(coming))
+
+    monkeypatch.setattr(wait.time, "sleep", more)
+    wait_for(FakeSageMaker("InProgress", "InProgress", "InProgress", "Completed"), tmp_path, logs)
+    said = capsys.readouterr().err.splitlines()
+    assert [line.strip() for line in said[:5]] == [
+        "· InProgress: InProgress",
+        "epoch 1",
+        "epoch 2",
+        "· Completed: Completed",
+        "last line",  # CloudWatch Logs had it only after SageMaker said that the job had ended
+    ]
+
+
+@pytest.mark.parametrize("status", ["Failed", "Stopped"])
+def test_job_that_did_not_complete_ends_the_command_with_1_and_has_no_model(
+    status: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
     with pytest.raises(typer.Exit) as ended:
-        wait_for(FakeSageMaker("Failed"), tmp_path)
+        wait_for(FakeSageMaker(status), tmp_path)
     assert ended.value.exit_code == 1
+    assert "m.tar.gz" not in capsys.readouterr().err
 
 
-@pytest.mark.parametrize(("answer", "stopped"), [(True, ["dogs-1"]), (False, [])])
+def test_lost_connection_ends_the_waiting_and_says_that_the_job_goes_on(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def lost(_seconds: float) -> None:
+        raise EndpointConnectionError(endpoint_url="https://api.sagemaker.eu-west-1.amazonaws.com")
+
+    monkeypatch.setattr(wait.time, "sleep", lost)
+    with pytest.raises(UserError, match="dogs-1 cannot be watched now, and goes on") as told:
+        wait_for(FakeSageMaker("InProgress"), tmp_path)
+    assert "imagedrop jobs status dogs-1 --wait" in told.value.next_step
+
+
+@pytest.fixture
+def type_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
+    """A terminal as standard input, and what somebody types there."""
+    keyboard, screen = pty.openpty()
+
+    def type_in(text: str) -> None:
+        os.write(keyboard, text.encode())
+
+    with os.fdopen(screen, encoding="utf-8") as terminal:
+        monkeypatch.setattr(sys, "stdin", terminal)
+        yield type_in
+    os.close(keyboard)
+
+
+@pytest.mark.parametrize(
+    ("answer", "stopped"), [("y\n", ["dogs-1"]), ("n\n", []), ("\n", []), ("\x04", [])]
+)
 def test_ctrl_c_asks_whether_the_job_is_to_stop(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, answer: bool, stopped: list[str]
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    type_in: Callable[[str], None],
+    answer: str,
+    stopped: list[str],
 ) -> None:
     sagemaker = FakeSageMaker("InProgress")
     monkeypatch.setattr(wait.time, "sleep", _interrupt)
-    monkeypatch.setattr(progress.typer, "confirm", lambda *_, **__: answer)
+    type_in(answer)
     with pytest.raises(typer.Exit) as ended:
         wait_for(sagemaker, tmp_path)
     assert (ended.value.exit_code, sagemaker.stopped) == (130, stopped)
@@ -213,12 +284,12 @@ def test_ctrl_c_asks_whether_the_job_is_to_stop(
 def test_ctrl_c_where_nobody_can_answer_leaves_the_job_running(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    def abort(*_: Any, **__: Any) -> bool:
-        raise typer.Abort
+    def never(*_: Any, **__: Any) -> bool:
+        raise AssertionError("an open pipe never answers")
 
     sagemaker = FakeSageMaker("InProgress")
     monkeypatch.setattr(wait.time, "sleep", _interrupt)
-    monkeypatch.setattr(progress.typer, "confirm", abort)
+    monkeypatch.setattr(progress.typer, "confirm", never)
     with pytest.raises(typer.Exit):
         wait_for(sagemaker, tmp_path)
     assert sagemaker.stopped == []
