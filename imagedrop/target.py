@@ -85,10 +85,27 @@ def local_target(running: cloud.Cloud) -> Target:
     )
 
 
-def _aws() -> Target:
+def find_region(name: TargetName) -> str | None:
+    """The region of a target, deployed or not; None where nothing names one."""
+    session = aws.session() if name is TargetName.LOCAL else _aws_session(_deployment())
+    return session.region_name
+
+
+def _deployment() -> dict[str, str]:
+    """What samconfig.toml says of the stack on AWS."""
     parameters = tomllib.loads(SAMCONFIG.read_text())["default"]
-    names = parameters.get("global", {}).get("parameters", {}) | parameters["deploy"]["parameters"]
-    session = boto3.Session(region_name=names.get("region"))
+    common = parameters.get("global", {}).get("parameters", {})
+    names: dict[str, str] = common | parameters["deploy"]["parameters"]
+    return names
+
+
+def _aws_session(names: dict[str, str]) -> boto3.Session:
+    return boto3.Session(region_name=names.get("region"))
+
+
+def _aws() -> Target:
+    names = _deployment()
+    session = _aws_session(names)
     try:
         stacks = session.client("cloudformation").describe_stacks(StackName=names["stack_name"])
     except (ClientError, BotoCoreError) as error:

@@ -20,6 +20,7 @@ from imagedrop.jobs.plan import (
     Place,
     name_job,
     pairs,
+    place_without_stack,
     plan_training,
     plan_tuning,
     time_stamp,
@@ -27,7 +28,7 @@ from imagedrop.jobs.plan import (
 from imagedrop.jobs.progress import conclude, jobs_of, say, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
 from imagedrop.render import printable
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.target import Target, TargetName, find_region, find_target
 from imagedrop.terminal import TargetOption
 from imagedrop.train_cli import read_hyperparameters, require_torch
 from training.errors import TrainingError
@@ -41,7 +42,7 @@ jobs = typer.Typer(
     help="Train and tune on SageMaker.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
-OUTPUT_DIR = Path("tuning-output")
+TUNINGS = Path("tuning-output")
 LONGEST_TRAINING_NAME, LONGEST_TUNING_NAME = 63, 32
 DEFAULTS = JobOptions(data="", backbone="resnet50")
 
@@ -63,7 +64,15 @@ JobNameOption = Annotated[
 InstanceTypeOption = Annotated[str, typer.Option(help="The machine of each training.")]
 RuntimeOption = Annotated[int, typer.Option(min=1, help="A training is stopped after so long.")]
 SpotOption = Annotated[
-    bool, typer.Option("--spot", help="Spot machines; twice the time, waiting included.")
+    bool, typer.Option("--spot", help="Spot machines, which are spare and may be taken away.")
+]
+WaitSecondsOption = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="With --spot, for waiting and training together; by default twice the training's.",
+        show_default=False,
+    ),
 ]
 ImageOption = Annotated[
     str | None, typer.Option(help="A container of your own instead of AWS's.", show_default=False)
@@ -79,13 +88,21 @@ IsolationOption = Annotated[
 ]
 TagOption = Annotated[list[str] | None, typer.Option("--tag", metavar="KEY=VALUE")]
 DryRunOption = Annotated[
-    bool, typer.Option("--dry-run", help="Print the request; upload and start nothing.")
+    bool,
+    typer.Option(
+        "--dry-run",
+        help="Print the request; upload and start nothing. With --role-arn needs no stack.",
+    ),
 ]
 WaitOption = Annotated[
     bool, typer.Option("--wait", help="Until it ends, with its log; Ctrl-C asks what to stop.")
 ]
 OutputDirOption = Annotated[
-    Path, typer.Option(help="Where a search's tuning.json and tuning.html go.")
+    Path | None,
+    typer.Option(
+        help="Where a search's tuning.json and tuning.html go; by default tuning-output/NAME.",
+        show_default=False,
+    ),
 ]
 
 
@@ -108,6 +125,7 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     instance_type: InstanceTypeOption = DEFAULTS.instance_type,
     max_runtime_seconds: RuntimeOption = DEFAULTS.max_runtime_seconds,
     spot: SpotOption = False,
+    max_wait_seconds: WaitSecondsOption = None,
     debugger: Annotated[
         bool, typer.Option("--debugger", help="Debugger's hook, rules and ProfilerReport too.")
     ] = False,
@@ -123,16 +141,18 @@ def train(  # noqa: PLR0913, PLR0917 - a command has as many parameters as optio
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """Train a model in a job; it ends as model.tar.gz in the models bucket."""
-    found = _target(target, dry_run=dry_run)
     options, now = _options(ctx.params), datetime.now(UTC)
     best = read_hyperparameters(hyperparameters) if hyperparameters else {}
     # A version of its own: the registry holds one archive for each name and version.
     chosen = {"version": time_stamp(now)} | best | dict(options.settings)
     options = replace(options, settings=chosen)
     name = name_job(job_name, data, now, LONGEST_TRAINING_NAME)
-    launch = Launch(name, training_job_request, Jobs.create_training, dry_run, wait)
     say(costs.estimate(instance_type, max_runtime_seconds, spot=spot))
-    _start(found, options, launch, OUTPUT_DIR)
+    launch = Launch(options, name, training_job_request, Jobs.create_training)
+    if dry_run:
+        _print_request(target, launch)
+    else:
+        _start(target, launch, wait=wait, output_dir=None)
 
 
 @jobs.command(epilog="Example: imagedrop jobs tune --data s3://BUCKET/training/data/dogs/ --wait")
@@ -163,6 +183,7 @@ def tune(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
     instance_type: InstanceTypeOption = DEFAULTS.instance_type,
     max_runtime_seconds: RuntimeOption = DEFAULTS.max_runtime_seconds,
     spot: SpotOption = False,
+    max_wait_seconds: WaitSecondsOption = None,
     image: ImageOption = None,
     role_arn: RoleOption = None,
     kms_key: KmsOption = None,
@@ -170,13 +191,16 @@ def tune(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
     security_group: SecurityGroupOption = None,
     network_isolation: IsolationOption = False,
     tag: TagOption = None,
-    output_dir: OutputDirOption = OUTPUT_DIR,
+    debugger: Annotated[
+        # Known here, so that the answer is why it cannot be, and what to do.
+        bool, typer.Option("--debugger", hidden=True)
+    ] = False,
+    output_dir: OutputDirOption = None,
     dry_run: DryRunOption = False,
     wait: WaitOption = False,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """Search hyperparameters in a tuning job; every trial is a training job."""
-    found = _target(target, dry_run=dry_run)
     options = _options(ctx.params)
     name = name_job(job_name, data, datetime.now(UTC), LONGEST_TUNING_NAME)
     try:
@@ -203,25 +227,29 @@ def tune(  # noqa: PLR0913, PLR0917 - a command has as many parameters as option
         )
 
     say(costs.estimate(instance_type, max_runtime_seconds, trials, spot=spot))
-    _start(found, options, Launch(name, request, Jobs.create_tuning, dry_run, wait), output_dir)
+    launch = Launch(options, name, request, Jobs.create_tuning)
+    if dry_run:
+        _print_request(target, launch)
+    else:
+        _start(target, launch, wait=wait, output_dir=output_dir)
 
 
 @jobs.command(epilog="Example: imagedrop jobs status dogs-20261125t154512 --wait")
 def status(
     name: NameArgument,
     wait: WaitOption = False,
-    output_dir: OutputDirOption = OUTPUT_DIR,
+    output_dir: OutputDirOption = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """Say how a job stands, what it found, and what it cost."""
     found = find_target(target)
     if wait:
-        wait_for(found, name, output_dir)
+        wait_for(found, name, output_dir or TUNINGS / name)
         return
     job = jobs_of(found).find(name)
     say(f"{job.kind} {name}: {job.status}, {job.step}")
     if not job.is_under_way:
-        conclude(found, job, output_dir)
+        conclude(found, job, output_dir or TUNINGS / name)
 
 
 @jobs.command(epilog="Example: imagedrop jobs logs dogs-20261125t154512")
@@ -248,12 +276,6 @@ def stop(name: NameArgument, target: TargetOption = TargetName.LOCAL) -> None:
     say(f"Stopping. See how it ended with: imagedrop jobs status {name}")
 
 
-def _target(name: TargetName, *, dry_run: bool) -> Target:
-    if name is TargetName.LOCAL and not dry_run:
-        require_torch()  # the stand-in runs jobs with this installation
-    return find_target(name)
-
-
 def _options(given: dict[str, Any]) -> JobOptions:
     """The options that both commands have."""
     names = {each.name for each in fields(JobOptions)} & set(given)
@@ -269,31 +291,60 @@ def _options(given: dict[str, Any]) -> JobOptions:
 
 @dataclass(frozen=True, slots=True)
 class Launch:
-    """How a job is started: what is sent, by which call, or printed instead."""
+    """A job that is to be started: what was asked for, its request, the call that takes it."""
 
+    options: JobOptions
     name: str
     request: Callable[[TrainingJob], dict[str, Any]]
     create: Callable[[Jobs, dict[str, Any]], None]
-    dry_run: bool
-    wait: bool
+
+    def content(self, place: Place, source_sha256: str) -> dict[str, Any]:
+        return self.request(plan_training(self.options, place, source_sha256, self.name))
 
 
-def _start(target: Target, options: JobOptions, launch: Launch, output_dir: Path) -> None:
-    """Upload the code and start the job, or print the request."""
-    bucket = target.outputs["ModelsBucketName"]
-    place = Place(bucket, target.outputs["TrainingRoleArn"], target.session.region_name)
+def _start(target: TargetName, launch: Launch, *, wait: bool, output_dir: Path | None) -> None:
+    """Upload the code and start the job."""
+    if target is TargetName.LOCAL:
+        require_torch()  # the stand-in runs jobs with this installation
+    found = find_target(target)
+    place = _place(found)
     with packed_sources() as sources:
-        content = launch.request(plan_training(options, place, sources.sha256, launch.name))
-        if launch.dry_run:
-            print(json.dumps(content, indent=2))
-            say("Nothing was uploaded or started.")
-            return
-        key = TrainingPlaces(bucket).source_key(sources.sha256)
-        if sources.upload(target.client("s3"), bucket, key):
-            say(f"Uploaded the code to s3://{bucket}/{key}")
-    launch.create(jobs_of(target), content)
+        content = launch.content(place, sources.sha256)
+        key = TrainingPlaces(place.models_bucket).source_key(sources.sha256)
+        if sources.upload(found.client("s3"), place.models_bucket, key):
+            say(f"Uploaded the code to s3://{place.models_bucket}/{key}")
+    launch.create(jobs_of(found), content)
     say(f"Started: {launch.name}")
-    if launch.wait:
-        wait_for(target, launch.name, output_dir)
+    if wait:
+        wait_for(found, launch.name, output_dir or TUNINGS / launch.name)
     else:
         say(f"→ Watch it with: imagedrop jobs status {launch.name} --wait")
+
+
+def _print_request(target: TargetName, launch: Launch) -> None:
+    """What would be sent. The stack names bucket and role; without one, data and --role-arn do.
+
+    Raises:
+        UserError: nothing names them, or the job cannot be.
+    """
+    try:
+        place = _place(find_target(target))
+    except UserError as error:
+        named = place_without_stack(launch.options, find_region(target))
+        if named is None:
+            raise UserError(
+                str(error),
+                f"{error.next_step}; or give --data s3://… and --role-arn, which need no stack.",
+            ) from error
+        place = named
+        say(f"{error} So the bucket is the data's, {place.models_bucket}.")
+    with packed_sources() as sources:
+        print(json.dumps(launch.content(place, sources.sha256), indent=2))
+    say("Nothing was uploaded or started.")
+
+
+def _place(target: Target) -> Place:
+    outputs = target.outputs
+    return Place(
+        outputs["ModelsBucketName"], outputs["TrainingRoleArn"], target.session.region_name
+    )

@@ -45,6 +45,7 @@ class JobOptions:
     instance_type: str = "ml.m5.xlarge"
     max_runtime_seconds: int = 4 * 3600
     spot: bool = False
+    max_wait_seconds: int | None = None
     debugger: bool = False
     image: str | None = None
     role_arn: str | None = None
@@ -67,7 +68,7 @@ def plan_training(options: JobOptions, place: Place, source_sha256: str, name: s
         channels["weights"] = options.weights
     elif options.weights:
         given["weights"] = options.weights
-    _check_isolation(options)
+    _check_isolation(options, {"weights": "", **given}, channels)
     try:
         return TrainingJob(
             name=name,
@@ -80,7 +81,7 @@ def plan_training(options: JobOptions, place: Place, source_sha256: str, name: s
             instance_type=options.instance_type,
             max_runtime_seconds=options.max_runtime_seconds,
             spot=options.spot,
-            max_wait_seconds=WAITS * options.max_runtime_seconds if options.spot else None,
+            max_wait_seconds=_max_wait_seconds(options),
             checkpoint_uri=places.checkpoints_uri(name),
             kms_key_id=options.kms_key,
             vpc=_vpc(options),
@@ -170,6 +171,23 @@ def _s3_address(data: str, places: TrainingPlaces) -> str:
     )
 
 
+def place_without_stack(options: JobOptions, region: str | None) -> Place | None:
+    """Where a job would run, by what was said alone: its data lie in the models bucket.
+
+    None where that is not enough.
+    """
+    bucket = options.data.removeprefix("s3://").partition("/")[0]
+    if not options.data.startswith("s3://") or not bucket or not options.role_arn or not region:
+        return None
+    return Place(bucket, options.role_arn, region)
+
+
+def _max_wait_seconds(options: JobOptions) -> int | None:
+    if options.max_wait_seconds is None and options.spot:
+        return WAITS * options.max_runtime_seconds
+    return options.max_wait_seconds
+
+
 def _image(options: JobOptions, region: str) -> str:
     of = debugger_training_image if options.debugger else training_image
     return of(region, options.instance_type)
@@ -183,7 +201,9 @@ def _vpc(options: JobOptions) -> Vpc | None:
     return Vpc(options.subnets, options.security_groups) if options.subnets else None
 
 
-def _check_isolation(options: JobOptions) -> None:
+def _check_isolation(
+    options: JobOptions, hyperparameters: Mapping[str, Any], channels: Mapping[str, str]
+) -> None:
     """What a container without a network cannot fetch has to be in it or in a channel."""
     if not options.network_isolation:
         return
@@ -192,8 +212,8 @@ def _check_isolation(options: JobOptions) -> None:
             "Without a network nothing can be installed, and AWS's container lacks ONNX.",
             "Give an --image of your own with training/job/requirements.txt installed.",
         )
-    downloads = options.weights in {"", "imagenet"} and options.backbone == "resnet50"
-    if downloads:
+    downloads = hyperparameters["weights"] in {"", "imagenet"} and "weights" not in channels
+    if downloads and hyperparameters["backbone"] == "resnet50":
         raise UserError(
             "Without a network torchvision's weights cannot be downloaded.",
             "Put them into S3 and give --weights s3://BUCKET/training/weights/FILE.",

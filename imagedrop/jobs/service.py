@@ -20,6 +20,16 @@ UNDER_WAY = ("InProgress", "Stopping")
 # SageMaker's code for a job that is not there is one of these, by operation. The first also says
 # that a name is malformed, and then there is no such job either.
 _NO_SUCH_JOB = ("ValidationException", "ResourceNotFound")
+# What to do about a request that SageMaker refuses, by the code of its refusal.
+_LOOK_AT_THE_REQUEST = "The same command with --dry-run prints what was asked for."
+_REFUSALS = {
+    "ResourceInUse": "Give another --job-name.",
+    "ResourceLimitExceeded": (
+        "Give another --instance-type, or ask for a higher quota in AWS's Service Quotas."
+    ),
+    "ResourceNotFound": _LOOK_AT_THE_REQUEST,
+    "ValidationException": _LOOK_AT_THE_REQUEST,
+}
 
 
 class Kind(StrEnum):
@@ -68,10 +78,20 @@ class Jobs:
         self._sagemaker = sagemaker
 
     def create_training(self, request: dict[str, Any]) -> None:
-        self._sagemaker.create_training_job(**request)
+        """
+        Raises:
+            UserError: SageMaker refuses the request.
+        """
+        with _refusals_told():
+            self._sagemaker.create_training_job(**request)
 
     def create_tuning(self, request: dict[str, Any]) -> None:
-        self._sagemaker.create_hyper_parameter_tuning_job(**request)
+        """
+        Raises:
+            UserError: SageMaker refuses the request.
+        """
+        with _refusals_told():
+            self._sagemaker.create_hyper_parameter_tuning_job(**request)
 
     def find(self, name: str) -> Job:
         """
@@ -124,6 +144,17 @@ class Jobs:
             )
             for name in trainings
         )
+
+
+@contextmanager
+def _refusals_told() -> Iterator[None]:
+    try:
+        yield
+    except ClientError as error:
+        told = error.response["Error"]
+        if told["Code"] not in _REFUSALS:
+            raise
+        raise UserError(told["Message"], _REFUSALS[told["Code"]]) from error
 
 
 @dataclass(frozen=True, slots=True)

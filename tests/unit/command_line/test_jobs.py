@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pty
 import sys
@@ -13,7 +14,9 @@ from typing import Any
 import pytest
 import typer
 from botocore.exceptions import ClientError, EndpointConnectionError
+from typer.testing import CliRunner
 
+from imagedrop.cli import app
 from imagedrop.errors import UserError
 from imagedrop.jobs import costs, progress, wait
 from imagedrop.jobs.logs import GROUP, JobLogs
@@ -52,6 +55,7 @@ def test_spot_job_waits_twice_its_runtime_and_has_checkpoints() -> None:
     job = plan(spot=True, max_runtime_seconds=600)
     assert (job.max_wait_seconds, job.spot) == (1200, True)
     assert job.checkpoint_uri == "s3://models/training/checkpoints/dogs-1/"
+    assert plan(spot=True, max_runtime_seconds=600, max_wait_seconds=900).max_wait_seconds == 900
 
 
 def test_weights_in_s3_are_a_channel_and_no_hyperparameter() -> None:
@@ -76,9 +80,15 @@ def test_debugger_takes_its_own_image_and_place() -> None:
         ({"settings": {"epochs": "0"}}, "--epochs"),
         ({"settings": {"data": "photos"}}, "no setting data"),
         ({"subnets": ("subnet-1",)}, "subnets and security groups"),
+        ({"spot": True, "max_wait_seconds": 60}, "includes the time to train"),
+        ({"max_wait_seconds": 60_000}, "belongs to spot machines"),
         ({"network_isolation": True}, "Without a network nothing can be installed"),
         (
             {"network_isolation": True, "image": "own", "backbone": "resnet50"},
+            "weights cannot be downloaded",
+        ),
+        (
+            {"network_isolation": True, "image": "own", "settings": {"backbone": "resnet50"}},
             "weights cannot be downloaded",
         ),
     ],
@@ -88,6 +98,85 @@ def test_what_cannot_work_is_refused_before_anything_is_sent(
 ) -> None:
     with pytest.raises(UserError, match=problem):
         plan(**changes)
+
+
+def test_weights_that_come_as_a_channel_need_no_network() -> None:
+    weights = "s3://models/training/weights/resnet50.pth"
+    job = plan(network_isolation=True, image="own", backbone="resnet50", weights=weights)
+    assert job.network_isolation
+
+
+ROLE = "arn:aws:iam::000000000000:role/mine"
+
+
+@pytest.fixture
+def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]:
+    """`imagedrop jobs …` where no cloud is running."""
+    monkeypatch.setenv("IMAGEDROP_HOME", str(tmp_path))
+    return lambda *arguments: CliRunner().invoke(app, ["jobs", *arguments])
+
+
+@pytest.mark.parametrize("command", ["train", "tune"])
+def test_dry_run_needs_no_cloud_where_the_role_is_named(
+    asked: Callable[..., Any], command: str
+) -> None:
+    result = asked(command, "--data", DATA, "--dry-run", "--role-arn", ROLE, "--spot")
+    assert result.exit_code == 0, result.output
+    request = json.loads(result.stdout)
+    definition = request.get("TrainingJobDefinition", request)
+    assert definition["RoleArn"] == ROLE
+    assert definition["OutputDataConfig"]["S3OutputPath"] == "s3://models/training/jobs"
+    assert definition["StoppingCondition"]["MaxWaitTimeInSeconds"] == 8 * 3600
+    assert "the bucket is the data's, models" in result.stderr
+
+
+def test_dry_run_without_a_cloud_says_what_else_would_do(asked: Callable[..., Any]) -> None:
+    told = asked("train", "--data", DATA, "--dry-run").exception
+    assert isinstance(told, UserError)
+    assert "--role-arn" in told.next_step
+    for data in ("photos/", "s3://"):
+        told = asked("train", "--data", data, "--dry-run", "--role-arn", ROLE).exception
+        assert isinstance(told, UserError)
+
+
+def test_search_under_debugger_is_refused_with_another_way(asked: Callable[..., Any]) -> None:
+    told = asked("tune", "--data", DATA, "--dry-run", "--role-arn", ROLE, "--debugger").exception
+    assert isinstance(told, UserError)
+    assert "Debugger cannot ride in a tuning job" in str(told)
+    assert "then train once with the best and --debugger" in told.next_step
+
+
+class Refusing:
+    """SageMaker, which takes no job, for one reason."""
+
+    def __init__(self, code: str) -> None:
+        self._answer = {"Error": {"Code": code, "Message": "No."}}
+
+    def create_training_job(self, **_: Any) -> None:
+        raise ClientError(self._answer, "Create")  # type: ignore[arg-type]
+
+    create_hyper_parameter_tuning_job = create_training_job
+
+
+@pytest.mark.parametrize("create", [Jobs.create_training, Jobs.create_tuning])
+@pytest.mark.parametrize(
+    ("code", "next_step"),
+    [
+        ("ResourceInUse", "--job-name"),
+        ("ResourceLimitExceeded", "--instance-type"),
+        ("ValidationException", "--dry-run"),
+        ("ResourceNotFound", "--dry-run"),
+    ],
+)
+def test_refusal_of_sagemaker_says_what_to_do(create: Any, code: str, next_step: str) -> None:
+    with pytest.raises(UserError) as told:
+        create(Jobs(Refusing(code)), {})
+    assert next_step in told.value.next_step
+
+
+def test_refusal_of_another_kind_is_not_explained_away() -> None:
+    with pytest.raises(ClientError, match="AccessDenied"):
+        Jobs(Refusing("AccessDeniedException")).create_training({})
 
 
 def test_names_sort_by_time_and_fit_sagemaker() -> None:
