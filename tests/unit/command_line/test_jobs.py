@@ -137,6 +137,7 @@ def test_dry_run_without_a_cloud_says_what_else_would_do(asked: Callable[..., An
     for data in ("photos/", "s3://"):
         told = asked("train", "--data", data, "--dry-run", "--role-arn", ROLE).exception
         assert isinstance(told, UserError)
+        assert "--data s3://" in told.next_step
 
 
 def test_search_under_debugger_is_refused_with_another_way(asked: Callable[..., Any]) -> None:
