@@ -101,7 +101,7 @@ class ImagesQueue:
         return there
 
     def retry_soon(self, messages: Sequence[FailedMessage]) -> None:
-        """Spreads the retries, twice as late after each receive.
+        """Spreads the retries, each later than the one before it: `retry_seconds`.
 
         Never raises: without it the messages come back all the same, only later.
         """

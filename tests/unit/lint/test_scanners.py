@@ -13,12 +13,17 @@ from tests.unit.template.translation import PROJECT, load, translate
 
 MOST_SKIPS = 4
 
-needs_lint_venv = pytest.mark.skipif(
-    not (scanners.TOOLS / "lint/bin/checkov").exists(), reason="`make lint` installs checkov"
-)
+needs_lint_venv = pytest.mark.usefixtures("lint_venv")
 needs_cfn_guard = pytest.mark.skipif(
     not scanners.GUARD_PACKAGE.exists(), reason="`make lint` installs cfn-guard, where npm is"
 )
+
+
+@pytest.fixture
+def lint_venv() -> None:
+    """`make test` installs it: without it these tests fail, and are not passed over."""
+    checkov = scanners.TOOLS / "lint/bin/checkov"
+    assert checkov.exists(), "install it with: make lint-setup"
 
 
 def test_checkov_skips_at_most_four_rules_each_with_its_reason() -> None:
