@@ -32,7 +32,7 @@ lint: test-setup lint-setup ## ruff, mypy, import-linter, scanners of template a
 	@$(BIN)/ruff format --check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
-	@AUDIT=$(AUDIT) $(BIN)/python -m lint
+	@AUDIT=$(AUDIT) $(BIN)/python -m tools.lint
 
 format: test-setup ## Let ruff mend what it can
 	@$(BIN)/ruff check --fix .
@@ -49,10 +49,10 @@ soak: test-setup .tools/microburst/.installed .tools/fuzz/.installed ## Half a m
 	@$(BIN)/python -m bench.soak --minutes $(or $(MINUTES),9) --images $(or $(IMAGES),2000)
 
 sbom: test-setup lint-setup ## Bills of materials (CycloneDX) of what ships, into build/sbom
-	@$(BIN)/python -m supply_chain.sbom build/sbom
+	@$(BIN)/python -m tools.sbom build/sbom
 
 hashes: test-setup lint-setup ## After a change of pins: write the hashes of the new ones beside them
-	@$(BIN)/python -m supply_chain.hashes
+	@$(BIN)/python -m tools.hashes
 
 fuzz: setup .tools/fuzz/.installed ## Fuzz what reads strangers' bytes (SECONDS=60)
 	@$(BIN)/python -m tests.fuzz --seconds $(or $(SECONDS),60)

@@ -22,12 +22,12 @@ from pathlib import Path
 
 from bench.drop import PATIENCE_SECONDS, PHOTOS, Processes, a_cloud
 from bench.folders import make_folder
-from imagedrop.bulk_reports import RunReports
-from imagedrop.bulk_runs import ExecutionStatus, bulk_runs
-from imagedrop.send import Upload, upload_all, wait_for_rows
+from bulk.ledger import Fate
+from bulk.work_bucket import WorkBucket
+from imagedrop.bulk.reports import RunReports
+from imagedrop.bulk.runs import ExecutionStatus, bulk_runs
 from imagedrop.target import Target, local_target
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.ledger import Fate
+from imagedrop.uploads import Upload, upload_all, wait_for_rows
 
 POLL_SECONDS = 0.2
 PREFIX = "folders/bench/"

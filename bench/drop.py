@@ -37,9 +37,9 @@ from pathlib import Path
 
 import psutil
 
-from imagedrop.local import cloud
-from imagedrop.send import Upload, upload_all, wait_for_rows
 from imagedrop.target import Target, local_target
+from imagedrop.uploads import Upload, upload_all, wait_for_rows
+from localcloud import cloud
 from pipeline.records import Status
 
 ROOT = Path(__file__).parents[1]

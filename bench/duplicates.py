@@ -11,7 +11,7 @@ import argparse
 import random
 import time
 
-from training.duplicates import NEAR_BITS, near_pairs
+from training.data.duplicates import NEAR_BITS, near_pairs
 
 PLANTED = 1000
 

@@ -20,14 +20,14 @@ from typing import TypeVar
 
 from bench.drop import PATIENCE_SECONDS, PHOTOS, a_cloud, photos
 from handlers import wiring
-from imagedrop.local import cloud, environments
-from imagedrop.send import Upload, upload_all, wait_for_rows
 from imagedrop.target import local_target
+from imagedrop.uploads import Upload, upload_all, wait_for_rows
 from imaging import Prepared, encode_npy, prepare
+from localcloud import cloud, environments
 from model.build_default import IMAGE_SPEC
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.refs import Change, ImageRef
+from pipeline.events import Change, ImageRef
 
 T = TypeVar("T")
 BATCH = 25

@@ -18,7 +18,7 @@ from PIL import Image
 from imaging import ImageSpec, Prepared
 from imaging.decoder import Decoder
 from tests.bombs import bombs
-from training.data_check import LOOKED_AT
+from training.data.check import LOOKED_AT
 
 
 def cpu_seconds(process_id: int) -> float:

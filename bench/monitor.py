@@ -20,11 +20,11 @@ import numpy as np
 import torch
 from PIL import Image
 
-from training.inspection.monitor import Monitor
-from training.inspection.observations import DEFAULT_INTERVAL, read_observations
-from training.observer import EpochMetrics, Phase, StepSeconds
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
+from training.watch.monitor import Monitor
+from training.watch.observations import DEFAULT_INTERVAL, read_observations
+from training.watch.observer import EpochMetrics, Phase, StepSeconds
 
 INTERVALS = (0, 1, 10, DEFAULT_INTERVAL)
 

@@ -19,7 +19,7 @@ from pathlib import Path
 import numpy as np
 import onnxruntime  # type: ignore[import-untyped]
 
-from model.archive import WEIGHTS_NAME, extract_archive
+from archive.reading import WEIGHTS_NAME, extract_archive
 from model.package import DEFAULT_ARCHIVE
 
 # Name, threads inside a run, spinning, runs at a time.

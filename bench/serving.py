@@ -24,9 +24,9 @@ from pathlib import Path
 
 import httptools
 
+from archive.reading import extract_archive
 from bench.serving_hosts import Body, Host, cpu_seconds, rss_mb, under_ray, under_uvicorn
 from imaging import ImageSpec, Prepared, encode_npy, prepare
-from model.archive import extract_archive
 
 ROOT = Path(__file__).resolve().parent.parent
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"

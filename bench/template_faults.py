@@ -14,10 +14,10 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from lint import scanners
 from tests.unit.template.checks import CHECKS
 from tests.unit.template.test_seeded_faults import SEEDED, objects
 from tests.unit.template.translation import load, translate
+from tools import scanners
 
 KINDS = (
     "every_route_asks_for_credentials",

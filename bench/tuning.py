@@ -16,7 +16,7 @@ from pathlib import Path
 
 import torch
 
-from training.features import Extractor, compute_features
+from training.data.features import Extractor, compute_features
 from training.search import SearchSpace
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare

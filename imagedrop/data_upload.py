@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 from imagedrop.errors import UserError
 from imagedrop.render import printable
 from imagedrop.target import PARALLEL_CALLS
-from training.dataset import DataSet, LabelledImage, file_sha256
+from training.data.dataset import DataSet, LabelledImage, file_sha256
 
 MANIFEST_NAME = "manifest.json"
 DIGEST = "sha256"  # of the object's metadata

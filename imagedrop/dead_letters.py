@@ -11,7 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from pipeline.errors import UnknownEventError
-from pipeline.refs import ImageRef, parse_queue_body, utc_text
+from pipeline.events import ImageRef, parse_queue_body, utc_text
 
 BATCH_MESSAGES = 10  # SQS's most for one call
 # While they are looked at nobody else sees them; afterwards they are shown again at once.

@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from imagedrop.local import cloud, places
+from localcloud import cloud, places
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"

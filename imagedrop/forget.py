@@ -13,12 +13,12 @@ from datetime import UTC, datetime, timedelta
 from email.utils import parsedate_to_datetime
 from typing import Any
 
+from bulk.run import RunFiles
+from bulk.work_bucket import WorkBucket
 from imagedrop.dead_letters import DeadLetters
 from pipeline import records
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.run import RunFiles
+from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.records import Status
-from pipeline.refs import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.table_items import to_item
 
 # The tombstone's reason, and its version, which no event can name: the events of the erasure itself

@@ -12,7 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
-from imagedrop.send import INCOMING_PREFIX
+from imagedrop.uploads import INCOMING_PREFIX
 from pipeline.records import FIELD_NAMES, Record, Status
 
 

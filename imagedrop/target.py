@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
-from imagedrop.local import aws, cloud, places
+from localcloud import aws, cloud, places
 from pipeline.adapters.predictions_table import PredictionsTable
 
 SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from botocore.config import Config
 
 from imagedrop.errors import UserError
-from imagedrop.send import INCOMING_PREFIX
 from imagedrop.target import Target
+from imagedrop.uploads import INCOMING_PREFIX
 from imaging.limits import Limits
 
 # A folder of a key: nothing that climbs, and nothing that has to be quoted in a form.

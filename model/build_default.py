@@ -13,9 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
+from archive.reading import Gate, ModelCard, sha256_of
 from imaging import ImageSpec
 from model import quantize
-from model.archive import Gate, ModelCard, sha256_of
 from model.calibration import calibration_images
 from model.export import ServedModel, export_onnx
 from model.lite0 import IMAGE_SIZE, load_lite0

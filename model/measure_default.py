@@ -25,8 +25,8 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime  # type: ignore[import-untyped]
 
+from archive.reading import sha256_of
 from imaging import Rejection, prepare
-from model.archive import sha256_of
 from model.build_default import (
     GATE,
     IMAGE_SPEC,

@@ -17,7 +17,7 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from model.archive import (
+from archive.reading import (
     CARD_NAME,
     WEIGHTS_NAME,
     ArchiveError,
@@ -32,10 +32,13 @@ DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
 DEFAULT_LICENCES = (ROOT / "model" / "default" / "NOTICE", ROOT / "model" / "default" / "LICENSE")
 
 # Packages whose every module is served, by their folder in the repository.
-_PACKAGES = {"imaging": "functions/imaging", "model/serving": "model/serving"}
+_PACKAGES = {
+    "archive": "functions/archive",
+    "imaging": "functions/imaging",
+    "model/serving": "model/serving",
+}
 _FILES = {
     "model/__init__.py": "model/__init__.py",
-    "model/archive.py": "model/archive.py",
     # Where AWS's Ray Serve container looks for them.
     "deployment.py": "model/deployment.py",
     "config.yaml": "model/config.yaml",
@@ -44,7 +47,7 @@ _FILES = {
 
 # What a training job needs, at the repository's own paths, and its two files that SageMaker's
 # training toolkit looks for at the top.
-_TRAINING_FOLDERS = ("functions/imaging", "model", "training")
+_TRAINING_FOLDERS = ("functions/archive", "functions/imaging", "model", "training")
 _TRAINING_FILES = {
     "train.py": "training/job/train.py",
     "requirements.txt": "training/job/requirements.txt",

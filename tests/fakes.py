@@ -11,8 +11,8 @@ from imaging import ImageSpec, Rejection, prepare
 from pipeline.answers import Answer, Prediction
 from pipeline.classify_images import ClassifyImages
 from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.events import Change, ImageRef
 from pipeline.records import Record
-from pipeline.refs import Change, ImageRef
 
 SPEC = ImageSpec(
     size=8,

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from pipeline.model_archive import SERVING_CODE
+from archive.checking import SERVING_CODE
 
 WEIGHTS = b"weights"
 IMAGE_SPEC: dict[str, Any] = {
@@ -25,7 +25,7 @@ IMAGE_SPEC: dict[str, Any] = {
 
 
 def card(weights: bytes = WEIGHTS, **fields: Any) -> dict[str, Any]:
-    """A card with everything that `model.archive` asks for, too."""
+    """A card with everything that `archive.reading` asks for, too."""
     return {
         "schema": 1,
         "name": "dogs",

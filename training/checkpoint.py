@@ -17,8 +17,8 @@ from typing import Any
 import torch
 
 from training.errors import TrainingError
-from training.observer import EpochMetrics, Phase
 from training.phase import PhasePlan, PhaseState
+from training.watch.observer import EpochMetrics, Phase
 
 log = logging.getLogger(__name__)
 

@@ -15,18 +15,18 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archive.reading import ModelCard, sha256_of
 from imaging import ImageSpec, Rejection
-from model.archive import ModelCard, sha256_of
 from model.export import ServedModel, export_onnx
 from model.package import ROOT, write_content
 from model.revision import code_revision
-from training.dataset import LabelledImage, load_pixels
+from training.data.dataset import LabelledImage, load_pixels
 from training.errors import TrainingError
 from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
 from training.network import TransferNetwork
-from training.observer import EpochMetrics
 from training.settings import TrainSettings
+from training.watch.observer import EpochMetrics
 
 # What goes with a model that was made of the weights of `--weights package`.
 PACKAGE_LICENCES = (

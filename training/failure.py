@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from pathlib import Path
 
 from training.errors import TrainingError
-from training.observer import StopTraining
+from training.watch.observer import StopTraining
 
 FILE_NAME = "failure"
 # SageMaker shows this many characters of /opt/ml/output/failure as the job's FailureReason.

@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from training.observer import EpochMetrics
+from training.watch.observer import EpochMetrics
 
 _NUMBER = r"([-+0-9.eE]+|nan|inf)"
 FILE_NAME = "metrics.jsonl"

@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from training.machine import seed_epoch
-from training.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
+from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 

@@ -21,9 +21,11 @@ from torch import Tensor, nn, optim
 
 from imaging import ImageSpec
 from training import failure
-from training.batches import FeatureBatches, PhotoBatches
 from training.checkpoint import Checkpoint
-from training.dataset import DataSet, LabelledImage
+from training.data.batches import FeatureBatches, PhotoBatches
+from training.data.dataset import DataSet, LabelledImage
+from training.data.features import Extractor, Features, cached_features, default_cache
+from training.data.partition import Partition, cross_validation, partition
 from training.errors import TrainingError
 from training.exporting import (
     Origin,
@@ -32,8 +34,6 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
-from training.features import Extractor, Features, cached_features, default_cache
-from training.inspection.inspectors import inspectors
 from training.machine import autocast, be_deterministic, device
 from training.metric_lines import MetricLog, metric_line
 from training.network import (
@@ -45,10 +45,10 @@ from training.network import (
     stages,
     weights_sha256,
 )
-from training.observer import EpochMetrics, TrainingObserver
-from training.partition import Partition, cross_validation, partition
 from training.phase import PhasePlan, PhaseState, run_phase
 from training.settings import TrainSettings
+from training.watch.inspectors import inspectors
+from training.watch.observer import EpochMetrics, TrainingObserver
 
 # By name, because as a program this module is called __main__.
 log = logging.getLogger("training.train")

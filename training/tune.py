@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
-from training.observer import EpochMetrics, StopTraining
 from training.search import OBJECTIVE, SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
+from training.watch.observer import EpochMetrics, StopTraining
 
 if TYPE_CHECKING:
     import optuna

@@ -29,8 +29,8 @@ from bench.soak.disturbance import SERVER, WORKER, Disturbance, Every, wait_unti
 from bench.soak.faults import AWS_RULES, SAGEMAKER_RULES, Proxy, proxies
 from bench.soak.flood import Flood, add_unnoticed_versions
 from bench.soak.report import Soak, recoveries, write_reports
-from imagedrop.local import cloud
 from imagedrop.target import Target, local_target
+from localcloud import cloud
 
 VISIBILITY_SECONDS = 45
 WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 4, 2

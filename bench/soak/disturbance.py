@@ -15,9 +15,9 @@ import psutil
 from botocore.exceptions import BotoCoreError, ClientError
 
 from bench.soak.flood import duplicate
-from imagedrop.local.cloud import Cloud
 from imagedrop.target import Target
-from pipeline.refs import utc_text
+from localcloud.cloud import Cloud
+from pipeline.events import utc_text
 
 WORKER, SERVER = "a function's worker", "the model's server"
 

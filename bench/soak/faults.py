@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagedrop.local import ports
-from imagedrop.local.cloud import Cloud
+from localcloud import ports
+from localcloud.cloud import Cloud
 
 PROGRAM = Path(__file__).parents[2] / ".tools" / "microburst" / "bin" / "microburst"
 START_SECONDS = 30.0

@@ -12,7 +12,7 @@ from typing import Any
 
 from bench.soak.books import Books
 from bench.soak.disturbance import Event
-from training.report_page import Section, line_chart, page, table, text
+from training.reports.page import Section, line_chart, page, table, text
 
 
 @dataclass(frozen=True, slots=True)

@@ -16,9 +16,9 @@ from aws_lambda_powertools.event_handler.exceptions import BadRequestError, NotF
 
 from handlers import wiring
 from pipeline.adapters.predictions_table import Query
-from pipeline.adapters.served_model import served_model
 from pipeline.errors import TransientError
 from pipeline.records import Record, Status
+from registry.served_model import served_model
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -6,10 +6,10 @@ import os
 from functools import cache
 from typing import Any
 
+from bulk.run import BulkRun, RunFiles
+from bulk.work_bucket import WorkBucket
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.run import BulkRun, RunFiles
 
 
 @cache

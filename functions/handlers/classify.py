@@ -14,7 +14,7 @@ from pipeline.adapters.images_queue import BATCH_MESSAGES, FailedMessage
 from pipeline.adapters.service_errors import error_code
 from pipeline.classify_images import Outcome
 from pipeline.errors import SpecMismatchError, TransientError
-from pipeline.refs import ImageRef, parse_queue_body
+from pipeline.events import ImageRef, parse_queue_body
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

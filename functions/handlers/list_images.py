@@ -8,11 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from bulk.list_images import ListImages, Progress
+from bulk.run import BulkRun, RunFiles
+from bulk.sources import image_source
 from handlers import bulk_wiring, wiring
-from pipeline.adapters.image_sources import image_source
-from pipeline.adapters.served_model import served_model
-from pipeline.bulk.list_images import ListImages, Progress
-from pipeline.bulk.run import BulkRun, RunFiles
+from registry.served_model import served_model
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

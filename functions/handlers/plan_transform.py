@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from bulk.plan_transform import PlanTransform
 from handlers import bulk_wiring
-from pipeline.bulk.plan_transform import PlanTransform
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

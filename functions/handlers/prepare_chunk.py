@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from bulk.prepare_chunk import PrepareChunk
 from handlers import bulk_wiring, wiring
-from pipeline.bulk.prepare_chunk import PrepareChunk
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

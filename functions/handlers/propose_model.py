@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from handlers import wiring
-from pipeline.adapters.alarm_topic import AlarmTopic
-from pipeline.adapters.model_registry import ModelRegistry
-from pipeline.adapters.models_bucket import ModelsBucket
-from pipeline.adapters.training_jobs import TrainingJobs
-from pipeline.propose_model import ProposeModel
+from registry.alarm_topic import AlarmTopic
+from registry.model_registry import ModelRegistry
+from registry.models_bucket import ModelsBucket
+from registry.propose_model import ProposeModel
+from registry.training_jobs import TrainingJobs
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

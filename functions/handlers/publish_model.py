@@ -16,8 +16,8 @@ from typing import Any
 
 import boto3
 
-from pipeline.adapters.models_bucket import FOLDER_PREFIX, ModelsBucket
-from pipeline.model_archive import check_archive
+from archive.checking import check_archive
+from registry.models_bucket import FOLDER_PREFIX, ModelsBucket
 
 logger = logging.getLogger(__name__)
 

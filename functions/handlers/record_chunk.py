@@ -6,8 +6,8 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from bulk.record_chunk import RecordChunk
 from handlers import bulk_wiring, wiring
-from pipeline.bulk.record_chunk import RecordChunk
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -18,7 +18,7 @@ from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.circuit_breaker import GuardedEndpoint
 from pipeline.classify_images import PARALLEL_IMAGES, ClassifyImages
-from pipeline.refs import utc_text
+from pipeline.events import utc_text
 from pipeline.settings import ClassifySettings
 
 if TYPE_CHECKING:

@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from imaging.orientation import swaps_sides
+from imaging.formats.orientation import swaps_sides
 from imaging.spec import ImageSpec
 
 # EXIF orientations that mirror the stored image along one of its own axes on the way to display.

@@ -4,19 +4,19 @@ import math
 
 from PIL import Image
 
-from imaging.avif import open_avif
-from imaging.bmp import open_bmp
 from imaging.colour import to_rgb, to_rgb_or_grey
+from imaging.formats.avif import open_avif
+from imaging.formats.bmp import open_bmp
+from imaging.formats.jpeg import open_jpeg
+from imaging.formats.orientation import swaps_sides
+from imaging.formats.png import open_png
+from imaging.formats.sniff import sniff_format
+from imaging.formats.source import Source, damage_found_by_pillow
+from imaging.formats.webp import open_webp
 from imaging.geometry import Frame, crop_offsets, frame, resized_sides
-from imaging.jpeg import open_jpeg
 from imaging.limits import DEFAULT_LIMITS, Limits
-from imaging.orientation import swaps_sides
 from imaging.outcome import Prepared, Rejection, RejectReason, Unusable
-from imaging.png import open_png
-from imaging.sniff import sniff_format
-from imaging.source import Source, damage_found_by_pillow
 from imaging.spec import ImageSpec
-from imaging.webp import open_webp
 
 _RESAMPLING = {
     "bilinear": Image.Resampling.BILINEAR,

@@ -13,8 +13,8 @@ from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline import records
 from pipeline.answers import Answer
 from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.events import Change, ImageRef, latest_of_each_image
 from pipeline.records import Record
-from pipeline.refs import Change, ImageRef, latest_of_each_image
 
 logger = logging.getLogger(__name__)
 

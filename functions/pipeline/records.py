@@ -8,7 +8,7 @@ from typing import Any, Protocol
 
 from imaging import Rejection
 from pipeline.answers import Answer, Prediction
-from pipeline.refs import ImageRef
+from pipeline.events import ImageRef
 
 
 class Status(StrEnum):

@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from pipeline.answers import Prediction
+from pipeline.events import ImageRef
 from pipeline.records import FIELD_NAMES, Record, Source, Status
-from pipeline.refs import ImageRef
 
 # One partition of an index takes 1,000 writes a second; eight of them 8,000 images a second,
 # far above what one endpoint answers, and a listing still asks few enough partitions.

@@ -10,14 +10,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from rich.markup import escape
 
 from imagedrop.errors import UserError
-from imagedrop.jobs import costs
+from imagedrop.estimates import jobs as costs
 from imagedrop.jobs.logs import JobLogs
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of, write_tuning
 from imagedrop.jobs.wait import follow
+from imagedrop.output import console
 from imagedrop.render import printable
 from imagedrop.target import Target
-from imagedrop.terminal import console
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

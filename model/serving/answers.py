@@ -7,8 +7,8 @@ from collections.abc import Mapping
 
 import numpy as np
 
+from archive.reading import ModelCard
 from imaging import Prepared, Rejection
-from model.archive import ModelCard
 from model.serving.onnx_model import Scores
 
 PREDICTIONS_PER_IMAGE = 5

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import numpy as np
 
+from archive.reading import ModelCard, read_model_card
 from imaging import Prepared, Rejection, RejectReason
 from imaging.decoder import Decoder
-from model.archive import ModelCard, read_model_card
 from model.serving.answers import about_image, answer_body
 from model.serving.batching import Batcher
 from model.serving.npy import read_images

@@ -25,7 +25,7 @@ from model.serving.refusals import Refusal
 from model.serving.requests import ClientGone, announced_bytes, read_body
 from pipeline.answers import parse_answers
 from pipeline.errors import InvalidAnswerError, UnknownEventError
-from pipeline.refs import ImageRef, latest_of_each_image, parse_queue_body
+from pipeline.events import ImageRef, latest_of_each_image, parse_queue_body
 from tests.bombs import bombs, healthy
 from tests.s3_events import queue_body, s3_record
 

@@ -14,8 +14,8 @@ from pathlib import Path
 
 import pytest
 
-from imagedrop.local import cloud
 from imagedrop.target import Target, local_target
+from localcloud import cloud
 
 REPOSITORY = Path(__file__).parents[2]
 

@@ -7,8 +7,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from archive.reading import extract_archive
 from imaging import Prepared, prepare
-from model.archive import extract_archive
 from model.build_default import IMAGE_SPEC, PHOTOS, build_weights
 from model.calibration import Images
 from model.package import DEFAULT_ARCHIVE

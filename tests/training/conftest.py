@@ -13,9 +13,9 @@ from PIL import Image
 from torch import optim
 
 from training.network import TransferNetwork
-from training.observer import EpochMetrics, Phase, StepSeconds
 from training.settings import TrainSettings
 from training.train import Prepared, prepare
+from training.watch.observer import EpochMetrics, Phase, StepSeconds
 
 COLOURS = {
     "001.Green_apple": (60, 170, 60),

@@ -12,8 +12,8 @@ import pytest
 import torch
 
 from training.errors import TrainingError
-from training.observer import EpochMetrics
 from training.train import Fitted, Prepared, fit, prepare, train
+from training.watch.observer import EpochMetrics
 
 from .conftest import Configure, Silent, short_training
 

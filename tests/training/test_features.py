@@ -11,9 +11,9 @@ import torch
 from PIL import Image
 
 from imaging import Rejection
-from training import features as features_module
-from training.batches import Photos, augmentation
-from training.dataset import DataSet, load_pixels
+from training.data import features as features_module
+from training.data.batches import Photos, augmentation
+from training.data.dataset import DataSet, load_pixels
 from training.train import Prepared, prepare
 
 from .conftest import IMAGES_A_CLASS, LABELS, Configure, draw

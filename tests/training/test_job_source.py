@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model.package import package_training_source
-from supply_chain.requirement_files import pins
+from tools.requirement_files import pins
 
 
 @pytest.fixture(scope="module")

@@ -10,9 +10,9 @@ import pytest
 import torch
 from torch import Tensor, nn, optim
 
-from training.batches import FeatureBatches
-from training.observer import EpochMetrics, Phase, StepSeconds, StopTraining
+from training.data.batches import FeatureBatches
 from training.phase import Batches, PhasePlan, PhaseState, cosine, has_lost_patience, run_phase
+from training.watch.observer import EpochMetrics, Phase, StepSeconds, StopTraining
 
 from .conftest import Silent
 

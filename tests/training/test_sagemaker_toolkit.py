@@ -15,8 +15,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from imagedrop.local.places import tools
-from model.archive import read_model_card
+from archive.reading import read_model_card
+from localcloud.places import tools
 from model.package import package_training_source
 from training.metric_lines import read_metric
 

@@ -16,20 +16,20 @@ import pytest
 import torch
 from pytest_socket import disable_socket, enable_socket
 
-from model.archive import extract_archive, read_model_card
+from archive.reading import extract_archive, read_model_card
 from model.export import ServedModel, export_onnx
 from model.package import package
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from training import exporting
-from training.dataset import load_pixels
+from training.data.dataset import load_pixels
+from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
 from training.metric_lines import read_metric
-from training.observer import EpochMetrics, StopTraining
-from training.partition import Partition, partition
 from training.settings import TrainSettings
 from training.train import Prepared, fit, loss_function, main, prepare, train
+from training.watch.observer import EpochMetrics, StopTraining
 
 from .conftest import (
     COLOURS,

@@ -8,14 +8,14 @@ from pathlib import Path
 
 import pytest
 
-from imagedrop.train_cli import read_hyperparameters
+from imagedrop.commands.train import read_hyperparameters
 from training.errors import TrainingError
-from training.observer import StopTraining
+from training.reports.tuning import importance, tuning_page
 from training.search import SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
 from training.train import Prepared, fit
 from training.tune import Reporter, database, tune
-from training.tuning_report import importance, tuning_page
+from training.watch.observer import StopTraining
 
 from .conftest import Configure
 

@@ -13,19 +13,19 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from training.batches import FeatureBatches, PhotoBatches
+from training.data.batches import FeatureBatches, PhotoBatches
 from training.errors import TrainingError
 from training.exporting import RECORD_NAME
-from training.inspection import observations, profile
 from training.inspection.findings import Finding, Status
-from training.inspection.inspectors import inspectors
-from training.inspection.observations import Observations, read_observations
-from training.inspection.profile import Profile, read_profile
 from training.inspection.profile_rules import judge_profile
 from training.inspection.rules import ClassCounts, judge
-from training.observer import TrainingObserver
 from training.settings import TrainSettings
 from training.train import Fitted, Prepared, fit, prepare
+from training.watch import observations, profile
+from training.watch.inspectors import inspectors
+from training.watch.observations import Observations, read_observations
+from training.watch.observer import TrainingObserver
+from training.watch.profile import Profile, read_profile
 
 JSON_NAME = "inspection.json"
 

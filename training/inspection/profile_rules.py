@@ -13,7 +13,7 @@ from dataclasses import asdict, dataclass
 from statistics import fmean, median, pstdev
 
 from training.inspection.findings import Finding, Question
-from training.inspection.profile import Profile, StepTime, SystemSample
+from training.watch.profile import Profile, StepTime, SystemSample
 
 PATIENCE = 5
 """Samples or steps at the beginning that are never typical."""

@@ -14,9 +14,9 @@ from itertools import pairwise
 from statistics import fmean
 
 from training.inspection.findings import Finding, Question
-from training.inspection.observations import Observations, Sample
-from training.inspection.relu_inputs import INACTIVE_SHARE
-from training.observer import EpochMetrics, Phase
+from training.watch.observations import Observations, Sample
+from training.watch.observer import EpochMetrics, Phase
+from training.watch.relu_inputs import INACTIVE_SHARE
 
 NAMES_SHOWN = 3
 LEAST_FALL = 0.001

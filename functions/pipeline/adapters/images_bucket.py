@@ -10,7 +10,7 @@ from botocore.exceptions import ClientError
 from imaging import DEFAULT_LIMITS, Rejection, RejectReason
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from pipeline.errors import TransientError
-from pipeline.refs import NO_SEQUENCER, Change, ImageRef, utc_text
+from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client

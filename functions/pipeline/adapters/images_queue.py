@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from pipeline.refs import utc_text
+from pipeline.events import utc_text
 
 if TYPE_CHECKING:
     from mypy_boto3_sqs import SQSClient

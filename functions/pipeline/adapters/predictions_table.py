@@ -12,8 +12,8 @@ from botocore.exceptions import ClientError
 
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from pipeline.errors import TransientError
+from pipeline.events import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.records import Record, Status
-from pipeline.refs import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.table_items import INDEX_SHARDS, ITEM_NAMES, Item, from_item, to_item
 
 if TYPE_CHECKING:

@@ -15,13 +15,13 @@ import psutil
 import pytest
 
 from bench.folders import make_folder
-from imagedrop.bulk_reports import RunReports
-from imagedrop.bulk_runs import BulkRuns, ExecutionStatus, bulk_runs
-from imagedrop.local import cloud
-from imagedrop.send import Upload, upload_all
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.ledger import Fate
-from pipeline.bulk.run import RunFiles
+from bulk.ledger import Fate
+from bulk.run import RunFiles
+from bulk.work_bucket import WorkBucket
+from imagedrop.bulk.reports import RunReports
+from imagedrop.bulk.runs import BulkRuns, ExecutionStatus, bulk_runs
+from imagedrop.uploads import Upload, upload_all
+from localcloud import cloud
 from tests.integration.conftest import REPOSITORY, Stack
 
 PHOTOS = REPOSITORY / "demo" / "photos"

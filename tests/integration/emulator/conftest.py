@@ -6,7 +6,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagedrop.local import processes
+from localcloud import processes
 from tests.integration.emulator.emulator_harness import Emulator, start_emulator
 from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
 

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from imagedrop.local import aws, cloud, environments, places, ports, processes
+from localcloud import aws, cloud, environments, places, ports, processes
 from tests.integration.emulator.fake_sagemaker import FakeSageMaker
 
 _DEADLINE_SECONDS = 60.0
@@ -123,7 +123,7 @@ def start_emulator(folder: Path, sagemaker: FakeSageMaker, *flags: str) -> Emula
     process = processes.start(
         "emulator",
         [
-            *(str(places.emulator_python()), "-m", "imagedrop.local.emulator"),
+            *(str(places.emulator_python()), "-m", "localcloud.emulator"),
             *("--port", str(port), "--state-dir", str(folder)),
             *("--sagemaker-url", sagemaker.url),
             *flags,

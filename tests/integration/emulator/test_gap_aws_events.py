@@ -6,7 +6,7 @@ import asyncio
 import json
 from typing import Any
 
-from imagedrop.local.sagemaker.training_events import DETAIL_TYPE, SOURCE, TrainingEvents
+from localcloud.sagemaker.training_events import DETAIL_TYPE, SOURCE, TrainingEvents
 from tests.integration.emulator.emulator_harness import Emulator, eventually, outputs
 
 JOB = {

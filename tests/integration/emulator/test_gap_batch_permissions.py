@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 from botocore.exceptions import ClientError
 
-from imagedrop.local import aws, processes
+from localcloud import aws, processes
 from tests.integration.emulator.emulator_harness import start_emulator
 from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
 

@@ -9,7 +9,7 @@ import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
-from imagedrop.local import aws, cloud
+from localcloud import aws, cloud
 from tests.integration.emulator.emulator_harness import Emulator, outputs
 
 _ECHO = """

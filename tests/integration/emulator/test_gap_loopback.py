@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from imagedrop.local import processes
+from localcloud import processes
 from tests.integration.emulator.emulator_harness import outputs, start_emulator
 from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
 

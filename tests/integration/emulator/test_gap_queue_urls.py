@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from imagedrop.local import processes
+from localcloud import processes
 from tests.integration.emulator.emulator_harness import (
     eventually,
     outputs,

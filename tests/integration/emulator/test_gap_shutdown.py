@@ -6,7 +6,7 @@ import time
 from pathlib import Path
 from typing import Any
 
-from imagedrop.local import processes
+from localcloud import processes
 from tests.integration.emulator.emulator_harness import (
     eventually,
     outputs,

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from imagedrop.local import processes
+from localcloud import processes
 from tests.integration.emulator.emulator_harness import (
     Emulator,
     outputs,

@@ -7,7 +7,7 @@ import types
 
 import pytest
 
-from imagedrop.local.emulator import patching
+from localcloud.emulator import patching
 
 
 def test_another_version_is_refused_with_what_to_install(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from imagedrop.local import aws, cloud, places, processes
-from imagedrop.local.errors import LocalCloudError
+from localcloud import aws, cloud, places, processes
+from localcloud.errors import LocalCloudError
 
 _TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -173,7 +173,7 @@ def test_ctrl_c_ends_everything_that_was_started(home: Path, project: Path) -> N
     code = (
         # A shell's background job has SIGINT ignored, and so would all that it starts.
         "import signal; signal.signal(signal.SIGINT, signal.default_int_handler);"
-        "import sys; from pathlib import Path; from imagedrop.local import cloud;"
+        "import sys; from pathlib import Path; from localcloud import cloud;"
         "cloud.up(Path(sys.argv[1]), project=Path(sys.argv[2]),"
         " on_step=lambda step: print(step, flush=True))"
     )

@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from pipeline.model_archive import check_archive
+from archive.checking import check_archive
 from tests.integration.conftest import REPOSITORY, Stack
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}

@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from imagedrop.send import Sent, Upload, wait_for_rows
-from model.archive import WEIGHTS_NAME, extract_archive
+from archive.reading import WEIGHTS_NAME, extract_archive
+from imagedrop.uploads import Sent, Upload, wait_for_rows
 from model.package import DEFAULT_ARCHIVE, package
 from tests.integration.conftest import REPOSITORY, Stack
 

@@ -18,7 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
-from imagedrop.send import Sent, Upload, wait_for_rows
+from imagedrop.uploads import Sent, Upload, wait_for_rows
 from pipeline.records import FIELD_NAMES, Record, Status
 from tests.integration.conftest import REPOSITORY, Stack
 
@@ -303,7 +303,7 @@ def test_a_function_may_do_no_more_than_its_role_says(stack: Stack) -> None:
         RoleName=role["RoleName"],
         PolicyDocument=json.dumps(role["AssumeRolePolicyDocument"]),
     )
-    from imagedrop.local import aws  # noqa: PLC0415
+    from localcloud import aws  # noqa: PLC0415
 
     session = aws.session()
     s3 = session.client(

@@ -9,7 +9,7 @@ from typing import Any
 import httpx
 import pytest
 
-from imagedrop.send import Sent, Upload, wait_for_rows
+from imagedrop.uploads import Sent, Upload, wait_for_rows
 from imaging.limits import Limits
 from tests.integration.conftest import REPOSITORY, Stack
 

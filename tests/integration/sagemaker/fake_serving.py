@@ -13,8 +13,8 @@ import io
 import json
 import tarfile
 
+from archive.reading import ModelCard
 from imaging import ImageSpec
-from model.archive import ModelCard
 
 SPEC = ImageSpec.from_json(
     {

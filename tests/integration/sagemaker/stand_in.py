@@ -68,7 +68,7 @@ class StandIn:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "imagedrop.local.sagemaker"),
+                *(sys.executable, "-m", "localcloud.sagemaker"),
                 *("--port", str(self.port), "--state-dir", str(self.state_dir)),
                 *("--aws-endpoint-url", self._s3_url),
             ],

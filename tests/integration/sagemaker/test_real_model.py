@@ -11,9 +11,9 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
+from archive.reading import ModelCard, extract_archive
 from imaging import ImageSpec, Prepared, prepare
 from imaging.npy import encode_npy
-from model.archive import ModelCard, extract_archive
 from tests.integration.sagemaker.fake_s3 import FakeS3
 from tests.integration.sagemaker.stand_in import BUCKET, ROOT, StandIn, until
 

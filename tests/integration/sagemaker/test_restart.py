@@ -134,7 +134,7 @@ def test_job_under_way_waits_for_an_s3_that_comes_back_later(tmp_path: Path) -> 
 def test_second_stand_in_on_the_same_folder_is_refused(stand_in: StandIn, s3: FakeS3) -> None:
     result = subprocess.run(
         [
-            *(sys.executable, "-m", "imagedrop.local.sagemaker", "--port", "1"),
+            *(sys.executable, "-m", "localcloud.sagemaker", "--port", "1"),
             *("--state-dir", str(stand_in.state_dir), "--aws-endpoint-url", s3.url),
         ],
         cwd=ROOT,

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import pytest
 
-from model.archive import WEIGHTS_NAME, extract_archive
+from archive.reading import WEIGHTS_NAME, extract_archive
 from model.package import DEFAULT_ARCHIVE, package
 from tests.integration.serving.server import Server
 

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from archive.reading import read_model_card
 from bench.serving_hosts import Body, Host, processes, under_ray
-from model.archive import read_model_card
 from tests.integration.serving.server import Server, png
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -13,8 +13,8 @@ from pathlib import Path
 
 import pytest
 
+from archive.reading import read_model_card
 from imaging import ImageSpec, Prepared, encode_npy, prepare
-from model.archive import read_model_card
 from tests.integration.serving.server import Answer, Server, free_port, png
 
 ROOT = Path(__file__).resolve().parents[3]

@@ -9,9 +9,9 @@ from pathlib import Path
 import torch
 from torch import Tensor, nn, optim
 
-from training.inspection.monitor import Monitor
-from training.inspection.observations import Observations, read_observations
-from training.observer import EpochMetrics, StepSeconds
+from training.watch.monitor import Monitor
+from training.watch.observations import Observations, read_observations
+from training.watch.observer import EpochMetrics, StepSeconds
 
 CLASSES, FEATURES, IMAGES = 3, 16, 48
 NO_SECONDS = StepSeconds(0.0, 0.0, 0.0, 0.0)

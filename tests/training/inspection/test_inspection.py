@@ -22,8 +22,8 @@ from training.inspection.inspection import (
     inspect_output,
     inspect_training,
 )
-from training.inspection.report import write_report
 from training.inspection.rules import ClassCounts
+from training.reports.inspection import write_report
 from training.settings import TrainSettings
 from training.train import Prepared, fit, train
 

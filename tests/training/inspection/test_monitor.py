@@ -13,12 +13,12 @@ from torchvision.models import resnet18  # type: ignore[import-untyped]
 
 from model.lite0 import EfficientNetLite0
 from training.errors import TrainingError
-from training.inspection.monitor import Monitor, parameter_statistics, percentiles
-from training.inspection.observations import Cost, Epoch, read_observations, to_line
-from training.inspection.relu_inputs import ReluInputs, summary, thinned
-from training.observer import EpochMetrics
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
+from training.watch.monitor import Monitor, parameter_statistics, percentiles
+from training.watch.observations import Cost, Epoch, read_observations, to_line
+from training.watch.observer import EpochMetrics
+from training.watch.relu_inputs import ReluInputs, summary, thinned
 
 from .networks import healthy, watched
 
@@ -149,7 +149,7 @@ def test_phases_are_told_apart_and_the_frozen_backbone_is_counted(
 
 
 def test_train_writes_what_its_settings_ask_for(configure: Configure) -> None:
-    from training.inspection.inspectors import inspectors  # noqa: PLC0415
+    from training.watch.inspectors import inspectors  # noqa: PLC0415
 
     assert inspectors(configure()) == []
     settings = configure(monitor_interval=5, profile=True)

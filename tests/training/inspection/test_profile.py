@@ -11,14 +11,6 @@ import pytest
 
 from training.errors import TrainingError
 from training.inspection.findings import Finding, Status
-from training.inspection.profile import (
-    Machine,
-    Profile,
-    StepTime,
-    SystemSample,
-    TimeSplit,
-    read_profile,
-)
 from training.inspection.profile_rules import (
     BatchSize,
     CPUBottleneck,
@@ -29,9 +21,10 @@ from training.inspection.profile_rules import (
     judge_profile,
     percentile,
 )
-from training.inspection.profiler import Profiler
 from training.settings import TrainSettings
 from training.train import Prepared, fit
+from training.watch.profile import Machine, Profile, StepTime, SystemSample, TimeSplit, read_profile
+from training.watch.profiler import Profiler
 
 Rule = Callable[[Profile], Finding]
 MACHINE = Machine(cores=2, memory_bytes=25 * 10**9, peak_memory_bytes=10**9, gpu=None)

@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from training.inspection.findings import Finding, Status
-from training.inspection.observations import Epoch, Observations, PhaseBegin, Sample
 from training.inspection.rules import (
     ClassCounts,
     ClassImbalance,
@@ -21,7 +20,8 @@ from training.inspection.rules import (
     VanishingGradient,
     judge,
 )
-from training.observer import EpochMetrics
+from training.watch.observations import Epoch, Observations, PhaseBegin, Sample
+from training.watch.observer import EpochMetrics
 
 from .networks import Small, dead, exploding_variances, healthy, vanishing, watched
 

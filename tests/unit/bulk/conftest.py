@@ -11,18 +11,18 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from bulk.ledger import Entry
+from bulk.list_images import ListImages, Progress
+from bulk.plan_transform import PlanTransform
+from bulk.prepare_chunk import PrepareChunk
+from bulk.reconcile import Reconcile
+from bulk.record_chunk import RecordChunk
+from bulk.run import BulkRun, RunFiles
+from bulk.sources import image_source
+from bulk.work_bucket import WorkBucket
 from imaging import prepare
-from pipeline.adapters.image_sources import image_source
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.ledger import Entry
-from pipeline.bulk.list_images import ListImages, Progress
-from pipeline.bulk.plan_transform import PlanTransform
-from pipeline.bulk.prepare_chunk import PrepareChunk
-from pipeline.bulk.reconcile import Reconcile
-from pipeline.bulk.record_chunk import RecordChunk
-from pipeline.bulk.run import BulkRun, RunFiles
 from pipeline.records import Record
 from tests.fakes import NPY_HEADER_BYTES, SPEC
 

@@ -12,8 +12,8 @@ from typing import Any
 import boto3
 import pytest
 
+from bulk.work_bucket import WorkBucket
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.adapters.work_bucket import WorkBucket
 from pipeline.records import Record, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, bulk_run

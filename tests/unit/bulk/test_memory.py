@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
-from pipeline.adapters.work_bucket import WorkBucket
-from pipeline.bulk.ledger import Entry, Fate, Sums
-from pipeline.bulk.list_images import ListImages, Position, Progress, SourcePage
-from pipeline.bulk.plan_transform import PlanTransform
-from pipeline.bulk.reconcile import Reconcile
-from pipeline.bulk.run import BulkRun, Listed
+from bulk.ledger import Entry, Fate, Sums
+from bulk.list_images import ListImages, Position, Progress, SourcePage
+from bulk.plan_transform import PlanTransform
+from bulk.reconcile import Reconcile
+from bulk.run import BulkRun, Listed
+from bulk.work_bucket import WorkBucket
 from tests.unit.bulk.conftest import bulk_run
 
 FEW, MANY = 20_000, 200_000

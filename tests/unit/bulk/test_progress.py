@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
-from imagedrop.bulk_cli import bar_values
-from imagedrop.bulk_progress import Phase, Progress, ProgressReader
-from pipeline.bulk.run import chunk_name
+from bulk.run import chunk_name
+from imagedrop.bulk.progress import Phase, Progress, ProgressReader
+from imagedrop.commands.bulk import bar_values
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk
 

@@ -10,7 +10,7 @@ from urllib.parse import quote
 
 import pytest
 
-from pipeline.adapters.image_sources import SourceError, image_source
+from bulk.sources import SourceError, image_source
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, bulk_run
 

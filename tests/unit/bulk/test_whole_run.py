@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.bulk.ledger import Fate
+from bulk.ledger import Fate
 from pipeline.records import Source, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run

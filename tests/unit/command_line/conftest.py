@@ -12,10 +12,10 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from imagedrop import bulk_cli
+from bulk.run import RunFiles
 from imagedrop.cli import app
+from imagedrop.commands import bulk as bulk_cli
 from imagedrop.target import Target, TargetName
-from pipeline.bulk.run import RunFiles
 
 
 @dataclass

@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from imagedrop.bulk_failures import explain
-from imagedrop.bulk_runs import Execution, ExecutionStatus
+from imagedrop.bulk.failures import explain
+from imagedrop.bulk.runs import Execution, ExecutionStatus
 from tests.unit.command_line.conftest import report
 
 

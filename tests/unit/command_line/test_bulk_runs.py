@@ -7,11 +7,12 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagedrop import bulk_cli, bulk_wait
-from imagedrop.bulk_progress import Progress
-from imagedrop.bulk_runs import bulk_runs
+from bulk.run import RunFiles
+from imagedrop.bulk import wait as bulk_wait
+from imagedrop.bulk.progress import Progress
+from imagedrop.bulk.runs import bulk_runs
+from imagedrop.commands import bulk as bulk_cli
 from imagedrop.errors import UserError
-from pipeline.bulk.run import RunFiles
 from tests.unit.command_line.conftest import Stack
 
 RUN = "dogs-20261125t154512"

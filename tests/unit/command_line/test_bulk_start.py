@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from imagedrop import bulk_cli
-from imagedrop.bulk_runs import RUN_NAME_CHARACTERS
+from imagedrop.bulk.runs import RUN_NAME_CHARACTERS
+from imagedrop.commands import bulk as bulk_cli
 from imagedrop.errors import UserError
-from imagedrop.send import Sent
+from imagedrop.uploads import Sent
 from tests.unit.command_line.conftest import Stack
 
 INVENTORY = "s3://images/lists/manifest.json"

@@ -5,9 +5,9 @@ from __future__ import annotations
 import pytest
 from typer.testing import CliRunner
 
-from imagedrop.bulk_sizing import RunSettings, size_run
 from imagedrop.cli import app
-from imagedrop.costs import Mode, month_of
+from imagedrop.estimates.bulk_run import RunSettings, size_run
+from imagedrop.estimates.month import Mode, month_of
 
 MILLION = 1_000_000
 

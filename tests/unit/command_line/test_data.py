@@ -11,8 +11,8 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from imagedrop import data_cli
 from imagedrop.cli import app
+from imagedrop.commands import data as data_cli
 from imagedrop.errors import UserError
 from imagedrop.target import Target, TargetName
 from tests.unit.training.patterns import encoded, picture, write

@@ -14,7 +14,7 @@ from moto import mock_aws
 
 from imagedrop.data_upload import upload_data
 from imagedrop.errors import UserError
-from training.dataset import DataSet
+from training.data.dataset import DataSet
 
 BUCKET, PREFIX = "models", "training/data/dogs/"
 NAMES = ("akita/a b+c%20é.jpg", "akita/2.jpg", "pug/🐶.jpg")

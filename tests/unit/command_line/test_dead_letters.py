@@ -12,8 +12,8 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from imagedrop import dead_letters_cli
 from imagedrop.cli import app
+from imagedrop.commands import dead_letters as dead_letters_cli
 from imagedrop.dead_letters import DeadLetters, Letter, each_once
 from imagedrop.render import Format
 from tests.s3_events import BUCKET, queue_body, s3_record

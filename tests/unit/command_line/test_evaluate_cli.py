@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
+from archive.checking import check_archive
+from archive.reading import extract_archive
 from imagedrop.cli import app
 from imagedrop.errors import UserError
-from model.archive import extract_archive
-from pipeline.model_archive import check_archive
 from tests.unit.serving.asgi_client import ask
 from tests.unit.training.colour_model import write_colour_model
 

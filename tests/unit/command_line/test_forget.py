@@ -14,16 +14,16 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from imagedrop import forget_cli
 from imagedrop.cli import app
+from imagedrop.commands import forget as forget_cli
 from imagedrop.errors import UserError
 from imagedrop.forget import FORGOTTEN
 from imagedrop.target import Target
 from pipeline import records
 from pipeline.adapters.predictions_table import PredictionsTable, Written
 from pipeline.answers import Answer, Prediction
+from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.records import Record, Status
-from pipeline.refs import NO_SEQUENCER, Change, ImageRef, utc_text
 from tests.s3_events import BUCKET, queue_body, s3_record
 
 KEY = "incoming/a b+c%20é.jpg"

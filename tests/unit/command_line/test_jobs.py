@@ -18,7 +18,8 @@ from typer.testing import CliRunner
 
 from imagedrop.cli import app
 from imagedrop.errors import UserError
-from imagedrop.jobs import costs, progress, wait
+from imagedrop.estimates import jobs as costs
+from imagedrop.jobs import progress, wait
 from imagedrop.jobs.logs import GROUP, JobLogs
 from imagedrop.jobs.plan import JobOptions, Place, name_job, pairs, plan_training
 from imagedrop.jobs.service import Job, Jobs, Kind

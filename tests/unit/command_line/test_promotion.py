@@ -12,15 +12,15 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from imagedrop import promotion, serving_endpoint
 from imagedrop.errors import UserError
-from imagedrop.promotion import Promoter
-from imagedrop.serving_endpoint import ServingEndpoint
+from imagedrop.models import promotion, serving_endpoint
+from imagedrop.models.promotion import Promoter
+from imagedrop.models.serving_endpoint import ServingEndpoint
 from imaging import ImageSpec
-from pipeline.adapters.model_registry import Approval, ModelPackage
 from pipeline.answers import Answer, Prediction
 from pipeline.errors import InvalidAnswerError, TransientError
-from pipeline.promotions import Promotion, Promotions
+from registry.model_registry import Approval, ModelPackage
+from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card
 
 OLD, NEW, DEFAULT = (

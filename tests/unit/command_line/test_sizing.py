@@ -8,17 +8,11 @@ from typing import Any
 
 import pytest
 
-from imagedrop import bulk_sizing
-from imagedrop.bulk_sizing import (
-    RunSettings,
-    duration,
-    overlong_steps,
-    problems,
-    size_run,
-)
+from bulk import prices
 from imagedrop.doctor import ARCHIVE
+from imagedrop.estimates import bulk_run as bulk_sizing
+from imagedrop.estimates.bulk_run import RunSettings, duration, overlong_steps, problems, size_run
 from imaging import ImageSpec
-from pipeline import prices
 from tests.unit.template import translation
 
 MILLION = 1_000_000

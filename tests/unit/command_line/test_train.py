@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from imagedrop import train_cli
+from imagedrop.commands import train as train_cli
 from imagedrop.errors import UserError
 from training.settings import TrainSettings
 

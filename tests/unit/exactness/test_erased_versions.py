@@ -25,8 +25,8 @@ from pipeline import records
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
 from pipeline.errors import TransientError
+from pipeline.events import SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.records import Status
-from pipeline.refs import SEQUENCER_DIGITS, Change, ImageRef
 
 KEY = "incoming/dog.jpg"
 IMAGE = f"s3://bucket/{KEY}"

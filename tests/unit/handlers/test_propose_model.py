@@ -13,11 +13,11 @@ import pytest
 from moto import mock_aws
 
 from handlers import propose_model
-from pipeline.adapters.alarm_topic import AlarmTopic
-from pipeline.adapters.model_registry import ModelRegistry
-from pipeline.adapters.models_bucket import ModelsBucket
-from pipeline.adapters.training_jobs import EndedJob, TrainingJobs
-from pipeline.propose_model import ProposeModel
+from registry.alarm_topic import AlarmTopic
+from registry.model_registry import ModelRegistry
+from registry.models_bucket import ModelsBucket
+from registry.propose_model import ProposeModel
+from registry.training_jobs import EndedJob, TrainingJobs
 from tests.model_archives import card, write_archive
 from tests.unit.handlers.test_classify import Context
 

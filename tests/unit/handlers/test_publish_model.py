@@ -16,10 +16,10 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from archive.checking import MAX_CARD_BYTES, ModelArchive, ModelArchiveError, check_archive
 from handlers import publish_model
-from pipeline.adapters.models_bucket import ModelsBucket
-from pipeline.model_archive import MAX_CARD_BYTES, ModelArchive, ModelArchiveError, check_archive
-from pipeline.promotions import Promotion, Promotions
+from registry.models_bucket import ModelsBucket
+from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card, write_archive
 
 BUCKET = "models-bucket"

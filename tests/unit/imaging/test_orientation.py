@@ -10,7 +10,7 @@ import pytest
 from PIL import Image, ImageOps, PngImagePlugin, features
 
 from imaging import Prepared, prepare
-from imaging.orientation import read_orientation
+from imaging.formats.orientation import read_orientation
 from tests.unit.imaging.pictures import (
     SPEC,
     encode,

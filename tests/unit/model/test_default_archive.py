@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from archive.reading import ModelCard, extract_archive
 from model import package
-from model.archive import ModelCard, extract_archive
 from model.package import DEFAULT_ARCHIVE, ROOT
 
 LABELS_FILE = ROOT / "model" / "default" / "labels.txt"

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from model.archive import CARD_NAME, WEIGHTS_NAME, ArchiveError, ModelCard, extract_archive
+from archive.reading import CARD_NAME, WEIGHTS_NAME, ArchiveError, ModelCard, extract_archive
 from model.package import package, serving_code
 
 
@@ -107,14 +107,14 @@ def test_archive_holds_the_serving_code_and_nothing_of_training_or_building() ->
         "imaging/__init__.py",
         "imaging/spec.py",
         "model/__init__.py",
-        "model/archive.py",
+        "functions/archive/reading.py",
         "model/serving/__main__.py",
         "model/serving/app.py",
     } <= names
     inside_model = {name for name in names if name.startswith("model/")}
     assert {name for name in inside_model if not name.startswith("model/serving/")} == {
         "model/__init__.py",
-        "model/archive.py",
+        "functions/archive/reading.py",
     }
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 

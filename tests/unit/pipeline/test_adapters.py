@@ -21,7 +21,7 @@ from pipeline.adapters.images_queue import FailedMessage, ImagesQueue, retry_sec
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.service_errors import transient_errors_named
 from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
-from pipeline.refs import Change, ImageRef
+from pipeline.events import Change, ImageRef
 
 SPEC = ImageSpec.from_json(
     {

@@ -8,8 +8,8 @@ import pytest
 from imaging import Rejection, RejectReason
 from pipeline.classify_images import ClassifyImages, Outcome
 from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.events import Change, ImageRef
 from pipeline.records import Status
-from pipeline.refs import Change, ImageRef
 from tests.fakes import SPEC, FakeEndpoint, FakePredictions, image_ref, jpeg, use_case_over
 
 

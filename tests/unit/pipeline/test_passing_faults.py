@@ -22,10 +22,10 @@ from botocore.exceptions import (
 )
 from botocore.httpsession import URLLib3Session
 
+from bulk.work_bucket import WorkBucket
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.adapters.work_bucket import WorkBucket
 from pipeline.errors import InvalidAnswerError, TransientError
 from tests.fakes import SPEC, image_ref
 

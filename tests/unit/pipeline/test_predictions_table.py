@@ -18,8 +18,8 @@ from pipeline import records
 from pipeline.adapters import predictions_table
 from pipeline.adapters.predictions_table import PredictionsTable, Query, Written
 from pipeline.answers import Answer, Prediction
+from pipeline.events import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.records import Record, Status
-from pipeline.refs import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.table_items import from_item, to_item
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"

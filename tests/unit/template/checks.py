@@ -9,9 +9,9 @@ import ast
 import json
 from collections.abc import Callable, Iterator
 
+from archive.checking import check_archive
 from handlers import publish_model
 from imaging import ImageSpec, encode_npy
-from pipeline.model_archive import check_archive
 from tests.unit.template.translation import (
     PROJECT,
     Json,

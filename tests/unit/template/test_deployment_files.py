@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from supply_chain.requirement_files import pins
 from tests.unit.template.translation import PROJECT, load
+from tools.requirement_files import pins
 
 REQUIREMENTS = PROJECT / "functions" / "requirements.txt"
 

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 
 from tests.unit.training.patterns import encoded, picture, write
-from training.data_check import DataCheck, check
-from training.data_report import data_page
-from training.data_split import check_destination, lay_out, parts_of
-from training.dataset import DataSet
+from training.data.check import DataCheck, check
+from training.data.dataset import DataSet
+from training.data.split import check_destination, lay_out, parts_of
 from training.errors import TrainingError
+from training.reports.data import data_page
 
 SHARES = {"train": 0.6, "valid": 0.2, "test": 0.2}
 

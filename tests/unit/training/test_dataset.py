@@ -10,13 +10,7 @@ import pytest
 
 from imaging import Rejection
 from tests.fakes import SPEC, jpeg
-from training.dataset import (
-    DataSet,
-    LabelledImage,
-    folds,
-    load_pixels,
-    stratified_split,
-)
+from training.data.dataset import DataSet, LabelledImage, folds, load_pixels, stratified_split
 from training.errors import TrainingError
 
 

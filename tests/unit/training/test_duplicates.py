@@ -10,8 +10,8 @@ import pytest
 
 from imaging import Prepared, prepare
 from tests.unit.training.patterns import encoded, picture
-from training.data_check import LOOKED_AT
-from training.duplicates import NEAR_BITS, equal_pairs, groups, near_pairs, perceptual_hash
+from training.data.check import LOOKED_AT
+from training.data.duplicates import NEAR_BITS, equal_pairs, groups, near_pairs, perceptual_hash
 
 
 def looks(content: bytes) -> int:

@@ -15,21 +15,21 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from model.archive import ArchiveError, extract_archive
+from archive.reading import ArchiveError, extract_archive
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
 from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.patterns import encoded
-from training import classification_metrics
-from training.calibrated import temperature_of, write_calibrated
-from training.classification_metrics import tempered
-from training.dataset import DataSet, LabelledImage, spread
-from training.encodings import ENCODINGS, upright, working_copy
+from training.data.dataset import DataSet, LabelledImage, spread
+from training.data.partition import partition
 from training.errors import TrainingError
-from training.evaluate import Evaluation, Steps, evaluate
-from training.evaluation import Predicted, calibrate
-from training.evaluation_report import evaluation_page
-from training.partition import partition
+from training.evaluation import metrics as classification_metrics
+from training.evaluation.calibrated import temperature_of, write_calibrated
+from training.evaluation.encodings import ENCODINGS, upright, working_copy
+from training.evaluation.evaluate import Evaluation, Steps, evaluate
+from training.evaluation.measure import Predicted, calibrate
+from training.evaluation.metrics import tempered
+from training.reports.evaluation import evaluation_page
 
 COLOURS = {"blue": (40, 40, 210), "green": (40, 210, 40), "red": (210, 40, 40)}
 QUIET = Steps(lambda _what, _count: None, lambda: None)
@@ -289,7 +289,8 @@ def test_speed_says_how_long_a_photo_takes_alone_and_in_a_batch(model: Path, pho
 
 def test_evaluation_needs_neither_torch_nor_onnx() -> None:
     program = (
-        "import sys; import imagedrop.evaluate_cli, training.evaluate, training.evaluation_report;"
+        "import sys; import imagedrop.commands.evaluate, training.evaluation.evaluate;"
+        "import training.reports.evaluation;"
         "print({'torch', 'onnx'} & sys.modules.keys())"
     )
     root = Path(__file__).parents[3]

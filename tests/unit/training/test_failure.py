@@ -8,7 +8,7 @@ import pytest
 
 from training import failure
 from training.errors import TrainingError
-from training.observer import StopTraining
+from training.watch.observer import StopTraining
 
 
 def test_mistake_of_the_user_is_one_sentence(tmp_path: Path) -> None:

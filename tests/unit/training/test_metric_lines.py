@@ -16,7 +16,7 @@ from training.metric_lines import (
     metric_regex,
     read_metric,
 )
-from training.observer import EpochMetrics
+from training.watch.observer import EpochMetrics
 
 MEASURED = EpochMetrics(3, "head", 0.12345, 1e-7, 0.9123, 1.0, 61.5)
 UNMEASURED = EpochMetrics(3, "head", 0.12345, None, None, None, 61.5)

@@ -1,0 +1,158 @@
+"""The fourth step: a chunk's answers, checked and written, and its ledger, complete by name."""
+
+from __future__ import annotations
+
+import json
+import logging
+import time
+from collections import Counter
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from typing import Any
+
+from bulk.ledger import Entry, Fate, Sums, failed
+from bulk.prepare_chunk import Predictions, reason_of, written_entry
+from bulk.run import BulkRun, Listed, RunFiles
+from bulk.shards import ShardRow
+from bulk.work_bucket import WorkBucket
+from imaging import Rejection, RejectReason
+from pipeline import records
+from pipeline.answers import Answer, parse_answers
+from pipeline.errors import InvalidAnswerError, TransientError
+from pipeline.records import Source
+
+logger = logging.getLogger(__name__)
+
+# A write waits some milliseconds for DynamoDB and costs 1.4 ms of CPU: eight keep one vCPU busy.
+PARALLEL_WRITES = 8
+
+Verdict = Answer | Rejection | str
+"""The model's answer, a rejection, or the reason why there is neither."""
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChunk:
+    """Memory: one chunk's lines and one shard's answers."""
+
+    predictions: Predictions
+    work: WorkBucket
+    run: BulkRun
+    now: Callable[[], str]
+
+    def go(self, chunk: str, round_: int) -> None:
+        """Ends with ``recorded/CHUNK.json``; a chunk that has it is done and left alone.
+
+        Raises:
+            TransientError: the work bucket did not answer: the chunk comes again.
+        """
+        files = RunFiles(self.run.run)
+        if self.work.exists(files.recorded(chunk)):
+            return
+        began = time.monotonic()
+        listed = [Listed(**line) for line in self.work.read_lines(files.listing(chunk))]
+        prepared = self.work.read_json(files.prepared(chunk)) or {"shards": [], "entries": []}
+        entries = [Entry.from_json(each) for each in prepared["entries"]]
+        with ThreadPoolExecutor(PARALLEL_WRITES) as pool:
+            for verdicts in self._verdicts(files, chunk, prepared, pool):
+                entries += pool.map(lambda each: self._record(each[0], each[1], round_), verdicts)
+        entries += _unaccounted(listed, entries, round_)
+        sums = Sums.of(len(listed), entries)
+        sums.shards = len(prepared["shards"])
+        sums.prepare_seconds = prepared.get("seconds", 0.0)
+        sums.record_seconds = time.monotonic() - began
+        self.work.write_lines(files.ledger(chunk), [each.to_json() for each in entries])
+        again = [each.to_json() for each in _resubmitted(listed, entries)]
+        if again:
+            self.work.write_lines(files.resubmitted(chunk), again)
+        # Last, because it says that all the others are there.
+        self.work.write_json(files.recorded(chunk), sums.to_json())
+
+    def _verdicts(
+        self, files: RunFiles, chunk: str, prepared: dict[str, Any], pool: ThreadPoolExecutor
+    ) -> Iterator[list[tuple[ShardRow, Verdict]]]:
+        for shard in prepared["shards"]:
+            yield self._shard_verdicts(files, shard["name"])
+        if self.run.direct:
+            rows = [ShardRow(Listed(**line)) for line in self.work.read_lines(files.direct(chunk))]
+            # As many at a time as a shard has, so that no more answers are in memory.
+            for start in range(0, len(rows), self.run.shard_images):
+                window = rows[start : start + self.run.shard_images]
+                yield list(pool.map(lambda row: self._direct_verdict(files, row), window))
+
+    def _shard_verdicts(self, files: RunFiles, name: str) -> list[tuple[ShardRow, Verdict]]:
+        lines = self.work.read_lines(files.shard_rows(name))
+        rows = [ShardRow.from_json(line) for line in lines]
+        verdicts = self._answers(self.work.read(files.output(f"{name}.npy")), len(rows))
+        return list(zip(rows, verdicts, strict=True))
+
+    def _answers(self, output: bytes | None, count: int) -> list[Verdict]:
+        """The checked answers of one output, and reasons in place of those that there are not."""
+        if output is None:
+            return ["no_output"] * count
+        answers: Sequence[Answer | None]
+        try:
+            answers = parse_answers(output, count)
+        except InvalidAnswerError as error:
+            logger.warning("invalid output", extra={"error": str(error)})
+            answers = error.answers or [None] * count
+        return [self._verdict(each) for each in answers]
+
+    def _verdict(self, answer: Answer | None) -> Verdict:
+        if answer is None:
+            return "invalid_output"
+        return answer if answer.model == self.run.model else "another_model"
+
+    def _direct_verdict(self, files: RunFiles, row: ShardRow) -> tuple[ShardRow, Verdict]:
+        output = self.work.read(files.output(row.image.key))
+        rejection = _rejection_in(output)
+        if rejection is not None:
+            return row, rejection
+        (verdict,) = self._answers(output, 1)
+        if isinstance(verdict, Answer) and output is not None:
+            about = json.loads(output)[0].get("image", {})
+            row = ShardRow(row.image, about.get("format"), about.get("width"), about.get("height"))
+        return row, verdict
+
+    def _record(self, row: ShardRow, verdict: Verdict, round_: int) -> Entry:
+        ref = row.image.to_ref()
+        if isinstance(verdict, str):
+            return failed(ref.key, ref.version, verdict, round_)
+        record = (
+            records.rejected(ref, verdict, self.now(), Source.BULK)
+            if isinstance(verdict, Rejection)
+            else records.classified(ref, row, verdict, self.now(), Source.BULK)
+        )
+        try:
+            return written_entry(self.predictions.write_listed(record, ref), record)
+        except Exception as error:
+            if not isinstance(error, TransientError):
+                logger.exception("image failed", extra={"image": ref.image})
+            return failed(ref.key, ref.version, reason_of(error), round_)
+
+
+def _rejection_in(output: bytes | None) -> Rejection | None:
+    """What the endpoint says in a transform job of a body that is no image it takes."""
+    try:
+        entry = json.loads(output or b"[]")[0]
+        return Rejection(RejectReason(entry["error"]["code"]), entry["error"]["message"])
+    except (ValueError, KeyError, IndexError, TypeError):
+        return None  # an answer, or something broken: `parse_answers` says which
+
+
+def _unaccounted(listed: list[Listed], entries: list[Entry], round_: int) -> list[Entry]:
+    """The images that no step said anything of: their chunk's function failed."""
+    said = Counter(each.key for each in entries)
+    missing = Counter(each.key for each in listed) - said
+    return [failed(key, None, "not_prepared", round_) for key in missing.elements()]
+
+
+def _resubmitted(listed: list[Listed], entries: list[Entry]) -> list[Listed]:
+    """The lines that come again; a list of keys may hold a key twice."""
+    again = Counter(each.key for each in entries if each.fate is Fate.RESUBMITTED)
+    lines: list[Listed] = []
+    for each in listed:
+        if again[each.key]:
+            again[each.key] -= 1
+            lines.append(each)
+    return lines

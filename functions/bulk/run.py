@@ -1,0 +1,174 @@
+"""One bulk run: what was asked for, what it works with, and where its files lie."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+from imaging import ImageSpec
+from pipeline.events import NO_SEQUENCER, Change, ImageRef
+
+# A run's images are asked for once more when the first round failed on them; what fails twice is
+# reported by name.
+LAST_ROUND = 1
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BulkRun:
+    """``run.json``: written once, when the run begins, and read by every step.
+
+    ``model`` is the record's name of it (``name@version``), ``sagemaker_model`` SageMaker's.
+    ``source`` says what to list; ``direct`` sends the files as they are, one a request.
+    """
+
+    run: str
+    source: Mapping[str, Any]
+    again: bool
+    direct: bool
+    model: str
+    sagemaker_model: str
+    image_spec: ImageSpec
+    instance_type: str
+    instance_count: int
+    max_concurrent_transforms: int
+    chunk_images: int
+    shard_images: int
+    started_at: str
+
+    @classmethod
+    def from_json(cls, value: Mapping[str, Any]) -> BulkRun:
+        """
+        Raises:
+            TypeError: a field is missing or unknown.
+            ValueError: the image spec is malformed.
+        """
+        return cls(**{**value, "image_spec": ImageSpec.from_json(value["image_spec"])})
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self) | {"image_spec": self.image_spec.to_json()}
+
+
+@dataclass(frozen=True, slots=True)
+class RunFiles:
+    """Keys in the work bucket. A chunk is a thousand listed images, a shard 64 prepared ones."""
+
+    run: str
+
+    @property
+    def root(self) -> str:
+        return f"work/{self.run}/"
+
+    @property
+    def run_json(self) -> str:
+        return f"{self.root}run.json"
+
+    @property
+    def shards(self) -> str:
+        return f"{self.root}shards/"
+
+    @property
+    def outputs(self) -> str:
+        return f"{self.root}out/"
+
+    @property
+    def ledgers(self) -> str:
+        return f"{self.root}ledger/"
+
+    @property
+    def report_json(self) -> str:
+        return f"reports/{self.run}/report.json"
+
+    @property
+    def report_html(self) -> str:
+        return f"reports/{self.run}/report.html"
+
+    def listing(self, chunk: str) -> str:
+        return f"{self.root}listing/{chunk}.jsonl"
+
+    @property
+    def listing_json(self) -> str:
+        return f"{self.root}listing.json"
+
+    def ignored(self, number: int) -> str:
+        return f"{self.root}ignored/{number:06}.jsonl"
+
+    def chunks(self, round_: int) -> str:
+        return f"{self.root}chunks-{round_}.json"
+
+    def prepared(self, chunk: str) -> str:
+        return f"{self.root}prepared/{chunk}.json"
+
+    def shard(self, name: str) -> str:
+        return f"{self.shards}{name}.npy"
+
+    def shard_rows(self, name: str) -> str:
+        return f"{self.shards}{name}.jsonl"
+
+    def direct(self, chunk: str) -> str:
+        return f"{self.root}direct/{chunk}.jsonl"
+
+    def manifest(self, round_: int) -> str:
+        return f"{self.root}manifest-{round_}.json"
+
+    def output(self, name: str) -> str:
+        """Batch Transform's answer to a shard, or in a direct run to an image."""
+        return f"{self.outputs}{name}.out"
+
+    def recorded(self, chunk: str) -> str:
+        return f"{self.root}recorded/{chunk}.json"
+
+    def resubmitted(self, chunk: str) -> str:
+        return f"{self.root}resubmitted/{chunk}.jsonl"
+
+    def ledger(self, chunk: str) -> str:
+        return f"{self.ledgers}{chunk}.jsonl"
+
+    def round_sums(self, round_: int) -> str:
+        return f"{self.root}round-{round_}.json"
+
+
+def chunk_name(number: int, round_: int = 0) -> str:
+    """Zero-padded, so that S3 lists them in their order; later rounds after the first."""
+    return f"{number:06}" if round_ == 0 else f"{round_}-{number:06}"
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """A line of a listing: the current version of one object.
+
+    ``version`` is None where the source does not tell it (a list of keys, an inventory without
+    versions); it is asked for when the chunk is prepared.
+    """
+
+    bucket: str
+    key: str
+    version: str | None = None
+    versioned: bool = True
+    size_bytes: int = 0
+    last_modified: str = ""
+
+    @classmethod
+    def from_ref(cls, ref: ImageRef) -> Listed:
+        return cls(ref.bucket, ref.key, ref.version, ref.versioned, ref.size_bytes, ref.received_at)
+
+    def to_ref(self) -> ImageRef:
+        """
+        Raises:
+            ValueError: the version is not known yet.
+        """
+        if self.version is None:
+            raise ValueError(f"the version of s3://{self.bucket}/{self.key} is not known")
+        return ImageRef(
+            bucket=self.bucket,
+            key=self.key,
+            version=self.version,
+            versioned=self.versioned,
+            sequencer=NO_SEQUENCER,
+            size_bytes=self.size_bytes,
+            received_at=self.last_modified,
+            change=Change.CREATED,
+        )
+
+    def to_json(self) -> dict[str, Any]:
+        return asdict(self)

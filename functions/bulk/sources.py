@@ -1,0 +1,182 @@
+"""What a bulk run can list: a folder, an S3 Inventory, a text file of keys."""
+
+from __future__ import annotations
+
+import csv
+import gzip
+import io
+import json
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from itertools import islice
+from typing import TYPE_CHECKING, Any, TypeVar
+from urllib.parse import unquote_plus
+
+from botocore.exceptions import ClientError
+
+from bulk.list_images import ImageSource, Position, SourcePage
+from bulk.run import Listed
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.events import utc_text
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+PAGE_LINES = 1000  # of a text source; as many as S3 lists at once
+T = TypeVar("T")
+
+
+class SourceError(Exception):
+    """The source is not what it should be: the message says what to do."""
+
+
+@contextmanager
+def missing_sources_named() -> Iterator[None]:
+    """What is not there or not allowed will not come by trying again."""
+    try:
+        yield
+    except ClientError as error:
+        if error_code(error) in ("NoSuchBucket", "NoSuchKey", "AccessDenied"):
+            raise SourceError(f"the source cannot be read: {error}") from error
+        raise
+
+
+def image_source(s3: S3Client, source: Mapping[str, Any]) -> ImageSource:
+    """
+    Raises:
+        SourceError: an unknown kind.
+    """
+    match source:
+        case {"kind": "folder", "bucket": str(bucket), "prefix": str(prefix)}:
+            return Folder(s3, bucket, prefix)
+        case {"kind": "inventory", "manifest": str(manifest), "prefix": str(prefix)}:
+            return Inventory(s3, manifest, prefix)
+        case {"kind": "list", "uri": str(uri), "bucket": str(bucket)}:
+            return KeyList(s3, uri, bucket)
+        case _:
+            raise SourceError(f"a source of kind {source.get('kind')!r}: folder, inventory or list")
+
+
+class Folder:
+    """The current version of each object under a prefix.
+
+    By ListObjectVersions, the only listing that tells version ids; in a bucket that keeps none
+    the etag takes their place.
+    """
+
+    def __init__(self, s3: S3Client, bucket: str, prefix: str) -> None:
+        self._s3, self._bucket, self._prefix = s3, bucket, prefix
+
+    def pages(self, after: Position) -> Iterator[SourcePage]:
+        marker = after or {}
+        while True:
+            with transient_errors_named(), missing_sources_named():
+                page = self._s3.list_object_versions(
+                    Bucket=self._bucket, Prefix=self._prefix, **marker
+                )
+            listed = [self._listed(each) for each in page.get("Versions", ()) if each["IsLatest"]]
+            more = page.get("IsTruncated", False)
+            marker = {"KeyMarker": page["NextKeyMarker"]} if more else {}
+            if more and page.get("NextVersionIdMarker"):
+                marker["VersionIdMarker"] = page["NextVersionIdMarker"]
+            yield SourcePage(listed, marker if more else None)
+            if not more:
+                return
+
+    def _listed(self, version: Mapping[str, Any]) -> Listed:
+        etag = version["ETag"].strip('"')
+        versioned = version["VersionId"] != "null"
+        return Listed(
+            bucket=self._bucket,
+            key=version["Key"],
+            version=version["VersionId"] if versioned else etag,
+            versioned=versioned,
+            size_bytes=version["Size"],
+            last_modified=utc_text(version["LastModified"]),
+        )
+
+
+class Inventory:
+    """An S3 Inventory in CSV, for folders of many millions of objects.
+
+    Its lines may be a day old: what has changed since is seen when it is read.
+    """
+
+    def __init__(self, s3: S3Client, manifest_uri: str, prefix: str) -> None:
+        self._s3, self._manifest_uri, self._prefix = s3, manifest_uri, prefix
+
+    def pages(self, after: Position) -> Iterator[SourcePage]:
+        bucket, key = split_uri(self._manifest_uri)
+        with transient_errors_named(), missing_sources_named():
+            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        if manifest.get("fileFormat") != "CSV":
+            raise SourceError(
+                f"an inventory of format {manifest.get('fileFormat')}: have S3 write CSV instead"
+            )
+        columns = [name.strip() for name in manifest["fileSchema"].split(",")]
+        files = [each["key"] for each in manifest["files"]]
+        data_bucket = manifest["destinationBucket"].rpartition(":")[2]
+        file_number, line_number = after or (0, 0)
+        for number in range(file_number, len(files)):
+            rows = csv.reader(self._lines(data_bucket, files[number]))
+            position = line_number if number == file_number else 0
+            for read in _pages_of(islice(rows, position, None)):
+                position += len(read)
+                listed = [self._listed(dict(zip(columns, row, strict=False))) for row in read]
+                yield SourcePage([each for each in listed if each], (number, position))
+        yield SourcePage([], None)
+
+    def _lines(self, bucket: str, key: str) -> Iterator[str]:
+        with transient_errors_named(), missing_sources_named():
+            body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            with gzip.GzipFile(fileobj=body) as unpacked:
+                yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
+
+    def _listed(self, row: Mapping[str, str]) -> Listed | None:
+        key = unquote_plus(row["Key"])
+        if row.get("IsLatest") == "false" or row.get("IsDeleteMarker") == "true":
+            return None
+        if not key.startswith(self._prefix):
+            return None
+        return Listed(bucket=row["Bucket"], key=key)
+
+
+class KeyList:
+    """A text file: a key, or a whole address of the same bucket, a line."""
+
+    def __init__(self, s3: S3Client, uri: str, bucket: str) -> None:
+        self._s3, self._uri, self._bucket = s3, uri, bucket
+
+    def pages(self, after: Position) -> Iterator[SourcePage]:
+        bucket, key = split_uri(self._uri)
+        position = after or 0
+        with transient_errors_named(), missing_sources_named():
+            body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            for read in _pages_of(islice(body.iter_lines(), position, None)):
+                position += len(read)
+                lines = [line.decode().rstrip("\r") for line in read]
+                listed = [Listed(self._bucket, self._key(line)) for line in lines if line]
+                yield SourcePage(listed, position)
+        yield SourcePage([], None)
+
+    def _key(self, line: str) -> str:
+        address = f"s3://{self._bucket}/"
+        if line.startswith("s3://") and not line.startswith(address):
+            raise SourceError(f"{line} is not in {address}: one bucket a run")
+        return line.removeprefix(address)
+
+
+def _pages_of(items: Iterator[T]) -> Iterator[list[T]]:
+    while page := list(islice(items, PAGE_LINES)):
+        yield page
+
+
+def split_uri(uri: str) -> tuple[str, str]:
+    """
+    Raises:
+        SourceError: it is no ``s3://bucket/key``.
+    """
+    bucket, _, key = uri.removeprefix("s3://").partition("/")
+    if not uri.startswith("s3://") or not bucket or not key:
+        raise SourceError(f"{uri} is no s3://bucket/key")
+    return bucket, key

@@ -1,0 +1,275 @@
+"""SageMaker's Model Registry: one group a model name, one package a version, with its lineage.
+
+The shapes are those of CreateModelPackage
+(https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any
+
+from botocore.exceptions import ClientError
+
+from archive.checking import ModelArchive
+from pipeline.adapters.service_errors import error_code, transient_errors_named
+from registry.models_bucket import StoredModel
+
+if TYPE_CHECKING:
+    from mypy_boto3_sagemaker import SageMakerClient
+
+# By this a listing of all the account's groups knows those of this project.
+GROUP_DESCRIPTION = "Image classifiers for imagedrop: "
+CONTENT_TYPES = ("application/x-npy", "image/jpeg", "image/png", "image/webp")
+GROUP_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
+
+MAX_METADATA = 50  # CustomerMetadataProperties
+MAX_METADATA_KEY_CHARACTERS, MAX_METADATA_CHARACTERS = 128, 256
+MAX_TOKEN_CHARACTERS = 36
+_NOT_IN_METADATA = re.compile(r"[^\w .:/=+\-@]")
+
+
+class RegistrationError(Exception):
+    """The registry cannot hold this model. The message says why."""
+
+
+class Approval(StrEnum):
+    """What a person has said of a model package."""
+
+    PENDING = "PendingManualApproval"
+    APPROVED = "Approved"
+    REJECTED = "Rejected"
+
+
+@dataclass(frozen=True, slots=True)
+class ModelPackage:
+    """One version of a model in the registry.
+
+    Attributes:
+        number: the registry's own, counted from 1 in each group.
+        lineage: `CustomerMetadataProperties`, texts by name.
+    """
+
+    arn: str
+    name: str
+    version: str
+    number: int
+    approval: Approval
+    created_at: datetime
+    model_data_url: str
+    lineage: Mapping[str, str]
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}@{self.version}"
+
+    @property
+    def archive_sha256(self) -> str:
+        return self.lineage["archive_sha256"]
+
+
+class ModelRegistry:
+    """The registry of one account and region."""
+
+    def __init__(self, sagemaker: SageMakerClient) -> None:
+        self._sagemaker = sagemaker
+
+    def register(
+        self,
+        archive: ModelArchive,
+        stored: StoredModel,
+        serving_image: str,
+        made_by: str | None = None,
+    ) -> tuple[ModelPackage, bool]:
+        """The package of an archive, and whether it was made now.
+
+        Args:
+            serving_image: what serves it where it is registered.
+            made_by: ARN of the training job.
+
+        Raises:
+            RegistrationError: the name is none for a group, or another archive has this identity.
+            TransientError: SageMaker is busy or did not answer.
+            ClientError: anything else, a missing permission above all.
+        """
+        _require_names(archive)
+        self._make_group(archive.name)
+        for package in self.packages_of(archive.name):
+            if package.version != archive.version:
+                continue
+            if package.archive_sha256 != archive.sha256.hex():
+                raise RegistrationError(
+                    f"{archive.identity} is the name of another archive already, "
+                    f"{package.model_data_url}: rows could not tell the two apart"
+                )
+            return package, False
+        request = package_request(archive, stored, serving_image, made_by)
+        with transient_errors_named():
+            arn = self._sagemaker.create_model_package(**request)["ModelPackageArn"]
+        return self._describe(arn), True
+
+    def packages(self) -> Iterator[ModelPackage]:
+        """Every version of every model, by name, the newest version first."""
+        with transient_errors_named():
+            pages = self._sagemaker.get_paginator("list_model_package_groups").paginate(
+                SortBy="Name", SortOrder="Ascending"
+            )
+            groups = [
+                group["ModelPackageGroupName"]
+                for page in pages
+                for group in page["ModelPackageGroupSummaryList"]
+                if group.get("ModelPackageGroupDescription", "").startswith(GROUP_DESCRIPTION)
+            ]
+        for group in groups:
+            yield from self.packages_of(group)
+
+    def packages_of(self, name: str) -> Iterator[ModelPackage]:
+        """The versions of one model, the newest first; none when there is no such model."""
+        if not self._has_group(name):
+            return
+        with transient_errors_named():
+            pages = self._sagemaker.get_paginator("list_model_packages").paginate(
+                ModelPackageGroupName=name, SortBy="CreationTime", SortOrder="Descending"
+            )
+            arns = [
+                package["ModelPackageArn"]
+                for page in pages
+                for package in page["ModelPackageSummaryList"]
+            ]
+        for arn in arns:
+            package = self._describe(arn)
+            if package.version:  # else somebody else's
+                yield package
+
+    def decide(self, package: ModelPackage, approval: Approval, why: str) -> None:
+        """Notes what a person, or a probe, has found about it."""
+        with transient_errors_named():
+            self._sagemaker.update_model_package(
+                ModelPackageArn=package.arn,
+                ModelApprovalStatus=approval.value,
+                ApprovalDescription=why,
+            )
+
+    def _make_group(self, name: str) -> None:
+        if not self._has_group(name):
+            with transient_errors_named():
+                self._sagemaker.create_model_package_group(
+                    ModelPackageGroupName=name,
+                    ModelPackageGroupDescription=f"{GROUP_DESCRIPTION}{name}",
+                )
+
+    def _has_group(self, name: str) -> bool:
+        with transient_errors_named():
+            try:
+                self._sagemaker.describe_model_package_group(ModelPackageGroupName=name)
+            except ClientError as error:
+                # The only thing that can be wrong with a well-formed name: SageMaker has no 404.
+                if error_code(error) != "ValidationException":
+                    raise
+                return False
+        return True
+
+    def _describe(self, arn: str) -> ModelPackage:
+        with transient_errors_named():
+            found: Any = self._sagemaker.describe_model_package(ModelPackageName=arn)
+        containers = found.get("InferenceSpecification", {}).get("Containers", [{}])
+        lineage = found.get("CustomerMetadataProperties", {})
+        return ModelPackage(
+            arn=arn,
+            name=found["ModelPackageGroupName"],
+            version=lineage.get("version", ""),
+            number=found["ModelPackageVersion"],
+            approval=Approval(found["ModelApprovalStatus"]),
+            created_at=found["CreationTime"],
+            model_data_url=containers[0].get("ModelDataUrl", ""),
+            lineage=lineage,
+        )
+
+
+def _require_names(archive: ModelArchive) -> None:
+    if not GROUP_NAME.fullmatch(archive.name):
+        raise RegistrationError(
+            f"the name {archive.name!r} has more than 63 characters, or others than letters, "
+            "digits and hyphens between them"
+        )
+    if _metadata_text(archive.version) != archive.version:
+        raise RegistrationError(
+            f"the version {archive.version!r} has more than {MAX_METADATA_CHARACTERS} characters, "
+            "or others than letters, digits, spaces and _.:/=+-"
+        )
+
+
+def package_request(
+    archive: ModelArchive, stored: StoredModel, serving_image: str, made_by: str | None = None
+) -> dict[str, Any]:
+    """The arguments of CreateModelPackage: what serves it, where it comes from, how good it is."""
+    card = archive.card
+    return {
+        # SageMaker sends an event more than once: two calls at once shall make one package.
+        "ClientToken": archive.sha256.hex()[:MAX_TOKEN_CHARACTERS],
+        "ModelPackageGroupName": archive.name,
+        "ModelPackageDescription": archive.identity,
+        "ModelApprovalStatus": Approval.PENDING.value,
+        "InferenceSpecification": {
+            "Containers": [{"Image": serving_image, "ModelDataUrl": stored.model_data_url}],
+            "SupportedContentTypes": list(CONTENT_TYPES),
+            "SupportedResponseMIMETypes": ["application/json"],
+        },
+        # The card holds the metrics, as JSON of this project's own.
+        "ModelMetrics": {
+            "ModelQuality": {
+                "Statistics": {
+                    "ContentType": "application/json",
+                    "S3Uri": stored.model_card_url,
+                }
+            }
+        },
+        "MetadataProperties": {
+            "CommitId": str(card["training_run"].get("code_revision", "unknown"))
+        }
+        | ({"GeneratedBy": made_by} if made_by else {}),
+        "CustomerMetadataProperties": lineage(archive),
+    }
+
+
+def lineage(archive: ModelArchive) -> dict[str, str]:
+    """What the registry shows of a card, as short texts: what is long stays in the card."""
+    card = archive.card
+    run = dict(card["training_run"])
+    texts = {
+        "version": archive.version,
+        "archive_sha256": archive.sha256.hex(),
+        "weights_sha256": card["weights_sha256"],
+        "labels": len(card["labels"]),
+        "data_manifest_sha256": run.pop("data_manifest_sha256", None),
+        "code_revision": run.pop("code_revision", None),
+        **_scalars("metrics", card["metrics"]),
+        **_scalars("hyperparameters", run.pop("hyperparameters", {})),
+        **_scalars("training", run),
+    }
+    told = {
+        name[:MAX_METADATA_KEY_CHARACTERS]: _metadata_text(value)
+        for name, value in texts.items()
+        if value not in (None, "")
+    }
+    return dict(list(told.items())[:MAX_METADATA])
+
+
+def _scalars(prefix: str, value: object) -> dict[str, object]:
+    """`{"lr": 0.01}` as `{"hyperparameters.lr": 0.01}`; lists and objects are left out."""
+    if not isinstance(value, Mapping):
+        return {}
+    return {
+        _NOT_IN_METADATA.sub("_", f"{prefix}.{name}"): each
+        for name, each in value.items()
+        if isinstance(each, str | int | float)
+    }
+
+
+def _metadata_text(value: object) -> str:
+    text = str(value).lower() if isinstance(value, bool) else str(value)
+    return _NOT_IN_METADATA.sub("_", text)[:MAX_METADATA_CHARACTERS]

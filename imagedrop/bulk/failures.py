@@ -1,0 +1,110 @@
+"""Why a bulk run ended as it did, in plain words, and what to do next."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from imagedrop.bulk.runs import Execution, ExecutionStatus
+
+# Found in the error or the cause of an execution, first match first.
+KNOWN: tuple[tuple[str, str, str], ...] = (
+    (
+        "ResourceLimitExceeded",
+        "The account may not start that many instances of this type for transform jobs.",
+        "Ask for more under Service Quotas (SageMaker, transform job usage), or start with "
+        "another --instance-type or a lower --instance-count.",
+    ),
+    (
+        "AccessDenied",
+        "A permission is missing.",
+        "For a folder in another bucket than the stack's own, deploy with the parameter "
+        "BulkSourceBucket=NAME; else give it to the role that the cause names. Then: {resume}",
+    ),
+    (
+        "SourceError",
+        "The source is not what it should be.",
+        "Put it right, and start a new run.",
+    ),
+    ("NoSuchBucket", "There is no such bucket.", "Check the address, and start a new run."),
+    (
+        "States.ExceedToleratedFailureThreshold",
+        "Too many chunks failed.",
+        "See the functions' logs; then: {resume}",
+    ),
+    ("States.Timeout", "The run took longer than the workflow allows.", "Go on with: {resume}"),
+    (
+        "timed out",
+        "A function ran out of its 15 minutes.",
+        "Start a new run with a lower --chunk-images: what is classified is skipped.",
+    ),
+    ("TooManyRequests", "Lambda had no function free.", "Go on later with: {resume}"),
+    ("Throttl", "A service was too busy for too long.", "Go on later with: {resume}"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """``reason`` is empty while nothing is wrong."""
+
+    reason: str
+    next_step: str
+
+
+def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
+    """How it stands with a run, by its last execution and its report, if there is one."""
+    run = execution.run
+    resume = f"imagedrop bulk resume {run}"
+    if execution.status is ExecutionStatus.RUNNING:
+        return Verdict("", f"Watch it with: imagedrop bulk status {run} --wait")
+    if report is not None:
+        return _explain_report(run, report)
+    if execution.status is ExecutionStatus.ABORTED:
+        return Verdict("It was stopped.", f"Go on where it stopped with: {resume}")
+    told = f"{execution.error} {execution.cause}"
+    if execution.status is ExecutionStatus.TIMED_OUT:
+        told = f"States.Timeout {told}"
+    detail = _detail(execution)
+    for mark, reason, next_step in KNOWN:
+        if mark in told:
+            words = f"{reason} ({detail})" if detail else reason
+            return Verdict(words, next_step.format(resume=resume))
+    return Verdict(
+        detail or f"It ended as {execution.status} and says nothing.",
+        f"See the functions' logs; what is done is not done again by: {resume}",
+    )
+
+
+def _explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
+    if report["status"] == "COMPLETE":
+        return Verdict("", f"Read the report with: imagedrop bulk report {run}")
+    if report["unaccounted"]:
+        return Verdict(
+            f"{report['unaccounted']:,} images are unaccounted for. That is a bug of imagedrop.",
+            f"Please report it, with the output of: imagedrop bulk report {run} --format json",
+        )
+    if report["failures"].get("no_output") and not report["transform_jobs"]:
+        return Verdict(
+            f"{report['failed']:,} images failed: SageMaker began no transform job.",
+            "Most often the account has no quota for transform jobs on this instance type: ask "
+            "under Service Quotas, or start a new run with another --instance-type.",
+        )
+    jobs = [job["reason"] for job in report["transform_jobs"] if job.get("reason")]
+    because = f" The transform job says: {jobs[-1]}" if jobs else ""
+    return Verdict(
+        f"{report['failed']:,} images failed in both rounds.{because}",
+        f"Name them with: imagedrop bulk report {run} --failed; then start a new run of the same "
+        "folder: what is classified is skipped.",
+    )
+
+
+def _detail(execution: Execution) -> str:
+    """The cause of a failed function is JSON with its message inside."""
+    try:
+        cause = json.loads(execution.cause)
+        message = str(cause["errorMessage"])
+    except (ValueError, KeyError, TypeError):
+        message = execution.cause
+    return ": ".join(filter(None, (execution.error, message)))

@@ -1,0 +1,93 @@
+"""What a run leaves behind: its report, and every image by name in its ledger."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any
+
+from bulk.ledger import Fate
+from bulk.run import RunFiles
+from bulk.work_bucket import WorkBucket
+from imagedrop.errors import UserError
+from imagedrop.target import Target
+
+
+@dataclass(frozen=True, slots=True)
+class RunReports:
+    """The reports of one stack's runs."""
+
+    work: WorkBucket
+
+    def find(self, run: str) -> dict[str, Any] | None:
+        """None while the run has not ended by itself."""
+        report: dict[str, Any] | None = self.work.read_json(RunFiles(run).report_json)
+        return report
+
+    def read(self, run: str) -> dict[str, Any]:
+        """
+        Raises:
+            UserError: there is no report.
+        """
+        report = self.find(run)
+        if report is None:
+            raise _no_report(run)
+        return report
+
+    def page(self, run: str) -> bytes:
+        """The report as HTML.
+
+        Raises:
+            UserError: there is no report.
+        """
+        page = self.work.read(RunFiles(run).report_html)
+        if page is None:
+            raise _no_report(run)
+        return page
+
+    def address(self, run: str) -> str:
+        return f"s3://{self.work.name}/{RunFiles(run).report_html}"
+
+    def entries(self, run: str, fates: set[Fate]) -> Iterator[dict[str, Any]]:
+        """Lines of the ledger, chunk by chunk; of a run at work, those there are.
+
+        Raises:
+            UserError: the run has recorded nothing, or its work files have expired.
+        """
+        ledgers = RunFiles(run).ledgers
+        empty = True
+        for key in self.work.keys(ledgers):
+            empty = False
+            for line in self.work.read_lines(key):
+                if line["fate"] in fates:
+                    yield line
+        if empty:
+            raise UserError(
+                f"There is no ledger of {run}: nothing is recorded yet, or it has expired.",
+                f"See how far it is with: imagedrop bulk status {run}",
+            )
+
+
+def run_reports(target: Target) -> RunReports:
+    """
+    Raises:
+        UserError: the stack is from before bulk runs.
+    """
+    return RunReports(work_bucket(target))
+
+
+def work_bucket(target: Target) -> WorkBucket:
+    name = target.outputs.get("WorkBucketName")
+    if name is None:
+        raise UserError(
+            "This stack has no bulk workflow.",
+            "Deploy today's template: imagedrop up, or sam build && sam deploy",
+        )
+    return WorkBucket(target.client("s3"), name)
+
+
+def _no_report(run: str) -> UserError:
+    return UserError(
+        f"There is no report of {run}: it has not ended, or there is no such run.",
+        f"See how far it is with: imagedrop bulk status {run}",
+    )

@@ -1,0 +1,184 @@
+"""What a bulk run is about: a folder in S3, or one on disk that is uploaded first."""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from botocore.exceptions import ClientError
+
+from bulk.list_images import SourcePage, why_ignored
+from bulk.sources import SourceError, image_source, split_uri
+from imagedrop.errors import UserError
+from imagedrop.target import PARALLEL_CALLS
+from imagedrop.uploads import Upload, plan_uploads
+
+# Beside incoming/, so that an upload triggers nothing.
+FOLDERS_PREFIX = "folders/"
+
+# The workflow's own form of a source; see bulk.sources.
+Source = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class S3Folder:
+    """``s3://bucket/prefix/``; an empty prefix is the whole bucket."""
+
+    bucket: str
+    prefix: str
+
+    @property
+    def name(self) -> str:
+        return self.prefix.rstrip("/").rpartition("/")[2] or self.bucket
+
+    def __str__(self) -> str:
+        return f"s3://{self.bucket}/{self.prefix}"
+
+
+@dataclass(frozen=True, slots=True)
+class LocalFolder:
+    """The folder's files, and where they go; ``left_out`` are hidden and system files."""
+
+    uploads: Sequence[Upload]
+    left_out: Sequence[Path]
+    destination: S3Folder
+
+
+def parse_folder(folder: str, images_bucket: str) -> S3Folder | LocalFolder:
+    """
+    Raises:
+        UserError: no such folder, an empty one, or no bucket in the address.
+    """
+    if folder.startswith("s3://"):
+        bucket, _, prefix = folder.removeprefix("s3://").partition("/")
+        if not bucket:
+            raise UserError(f"{folder} names no bucket.", "Write s3://BUCKET/FOLDER/.")
+        # photos and photos-old are two folders: a prefix without its slash would take both.
+        return S3Folder(bucket, prefix if not prefix or prefix.endswith("/") else f"{prefix}/")
+    path = Path(folder)
+    if not path.is_dir():
+        raise UserError(
+            f"There is no folder {folder}.",
+            "Name a folder on disk, or one in S3: s3://BUCKET/FOLDER/.",
+        )
+    uploads, left_out = plan_uploads([path], FOLDERS_PREFIX)
+    destination = S3Folder(images_bucket, f"{FOLDERS_PREFIX}{path.resolve().name}/")
+    return LocalFolder(uploads, left_out, destination)
+
+
+def source_of(folder: S3Folder, inventory: str | None, manifest: str | None) -> Source:
+    """
+    Args:
+        inventory: address of an S3 Inventory's manifest.json; the folder says what of it.
+        manifest: address of a text file of keys; the folder says in which bucket they are.
+
+    Raises:
+        UserError: both, or an address that is none.
+    """
+    if inventory and manifest:
+        raise UserError("A run has one source.", "Give --inventory or --manifest, not both.")
+    for uri in filter(None, (inventory, manifest)):
+        try:
+            split_uri(uri)
+        except SourceError as error:
+            raise UserError(f"{error}.", "Give the address of a file: s3://BUCKET/KEY.") from error
+    if inventory:
+        return {"kind": "inventory", "manifest": inventory, "prefix": folder.prefix}
+    if manifest:
+        return {"kind": "list", "uri": manifest, "bucket": folder.bucket}
+    return {"kind": "folder", "bucket": folder.bucket, "prefix": folder.prefix}
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What a source holds. An inventory or a list of keys does not tell sizes: 0 bytes."""
+
+    images: int
+    bytes: int
+    ignored: int
+
+
+def list_source(s3: Any, source: Source) -> Listing:
+    """The same listing as the run's own, with nothing written.
+
+    Raises:
+        UserError: it is empty, or cannot be listed.
+    """
+    check_source(s3, source)
+    images = total_bytes = ignored = 0
+    for page in _pages(s3, source):
+        for each in page.listed:
+            if why_ignored(each.key):
+                ignored += 1
+            else:
+                images += 1
+                total_bytes += each.size_bytes
+    return Listing(images, total_bytes, ignored)
+
+
+def check_source(s3: Any, source: Source) -> None:
+    """Looks at the source's first page only: a mistyped address need not become a run.
+
+    Raises:
+        UserError: it is empty, or cannot be listed.
+    """
+    for page in _pages(s3, source):
+        if page.listed or page.after is not None:
+            return
+    raise UserError("The source is empty.", "Check the address; keys are case sensitive.")
+
+
+def _pages(s3: Any, source: Source) -> Iterator[SourcePage]:
+    try:
+        yield from image_source(s3, source).pages(None)
+    except (ClientError, SourceError) as error:
+        raise UserError(
+            f"The source cannot be listed: {error}",
+            "Check the address, and that your credentials may list it.",
+        ) from error
+
+
+def list_local(folder: LocalFolder) -> Listing:
+    size_bytes = sum(each.path.stat().st_size for each in folder.uploads)
+    return Listing(len(folder.uploads), size_bytes, len(folder.left_out))
+
+
+@dataclass(frozen=True, slots=True)
+class Difference:
+    """``to_send`` is missing or different in S3; ``elsewhere`` keys lie in S3 only."""
+
+    to_send: list[Upload]
+    already_there: int
+    elsewhere: list[str]
+
+
+def compare(s3: Any, folder: LocalFolder) -> Difference:
+    """By size, and by MD5 where the size is the same: the etag of an object put in one piece."""
+    there = {key: (size, etag) for key, size, etag in _objects(s3, folder.destination)}
+
+    def is_there(upload: Upload) -> bool:
+        size_bytes, etag = there.get(upload.key, (-1, ""))
+        return upload.path.stat().st_size == size_bytes and _md5(upload.path) == etag
+
+    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
+        known = list(pool.map(is_there, folder.uploads))
+    to_send = [each for each, same in zip(folder.uploads, known, strict=True) if not same]
+    ours = {each.key for each in folder.uploads}
+    elsewhere = [key for key in there if key not in ours and not why_ignored(key)]
+    return Difference(to_send, sum(known), elsewhere)
+
+
+def _objects(s3: Any, folder: S3Folder) -> Iterator[tuple[str, int, str]]:
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
+    for page in pages:
+        for each in page.get("Contents", ()):
+            yield each["Key"], each["Size"], each["ETag"].strip('"')
+
+
+def _md5(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -1,0 +1,174 @@
+"""``imagedrop data``: photos to train on, looked through, split, uploaded."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from math import isclose
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.markup import escape
+
+from imagedrop.data_upload import upload_data
+from imagedrop.errors import UserError
+from imagedrop.output import TargetOption, console, progress
+from imagedrop.render import printable
+from imagedrop.target import TargetName, find_target
+from training.data.check import DataCheck, check
+from training.data.dataset import DataSet
+from training.data.split import check_destination, lay_out, parts_of
+from training.errors import TrainingError
+from training.reports.data import data_page
+
+data = typer.Typer(
+    help="Look through, split and upload photos to train on.",
+    no_args_is_help=True,
+    rich_markup_mode="rich",
+)
+PARTS = ("train", "valid", "test")
+NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+NAMED = 10  # findings that are named on the screen; the report has all
+
+FolderArgument = Annotated[
+    Path, typer.Argument(help="class/photo, or train|valid|test/class/photo.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the commands."""
+    app.add_typer(data, name="data")
+
+
+@data.command("check", epilog="Example: imagedrop data check photos/")
+def check_command(
+    folder: FolderArgument,
+    output_dir: Annotated[Path, typer.Option(help="Where data.html and data.json go.")] = Path(
+        "data-output"
+    ),
+) -> None:
+    """Look at every photo: what is rejected, what is there twice, how many of each label.
+
+    Ends with 1 when a photo is in two parts or has two labels, because figures measured on such
+    data are not to be believed, and when no file can be used.
+    """
+    with _told():
+        found = _checked(folder)
+        output_dir.mkdir(parents=True, exist_ok=True)
+        content = json.dumps(found.to_json(), indent=1) + "\n"
+        (output_dir / "data.json").write_text(content, encoding="utf-8")
+        report = output_dir / "data.html"
+        report.write_text(data_page(found), encoding="utf-8")
+    for part, labels in found.counts.items():
+        _say(f"{part:>5}: {sum(labels.values()):,} photos of {len(labels)} classes")
+    _name("rejected", [f"{found.name_of(x.image)}: {x.reason}" for x in found.rejected])
+    for title, groups in (("in two parts", found.leaks), ("with two labels", found.conflicts)):
+        _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
+    _say(f"{len(found.alike)} groups of photos look the same")
+    _say(f"Report: {report}")
+    if not found.images:
+        _say("No file can be used.")
+    if found.leaks or found.conflicts or not found.images:
+        raise typer.Exit(1)
+
+
+@data.command("split", epilog="Example: imagedrop data split photos/ parts/ --shares 80,10,10")
+def split_command(
+    folder: FolderArgument,
+    destination: Annotated[Path, typer.Argument(help="A new folder.")],
+    shares: Annotated[str, typer.Option(help="Of train, valid and test, in percent.")] = "80,10,10",
+    seed: Annotated[int, typer.Option(help="The same one gives the same parts.")] = 1,
+) -> None:
+    """Lay photos out in parts: the shares hold in every class, photos that look the same stay
+    together, and what is rejected is left out."""
+    of_parts = _shares(shares)
+    with _told():
+        check_destination(DataSet.scan(folder), destination)  # before minutes of looking
+        found = _checked(folder)
+        parts = parts_of(found, seed, of_parts)
+        with progress() as bars:
+            bar = bars.add_task("laid out", total=len(parts))
+            lay_out(found, parts, destination, lambda: bars.advance(bar))
+    counts = {part: sum(each == part for each in parts.values()) for part in PARTS}
+    _say(" / ".join(f"{count:,} {part}" for part, count in counts.items()))
+    if found.rejected:
+        _say(f"Left out: {len(found.rejected)} rejected files; imagedrop data check names them")
+    _say(f"Next: imagedrop train --data {destination}")
+
+
+@data.command("upload", epilog="Example: imagedrop data upload photos/ dogs")
+def upload_command(
+    folder: FolderArgument,
+    name: Annotated[str | None, typer.Argument(help="By default the folder's.")] = None,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Upload photos for training jobs; what is there already is not sent again."""
+    chosen = name or folder.resolve().name
+    if not NAME.fullmatch(chosen):
+        raise UserError(
+            f"{chosen} is no name of a data set.",
+            "Give one of letters, digits, dots, hyphens and underscores.",
+        )
+    found = find_target(target)
+    with _told(), progress() as bars:
+        scanned = DataSet.scan(folder)
+        bar = bars.add_task("uploaded", total=len(scanned.images))
+        done = upload_data(
+            found.client("s3"),
+            found.outputs["ModelsBucketName"],
+            f"training/data/{chosen}/",
+            scanned,
+            lambda: bars.advance(bar),
+        )
+    _say(f"{done.sent:,} sent, {done.kept:,} were there already")
+    _say(f"Next: imagedrop jobs train --data {done.uri} --wait")
+    print(done.uri)
+
+
+@contextmanager
+def _told() -> Iterator[None]:
+    """What is wrong with the folder or the disk, as something the user can put right."""
+    try:
+        yield
+    except TrainingError as error:
+        raise UserError(printable(error.problem), error.next_step) from error
+    except OSError as error:
+        raise UserError(
+            printable(str(error)), "Put that right, and type the same command again."
+        ) from error
+
+
+def _checked(folder: Path) -> DataCheck:
+    scanned = DataSet.scan(folder)
+    with progress() as bars:
+        bar = bars.add_task("looked at", total=len(scanned.images))
+        return check(scanned, lambda: bars.advance(bar))
+
+
+def _shares(text: str) -> dict[str, float]:
+    try:
+        percents = [float(each) for each in text.split(",")]
+    except ValueError:
+        percents = []
+    if len(percents) not in (2, 3) or min(percents) < 0 or not isclose(sum(percents), 100):
+        raise UserError(
+            f"--shares {text} are no percents of train, valid and test.",
+            "Write two or three numbers that add up to 100: --shares 80,10,10",
+        )
+    return {part: each / 100 for part, each in zip(PARTS, percents, strict=False)}
+
+
+def _name(title: str, findings: list[str]) -> None:
+    if findings:
+        console.print(f"[yellow]{len(findings)} {title}[/]", highlight=False)
+    for each in findings[:NAMED]:
+        _say(f"  {printable(each)}")
+    if len(findings) > NAMED:
+        _say(f"  and {len(findings) - NAMED} more")
+
+
+def _say(line: str) -> None:
+    console.print(escape(line), highlight=False, soft_wrap=True)

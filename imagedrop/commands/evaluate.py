@@ -1,0 +1,204 @@
+"""``imagedrop evaluate``: how good a model is, on photos that it has not seen."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from importlib.util import find_spec
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.markup import escape
+from rich.progress import Progress, TaskID
+
+from archive.reading import CARD_NAME, WEIGHTS_NAME, ArchiveError, extract_archive, sha256_of
+from imagedrop.errors import UserError
+from imagedrop.output import console, progress
+from model.package import package
+from training.data.dataset import DataSet
+from training.errors import TrainingError
+
+if TYPE_CHECKING:
+    from training.evaluation.evaluate import Evaluation, Int8Offer
+
+LICENCE_NAMES = ("LICENSE", "NOTICE")
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop evaluate model-output --data parts/")(evaluate)
+
+
+def evaluate(
+    model: Annotated[Path, typer.Argument(help="A folder from training, or a model.tar.gz.")],
+    data: Annotated[Path, typer.Option(help="class/photo, or train|valid|test/class/photo.")],
+    split: Annotated[
+        str | None, typer.Option(help="Which part; by default test, else valid, else train.")
+    ] = None,
+    calibrate: Annotated[
+        bool,
+        typer.Option("--calibrate", help="Write an archive whose confidences are calibrated."),
+    ] = False,
+    int8: Annotated[
+        bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
+    ] = False,
+    output_dir: Annotated[
+        Path, typer.Option(help="Where evaluation.html and evaluation.json go.")
+    ] = Path("evaluation-output"),
+) -> None:
+    """Measure a model: accuracy, confusions, calibration, encodings, speed."""
+    if (int8 or calibrate) and find_spec("onnx") is None:
+        raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
+    output_dir.mkdir(parents=True, exist_ok=True)
+    # ONNX Runtime takes half a second to import, and most commands do without.
+    from training.evaluation.evaluate import Steps  # noqa: PLC0415
+    from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
+
+    with TemporaryDirectory() as temporary:
+        content = _content(model, Path(temporary))
+        int8_weights = Path(temporary) / "int8.onnx" if int8 else None
+        try:
+            with progress() as bars:
+                steps = Steps(*_on(bars))
+                found = judge(content, DataSet.scan(data), split, int8_weights, steps)
+            _write_reports(found, output_dir)
+            _tell(found)
+            if calibrate:
+                _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
+            if found.int8 is not None:
+                _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
+        except TrainingError as error:
+            raise UserError(error.problem, error.next_step) from error
+        except ArchiveError as error:
+            raise _no_model(model, error) from error
+
+
+def _content(model: Path, temporary: Path) -> Path:
+    """The folder with the model's files."""
+    if model.is_dir() and all((model / name).is_file() for name in (CARD_NAME, WEIGHTS_NAME)):
+        return model
+    try:
+        extract_archive(model, temporary / "content")
+    except (ArchiveError, FileNotFoundError, IsADirectoryError) as error:
+        raise _no_model(model, error) from error
+    return temporary / "content"
+
+
+def _no_model(model: Path, error: Exception) -> UserError:
+    return UserError(
+        f"{model} holds no model: {error}",
+        "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+    )
+
+
+def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]:
+    """How to begin a step and to advance in it: one bar after the other."""
+    current: list[TaskID] = []
+
+    def begin(what: str, count: int) -> None:
+        current[:] = [bars.add_task(what, total=count)]
+
+    return begin, lambda: bars.advance(current[0])
+
+
+def _write_reports(found: Evaluation, folder: Path) -> None:
+    from training.reports.evaluation import evaluation_page  # noqa: PLC0415 - as above
+
+    content = json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
+    (folder / "evaluation.json").write_text(content, encoding="utf-8")
+    (folder / "evaluation.html").write_text(evaluation_page(found), encoding="utf-8")
+    _say(f"Report: {folder / 'evaluation.html'}")
+
+
+def _tell(found: Evaluation) -> None:
+    low, high = found.top1_interval
+    _say(f"{found.card.identity} on {found.measured_on}")
+    _say(f"top-1     {found.top(1):.4f}  (95 %: {low:.3f} to {high:.3f})")
+    _say(f"top-5     {found.top(5):.4f}")
+    _say(f"macro F1  {found.macro_f1:.4f}")
+    calibration = found.calibration
+    _say(
+        f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
+        f"temperature {calibration.temperature:.2f}"
+    )
+    if round(calibration.ece_after - calibration.ece_before, 4) > 0:
+        _say("          so few photos do not show that the temperature helps")
+    covered = "nothing" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
+    _say(
+        f"review    {1 - calibration.coverage:.4f} of the photos are for a person; of the others "
+        f"{covered} is right"
+    )
+    _say(
+        f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
+        f"{found.speed.weights_bytes / 1e6:.1f} MB"
+    )
+    if found.judged.was_seen:
+        console.print("[yellow]The model was trained on these photos: that says little.[/]")
+
+
+def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:
+    with TemporaryDirectory() as temporary:
+        weights = Path(temporary) / WEIGHTS_NAME
+        noted = _tempered(found, content / WEIGHTS_NAME, weights)
+        _package(found, content, weights, noted, destination)
+
+
+def _write_int8(
+    found: Evaluation, int8: Int8Offer, content: Path, calibrate: bool, destination: Path
+) -> None:
+    low, high = int8.loss.interval
+    _say(
+        f"int8      {int8.top1:.4f}, {int8.loss.points:.2f} points lost (95 %: {low:.1f} to "
+        f"{high:.1f}), {int8.times_as_fast_as(found.speed):.1f} times as fast: "
+        f"{'recommended' if int8.is_recommended else 'not recommended'}"
+    )
+    noted: dict[str, object] = {"int8_loss_points": int8.loss.points, "top1": int8.top1}
+    with TemporaryDirectory() as temporary:
+        weights = int8.weights
+        if calibrate:
+            # Logits and softmax are float32 in the int8 model too; it has the same temperature.
+            weights = Path(temporary) / WEIGHTS_NAME
+            noted |= _tempered(found, int8.weights, weights)
+        _package(found, content, weights, noted, destination)
+
+
+def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, object]:
+    """Writes the weights with the temperature, and returns what the card says of it."""
+    from training.evaluation.calibrated import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
+
+    write_calibrated(weights, found.calibration.temperature, destination)
+    threshold = found.calibration.threshold
+    return {
+        "calibration": {
+            # Of all calibrations together; it is in the graph already.
+            "temperature": temperature_of(destination),
+            "fitted_on": found.calibration.fitted_on,
+            "review_threshold": threshold.confidence if threshold else None,
+        }
+    }
+
+
+def _package(
+    found: Evaluation, content: Path, weights: Path, noted: Mapping[str, object], destination: Path
+) -> None:
+    # What an earlier calibration said still holds for a graph that has its temperature.
+    kept = {name: found.card.metrics[name] for name in found.card.metrics if name == "calibration"}
+    measured = {
+        "measured_on": found.measured_on,
+        "top1": found.top(1),
+        "top5": found.top(5),
+        "macro_f1": found.macro_f1,
+    }
+    metrics = {**kept, **measured, **noted}
+    card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
+    licences = [content / name for name in LICENCE_NAMES if (content / name).is_file()]
+    package(weights, card, destination, licences)
+    _say(f"Written: {destination}")
+    _say(f"Next: imagedrop package {destination} --version ANOTHER")
+
+
+def _say(line: str) -> None:
+    console.print(escape(line), highlight=False, soft_wrap=True)

@@ -1,0 +1,77 @@
+"""What a month of images costs on AWS, dropped one by one or as a bulk run.
+
+Both without what they share: putting the images into S3 and keeping them, keeping the rows.
+"""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+from bulk import prices
+from imagedrop.estimates.bulk_run import (
+    IMAGE_BYTES,
+    INDEXES,
+    LAMBDA_MEGABYTES,
+    PREPARE_CPU_MILLISECONDS,
+    PUT_ITEM_CPU_MILLISECONDS,
+    PUT_ITEM_MILLISECONDS,
+    READ_MILLISECONDS,
+    SERVED_IMAGES_PER_SECOND_PER_VCPU,
+    RunSettings,
+    size_run,
+)
+from pipeline.classify_images import PARALLEL_IMAGES
+
+# The template's: BatchSize of the mapping, EndpointMemoryMegabytes.
+BATCH_IMAGES = 25
+ENDPOINT_GIGABYTES = 4
+# Assumed: a serverless endpoint of 4 GB computes like two vCPUs.
+ENDPOINT_VCPUS = 2
+# A batch is received at once, in calls of up to ten messages, and deleted likewise.
+SQS_CALL_MESSAGES = 10
+LOG_LINE_BYTES = 500
+
+
+class Mode(StrEnum):
+    DROP = "drop"
+    BULK = "bulk"
+
+
+def month_of(images: int, mode: Mode) -> dict[str, float]:
+    """Dollars, by what they are paid for."""
+    return drop_cost(images) if mode is Mode.DROP else bulk_cost(images)
+
+
+def bulk_cost(images: int) -> dict[str, float]:
+    """One run of all images, with the settings that ``bulk start`` has by itself."""
+    return size_run(images, RunSettings()).cost_dollars
+
+
+def drop_cost(images: int) -> dict[str, float]:
+    """Full batches to the serverless endpoint; an instance would cost its hours instead."""
+    millions = images / 1e6
+    answer_seconds = 1 / (SERVED_IMAGES_PER_SECOND_PER_VCPU * ENDPOINT_VCPUS)
+    read_and_prepare = max(PREPARE_CPU_MILLISECONDS, READ_MILLISECONDS / PARALLEL_IMAGES)
+    write = max(PUT_ITEM_CPU_MILLISECONDS, PUT_ITEM_MILLISECONDS / PARALLEL_IMAGES)
+    # The function waits for the endpoint.
+    function_seconds = (read_and_prepare + write) / 1000 + answer_seconds
+    function_gigabyte_seconds = function_seconds * LAMBDA_MEGABYTES / 1024
+    gigabyte = 1e9
+    return {
+        "queue": millions
+        * (1 + 2 / SQS_CALL_MESSAGES)  # sent by S3 one by one
+        * prices.SQS_MILLION_REQUESTS.dollars,
+        "lambda": images * function_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
+        + millions / BATCH_IMAGES * prices.LAMBDA_MILLION_REQUESTS.dollars,
+        "s3 requests": millions * prices.S3_MILLION_GETS.dollars,
+        "endpoint, seconds": images
+        * answer_seconds
+        * ENDPOINT_GIGABYTES
+        * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
+        "endpoint, data": images
+        * IMAGE_BYTES
+        / gigabyte
+        * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
+        "table": millions * (1 + INDEXES) * prices.TABLE_MILLION_WRITES.dollars,
+        "logs": images * LOG_LINE_BYTES / gigabyte * prices.LOGS_GB.dollars,
+    }

@@ -1,0 +1,54 @@
+"""What `imagedrop package` is given, as one archive: a folder, a file, or a job's artifact."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from archive.checking import CARD_NAME, ModelArchive, ModelArchiveError, check_archive
+from archive.reading import WEIGHTS_NAME, ArchiveError, extract_archive, read_model_card
+from imagedrop.errors import UserError
+from model.package import package
+
+# By these names a model's folder holds the texts that have to go with its weights.
+_LICENCE_NAMES = ("LICENSE", "NOTICE")
+
+
+def make_archive(
+    source: Path, destination: Path, name: str | None = None, version: str | None = None
+) -> ModelArchive:
+    """Writes the archive of a model, checked.
+
+    An archive that keeps its name and version is copied byte for byte; a folder, and an archive
+    that gets another name, are packed with today's serving code.
+
+    Args:
+        source: a folder with `model.onnx` and `model.json`, or a `model.tar.gz`.
+
+    Raises:
+        UserError: it is no model.
+    """
+    try:
+        if source.is_dir():
+            _pack(source, destination, name, version)
+        elif name is None and version is None:
+            destination.write_bytes(source.read_bytes())
+        else:
+            with TemporaryDirectory() as temporary:
+                content = Path(temporary) / "content"
+                extract_archive(source, content)
+                _pack(content, destination, name, version)
+        return check_archive(destination)
+    except (OSError, ArchiveError, ModelArchiveError) as error:
+        raise UserError(
+            f"{source} holds no model: {error}",
+            "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+        ) from error
+
+
+def _pack(folder: Path, destination: Path, name: str | None, version: str | None) -> None:
+    card = read_model_card(folder / CARD_NAME)
+    card = replace(card, name=name or card.name, version=version or card.version)
+    licences = [folder / each for each in _LICENCE_NAMES if (folder / each).is_file()]
+    package(folder / WEIGHTS_NAME, card, destination, licences)

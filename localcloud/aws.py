@@ -1,0 +1,43 @@
+"""boto3 sessions that talk to the local cloud only, whatever the user's AWS set-up says."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import boto3
+import botocore.session
+from botocore.config import Config
+
+from localcloud.environments import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
+
+# Where botocore would look in the user's environment: (config key, variable, default, cast).
+_NOT_THE_USERS = {
+    "profile": (None, None, None, None),
+    "config_file": (None, None, os.devnull, None),
+    "credentials_file": (None, None, os.devnull, None),
+    "ca_bundle": (None, None, None, None),
+    "data_path": (None, None, None, None),
+}
+
+
+def session() -> boto3.Session:
+    """A session with the emulator's credentials and region, blind to AWS_* and ~/.aws."""
+    core = botocore.session.Session(session_vars=_NOT_THE_USERS)
+    return boto3.Session(
+        aws_access_key_id=ACCESS_KEY_ID,
+        aws_secret_access_key=SECRET_ACCESS_KEY,
+        region_name=REGION,
+        botocore_session=core,
+    )
+
+
+def client(service: str, endpoint_url: str, config: Config | None = None) -> Any:
+    """A client for one service of the local cloud; never through a proxy."""
+    no_proxy = Config(proxies={})
+    made: Any = session()  # untyped: the service is a variable
+    return made.client(
+        service,
+        endpoint_url=endpoint_url,
+        config=no_proxy.merge(config) if config else no_proxy,
+    )

@@ -1,0 +1,376 @@
+"""Bring the local cloud up and down: the emulator, the SageMaker stand-in, the deployed stack."""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import functools
+import json
+import os
+import re
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Iterator
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+
+from localcloud import deployment, environments, places, ports, processes
+from localcloud.errors import LocalCloudError
+from localcloud.processes import StartedProcess
+from localcloud.stack import Stack
+
+STACK_NAME = "imagedrop"
+_PREFERRED_PORTS = [4566, 4567]
+_START_DEADLINE_SECONDS = 60.0
+_STOP_GRACE_SECONDS = 30.0  # the emulator saves its state
+_POLL_SECONDS = 0.1
+_ANSWER_TIMEOUT_SECONDS = 5.0
+# What Lambda offers (and the template's PythonRuntime allows) of what this project runs on.
+_LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
+
+OnStep = Callable[[str], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Cloud:
+    """Where a local cloud is and what is deployed in it; lives in `<home>/cloud.json`."""
+
+    endpoint_url: str  # every AWS service but SageMaker
+    sagemaker_url: str  # SageMaker's control plane and runtime
+    region: str
+    stack_name: str
+    outputs: dict[str, str]  # of the stack; ApiUrl as it is reachable here
+    enforce_iam: bool
+    deployed: str | None  # fingerprint of what was deployed
+    processes: tuple[StartedProcess, ...]
+
+    @property
+    def is_running(self) -> bool:
+        """Whether every process of it is alive."""
+        return bool(self.processes) and all(process.is_alive for process in self.processes)
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """What `status` found: the cloud as last written down, and which of its processes live."""
+
+    cloud: Cloud | None
+    alive: dict[str, bool]  # by process name
+
+    @property
+    def is_running(self) -> bool:
+        """Whether every process is alive."""
+        return bool(self.alive) and all(self.alive.values())
+
+
+def up(
+    home: Path,
+    *,
+    deploy: bool = True,
+    enforce_iam: bool = False,
+    project: Path = places.REPOSITORY,
+    on_step: OnStep = lambda _: None,
+) -> Cloud:
+    """Start what is not running, build and deploy what has changed.
+
+    Args:
+        home: folder for state, logs and ports; made when missing.
+        deploy: also build and deploy the template.
+        enforce_iam: let the emulator refuse what the roles' policies do not allow.
+        project: folder of template.yaml, samconfig.toml and functions/.
+        on_step: told what happens next, one short sentence at a time.
+
+    Raises:
+        LocalCloudError: something failed; everything this call started has been ended again.
+    """
+    with _lock(home):
+        known = _read(home)
+        started_here: list[StartedProcess] = []
+        try:
+            if known and known.is_running and known.enforce_iam == enforce_iam:
+                cloud = known
+                on_step(f"Already running: AWS at {cloud.endpoint_url}")
+            else:
+                if known:
+                    _stop_all(known.processes)
+                cloud = _start(home, known, enforce_iam, started_here, on_step)
+            if deploy:
+                cloud = _deploy(home, cloud, project, on_step)
+            # Whoever deployed: `sam deploy --config-env local` may have done it by hand.
+            cloud = replace(cloud, outputs=_reachable(cloud, _stack(cloud).outputs()))
+        except BaseException:
+            _stop_all(started_here)
+            raise
+        _write(home, cloud)
+        return cloud
+
+
+def down(home: Path) -> bool:
+    """End the processes of the cloud in `home`, keeping its state.
+
+    Returns:
+        Whether anything was running.
+    """
+    with _lock(home):
+        cloud = _read(home)
+        if cloud is None:
+            return False
+        was_running = any(process.is_alive for process in cloud.processes)
+        _stop_all(cloud.processes)
+        _write(home, replace(cloud, processes=()))
+        return was_running
+
+
+def status(home: Path) -> Status:
+    """What is known about the cloud in `home`, without changing anything."""
+    cloud = _read(home)
+    alive = {p.name: p.is_alive for p in cloud.processes} if cloud else {}
+    return Status(cloud=cloud, alive=alive)
+
+
+def python_runtime() -> str:
+    """Lambda's name for the emulator's interpreter, which runs the functions.
+
+    Raises:
+        LocalCloudError: the emulator's environment is missing or broken.
+    """
+    return _python_runtime(places.emulator_python())
+
+
+@functools.cache
+def _python_runtime(python: Path) -> str:
+    try:
+        found = subprocess.run(
+            [str(python), "-c", "import sys; print('python%d.%d' % sys.version_info[:2])"],
+            capture_output=True,
+            text=True,
+            check=True,
+        )
+    except (OSError, subprocess.CalledProcessError) as error:
+        raise LocalCloudError(
+            f"The emulator's Python does not run ({error}). `make setup` installs it."
+        ) from error
+    runtime = found.stdout.strip()
+    if runtime not in _LAMBDA_PYTHONS:
+        raise LocalCloudError(
+            f"Lambda has no {runtime}, so the functions cannot run on {python}. Set up again with "
+            f"one of {', '.join(_LAMBDA_PYTHONS)}: make clean setup PYTHON={_LAMBDA_PYTHONS[-1]}"
+        )
+    return runtime
+
+
+def _start(
+    home: Path,
+    known: Cloud | None,
+    enforce_iam: bool,
+    started: list[StartedProcess],
+    on_step: OnStep,
+) -> Cloud:
+    on_step("Starting the emulator and the SageMaker stand-in")
+    preferred = [_port_of(known.endpoint_url), _port_of(known.sagemaker_url)] if known else None
+    emulator_port, sagemaker_port = ports.free_ports(preferred or _PREFERRED_PORTS)
+    cloud = Cloud(
+        endpoint_url=f"http://{ports.HOST}:{emulator_port}",
+        sagemaker_url=f"http://{ports.HOST}:{sagemaker_port}",
+        region=environments.REGION,
+        stack_name=STACK_NAME,
+        outputs=known.outputs if known else {},
+        enforce_iam=enforce_iam,
+        deployed=known.deployed if known else None,
+        processes=(),
+    )
+    sagemaker = _start_sagemaker(home, cloud, sagemaker_port)
+    started.append(sagemaker)
+    # Written down before anything can go wrong: `down` must find them.
+    _write(home, replace(cloud, processes=tuple(started)))
+    wait_until_answering(cloud.sagemaker_url, sagemaker)
+    # Images may wait in the queue from before: with the endpoint not yet back they would fail
+    # once, and come again only after the queue's visibility timeout.
+    _wait_for_endpoints(cloud, sagemaker)
+    emulator = _start_emulator(home, cloud, emulator_port)
+    started.append(emulator)
+    cloud = replace(cloud, processes=tuple(started))
+    _write(home, cloud)
+    wait_until_answering(f"{cloud.endpoint_url}/_ministack/health", emulator)
+    return cloud
+
+
+def _start_emulator(home: Path, cloud: Cloud, port: int) -> StartedProcess:
+    command = [
+        *(str(places.emulator_python()), "-m", "localcloud.emulator"),
+        *("--port", str(port)),
+        *("--state-dir", str((home / "aws").resolve())),
+        *("--sagemaker-url", cloud.sagemaker_url),
+        *(["--enforce-iam"] if cloud.enforce_iam else []),
+    ]
+    return processes.start(
+        "emulator",
+        command,
+        environment=environments.without_aws(os.environ),
+        cwd=places.REPOSITORY,
+        log=home / "logs" / "emulator.log",
+    )
+
+
+def _start_sagemaker(home: Path, cloud: Cloud, port: int) -> StartedProcess:
+    command = [
+        *(sys.executable, "-m", "localcloud.sagemaker"),
+        *("--port", str(port)),
+        *("--state-dir", str((home / "sagemaker").resolve())),
+        *("--aws-endpoint-url", cloud.endpoint_url),
+    ]
+    import_roots = os.pathsep.join([str(places.REPOSITORY), str(places.REPOSITORY / "functions")])
+    return processes.start(
+        "SageMaker stand-in",
+        command,
+        environment={
+            **environments.towards(cloud.endpoint_url, os.environ),
+            "PYTHONPATH": import_roots,
+        },
+        cwd=places.REPOSITORY,
+        log=home / "logs" / "sagemaker.log",
+    )
+
+
+def wait_until_answering(url: str, process: StartedProcess) -> None:
+    """Return as soon as `process` answers HTTP requests for `url`, whatever the answer.
+
+    Raises:
+        LocalCloudError: it ended, or the deadline passed; the message holds the end of its log.
+    """
+    deadline = time.monotonic() + _START_DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        if not process.is_alive:
+            raise LocalCloudError(f"The {process.name} ended while starting:\n{process.log_tail()}")
+        try:
+            with _opener().open(url, timeout=_ANSWER_TIMEOUT_SECONDS):
+                return
+        except urllib.error.HTTPError:
+            return  # it answers
+        except OSError:
+            time.sleep(_POLL_SECONDS)
+    raise LocalCloudError(
+        f"The {process.name} did not answer within {_START_DEADLINE_SECONDS:.0f} seconds:\n"
+        f"{process.log_tail()}"
+    )
+
+
+def _wait_for_endpoints(cloud: Cloud, sagemaker: StartedProcess) -> None:
+    """Return when the stand-in has brought back the endpoints it had."""
+    deadline = time.monotonic() + _START_DEADLINE_SECONDS
+    while time.monotonic() < deadline:
+        statuses = _endpoint_statuses(cloud)
+        if not {"SystemUpdating", "Updating", "Creating"} & set(statuses.values()):
+            return
+        time.sleep(_POLL_SECONDS)
+    raise LocalCloudError(
+        f"The endpoints did not come back: {statuses}\n{sagemaker.log_tail()}\n"
+        f"Their own logs lie beside the state of the {sagemaker.name}."
+    )
+
+
+def _endpoint_statuses(cloud: Cloud) -> dict[str, str]:
+    # Not by boto3: SageMaker is its largest model and takes a second to load.
+    request = urllib.request.Request(  # noqa: S310 - the URL is ours, on loopback
+        cloud.sagemaker_url,
+        data=b"{}",
+        headers={
+            "Content-Type": "application/x-amz-json-1.1",
+            "X-Amz-Target": "SageMaker.ListEndpoints",
+        },
+    )
+    with _opener().open(request, timeout=_ANSWER_TIMEOUT_SECONDS) as response:
+        endpoints = json.loads(response.read())["Endpoints"]
+    return {endpoint["EndpointName"]: endpoint["EndpointStatus"] for endpoint in endpoints}
+
+
+def _opener() -> urllib.request.OpenerDirector:
+    """Never through a proxy."""
+    return urllib.request.build_opener(urllib.request.ProxyHandler({}))
+
+
+def _deploy(home: Path, cloud: Cloud, project: Path, on_step: OnStep) -> Cloud:
+    wanted = deployment.Deployment(project=project, python_runtime=python_runtime())
+    fingerprint = wanted.fingerprint()
+    stack = _stack(cloud)
+    if cloud.deployed == fingerprint and stack.is_deployed():
+        on_step("Nothing changed since the last deployment")
+        return cloud
+    if stack.is_broken():
+        on_step("Removing what a failed deployment left")
+        stack.delete()
+    try:
+        deployment.build_and_deploy(
+            wanted,
+            stack_name=cloud.stack_name,
+            endpoint_url=cloud.endpoint_url,
+            logs=home / "logs",
+            on_step=on_step,
+        )
+    except LocalCloudError as error:
+        # SAM's output ends with the rollback; the reason stands far above it.
+        reasons = "".join(f"\n{reason}" for reason in stack.failures())
+        raise LocalCloudError(f"{error}{reasons}") from error
+    return replace(cloud, deployed=fingerprint)
+
+
+def _stack(cloud: Cloud) -> Stack:
+    return Stack(cloud.endpoint_url, cloud.stack_name)
+
+
+def _reachable(cloud: Cloud, outputs: dict[str, str]) -> dict[str, str]:
+    """Outputs whose URLs answer here and now.
+
+    An API's URL names a host that no resolver need know, and a queue's URL a port that may have
+    been another one when the stack was made.
+    """
+    reachable = dict(outputs)
+    for name, value in outputs.items():
+        api = re.match(r"https?://(\w+)\.execute-api\.[^/]+/?$", value)
+        queue = re.match(r"https?://[^/]+(/\d{12}/[\w.-]+)$", value)
+        if api:
+            reachable[name] = f"{cloud.endpoint_url}/_aws/execute-api/{api[1]}/$default"
+        elif queue:
+            reachable[name] = cloud.endpoint_url + queue[1]
+    return reachable
+
+
+def _stop_all(started: list[StartedProcess] | tuple[StartedProcess, ...]) -> None:
+    for process in started:
+        processes.stop(process, grace_seconds=_STOP_GRACE_SECONDS)
+
+
+def _port_of(url: str) -> int:
+    return int(url.rsplit(":", 1)[1])
+
+
+@contextlib.contextmanager
+def _lock(home: Path) -> Iterator[None]:
+    home.mkdir(parents=True, exist_ok=True)
+    with (home / "lock").open("w") as lock:
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            raise LocalCloudError(
+                f"Another `imagedrop up` or `down` is at work on {home}. Try again when it is done."
+            ) from None
+        yield
+
+
+def _read(home: Path) -> Cloud | None:
+    try:
+        content = json.loads((home / "cloud.json").read_text())
+    except FileNotFoundError:
+        return None
+    content["processes"] = tuple(StartedProcess(**process) for process in content["processes"])
+    return Cloud(**content)
+
+
+def _write(home: Path, cloud: Cloud) -> None:
+    path = home / "cloud.json"
+    temporary = path.with_suffix(".new")
+    temporary.write_text(json.dumps(asdict(cloud), indent=2) + "\n")
+    temporary.replace(path)

@@ -1,0 +1,32 @@
+"""Gap: SQS's batch calls are asked for permissions that do not exist.
+
+On AWS `SendMessageBatch` needs `sqs:SendMessage`, and so for the other two.
+https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from localcloud.emulator import patching
+
+_LOOKS = "ec476b92d969"
+_SINGLE = {
+    f"sqs:{name}Batch": f"sqs:{name}"
+    for name in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
+}
+
+
+def install() -> None:
+    """Ask for the permission of the single call."""
+    actions = patching.module("core.iam_actions")
+
+    def single(original: Callable[..., Any]) -> Callable[..., Any]:
+        def extract_iam_action(*arguments: Any, **named: Any) -> str | None:
+            action: str | None = original(*arguments, **named)
+            return _SINGLE.get(action or "", action)
+
+        return extract_iam_action
+
+    patching.replace(actions, "extract_iam_action", _LOOKS, single)

@@ -1,0 +1,123 @@
+"""Start and end processes that outlive the command, and only those that were started here."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import signal
+import subprocess
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from localcloud.errors import LocalCloudError
+
+_POLL_SECONDS = 0.05
+_KILL_SECONDS = 10.0  # the kernel's own time, on a busy machine
+_LOG_TAIL_BYTES = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class StartedProcess:
+    """A process, recognisable after a reboot: a pid alone may by then be somebody else's."""
+
+    name: str
+    pid: int
+    identity: str  # when the kernel says it started
+    log: str
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether this very process still runs."""
+        return identity_of(self.pid) == self.identity
+
+    def log_tail(self) -> str:
+        """The end of what it printed."""
+        return log_tail(Path(self.log))
+
+
+def start(
+    name: str, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path
+) -> StartedProcess:
+    """Start `command` detached, in a process group of its own, its output in `log`.
+
+    Raises:
+        LocalCloudError: it cannot be started, or ended at once.
+    """
+    log.parent.mkdir(parents=True, exist_ok=True)
+    with log.open("wb") as output:
+        try:
+            process = subprocess.Popen(
+                command,
+                cwd=cwd,
+                env=dict(environment),
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+        except OSError as error:
+            raise LocalCloudError(f"Cannot start the {name}: {error}") from error
+    identity = identity_of(process.pid)
+    if identity is None:
+        raise LocalCloudError(f"The {name} ended at once:\n{log_tail(log)}")
+    return StartedProcess(name=name, pid=process.pid, identity=identity, log=str(log))
+
+
+def stop(process: StartedProcess, *, grace_seconds: float) -> None:
+    """End the process and what it started: ask first, insist after `grace_seconds`.
+
+    Does nothing when the process is gone already, or its pid is another process by now.
+    """
+    if not process.is_alive:
+        return
+    with contextlib.suppress(ProcessLookupError):
+        os.kill(process.pid, signal.SIGTERM)  # it ends its own children
+    if not _gone_within(process, grace_seconds):
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(process.pid, signal.SIGKILL)
+        _gone_within(process, _KILL_SECONDS)
+    # Children that outlived it keep its process group.
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def identity_of(pid: int) -> str | None:
+    """When the process with this pid started; None when there is none (or only a zombie)."""
+    with contextlib.suppress(ChildProcessError):
+        os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until somebody asks
+    stat = Path(f"/proc/{pid}/stat")
+    if Path("/proc/self/stat").exists():
+        try:
+            # The second field is the command in parentheses and may hold anything.
+            fields = stat.read_text().rsplit(")", 1)[1].split()
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+        return None if fields[0] == "Z" else f"boot ticks {fields[19]}"
+    found = subprocess.run(
+        ["ps", "-o", "stat=,lstart=", "-p", str(pid)],
+        capture_output=True,
+        text=True,
+        check=False,
+    ).stdout.split(maxsplit=1)
+    return found[1].strip() if len(found) > 1 and not found[0].startswith("Z") else None
+
+
+def log_tail(log: Path) -> str:
+    """The last lines of a log file, at most 3,000 bytes."""
+    try:
+        content = log.read_bytes()
+    except FileNotFoundError:
+        return ""
+    tail = content[-_LOG_TAIL_BYTES:].decode(errors="replace")
+    return tail if len(content) <= _LOG_TAIL_BYTES else "… " + tail.partition("\n")[2]
+
+
+def _gone_within(process: StartedProcess, seconds: float) -> bool:
+    deadline = time.monotonic() + seconds
+    while process.is_alive:
+        if time.monotonic() > deadline:
+            return False
+        time.sleep(_POLL_SECONDS)
+    return True

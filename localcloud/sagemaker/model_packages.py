@@ -1,0 +1,162 @@
+"""The model registry: groups of model packages, one group a model, one package a version."""
+
+from __future__ import annotations
+
+import asyncio
+from typing import Any
+
+from localcloud.sagemaker.errors import not_emulated, validation_exception
+from localcloud.sagemaker.listing import list_page
+from localcloud.sagemaker.registry import Registry
+from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.storage import Storage, split_s3_uri
+
+_GROUP_SUMMARY = (
+    *("ModelPackageGroupName", "ModelPackageGroupArn", "ModelPackageGroupDescription"),
+    *("CreationTime", "ModelPackageGroupStatus"),
+)
+_PACKAGE_SUMMARY = (
+    *("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn"),
+    *("ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus"),
+)
+# What UpdateModelPackage can change here; the rest of its members say that they are not emulated.
+_CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription")
+_PENDING = "PendingManualApproval"
+
+
+class ModelPackageGroups:
+    """CreateModelPackageGroup, DescribeModelPackageGroup, ListModelPackageGroups."""
+
+    def __init__(self, registry: Registry) -> None:
+        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+
+    async def create(self, request: Record) -> Record:
+        name = request["ModelPackageGroupName"]
+        arn = self._identity.arn("model-package-group", name)
+        if name in self._state.model_package_groups:
+            raise validation_exception(f"Model Package Group already exists: {arn}")
+        record = {
+            **request,
+            "ModelPackageGroupArn": arn,
+            "ModelPackageGroupStatus": "Completed",
+            "CreatedBy": {},
+            "CreationTime": now(),
+        }
+        self._tags.put(arn, record.pop("Tags", []))
+        self._state.model_package_groups[name] = record
+        self._state.save()
+        return {"ModelPackageGroupArn": arn}
+
+    async def describe(self, request: Record) -> Record:
+        return self.get(request["ModelPackageGroupName"])
+
+    async def list_groups(self, request: Record) -> Record:
+        groups = self._state.model_package_groups.values()
+        page = list_page(groups, request, noun="ModelPackageGroup", members=_GROUP_SUMMARY)
+        return _as_summary_list(page, "ModelPackageGroup")
+
+    def get(self, name: str) -> Record:
+        """The group's description; SageMaker's own error when there is none."""
+        if name not in self._state.model_package_groups:
+            arn = self._identity.arn("model-package-group", name)
+            raise validation_exception(f"ModelPackageGroup {arn} does not exist.")
+        return self._state.model_package_groups[name]
+
+
+class ModelPackages:
+    """CreateModelPackage, DescribeModelPackage, ListModelPackages, UpdateModelPackage.
+
+    Packages of a group alone, which SageMaker numbers from 1 and knows by their ARN.
+    """
+
+    def __init__(self, registry: Registry, groups: ModelPackageGroups, storage: Storage) -> None:
+        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+        self._groups, self._storage = groups, storage
+
+    async def create(self, request: Record) -> Record:
+        if "ModelPackageGroupName" not in request:
+            raise not_emulated("model packages without a group")
+        for container in request.get("InferenceSpecification", {}).get("Containers", []):
+            await self._require_data(container)
+        # After the awaits, so that two requests at once with one token find each other.
+        group = self._groups.get(request["ModelPackageGroupName"])
+        token = request.get("ClientToken")
+        for package in self._packages_of(group["ModelPackageGroupName"]):
+            if token is not None and package.get("ClientToken") == token:
+                return {"ModelPackageArn": package["ModelPackageArn"]}
+        record = self._new_record(group, request)
+        arn = record["ModelPackageArn"]
+        self._tags.put(arn, record.pop("Tags", []))
+        self._state.model_packages[arn] = record
+        self._state.save()
+        return {"ModelPackageArn": arn}
+
+    async def describe(self, request: Record) -> Record:
+        return _told(self._get(request["ModelPackageName"]))
+
+    async def update(self, request: Record) -> Record:
+        record = self._get(request["ModelPackageArn"])
+        others = set(request) - {"ModelPackageArn", *_CHANGEABLE}
+        if others:
+            raise not_emulated(f"UpdateModelPackage with {', '.join(sorted(others))}")
+        record.update({name: request[name] for name in _CHANGEABLE if name in request})
+        record["LastModifiedTime"] = now()
+        self._state.save()
+        return {"ModelPackageArn": record["ModelPackageArn"]}
+
+    async def list_packages(self, request: Record) -> Record:
+        if "ModelPackageGroupName" not in request:
+            raise not_emulated("ListModelPackages without a group")
+        name = self._groups.get(request["ModelPackageGroupName"])["ModelPackageGroupName"]
+        approval = request.get("ModelApprovalStatus")
+        packages = [
+            # By this members are sorted; the number is what a package of a group has for a name.
+            {**package, "ModelPackageName": f"{package['ModelPackageVersion']:09d}"}
+            for package in self._packages_of(name)
+            if approval in (None, package["ModelApprovalStatus"])
+        ]
+        page = list_page(packages, request, noun="ModelPackage", members=_PACKAGE_SUMMARY)
+        return _as_summary_list(page, "ModelPackage")
+
+    async def _require_data(self, container: Record) -> None:
+        url = container.get("ModelDataUrl")
+        if url and not await asyncio.to_thread(self._storage.exists, *split_s3_uri(url)):
+            raise validation_exception(f"Could not find model data at {url}.")
+
+    def _new_record(self, group: Record, request: Record) -> Record:
+        name = group["ModelPackageGroupName"]
+        number = 1 + max(
+            (each["ModelPackageVersion"] for each in self._packages_of(name)), default=0
+        )
+        created = now()
+        return {
+            "ModelApprovalStatus": _PENDING,
+            **request,
+            "ModelPackageVersion": number,
+            "ModelPackageArn": f"{self._identity.arn('model-package', name)}/{number}",
+            "ModelPackageStatus": "Completed",
+            "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
+            "CreatedBy": {},
+            "CreationTime": created,
+            "LastModifiedTime": created,
+        }
+
+    def _packages_of(self, group: str) -> list[Record]:
+        packages = self._state.model_packages.values()
+        return [each for each in packages if each["ModelPackageGroupName"] == group]
+
+    def _get(self, arn: str) -> Record:
+        if arn not in self._state.model_packages:
+            raise validation_exception(f"ModelPackage {arn} does not exist.")
+        return self._state.model_packages[arn]
+
+
+def _told(record: Record) -> Record:
+    shown = {name: value for name, value in record.items() if name != "ClientToken"}
+    # The ARN stands for the name that packages of a group do not have.
+    return {**shown, "ModelPackageName": record["ModelPackageArn"].rpartition(":")[2]}
+
+
+def _as_summary_list(page: dict[str, Any], noun: str) -> Record:
+    page[f"{noun}SummaryList"] = page.pop(f"{noun}s")
+    return page

@@ -1,0 +1,240 @@
+"""CreateTransformJob, DescribeTransformJob, StopTransformJob, ListTransformJobs."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from functools import partial
+from pathlib import Path
+
+from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
+from localcloud.sagemaker.container import Container, ContainerNotHealthyError, ContainerSpec
+from localcloud.sagemaker.container_client import (
+    ContainerAnswerTooLargeError,
+    ContainerConnectionError,
+)
+from localcloud.sagemaker.endpoints import INSTANCE_START_SECONDS
+from localcloud.sagemaker.errors import ServiceError, validation_exception
+from localcloud.sagemaker.faults import FaultFile
+from localcloud.sagemaker.listing import list_page
+from localcloud.sagemaker.models import Models, model_data_url, model_environment
+from localcloud.sagemaker.registry import Registry
+from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.storage import Storage, wait_until_answering
+from localcloud.sagemaker.transform_input import InputError
+from localcloud.sagemaker.transform_run import Outcome, TransformRun
+from localcloud.sagemaker.transform_settings import check_request, resolve
+
+logger = logging.getLogger(__name__)
+
+INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
+EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
+_NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
+_INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
+
+
+class TransformJobs:
+    """Jobs run as tasks of this process, each with a container of its own.
+
+    A job that was under way when the stand-in ended is run again from its beginning: outputs are
+    overwritten with the same content, as they are when SageMaker replaces an instance.
+    """
+
+    def __init__(
+        self,
+        registry: Registry,
+        models: Models,
+        artifacts: Artifacts,
+        storage: Storage,
+    ) -> None:
+        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+        self._models, self._artifacts, self._storage = models, artifacts, storage
+        self._fault_file = FaultFile(self._state.folder / "faults.json")
+        self._tasks: dict[str, asyncio.Task[None]] = {}
+        self._model_dirs: dict[str, Path] = {}
+
+    async def create(self, request: Record) -> Record:
+        name = request["TransformJobName"]
+        arn = self._identity.arn("transform-job", name)
+        if name in self._state.transform_jobs:
+            raise ServiceError(
+                "ResourceInUse",
+                "Job name must be unique within an AWS account and region, and a job with this "
+                f"name already exists ({arn})",
+            )
+        check_request(request)
+        model = self._models.get(request["ModelName"])
+        self._check_quota(request)
+        faults = self._fault_file.for_job(name)
+        record = {
+            **request,
+            "TransformJobArn": arn,
+            "TransformJobStatus": "InProgress",
+            "CreationTime": now(),
+            "LastModifiedTime": now(),
+            # A model may be deleted while the job runs: keep what is needed of it.
+            "Model": {"Url": model_data_url(model), "Environment": model_environment(model)},
+            "Faults": faults.to_json(),
+        }
+        self._tags.put(arn, record.pop("Tags", []))
+        self._state.transform_jobs[name] = record
+        self._state.save()
+        self._begin(record)
+        return {"TransformJobArn": arn}
+
+    async def describe(self, request: Record) -> Record:
+        record = self._get(request["TransformJobName"])
+        return {name: value for name, value in record.items() if name not in _NOT_TOLD}
+
+    async def stop_job(self, request: Record) -> Record:
+        record = self._get(request["TransformJobName"])
+        status = record["TransformJobStatus"]
+        if status != "InProgress":
+            raise validation_exception(
+                f"The request was rejected because the transform job is in status {status}."
+            )
+        record["TransformJobStatus"] = "Stopping"
+        record["LastModifiedTime"] = now()
+        self._state.save()
+        self._tasks[record["TransformJobName"]].cancel()
+        return {}
+
+    async def list_jobs(self, request: Record) -> Record:
+        members = (
+            *("TransformJobName", "TransformJobArn", "TransformJobStatus", "FailureReason"),
+            *("CreationTime", "TransformEndTime", "LastModifiedTime"),
+        )
+        jobs = self._state.transform_jobs.values()
+        return list_page(jobs, request, noun="TransformJob", members=members)
+
+    def resume(self) -> None:
+        """After a restart: run again what was under way, finish what was being stopped."""
+        for record in self._state.transform_jobs.values():
+            if record["TransformJobStatus"] == "Stopping":
+                self._end(record, "Stopped")
+            elif record["TransformJobStatus"] == "InProgress":
+                self._begin(record, storage_may_be_starting=True)
+
+    async def stop(self) -> None:
+        """End all work; jobs under way stay InProgress, for ``resume``."""
+        for task in self._tasks.values():
+            task.cancel()
+        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+
+    def model_dirs(self) -> set[Path]:
+        """The archive folders that running jobs use."""
+        return set(self._model_dirs.values())
+
+    def _get(self, name: str) -> Record:
+        if name not in self._state.transform_jobs:
+            raise validation_exception(f"Could not find requested job with name: {name}")
+        return self._state.transform_jobs[name]
+
+    def _check_quota(self, request: Record) -> None:
+        kind = request["TransformResources"]["InstanceType"]
+        wanted = request["TransformResources"]["InstanceCount"]
+        in_use = sum(
+            job["TransformResources"]["InstanceCount"]
+            for job in self._state.transform_jobs.values()
+            if job["TransformJobStatus"] in ("InProgress", "Stopping")
+            and job["TransformResources"]["InstanceType"] == kind
+        )
+        if in_use + wanted > INSTANCES_PER_TYPE:
+            raise ServiceError(
+                "ResourceLimitExceeded",
+                f"The account-level service limit '{kind} for transform job usage' is "
+                f"{INSTANCES_PER_TYPE} Instances, with current utilization of {in_use} Instances "
+                f"and a request delta of {wanted} Instances. Please use AWS Service Quotas to "
+                "request an increase for this quota. If AWS Service Quotas is not available, "
+                "contact AWS support to request an increase for this quota.",
+            )
+
+    def _begin(self, record: Record, *, storage_may_be_starting: bool = False) -> None:
+        name = record["TransformJobName"]
+        record["TransformStartTime"] = now()
+        running = self._run(record, storage_may_be_starting=storage_may_be_starting)
+        task = self._tasks[name] = asyncio.create_task(running)
+        task.add_done_callback(partial(self._finished, record))
+
+    def _finished(self, record: Record, task: asyncio.Task[None]) -> None:
+        name = record["TransformJobName"]
+        del self._tasks[name]
+        self._model_dirs.pop(name, None)
+        if task.cancelled():
+            if record["TransformJobStatus"] == "Stopping":
+                self._end(record, "Stopped")
+        elif (error := task.exception()) is not None:
+            logger.error("transform job %s failed", name, exc_info=error)
+            self._end(record, "Failed", _INTERNAL)
+
+    async def _run(self, record: Record, *, storage_may_be_starting: bool) -> None:
+        if storage_may_be_starting:
+            await wait_until_answering(self._storage)
+        try:
+            outcome = await self._transform(record)
+        except (ArtifactError, InputError) as error:
+            self._end(record, "Failed", str(error))
+        except ContainerNotHealthyError:
+            self._end(record, "Failed", _reason("AlgorithmError"))
+        else:
+            if outcome.first_failure is None:
+                self._end(record, "Completed")
+            else:
+                self._end(record, "Failed", _reason(outcome.first_failure))
+
+    async def _transform(self, record: Record) -> Outcome:
+        name, model = record["TransformJobName"], record["Model"]
+        folder = await asyncio.to_thread(self._artifacts.fetch, model["Url"])
+        self._model_dirs[name] = folder
+        logs = self._state.folder / "logs" / "TransformJobs"
+        environment = {**model["Environment"], **record.get("Environment", {})}
+        container = Container(
+            ContainerSpec(folder, logs / f"{name}.log", environment | _batch_environment(record))
+        )
+        try:
+            await container.start(INSTANCE_START_SECONDS)
+            settings = resolve(record, await _execution_parameters(container))
+            log_path = logs / f"{name}-data.log"
+            return await TransformRun(record, settings, container, self._storage, log_path).run()
+        finally:
+            await container.stop()
+
+    def _end(self, record: Record, status: str, reason: str | None = None) -> None:
+        record["TransformJobStatus"] = status
+        record["TransformEndTime"] = record["LastModifiedTime"] = now()
+        if reason is not None:
+            record["FailureReason"] = reason
+        self._state.save()
+
+
+def _reason(kind: str) -> str:
+    if kind == "InternalServerError":
+        return _INTERNAL
+    return f"{kind}: See job logs for more information"
+
+
+def _batch_environment(record: Record) -> dict[str, str]:
+    """What SageMaker tells the container ("your-algorithms-batch-code")."""
+    told = {
+        "SAGEMAKER_MAX_PAYLOAD_IN_MB": record.get("MaxPayloadInMB"),
+        "SAGEMAKER_BATCH_STRATEGY": record.get("BatchStrategy"),
+        "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": record.get("MaxConcurrentTransforms"),
+    }
+    given = {name: str(value) for name, value in told.items() if value is not None}
+    return {"SAGEMAKER_BATCH": "true", **given}
+
+
+async def _execution_parameters(container: Container) -> bytes | None:
+    """The container's own wishes; None when it has none (the endpoint is optional)."""
+    if container.client is None:
+        return None
+    try:
+        answer = await container.client.request(
+            b"GET /execution-parameters",
+            max_answer_bytes=1 << 20,
+            timeout_seconds=EXECUTION_PARAMETERS_TIMEOUT_SECONDS,
+        )
+    except (ContainerConnectionError, ContainerAnswerTooLargeError, TimeoutError) as error:
+        logger.warning("no /execution-parameters: %s", error)
+        return None
+    return bytes(answer.body) if answer.status == 200 else None

@@ -1,0 +1,3 @@
+from tests.small_model import card, weights
+
+__all__ = ["card", "weights"]

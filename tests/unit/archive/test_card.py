@@ -1,0 +1,91 @@
+"""What a `model.json` promises its readers."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from archive.reading import MAX_CARD_BYTES, ArchiveError, ModelCard, read_model_card
+
+
+def test_card_survives_a_round_trip(card: ModelCard, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_text(json.dumps(card.to_json()))
+
+    assert read_model_card(path) == card
+
+
+def test_card_without_a_gate_survives_a_round_trip(card: ModelCard) -> None:
+    ungated = dataclasses.replace(card, gate=None)
+
+    assert ModelCard.from_json(json.loads(json.dumps(ungated.to_json()))) == ungated
+
+
+def test_identity_is_name_at_version(card: ModelCard) -> None:
+    assert card.identity == "birds@7"
+
+
+@pytest.mark.parametrize(
+    ("field", "value", "complaint"),
+    [
+        ("schema", 2, "schema"),
+        ("name", "", "name"),
+        ("name", "birds@home", "name"),
+        ("version", 7, "version"),
+        ("labels", "robin", "labels"),
+        ("labels", [], "labels"),
+        ("labels", ["robin"], "labels"),
+        ("labels", ["robin", "robin"], "labels"),
+        ("labels", ["robin", ""], "labels"),
+        ("image_spec", None, "image_spec"),
+        ("image_spec", {"size": 224}, "image spec"),
+        ("gate", "not_a_bird", "gate"),
+        ("gate", {"label": "not_a_bird"}, "gate"),
+        ("gate", {"label": "not_a_bird", "minimum": 1.5}, "gate"),
+        ("gate", {"label": "not_a_bird", "minimum": float("nan")}, "gate"),
+        ("gate", {"label": "not_a_bird", "minimum": True}, "gate"),
+        ("gate", {"label": "not_a_bird", "minimum": 0.5, "maximum": 0.9}, "gate"),
+        ("metrics", None, "metrics"),
+        ("training_run", [], "training_run"),
+        ("weights_sha256", "ABC", "weights_sha256"),
+    ],
+)
+def test_malformed_card_is_refused_with_the_field_s_name(
+    card: ModelCard, field: str, value: Any, complaint: str
+) -> None:
+    with pytest.raises(ArchiveError, match=complaint):
+        ModelCard.from_json(card.to_json() | {field: value})
+
+
+def test_card_with_a_missing_field_is_refused(card: ModelCard) -> None:
+    value = card.to_json()
+    del value["labels"]
+
+    with pytest.raises(ArchiveError, match="labels"):
+        ModelCard.from_json(value)
+
+
+def test_card_with_an_unknown_field_is_refused(card: ModelCard) -> None:
+    with pytest.raises(ArchiveError, match="preprocess"):
+        ModelCard.from_json(card.to_json() | {"preprocess": "import os"})
+
+
+@pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"null"])
+def test_what_is_not_a_card_is_refused(text: bytes, tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(text)
+
+    with pytest.raises(ArchiveError):
+        read_model_card(path)
+
+
+def test_endless_card_is_not_read_to_its_end(tmp_path: Path) -> None:
+    path = tmp_path / "model.json"
+    path.write_bytes(b" " * (MAX_CARD_BYTES + 1))
+
+    with pytest.raises(ArchiveError, match="larger"):
+        read_model_card(path)

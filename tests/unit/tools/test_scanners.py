@@ -1,0 +1,89 @@
+"""Each scanner finds a fault, and every exception has its reason."""
+
+from __future__ import annotations
+
+import json
+import re
+from pathlib import Path
+
+import pytest
+
+from tests.unit.template.translation import PROJECT, load, translate
+from tools import scanners
+
+MOST_SKIPS = 4
+
+needs_lint_venv = pytest.mark.usefixtures("lint_venv")
+needs_cfn_guard = pytest.mark.skipif(
+    not scanners.GUARD_PACKAGE.exists(), reason="`make lint` installs cfn-guard, where npm is"
+)
+
+
+@pytest.fixture
+def lint_venv() -> None:
+    """`make test` installs it: without it these tests fail, and are not passed over."""
+    checkov = scanners.TOOLS / "lint/bin/checkov"
+    assert checkov.exists(), "install it with: make lint-setup"
+
+
+def test_checkov_skips_at_most_four_rules_each_with_its_reason() -> None:
+    lines = (PROJECT / ".checkov.yaml").read_text().splitlines()
+    skips = [place for place, line in enumerate(lines) if re.fullmatch(r"  - CKV\w+", line)]
+    assert 0 < len(skips) <= MOST_SKIPS
+    assert all(lines[place - 1].startswith("  # ") for place in skips)
+
+
+def test_nothing_is_excepted_inside_the_code_or_template_without_a_word() -> None:
+    assert "checkov" not in scanners.TEMPLATE.read_text()
+    assert "cfn-lint" not in scanners.TEMPLATE.read_text()
+    for folder in scanners.SCANNED_CODE:
+        for path in (PROJECT / folder).rglob("*.py"):
+            for line in path.read_text().splitlines():
+                if "# nosec" in line:
+                    assert re.search(r"# nosec B\d+", line), f"{path}: {line}"
+
+
+def test_the_decided_template_has_no_conditions_left() -> None:
+    decided = scanners.decided(translate(load()))
+    text = json.dumps(decided["Resources"])
+    assert "Fn::If" not in text
+    assert "AWS::NoValue" not in text
+    assert {"DataKey", "AlarmTopic"} <= decided["Resources"].keys()
+    assert "EndpointScalableTarget" not in decided["Resources"]
+
+
+def test_no_database_of_vulnerabilities_is_asked_unless_one_is_named() -> None:
+    outcome = scanners.pip_audit("")
+    assert outcome.summary.startswith("skipped")
+    assert outcome.findings == ()
+
+
+@needs_lint_venv
+def test_checkov_finds_a_public_bucket(tmp_path: Path) -> None:
+    broken = load()
+    del broken["Resources"]["ImagesBucket"]["Properties"]["PublicAccessBlockConfiguration"]
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(translate(broken)))
+    assert any("ImagesBucket" in each for each in scanners.checkov(path).findings)
+
+
+@needs_cfn_guard
+def test_cfn_guard_finds_a_key_that_does_not_rotate(tmp_path: Path) -> None:
+    broken = load()
+    broken["Resources"]["DataKey"]["Properties"]["EnableKeyRotation"] = False
+    path = tmp_path / "broken.json"
+    path.write_text(json.dumps(scanners.decided(translate(broken))))
+    findings = scanners.cfn_guard(path).findings
+    assert any("rotation" in each for each in findings), findings
+
+
+@needs_cfn_guard
+def test_an_exception_that_is_not_needed_is_a_finding(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scanners.GUARD_EXCEPTIONS, "dynamodb_pitr_enabled_check", "no reason")
+    path = tmp_path / "decided.json"
+    path.write_text(json.dumps(scanners.decided(translate(load()))))
+    assert scanners.cfn_guard(path).findings == (
+        "dynamodb_pitr_enabled_check is kept now: no exception",
+    )

@@ -1,0 +1,33 @@
+"""``python -m tools.lint``: each scanner in turn; exit status 1 when one of them found something.
+
+A scanner that cannot run here (cfn-guard without npm, pip-audit without a database) is reported as
+skipped, with the reason, and does not fail.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+from tools import scanners
+
+
+def main() -> int:
+    failed = False
+    with tempfile.TemporaryDirectory(prefix="imagedrop-lint-") as folder:
+        for scanner in scanners.all_of(Path(folder), os.environ.get("AUDIT", "")):
+            started = time.monotonic()
+            outcome = scanner.run()
+            seconds = time.monotonic() - started
+            print(f"{scanner.name}: {outcome.summary} ({seconds:.0f} s)", file=sys.stderr)
+            for finding in outcome.findings:
+                print(f"  {finding}", file=sys.stderr)
+            failed = failed or bool(outcome.findings)
+    return int(failed)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

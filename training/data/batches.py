@@ -1,0 +1,105 @@
+"""Batches of photos for the second phase, in which the backbone learns too.
+
+Each photo is prepared as everywhere else (`imaging.prepare`: oriented, resized, cropped, its sides
+in proportion) and then, in training only, augmented: a square of 50 to 100 % of the prepared
+pixels' area, scaled back to the whole, mirrored every other time. Colours stay as they are.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+
+import torch
+from torch import Tensor
+from torch.utils.data import DataLoader, Dataset
+from torchvision.transforms import v2  # type: ignore[import-untyped]
+
+from imaging import ImageSpec, Rejection
+from model.export import normalise
+from training.data.dataset import LabelledImage, load_pixels
+
+LEAST_AREA = 0.5
+
+
+class Photos(Dataset[tuple[Tensor, int]]):
+    """uint8 [size, size, 3] and the class of each image."""
+
+    def __init__(self, images: Sequence[LabelledImage], spec: ImageSpec, *, augment: bool) -> None:
+        self._images = images
+        self._spec = spec
+        self._augment = augmentation(spec) if augment else None
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+        image = self._images[index]
+        outcome = load_pixels(image, self._spec)
+        if isinstance(outcome, Rejection):
+            # It was accepted when the features were made: the file has changed since.
+            raise OSError(f"{image.path} changed during the training: {outcome.detail}")
+        pixels = torch.from_numpy(outcome.copy())
+        if self._augment is not None:
+            pixels = self._augment(pixels.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
+        return pixels, image.class_index
+
+
+def augmentation(spec: ImageSpec) -> v2.Compose:
+    """For uint8 [3, size, size]; driven by torch's seed."""
+    return v2.Compose(
+        [
+            # A ratio of 1: a served photo is never squeezed, so a trained one is not either.
+            v2.RandomResizedCrop(spec.size, scale=(LEAST_AREA, 1.0), ratio=(1.0, 1.0)),
+            v2.RandomHorizontalFlip(),
+        ]
+    )
+
+
+class PhotoBatches:
+    """All of the photos once a pass, normalised, in the memory format that convolutions like."""
+
+    def __init__(
+        self,
+        images: Sequence[LabelledImage],
+        spec: ImageSpec,
+        batch_size: int,
+        on: torch.device,
+        *,
+        training: bool,
+    ) -> None:
+        # On a CPU the network itself keeps all cores busy. Workers start anew every epoch, so that
+        # their seeds follow from the epoch's.
+        workers = (os.cpu_count() or 1) if on.type == "cuda" else 0
+        self._loader = DataLoader(
+            Photos(images, spec, augment=training),
+            batch_size,
+            shuffle=training,
+            num_workers=workers,
+            pin_memory=on.type == "cuda",
+        )
+        self._mean, self._std = (
+            torch.tensor(levels, device=on).reshape(1, 3, 1, 1) for levels in (spec.mean, spec.std)
+        )
+        self._on = on
+
+    def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        """float32 [batch, 3, size, size] and int64 [batch]; the last batch may be smaller."""
+        for pixels, labels in self._loader:
+            inputs = normalise(pixels.to(self._on, non_blocking=True), self._mean, self._std)
+            yield inputs.contiguous(memory_format=torch.channels_last), labels.to(self._on)
+
+
+class FeatureBatches:
+    """The same over cached features in memory: float32 [batch, d] and int64 [batch]."""
+
+    def __init__(self, values: Tensor, labels: Tensor, batch_size: int, *, training: bool) -> None:
+        self._values, self._labels = values, labels
+        self._batch_size = batch_size
+        self._training = training
+
+    def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        count = len(self._labels)
+        order = torch.randperm(count) if self._training else torch.arange(count)
+        for rows in torch.split(order.to(self._labels.device), self._batch_size):
+            yield self._values[rows], self._labels[rows]

@@ -1,0 +1,156 @@
+"""What is in a data set, and what in it would spoil a training or its figures."""
+
+from __future__ import annotations
+
+import os
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from itertools import chain
+from typing import Any
+
+import numpy as np
+
+from imaging import ImageSpec, Rejection, prepare
+from training.data.dataset import DataSet, LabelledImage, file_sha256, read_image
+from training.data.duplicates import equal_pairs, groups, near_pairs, perceptual_hash
+
+# What photos are prepared by while they are looked at. Which files are rejected, and which look
+# alike, hardly depends on it; 224 pixels are what both backbones see.
+LOOKED_AT = ImageSpec(
+    size=224,
+    resize=256,
+    crop="center",
+    interpolation="bicubic",
+    mean=(0.0, 0.0, 0.0),
+    std=(1.0, 1.0, 1.0),
+    layout="NHWC",
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """A file that no training would see, and why: a reason of `imaging`."""
+
+    image: LabelledImage
+    reason: str
+
+
+@dataclass(frozen=True, slots=True)
+class Alike:
+    """Photos that are the same to a model."""
+
+    images: tuple[LabelledImage, ...]
+    is_same_file: bool  # byte for byte
+
+    @property
+    def is_leak(self) -> bool:
+        """Whether a model is measured on what it was trained on."""
+        return len({each.split for each in self.images}) > 1
+
+    @property
+    def is_conflict(self) -> bool:
+        """Whether one photo has two labels."""
+        return len({each.class_index for each in self.images}) > 1
+
+
+@dataclass(frozen=True, slots=True)
+class DataCheck:
+    """The findings; ``images`` are those that can be trained on."""
+
+    data: DataSet
+    images: tuple[LabelledImage, ...]
+    rejected: tuple[Rejected, ...]
+    alike: tuple[Alike, ...]
+    manifest_sha256: str
+
+    @property
+    def leaks(self) -> tuple[Alike, ...]:
+        return tuple(each for each in self.alike if each.is_leak)
+
+    @property
+    def conflicts(self) -> tuple[Alike, ...]:
+        return tuple(each for each in self.alike if each.is_conflict)
+
+    @property
+    def counts(self) -> dict[str, Counter[str]]:
+        """Photos that can be trained on, by part and label; the part is `all` without parts."""
+        found: dict[str, Counter[str]] = {part: Counter() for part in ("train", "valid", "test")}
+        for image in self.images:
+            part = found.setdefault(image.split or "all", Counter())
+            part[self.data.label(image)] += 1
+        return {part: labels for part, labels in found.items() if labels}
+
+    def name_of(self, image: LabelledImage) -> str:
+        return image.path.relative_to(self.data.folder).as_posix()
+
+    def to_json(self) -> dict[str, Any]:
+        return {
+            "schema": 1,
+            "manifest_sha256": self.manifest_sha256,
+            "classes": len(self.data.classes),
+            "images": {part: sum(labels.values()) for part, labels in self.counts.items()},
+            "labels": {part: dict(sorted(each.items())) for part, each in self.counts.items()},
+            "rejected": [
+                {"file": self.name_of(each.image), "reason": each.reason} for each in self.rejected
+            ],
+            "alike": [
+                {
+                    "files": [self.name_of(image) for image in each.images],
+                    "same_file": each.is_same_file,
+                    "across_parts": each.is_leak,
+                    "across_labels": each.is_conflict,
+                }
+                for each in self.alike
+            ],
+        }
+
+
+def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
+    """Looks at every file, as many at once as there are cores; pixels are not kept.
+
+    Args:
+        on_image: called after each.
+
+    Raises:
+        OSError: a file cannot be read.
+    """
+
+    def look(image: LabelledImage) -> tuple[str, int | Rejection]:
+        digest = file_sha256(image.path)
+        prepared = prepare(read_image(image.path), LOOKED_AT)
+        on_image()
+        if isinstance(prepared, Rejection):
+            return digest, prepared
+        pixels = np.frombuffer(prepared.pixels, np.uint8)
+        return digest, perceptual_hash(pixels.reshape(LOOKED_AT.size, LOOKED_AT.size, 3))
+
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        seen = list(zip(data.images, pool.map(look, data.images), strict=True))
+    usable = [(image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, int)]
+    return DataCheck(
+        data=data,
+        images=tuple(image for image, _, _ in usable),
+        rejected=tuple(
+            Rejected(image, looks.reason)
+            for image, (_, looks) in seen
+            if isinstance(looks, Rejection)
+        ),
+        alike=tuple(_alike(usable)),
+        manifest_sha256=data.manifest_of({image.path: digest for image, (digest, _) in seen}),
+    )
+
+
+def _alike(usable: list[tuple[LabelledImage, str, int]]) -> Iterator[Alike]:
+    digests = [digest for _, digest, _ in usable]
+    for members in groups(
+        chain(equal_pairs(digests), near_pairs([looks for _, _, looks in usable]))
+    ):
+        images = tuple(usable[place][0] for place in members)
+        yield Alike(images, is_same_file=len({digests[place] for place in members}) == 1)
+
+
+def largest_to_smallest(labels: Mapping[str, int]) -> float:
+    """How many times the largest class is the smallest."""
+    return max(labels.values(), default=0) / max(1, min(labels.values(), default=1))

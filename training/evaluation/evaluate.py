@@ -1,0 +1,285 @@
+"""An archive judged on a data set: everything that `imagedrop evaluate` says."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from archive.reading import (
+    CARD_NAME,
+    WEIGHTS_NAME,
+    ArchiveError,
+    ModelCard,
+    read_model_card,
+    sha256_of,
+)
+from imaging import ImageSpec, Rejection
+from model.serving.onnx_model import OnnxModel
+from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
+from training.errors import TrainingError
+from training.evaluation import metrics
+from training.evaluation.held_out import JudgedPhotos, photos_to_judge
+from training.evaluation.measure import (
+    ROBUSTNESS_IMAGES,
+    Calibration,
+    EncodingEffect,
+    Predicted,
+    Speed,
+    calibrate,
+    classes_in,
+    predict,
+    robustness,
+    speed,
+)
+
+# Half a point of accuracy is what int8 may cost before it is not recommended.
+MAX_INT8_LOSS_POINTS = 0.5
+INT8_CALIBRATION_IMAGES = 96
+
+
+@dataclass(frozen=True, slots=True)
+class Int8Offer:
+    """The int8 form of the same model, measured on the same photos."""
+
+    weights: Path
+    top1: float
+    loss: metrics.PairedLoss
+    speed: Speed
+    calibration_images: int
+
+    @property
+    def is_recommended(self) -> bool:
+        return self.loss.points < MAX_INT8_LOSS_POINTS
+
+    def times_as_fast_as(self, other: Speed) -> float:
+        """By the CPU time of the models in batches."""
+        return other.model_batch_cpu_ms / self.speed.model_batch_cpu_ms
+
+
+@dataclass(frozen=True, slots=True)
+class Confusion:
+    """So many photos of one class called another, and one of them."""
+
+    true: str
+    called: str
+    count: int
+    example: LabelledImage
+
+
+@dataclass(frozen=True, slots=True)
+class Evaluation:
+    """The whole verdict."""
+
+    card: ModelCard
+    data: DataSet
+    data_manifest_sha256: str
+    judged: JudgedPhotos
+    measured: Predicted
+    calibration: Calibration
+    effects: tuple[EncodingEffect, ...]
+    speed: Speed
+    int8: Int8Offer | None
+
+    @property
+    def matrix(self) -> npt.NDArray[np.int64]:
+        predicted = self.measured.probabilities.argmax(axis=1)
+        return metrics.confusion_matrix(predicted, self.measured.truth, len(self.card.labels))
+
+    def top(self, k: int) -> float:
+        return metrics.top_k(self.measured.probabilities, self.measured.truth, k)
+
+    @property
+    def confusions(self) -> tuple[Confusion, ...]:
+        """The most frequent first."""
+        matrix = self.matrix
+        np.fill_diagonal(matrix, 0)
+        found = []
+        predicted = self.measured.probabilities.argmax(axis=1)
+        for place in np.argsort(-matrix, axis=None, kind="stable")[: np.count_nonzero(matrix)]:
+            true, called = np.unravel_index(place, matrix.shape)
+            these = (self.measured.truth == true) & (predicted == called)
+            example = self.measured.images[int(np.nonzero(these)[0][0])]
+            labels = self.card.labels[true], self.card.labels[called]
+            found.append(Confusion(*labels, int(matrix[true, called]), example))
+        return tuple(found)
+
+    @property
+    def top1_interval(self) -> tuple[float, float]:
+        right = self.measured.right
+        return metrics.wilson_interval(int(right.sum()), len(right))
+
+    @property
+    def class_scores(self) -> dict[str, metrics.ClassScore]:
+        """Of the classes that the data have."""
+        scores = zip(self.card.labels, metrics.class_scores(self.matrix), strict=True)
+        return {label: score for label, score in scores if score.support}
+
+    @property
+    def macro_f1(self) -> float:
+        return metrics.macro_f1(metrics.class_scores(self.matrix))
+
+    @property
+    def measured_on(self) -> str:
+        judged = self.judged
+        where = f"the part {judged.part}" if judged.part else "all"
+        seen = ", which it was trained on" if judged.was_seen else ""
+        remark = f" ({judged.remark})" if judged.remark else ""
+        name = self.data.folder.resolve().name
+        return f"{len(self.measured.truth)} photos, {where} of {name}{seen}{remark}"
+
+    def to_json(self) -> dict[str, Any]:
+        int8 = self.int8
+        return {
+            "schema": 1,
+            "model": self.card.identity,
+            "measured_on": self.measured_on,
+            "data_manifest_sha256": self.data_manifest_sha256,
+            "images": len(self.measured.truth),
+            "rejected": list(self.measured.rejected),
+            "top1": self.top(1),
+            "top1_interval": list(self.top1_interval),
+            "top5": self.top(5),
+            "macro_f1": self.macro_f1,
+            "gated": float(self.measured.gated.mean()),
+            "classes": {label: asdict(each) for label, each in self.class_scores.items()},
+            "confusion_matrix": {"labels": list(self.card.labels), "rows": self.matrix.tolist()},
+            "confusions": [
+                {
+                    "true": each.true,
+                    "called": each.called,
+                    "count": each.count,
+                    "example": each.example.path.relative_to(self.data.folder).as_posix(),
+                }
+                for each in self.confusions
+            ],
+            "calibration": asdict(self.calibration),
+            "reliability": [
+                asdict(each)
+                for each in metrics.reliability(self.measured.probabilities, self.measured.truth)
+            ],
+            "encodings": [asdict(each) for each in self.effects],
+            "speed": _speed_json(self.speed),
+            "int8": None
+            if int8 is None
+            else {
+                "top1": int8.top1,
+                "loss": asdict(int8.loss),
+                "speed": _speed_json(int8.speed),
+                "calibration_images": int8.calibration_images,
+                "recommended": int8.is_recommended,
+            },
+        }
+
+
+def _speed_json(speed: Speed) -> dict[str, Any]:
+    return asdict(speed) | {"images_per_cpu_second": speed.images_per_cpu_second}
+
+
+@dataclass(frozen=True, slots=True)
+class Steps:
+    """Who is told of the progress: `begin` with what is done and how many, `advance` with each."""
+
+    begin: Callable[[str, int], None]
+    advance: Callable[[], None]
+
+
+def evaluate(
+    content: Path,
+    data: DataSet,
+    wanted_part: str | None,
+    int8_weights: Path | None,
+    steps: Steps,
+) -> Evaluation:
+    """
+    Args:
+        content: a folder with the model's `model.onnx` and `model.json`.
+        wanted_part: None for the best there is: see `photos_to_judge`.
+        int8_weights: where the int8 form is to be written and measured; None: it is not.
+
+    Raises:
+        TrainingError: the model cannot name a class, or there is nothing to measure with.
+        ArchiveError: the card is none, or another model's.
+        OSError: a file cannot be read.
+    """
+    card = _checked_card(content)
+    places = classes_in(card, data)
+    manifest_sha256 = data.manifest_sha256
+    judged = photos_to_judge(data, manifest_sha256, card, wanted_part)
+    if int8_weights is not None and not judged.training:
+        raise TrainingError(
+            "There are no training photos to measure int8's ranges on; those that are judged "
+            "would flatter it.",
+            "Give a data set with the parts train and test, or leave out --int8.",
+        )
+    model = OnnxModel(content / WEIGHTS_NAME)
+    steps.begin("measuring", len(judged.images))
+    measured = predict(model, card, judged.images, places, steps.advance)
+    validation = None
+    if judged.validation:
+        steps.begin("calibrating", len(judged.validation))
+        validation = predict(model, card, judged.validation, places, steps.advance)
+    steps.begin("encodings", min(ROBUSTNESS_IMAGES, len(measured.images)))
+    effects = robustness(model, card, measured, steps.advance)
+    int8 = None
+    if int8_weights is not None:
+        int8 = _int8(content, card, measured, places, judged.training, int8_weights, steps)
+    return Evaluation(
+        card=card,
+        data=data,
+        data_manifest_sha256=manifest_sha256,
+        judged=judged,
+        measured=measured,
+        calibration=calibrate(measured, validation),
+        effects=tuple(effects),
+        speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
+        int8=int8,
+    )
+
+
+def _checked_card(content: Path) -> ModelCard:
+    card = read_model_card(content / CARD_NAME)
+    if sha256_of(content / WEIGHTS_NAME) != card.weights_sha256:
+        raise ArchiveError(f"{WEIGHTS_NAME} is not the one that {CARD_NAME} speaks of")
+    return card
+
+
+def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
+    content: Path,
+    card: ModelCard,
+    measured: Predicted,
+    places: dict[int, int],
+    ranges: tuple[LabelledImage, ...],
+    destination: Path,
+    steps: Steps,
+) -> Int8Offer:
+    # onnx is only there where models are trained.
+    from model.quantize import quantize  # noqa: PLC0415
+
+    chosen = _pixels(spread(ranges, INT8_CALIBRATION_IMAGES), card.image_spec)
+    if not chosen:
+        raise TrainingError("No photo to measure int8's ranges on.", "Give photos that decode.")
+    steps.begin("int8", len(measured.images))
+    with TemporaryDirectory() as temporary:
+        unfinished = Path(temporary) / WEIGHTS_NAME
+        quantize(content / WEIGHTS_NAME, unfinished, chosen)
+        destination.write_bytes(unfinished.read_bytes())
+    model = OnnxModel(destination)
+    found = predict(model, card, measured.images, places, steps.advance)
+    return Int8Offer(
+        weights=destination,
+        top1=metrics.top_k(found.probabilities, found.truth, 1),
+        loss=metrics.paired_loss(measured.right, found.right),
+        speed=speed(model, card.image_spec, destination, measured.images),
+        calibration_images=len(chosen),
+    )
+
+
+def _pixels(images: tuple[LabelledImage, ...], spec: ImageSpec) -> list[npt.NDArray[np.uint8]]:
+    outcomes = (load_pixels(image, spec) for image in images)
+    return [pixels for pixels in outcomes if not isinstance(pixels, Rejection)]

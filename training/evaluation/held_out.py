@@ -1,0 +1,112 @@
+"""Which photos of a data set a model may be judged on: those that it did not learn from."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from archive.reading import ModelCard
+from imaging import Rejection
+from training.data.dataset import DataSet, LabelledImage, load_pixels
+from training.data.partition import partition
+from training.errors import TrainingError
+
+# The best part first.
+PARTS = ("test", "valid", "train")
+
+
+@dataclass(frozen=True, slots=True)
+class JudgedPhotos:
+    """What to measure, and what else the data set is good for.
+
+    Attributes:
+        images: those to measure.
+        part: their part; None for all of a data set without parts.
+        validation: others, to fit a temperature on; empty where there are none.
+        training: others, to measure int8's ranges on; empty where there are none.
+        was_seen: the model learnt from the very photos to measure.
+        remark: what to know of them; may be empty.
+    """
+
+    images: tuple[LabelledImage, ...]
+    part: str | None
+    validation: tuple[LabelledImage, ...]
+    training: tuple[LabelledImage, ...]
+    was_seen: bool
+    remark: str
+
+
+def photos_to_judge(
+    data: DataSet, manifest_sha256: str, card: ModelCard, wanted: str | None
+) -> JudgedPhotos:
+    """The part named, or the best there is: test, then valid, then train.
+
+    Of a data set without parts, from which this very model was trained, the photos that training
+    kept back: the split depends on nothing but the photos and the seed, which the card names.
+
+    Raises:
+        TrainingError: there is no such part.
+        OSError: a photo cannot be read.
+    """
+    trained_here = card.training_run.get("data_manifest_sha256") == manifest_sha256
+    there = {image.split for image in data.images}
+    if there <= {None}:
+        if trained_here and not _folds(card) and wanted in (None, "valid"):
+            return _kept_back(data, card)
+        if wanted is None:
+            return JudgedPhotos(data.images, None, (), (), trained_here, "")
+    if wanted is not None and wanted not in there:
+        raise TrainingError(
+            f"{data.folder} has no part {wanted}.", "Make parts with: imagedrop data split."
+        )
+    part = wanted or next(each for each in PARTS if each in there)
+    # With folds the final training is on everything but the part test.
+    learnt = {"train", "valid"} if _folds(card) else {"train"}
+    may_fit = part == "test" and not (trained_here and "valid" in learnt)
+    return JudgedPhotos(
+        images=data.split(part),
+        part=part,
+        validation=data.split("valid") if may_fit else (),
+        training=() if part == "train" else data.split("train"),
+        was_seen=trained_here and part in learnt,
+        remark="training chose its epoch by them" if trained_here and part == "valid" else "",
+    )
+
+
+def _kept_back(data: DataSet, card: ModelCard) -> JudgedPhotos:
+    parts = partition(usable := _usable(data, card), _seed(card))
+    if not parts.valid:
+        return JudgedPhotos(data.images, None, (), (), was_seen=True, remark="")
+    return JudgedPhotos(
+        images=tuple(usable[place] for place in parts.valid),
+        part="valid",
+        validation=(),
+        training=tuple(usable[place] for place in parts.train),
+        was_seen=False,
+        remark="those that training kept back, and chose its epoch by",
+    )
+
+
+def _usable(data: DataSet, card: ModelCard) -> tuple[LabelledImage, ...]:
+    """Those that training could prepare; only they were split."""
+    if card.training_run.get("images_left_out") == 0:
+        return data.images
+    spec = card.image_spec
+    return tuple(
+        image for image in data.images if not isinstance(load_pixels(image, spec), Rejection)
+    )
+
+
+def _folds(card: ModelCard) -> int:
+    folds = _hyperparameters(card).get("folds", 0)
+    return folds if isinstance(folds, int) else 0
+
+
+def _seed(card: ModelCard) -> int:
+    seed = _hyperparameters(card).get("seed", 1)
+    return seed if isinstance(seed, int) else 1
+
+
+def _hyperparameters(card: ModelCard) -> Mapping[str, object]:
+    found = card.training_run.get("hyperparameters")
+    return found if isinstance(found, Mapping) else {}

@@ -1,0 +1,194 @@
+"""An observer that looks at gradients, weights and activations every so many steps."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import Tensor, nn, optim
+from torch.utils.hooks import RemovableHandle
+
+from training.network import TransferNetwork
+from training.settings import TrainSettings
+from training.watch.observations import (
+    Cost,
+    Epoch,
+    GradientStatistics,
+    PhaseBegin,
+    Record,
+    ReluStatistics,
+    Sample,
+    WeightStatistics,
+    to_line,
+)
+from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.relu_inputs import ReluInputs
+
+# Sorting all values of a gradient would cost more than computing it does.
+SAMPLED_VALUES = 2048
+SAMPLED_IMAGES = 8
+# Epochs of a head take milliseconds: to open the file after each would cost more than looking.
+WRITE_SECONDS = 5.0
+
+
+class Monitor:
+    """Writes a file of JSON lines (`observations.py`), and how much time that took.
+
+    The loss of every step is kept, because it costs nothing; gradients, weights and the inputs of
+    rectifiers only of the first step of a phase and of every `interval`-th after it.
+    """
+
+    def __init__(self, interval: int, file: Path) -> None:
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text("", encoding="utf-8")
+        self._interval = interval
+        self._file = file
+        self._network: TransferNetwork | None = None
+        self._hooks: list[RemovableHandle] = []
+        self._relus: ReluInputs | None = None
+        self._losses: list[float] = []
+        self._records: list[Record] = []
+        self._phase_steps = 0
+        self._steps = self._samples = 0
+        self._seconds = 0.0
+        self._started: float | None = None
+        self._written = perf_counter()
+
+    def on_begin(
+        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
+    ) -> None:
+        """Hooks the network; of the phase `head`, whose network never runs, nothing is hooked."""
+        if self._started is None:
+            self._started = perf_counter()
+        self._unhook()
+        self._network = network
+        self._phase_steps = 0
+        self._hooks = [
+            network.register_forward_pre_hook(self._before_forward),
+            network.register_forward_hook(self._after_forward, always_call=True),
+        ]
+
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+        """Sums up what the step left: its gradients, and the weights after it."""
+        if self._phase_steps % self._interval == 0:
+            started = perf_counter()
+            self._look(phase, step, loss)
+            self._seconds += perf_counter() - started
+        self._losses.append(loss)
+        self._phase_steps += 1
+        self._steps += 1
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        """Keeps the epoch, and writes what was gathered now and then."""
+        started = perf_counter()
+        self._records.append(Epoch(metrics, tuple(self._losses)))
+        self._losses.clear()
+        if started - self._written > WRITE_SECONDS:
+            self._write()
+        self._seconds += perf_counter() - started
+
+    def on_end(self) -> None:
+        """Writes the rest and the cost."""
+        ended = perf_counter()
+        self._unhook()
+        self._write()
+        wall = ended - (self._started or ended)
+        own = self._seconds + perf_counter() - ended
+        self._records.append(
+            Cost(self._interval, self._samples, self._steps, own, wall - self._seconds)
+        )
+        self._write()
+
+    def _look(self, phase: Phase, step: int, loss: float) -> None:
+        network = self._network
+        if network is None:
+            raise RuntimeError("a step before the beginning")
+        if self._phase_steps == 0:
+            self._records.append(phase_begin(phase, network))
+        gradients, weights = parameter_statistics(network)
+        relus = {} if self._relus is None else _relu_statistics(self._relus.statistics)
+        self._records.append(Sample(phase, step, loss, gradients, weights, relus))
+        self._relus = None
+        self._samples += 1
+
+    def _before_forward(self, network: nn.Module, _inputs: tuple[Any, ...]) -> None:
+        if network.training and self._phase_steps % self._interval == 0:
+            self._relus = ReluInputs(network, SAMPLED_IMAGES)
+            self._relus.__enter__()
+
+    def _after_forward(self, network: nn.Module, _inputs: tuple[Any, ...], _output: Any) -> None:
+        if network.training and self._relus is not None:
+            self._relus.__exit__(None, None, None)
+            self._seconds += self._relus.seconds
+
+    def _unhook(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+
+    def _write(self) -> None:
+        with self._file.open("a", encoding="utf-8") as file:
+            file.writelines(f"{to_line(record)}\n" for record in self._records)
+        self._records.clear()
+        self._written = perf_counter()
+
+
+def phase_begin(phase: Phase, network: nn.Module) -> PhaseBegin:
+    """What has gradients, and how much has none."""
+    trained = {name: each for name, each in network.named_parameters() if each.requires_grad}
+    total = sum(each.numel() for each in network.parameters())
+    values = sum(each.numel() for each in trained.values())
+    return PhaseBegin(phase, tuple(trained), values, total - values)
+
+
+def parameter_statistics(
+    network: nn.Module,
+) -> tuple[dict[str, GradientStatistics], dict[str, WeightStatistics]]:
+    """Of every parameter that has a gradient now."""
+    parameters = {
+        name: (parameter.detach(), parameter.grad)
+        for name, parameter in network.named_parameters()
+        if parameter.grad is not None
+    }
+    if not parameters:
+        return {}, {}
+    rows = torch.stack(
+        [_row(weight, gradient) for weight, gradient in parameters.values() if gradient is not None]
+    )
+    # One transfer for all of them: on a GPU each is a wait.
+    numbers = dict(zip(parameters, rows.tolist(), strict=True))
+    gradients = {name: GradientStatistics(*row[:4]) for name, row in numbers.items()}
+    weights = {name: WeightStatistics(*row[4:]) for name, row in numbers.items()}
+    return gradients, weights
+
+
+def _row(weight: Tensor, gradient: Tensor) -> Tensor:
+    """float32 [7]: the fields of GradientStatistics, then those of WeightStatistics."""
+    variance, mean = torch.var_mean(weight, correction=0)
+    return torch.stack(
+        [
+            torch.linalg.vector_norm(gradient),
+            torch.linalg.vector_norm(gradient, 1) / gradient.numel(),
+            *percentiles(gradient),
+            torch.linalg.vector_norm(weight),
+            mean,
+            variance,
+        ]
+    )
+
+
+def percentiles(values: Tensor) -> tuple[Tensor, Tensor]:
+    """The 5th and the 95th, of values taken evenly from all over the tensor."""
+    stride = max(1, values.numel() // SAMPLED_VALUES)
+    ordered = values.flatten()[::stride].sort().values
+    last = len(ordered) - 1
+    return ordered[round(0.05 * last)], ordered[round(0.95 * last)]
+
+
+def _relu_statistics(statistics: dict[str, Tensor]) -> dict[str, ReluStatistics]:
+    if not statistics:
+        return {}
+    rows = torch.stack(list(statistics.values())).tolist()
+    return {name: ReluStatistics(*row) for name, row in zip(statistics, rows, strict=True)}

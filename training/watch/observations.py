@@ -1,0 +1,194 @@
+"""What the monitor saw: its file of JSON lines, written and read in one place."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import TrainingError
+from training.watch.observer import EpochMetrics, Phase
+
+FILE_NAME = "monitor.jsonl"
+DEFAULT_INTERVAL = 50
+"""Steps between two looks. Measured (`python -m bench.monitor`): a look costs about as much as a
+step of a head, the cheapest there is, so that 50 is the least round number below 3 %."""
+
+
+@dataclass(frozen=True, slots=True)
+class GradientStatistics:
+    """Of the gradient of one parameter."""
+
+    norm: float
+    mean_abs: float
+    p5: float
+    """Percentile, of at most `monitor.SAMPLED_VALUES` of its values."""
+    p95: float
+
+
+@dataclass(frozen=True, slots=True)
+class WeightStatistics:
+    """Of one trained parameter."""
+
+    norm: float
+    mean: float
+    variance: float
+
+
+@dataclass(frozen=True, slots=True)
+class ReluStatistics:
+    """Of what goes into one rectifier (ReLU, ReLU6), over at most `monitor.SAMPLED_IMAGES`."""
+
+    mean: float
+    variance: float
+    dead: float
+    """0..1: the share of its channels that pass something on in at most 1 % of their places."""
+
+
+@dataclass(frozen=True, slots=True)
+class PhaseBegin:
+    """What is trained in a phase."""
+
+    phase: Phase
+    trained: tuple[str, ...]
+    """Names of the parameters with gradients."""
+    trained_values: int
+    frozen_values: int
+
+
+@dataclass(frozen=True, slots=True)
+class Sample:
+    """One step that was looked at."""
+
+    phase: Phase
+    step: int
+    loss: float
+    gradients: Mapping[str, GradientStatistics]
+    weights: Mapping[str, WeightStatistics]
+    relu_inputs: Mapping[str, ReluStatistics]
+    """In the order in which the network computes them; empty where only the head runs."""
+
+
+@dataclass(frozen=True, slots=True)
+class Epoch:
+    """An epoch and the loss of each of its steps."""
+
+    metrics: EpochMetrics
+    losses: tuple[float, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Cost:
+    """What watching cost."""
+
+    interval: int
+    samples: int
+    steps: int
+    seconds: float
+    """Wall time within the monitor."""
+    training_seconds: float
+    """Wall time of the training, the monitor's not included."""
+
+    @property
+    def share(self) -> float:
+        """0..: by how much the training took longer."""
+        return self.seconds / self.training_seconds if self.training_seconds else 0.0
+
+
+@dataclass(frozen=True, slots=True)
+class Observations:
+    """A whole training as the monitor saw it."""
+
+    phases: tuple[PhaseBegin, ...]
+    samples: tuple[Sample, ...]
+    epochs: tuple[Epoch, ...]
+    cost: Cost | None
+    """None when the training did not come to its end."""
+
+    def losses(self, phase: Phase) -> tuple[float, ...]:
+        """Of every step of a phase."""
+        return tuple(
+            loss for epoch in self.epochs if epoch.metrics.phase == phase for loss in epoch.losses
+        )
+
+
+Record = PhaseBegin | Sample | Epoch | Cost
+
+
+def to_line(record: Record) -> str:
+    """One line of JSON; numbers that are not finite become texts, which JSON has no numbers for."""
+    return json.dumps(
+        _finite({"kind": type(record).__name__.lower()} | asdict(record)), allow_nan=False
+    )
+
+
+def read_observations(file: Path) -> Observations:
+    """
+    Raises:
+        TrainingError: there is no such file, or it is none of the monitor's.
+    """
+    next_step = "Train with --monitor-interval 50, or: imagedrop inspect --data FOLDER"
+    try:
+        records = list(_records(file))
+    except FileNotFoundError as error:
+        raise TrainingError(f"There is no {file}.", next_step) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{file} is not the monitor's: {error!r}.", next_step) from error
+    return Observations(
+        phases=tuple(each for each in records if isinstance(each, PhaseBegin)),
+        samples=tuple(each for each in records if isinstance(each, Sample)),
+        epochs=tuple(each for each in records if isinstance(each, Epoch)),
+        cost=next((each for each in records if isinstance(each, Cost)), None),
+    )
+
+
+def _records(file: Path) -> Iterator[Record]:
+    for line in file.read_text(encoding="utf-8").splitlines():
+        values = json.loads(line)
+        match values.pop("kind"):
+            case "phasebegin":
+                yield PhaseBegin(**values | {"trained": tuple(values["trained"])})
+            case "sample":
+                yield _sample(values)
+            case "epoch":
+                losses = tuple(float(loss) for loss in values["losses"])
+                yield Epoch(EpochMetrics(**_numbers(values["metrics"])), losses)
+            case "cost":
+                yield Cost(**values)
+            case other:
+                raise ValueError(f"unknown kind {other}")
+
+
+def _sample(values: dict[str, Any]) -> Sample:
+    kinds = {
+        "gradients": GradientStatistics,
+        "weights": WeightStatistics,
+        "relu_inputs": ReluStatistics,
+    }
+    statistics = {
+        key: {name: kind(**_numbers(each)) for name, each in values[key].items()}
+        for key, kind in kinds.items()
+    }
+    return Sample(values["phase"], values["step"], float(values["loss"]), **statistics)
+
+
+def _numbers(values: dict[str, Any]) -> dict[str, Any]:
+    return {
+        name: float(value) if value in ("nan", "inf", "-inf") else value
+        for name, value in values.items()
+    }
+
+
+def _finite(value: Any) -> Any:
+    match value:
+        case float():
+            return value if math.isfinite(value) else str(value)
+        case dict():
+            return {name: _finite(each) for name, each in value.items()}
+        case list() | tuple():
+            return [_finite(each) for each in value]
+        case _:
+            return value

@@ -1,0 +1,146 @@
+"""Where a training's time went: what the profiler saw, written and read in one place."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from training.errors import TrainingError
+from training.watch.observer import Phase
+
+FILE_NAME = "profile.json"
+
+
+@dataclass(frozen=True, slots=True)
+class TimeSplit:
+    """Seconds of wall time of one phase, from its beginning to the end of its last epoch."""
+
+    phase: Phase
+    data: float
+    """Waiting for batches."""
+    forward: float
+    backward: float
+    optimizer: float
+    evaluation: float
+    """Validation, its batches included."""
+    other: float
+    """Everything else: keeping weights, checkpoints, those who watch (this profiler too)."""
+
+    @property
+    def total(self) -> float:
+        return sum(seconds for _, seconds in self.parts())
+
+    def parts(self) -> list[tuple[str, float]]:
+        """Name and seconds of each part, in the order of a step."""
+        return [
+            ("data loading", self.data),
+            ("forward", self.forward),
+            ("backward", self.backward),
+            ("optimizer", self.optimizer),
+            ("evaluation", self.evaluation),
+            ("other", self.other),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class StepTime:
+    """One training step."""
+
+    phase: Phase
+    step: int
+    data: float
+    """Seconds of waiting for the batch."""
+    compute: float
+    """Seconds of forward, backward and optimizer."""
+    profiled: bool
+    """Whether torch.profiler recorded it, which makes a step slower."""
+
+    @property
+    def seconds(self) -> float:
+        return self.data + self.compute
+
+
+@dataclass(frozen=True, slots=True)
+class Operator:
+    """One of torch's operators, over the profiled steps of a phase."""
+
+    phase: Phase
+    name: str
+    calls: int
+    cpu_seconds: float
+    """Without the operators that it calls."""
+    gpu_seconds: float
+
+
+@dataclass(frozen=True, slots=True)
+class SystemSample:
+    """How busy the machine was since the sample before; percentages 0..100.
+
+    None is what cannot be told on this machine.
+    """
+
+    seconds: float
+    """Since the training began."""
+    cpu: float
+    """Of all cores, by whatever runs; outside of Linux by this training alone."""
+    io_wait: float | None
+    """Of all cores, idle because a disk had not answered; of the whole machine."""
+    gpu: float | None
+    gpu_memory: float | None
+
+
+@dataclass(frozen=True, slots=True)
+class Machine:
+    """What the training ran on."""
+
+    cores: int
+    """Those that this process may use."""
+    memory_bytes: int
+    peak_memory_bytes: int
+    """Of this process."""
+    gpu: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class Profile:
+    """A whole training as the profiler saw it."""
+
+    machine: Machine
+    batch_size: int
+    loader_workers: int
+    """Processes that load photos beside the training; 0: it loads them itself."""
+    splits: tuple[TimeSplit, ...]
+    steps: tuple[StepTime, ...]
+    operators: tuple[Operator, ...]
+    """Of each phase the ones with the most time."""
+    samples: tuple[SystemSample, ...]
+
+    def write(self, file: Path) -> None:
+        """As JSON."""
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
+
+
+def read_profile(file: Path) -> Profile:
+    """
+    Raises:
+        TrainingError: there is no such file, or it is none of the profiler's.
+    """
+    next_step = "Train with --profile, or: imagedrop inspect --data FOLDER"
+    try:
+        values: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
+        return Profile(
+            Machine(**values["machine"]),
+            values["batch_size"],
+            values["loader_workers"],
+            tuple(TimeSplit(**each) for each in values["splits"]),
+            tuple(StepTime(**each) for each in values["steps"]),
+            tuple(Operator(**each) for each in values["operators"]),
+            tuple(SystemSample(**each) for each in values["samples"]),
+        )
+    except FileNotFoundError as error:
+        raise TrainingError(f"There is no {file}.", next_step) from error
+    except (ValueError, KeyError, TypeError) as error:
+        raise TrainingError(f"{file} is not the profiler's: {error!r}.", next_step) from error

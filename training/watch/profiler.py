@@ -1,0 +1,180 @@
+"""An observer that measures where a training's time goes."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from time import perf_counter
+from typing import Any
+
+import torch
+from torch import nn, optim
+from torch.profiler import ProfilerActivity, profile, schedule
+from torch.utils.hooks import RemovableHandle
+
+from training.network import TransferNetwork
+from training.settings import TrainSettings
+from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.profile import Operator, Profile, StepTime, SystemSample, TimeSplit
+from training.watch.usage import UsageMeter, machine
+
+# torch.profiler's schedule, in steps of each phase: the first one is never typical, the next lets
+# the profiler start.
+WAIT, WARMUP, ACTIVE = 1, 1, 3
+OPERATORS = 15
+# SageMaker's profiler takes system metrics every 500 ms. A head trains for seconds in all.
+SAMPLE_SECONDS = 0.1
+
+
+class _PhaseClock:
+    """Seconds of the phase that runs, by what they were spent on."""
+
+    def __init__(self, phase: Phase | None = None) -> None:
+        self.phase = phase
+        self.began = self.ended = perf_counter()
+        self.data = self.forward = self.backward = self.optimizer = self.evaluation = 0.0
+        self.steps = 0
+
+    def add(self, seconds: StepSeconds) -> None:
+        self.data += seconds.data
+        self.forward += seconds.forward
+        self.backward += seconds.backward
+        self.optimizer += seconds.optimizer
+        self.steps += 1
+
+    def split(self) -> TimeSplit | None:
+        """None before the first step, whose phase is not known."""
+        if self.phase is None:
+            return None
+        known = self.data + self.forward + self.backward + self.optimizer + self.evaluation
+        return TimeSplit(
+            self.phase,
+            self.data,
+            self.forward,
+            self.backward,
+            self.optimizer,
+            self.evaluation,
+            max(0.0, self.ended - self.began - known),
+        )
+
+
+class Profiler:
+    """Times every step, runs torch.profiler over some, samples the machine; writes `Profile`."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        self._batch_size = 0
+        self._splits: list[TimeSplit] = []
+        self._steps: list[StepTime] = []
+        self._operators: list[Operator] = []
+        self._samples: list[SystemSample] = []
+        self._clock = _PhaseClock()
+        self._profile: profile | None = None
+        self._hooks: list[RemovableHandle] = []
+        self._meter: UsageMeter | None = None
+        self._sampled = self._last_step = self._evaluated = perf_counter()
+
+    def on_begin(
+        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
+    ) -> None:
+        """Starts the clock of a phase."""
+        self._end_phase()
+        if self._meter is None:
+            self._meter = UsageMeter()
+        self._batch_size = settings.batch_size
+        self._clock = _PhaseClock()
+        # Whichever of the two runs: the head alone, or the network around it.
+        self._hooks = [
+            module.register_forward_hook(self._after_forward) for module in (network, network.head)
+        ]
+        # The profiler's library says on stderr that it starts, stops, and finds no GPU.
+        os.environ.setdefault("KINETO_LOG_LEVEL", "99")
+        self._profile = profile(
+            activities=_activities(),
+            schedule=schedule(wait=WAIT, warmup=WARMUP, active=ACTIVE, repeat=1),
+        )
+        self._profile.start()
+
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+        """Adds one step."""
+        clock = self._clock
+        clock.phase = phase
+        compute = seconds.forward + seconds.backward + seconds.optimizer
+        profiled = WAIT <= clock.steps < WAIT + WARMUP + ACTIVE
+        self._steps.append(StepTime(phase, step, seconds.data, compute, profiled))
+        clock.add(seconds)
+        if self._profile is not None:
+            self._profile.step()
+            if clock.steps == WAIT + WARMUP + ACTIVE:
+                self._stop_profile(phase)
+        if self._meter is not None and perf_counter() - self._sampled >= SAMPLE_SECONDS:
+            self._samples.append(self._meter.sample())
+            self._sampled = perf_counter()
+        self._last_step = self._evaluated = perf_counter()
+
+    def on_epoch(self, metrics: EpochMetrics) -> None:
+        """What passed between the last step and the last forward pass was the evaluation."""
+        self._clock.evaluation += self._evaluated - self._last_step
+        self._clock.ended = perf_counter()
+
+    def on_end(self) -> None:
+        """Writes the file."""
+        self._end_phase()
+        Profile(
+            machine=machine(),
+            batch_size=self._batch_size,
+            # As training/data/batches.py has it.
+            loader_workers=(os.cpu_count() or 1) if torch.cuda.is_available() else 0,
+            splits=tuple(self._splits),
+            steps=tuple(self._steps),
+            operators=tuple(self._operators),
+            samples=tuple(self._samples),
+        ).write(self._file)
+
+    def _after_forward(self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any) -> None:
+        if not module.training:
+            self._evaluated = perf_counter()
+
+    def _end_phase(self) -> None:
+        for hook in self._hooks:
+            hook.remove()
+        self._hooks = []
+        split = self._clock.split()
+        if split is not None:
+            self._stop_profile(split.phase)
+            self._splits.append(split)
+        elif self._profile is not None:
+            self._profile.stop()
+            self._profile = None
+        self._clock = _PhaseClock()
+
+    def _stop_profile(self, phase: Phase) -> None:
+        """Takes the operators; there are none when the phase was shorter than the schedule."""
+        if self._profile is None:
+            return
+        self._profile.stop()
+        if self._clock.steps > WAIT + WARMUP:
+            self._operators += operators(self._profile, phase)
+        self._profile = None
+
+
+def operators(recorded: profile, phase: Phase) -> list[Operator]:
+    """The OPERATORS with the most time of their own, on the GPU where there is one."""
+    found = [
+        Operator(
+            phase,
+            event.key,
+            event.count,
+            event.self_cpu_time_total / 1e6,
+            event.self_device_time_total / 1e6,
+        )
+        for event in recorded.key_averages()
+        if not event.key.startswith("ProfilerStep")
+    ]
+    found.sort(key=lambda each: (each.gpu_seconds, each.cpu_seconds), reverse=True)
+    return found[:OPERATORS]
+
+
+def _activities() -> list[ProfilerActivity]:
+    gpu = [ProfilerActivity.CUDA] if torch.cuda.is_available() else []
+    return [ProfilerActivity.CPU, *gpu]
