@@ -1,6 +1,5 @@
 """A model that is small and invented, but complete: fixtures for the tests of archives."""
 
-
 import hashlib
 from pathlib import Path
 

@@ -107,14 +107,13 @@ def test_archive_holds_the_serving_code_and_nothing_of_training_or_building() ->
         "imaging/__init__.py",
         "imaging/spec.py",
         "model/__init__.py",
-        "functions/archive/reading.py",
+        "archive/reading.py",
         "model/serving/__main__.py",
         "model/serving/app.py",
     } <= names
     inside_model = {name for name in names if name.startswith("model/")}
     assert {name for name in inside_model if not name.startswith("model/serving/")} == {
         "model/__init__.py",
-        "functions/archive/reading.py",
     }
     assert not [name for name in names if "__pycache__" in name or name.endswith(".pyc")]
 
