@@ -23,14 +23,14 @@ from pipeline.classify_images import PARALLEL_IMAGES
 from pipeline.table_items import INDEX_SHARDS
 
 # --- measured, on the two cores of the machine this was written on ---------------------------
-# A photo of a usual size; one of 12 megapixels takes 32 ms (docs/decisions.md).
+# A photo of a usual size; one of 12 megapixels takes 32 ms (docs/decisions/imaging.md).
 PREPARE_CPU_MILLISECONDS = 5.0
 PREPARE_LARGE_CPU_MILLISECONDS = 32.0
 # The default model, int8, without the server around it (python -m bench).
 INFERENCE_CPU_MILLISECONDS = 4.5
 # AWS's Ray Serve on two cores answered 103 to 170 images/s (python -m bench); the lower end.
 SERVED_IMAGES_PER_SECOND_PER_VCPU = 103 / 2
-# One conditional PutItem (docs/decisions.md: 1.3 to 1.5 ms).
+# One conditional PutItem (docs/decisions/pipeline.md: 1.3 to 1.5 ms).
 PUT_ITEM_CPU_MILLISECONDS = 1.5
 
 # --- assumed, never measured on AWS ----------------------------------------------------------

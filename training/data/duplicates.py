@@ -19,7 +19,7 @@ from PIL import Image
 GREY_SIZE, LOW_FREQUENCIES = 32, 8
 # Of 64 bits. Of the 20,100 pairs of 201 photos of dogs and other things, no two different photos
 # were nearer than 14; a photo as a JPEG of quality 30, as WebP or halved stayed within 2; with a
-# twentieth cut off at each side it was up to 18 away, which is not found (docs/decisions.md).
+# twentieth cut off each side it is up to 18 away, which is not found (docs/decisions/training.md).
 NEAR_BITS = 6
 _COMPARED_AT_ONCE = 1 << 20  # 8 MB of differences, however many hashes there are
 

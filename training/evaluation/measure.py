@@ -21,7 +21,7 @@ from training.errors import TrainingError
 from training.evaluation import metrics
 from training.evaluation.encodings import ENCODINGS, upright, working_copy
 
-BATCH = 8  # beyond that nothing is won: docs/decisions.md
+BATCH = 8  # larger batches are not faster per image
 ROBUSTNESS_IMAGES = 100
 SPEED_IMAGES = 30
 REVIEW_TARGET = 0.95
