@@ -7,7 +7,7 @@ import re
 from dataclasses import asdict
 from pathlib import Path
 
-from training.watch.observer import EpochMetrics
+from training.watch.observer import EpochMetrics, TrainingObserver
 
 _NUMBER = r"([-+0-9.eE]+|nan|inf)"
 FILE_NAME = "metrics.jsonl"
@@ -56,7 +56,7 @@ def read_metric(line: str, name: str) -> float | None:
     return None if found is None else float(found.group(1))
 
 
-class MetricLog:
+class MetricLog(TrainingObserver):
     """Prints the line of every epoch, and keeps all of them in `metrics.jsonl`.
 
     A training that continues an earlier one begins the file anew, with its own epochs; the export
@@ -68,16 +68,7 @@ class MetricLog:
         self._file = output_dir / FILE_NAME
         self._file.write_text("", encoding="utf-8")
 
-    def on_begin(self, network: object, optimizer: object, settings: object) -> None:
-        """Nothing to tell yet."""
-
-    def on_step(self, phase: str, step: int, loss: float, seconds: object) -> None:
-        """Epochs are enough."""
-
     def on_epoch(self, metrics: EpochMetrics) -> None:
         print(metric_line(metrics), flush=True)
         with self._file.open("a", encoding="utf-8") as file:
             file.write(f"{metric_json(metrics)}\n")
-
-    def on_end(self) -> None:
-        """Every line is written already."""

@@ -1,6 +1,6 @@
-"""Everything a training is told: options of the command line, hyperparameters of SageMaker.
+"""Every setting of a training: options of the command line, hyperparameters of SageMaker.
 
-One declaration for all of them: a field `batch_size` is the option `--batch-size` of
+`TrainSettings` is the one declaration: its field `batch_size` is the option `--batch-size` of
 `python -m training.train` and of `imagedrop train`, and the hyperparameter `batch-size` of a job.
 """
 
@@ -8,82 +8,118 @@ from __future__ import annotations
 
 import argparse
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, fields
+from functools import cache
 from pathlib import Path
-from typing import Annotated, Any, Literal, get_args, get_origin, get_type_hints
+from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, get_type_hints
 
 from training.errors import TrainingError
 
 Backbone = Literal["resnet50", "efficientnet_lite0"]
 Unfreeze = Literal["none", "layer4", "all"]
+DEFAULT_WEIGHTS: Mapping[str, str] = {"resnet50": "imagenet", "efficientnet_lite0": "package"}
 
-# How a job of SageMaker names the folders of a data set that comes in parts; each is one channel.
+# The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
+
+
+class Limit(NamedTuple):
+    """The values that a setting may have."""
+
+    text: str
+    """Completes "--epochs …"."""
+    holds: Callable[[Any], bool]
+
+
+AT_LEAST_ONE = Limit("must be at least 1", lambda value: value >= 1)
+POSITIVE = Limit("must be above zero", lambda value: value > 0)
+NOT_NEGATIVE = Limit("must not be negative", lambda value: value >= 0)
+BELOW_ONE = Limit("must be at least 0 and below 1", lambda value: 0 <= value < 1)
+NONE_OR_TWO = Limit("must be 0, or at least 2", lambda value: value == 0 or value >= 2)
+# `NAME@VERSION` identifies a model.
+WITHOUT_AT = Limit("must be a text without @", lambda value: bool(value) and "@" not in value)
+
+
+class Setting(NamedTuple):
+    """The declaration of one field of `TrainSettings`."""
+
+    type: Any
+    default: Any
+    """`dataclasses.MISSING` for a setting that must be given."""
+    help: str
+    limit: Limit | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainSettings:
-    """What one training is told; the text beside a type is the option's help.
+    """The settings of one training; beside each type its help and, where it has one, its limit.
 
     Raises:
-        TrainingError: two of them contradict each other, or one is out of its range.
+        TrainingError: a setting is outside its limit, or two contradict each other.
     """
 
     data: Annotated[Path, "class/IMAGE, or train|valid|test/class/IMAGE."]
-    model_dir: Annotated[Path, "Where the servable model goes."] = Path("model-output")
-    output_dir: Annotated[Path, "Where metrics and records go."] = Path("training-output")
+    model_dir: Annotated[Path, "Where the servable model is written."] = Path("model-output")
+    output_dir: Annotated[Path, "Where metrics and records are written."] = Path("training-output")
     checkpoint_dir: Annotated[
-        Path | None, "Where an interrupted training leaves what the next one continues from."
+        Path | None, "Where checkpoints are kept; an interrupted training resumes from there."
     ] = None
     feature_cache: Annotated[
         Path | None, "Where features are kept between trainings; ~/.cache/imagedrop by default."
     ] = None
-    name: Annotated[str, "The model's name."] = "my-model"
-    version: Annotated[str, "The model's version."] = "1"
-    backbone: Annotated[Backbone, "What the head stands on."] = "resnet50"
+    name: Annotated[str, "The model's name.", WITHOUT_AT] = "my-model"
+    version: Annotated[str, "The model's version.", WITHOUT_AT] = "1"
+    backbone: Annotated[Backbone, "The pretrained network below the head."] = "resnet50"
     weights: Annotated[
         str,
         "imagenet (torchvision's resnet50, downloaded), package (efficientnet_lite0), random, or "
-        "a file; by default what fits the backbone.",
+        "a file; by default the backbone's pretrained weights.",
     ] = ""
-    epochs: Annotated[int, "Epochs of the head, on the frozen backbone's features."] = 20
-    batch_size: Annotated[int, "Images a step."] = 32
-    lr: Annotated[float, "Learning rate of the head, at its first step."] = 0.01
-    weight_decay: Annotated[float, "Weight decay of AdamW, in both phases."] = 0.01
-    label_smoothing: Annotated[float, "Label smoothing, 0 up to 1."] = 0.0
-    class_weights: Annotated[bool, "Weigh rare classes as much as common ones."] = False
+    epochs: Annotated[
+        int, "Epochs of the head, on the frozen backbone's features.", AT_LEAST_ONE
+    ] = 20
+    batch_size: Annotated[int, "Images per step.", AT_LEAST_ONE] = 32
+    lr: Annotated[float, "Learning rate of the head, at its first step.", POSITIVE] = 0.01
+    weight_decay: Annotated[float, "Weight decay of AdamW, in both phases.", NOT_NEGATIVE] = 0.01
+    label_smoothing: Annotated[float, "Label smoothing, 0 up to 1.", BELOW_ONE] = 0.0
+    class_weights: Annotated[bool, "Weight classes inversely to their number of images."] = False
     patience: Annotated[
-        int, "End a phase after so many epochs without a lower validation loss; 0 = never."
+        int,
+        "End a phase after this many epochs without a better one; 0 = never.",
+        NOT_NEGATIVE,
     ] = 0
-    unfreeze: Annotated[Unfreeze, "What of the backbone is trained after the head."] = "none"
-    finetune_epochs: Annotated[int, "Epochs of head and unfrozen backbone together."] = 5
-    finetune_lr: Annotated[float, "The head's learning rate there; deeper stages have less."] = 1e-4
+    unfreeze: Annotated[Unfreeze, "The part of the backbone to train after the head."] = "none"
+    finetune_epochs: Annotated[
+        int, "Epochs of head and unfrozen backbone together.", AT_LEAST_ONE
+    ] = 5
+    finetune_lr: Annotated[
+        float, "Learning rate of the head while fine-tuning; deeper stages have less.", POSITIVE
+    ] = 1e-4
     folds: Annotated[
-        int, "Cross-validate over so many folds, then train on everything; 0 = do not."
+        int, "Cross-validate over this many folds, then train on everything; 0 = no.", NONE_OR_TWO
     ] = 0
-    seed: Annotated[int, "Of the split, the first head, the order of images, dropout."] = 1
-    deterministic: Annotated[bool, "Only deterministic algorithms of torch."] = False
-    amp: Annotated[bool, "bfloat16 where this machine computes it in hardware."] = False
-    monitor_interval: Annotated[int, "Look at gradients every so many steps; 0 = never."] = 0
+    seed: Annotated[int, "Of the split, the new head, the order of images, dropout."] = 1
+    deterministic: Annotated[bool, "Use only torch's deterministic algorithms."] = False
+    amp: Annotated[bool, "Use bfloat16 where the machine computes it in hardware."] = False
+    monitor_interval: Annotated[int, "Record gradients every this many steps; 0 = never."] = 0
     profile: Annotated[bool, "Record a profile of some steps."] = False
 
     def __post_init__(self) -> None:
-        for problem, next_step in _problems(self):
-            raise TrainingError(problem, next_step)
+        for problem in _problems(self):
+            raise TrainingError(problem, "See --help.")
         if not self.weights:
-            default = "imagenet" if self.backbone == "resnet50" else "package"
-            object.__setattr__(self, "weights", default)
+            object.__setattr__(self, "weights", DEFAULT_WEIGHTS[self.backbone])
 
     @classmethod
     def from_arguments(
         cls, arguments: Sequence[str], environment: Mapping[str, str] = os.environ
     ) -> TrainSettings:
-        """Reads the command line, and what a SageMaker job says by its `SM_*` variables.
+        """Reads the command line and the `SM_*` variables of a SageMaker job.
 
         Raises:
-            SystemExit: argparse's, for an unknown option or a value that cannot be read.
-            TrainingError: no data, or settings that contradict each other.
+            SystemExit: argparse's, for an unknown option or a value that cannot be parsed.
+            TrainingError: there is no data, or the settings are invalid.
         """
         given = {
             name: value
@@ -96,27 +132,33 @@ class TrainSettings:
         return cls(**values)
 
     def to_json(self) -> dict[str, object]:
-        """Every setting; paths as texts."""
+        """Every setting, by name; paths as strings."""
         return {
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
         }
 
 
-def explanations() -> dict[str, str]:
-    """The help of every option, by its field's name; for other command lines too."""
-    return {name: hint.__metadata__[0] for name, hint in _hints().items()}
+@cache
+def declared_settings() -> dict[str, Setting]:
+    """The declaration of every setting, by name; all command lines are generated from it."""
+    hints = get_type_hints(TrainSettings, include_extras=True)
+    return {each.name: _setting(hints[each.name], each.default) for each in fields(TrainSettings)}
 
 
-def _hints() -> dict[str, Any]:
-    return get_type_hints(TrainSettings, include_extras=True)
+def _setting(hint: Any, default: Any) -> Setting:
+    text, *limits = hint.__metadata__
+    return Setting(hint.__origin__, default, text, limits[0] if limits else None)
 
 
 def job_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
-    """The settings that a SageMaker training job has in its variables and folders; else nothing.
+    """Reads the settings that a SageMaker training job passes in variables; {} elsewhere.
 
-    Data are the channel `training`, or the channels `train`, `valid` and `test`, which lie side by
-    side. Weights are the one file of the channel `weights`.
+    The data are the channel `training`, or the folder above the channels `train`, `valid` and
+    `test`. The weights are the only file of the channel `weights`.
+
+    Raises:
+        TrainingError: the channel `weights` does not hold exactly one file.
     """
     values: dict[str, Any] = {}
     if "SM_CHANNEL_TRAINING" in environment:
@@ -150,20 +192,24 @@ def _parser() -> argparse.ArgumentParser:
         prog="python -m training.train",
         description="Train a classifier on a folder of photos; writes a model that can be served.",
     )
-    for name, hint in _hints().items():
-        flag, text = f"--{name.replace('_', '-')}", hint.__metadata__[0]
-        kind = hint.__origin__
+    for name, setting in declared_settings().items():
+        kind = setting.type
         if kind is bool:
-            parser.add_argument(flag, type=_flag, nargs="?", const=True, help=text)
+            how: dict[str, Any] = {"type": _flag, "nargs": "?", "const": True}
         elif get_origin(kind) is Literal:
-            parser.add_argument(flag, choices=get_args(kind), help=text)
+            how = {"choices": get_args(kind)}
         else:
-            parser.add_argument(flag, type=Path if kind == Path | None else kind, help=text)
+            how = {"type": Path if kind == Path | None else kind}
+        parser.add_argument(_option_name(name), help=setting.help, **how)
     return parser
 
 
+def _option_name(setting: str) -> str:
+    return f"--{setting.replace('_', '-')}"
+
+
 def _flag(text: str) -> bool:
-    """`--amp`, `--amp true`, and a hyperparameter's `--amp True`."""
+    """Parses `--amp`, `--amp true`, and `--amp True` as SageMaker's toolkit writes it."""
     match text.lower():
         case "true" | "1":
             return True
@@ -173,31 +219,19 @@ def _flag(text: str) -> bool:
             raise argparse.ArgumentTypeError(f"must be true or false, is {text!r}")
 
 
-def _problems(settings: TrainSettings) -> list[tuple[str, str]]:
-    """What cannot be, and what to do about it."""
-    checks = [
-        (settings.epochs >= 1, "--epochs must be at least 1."),
-        (settings.batch_size >= 1, "--batch-size must be at least 1."),
-        (settings.lr > 0, "--lr must be above zero."),
-        (settings.finetune_lr > 0, "--finetune-lr must be above zero."),
-        (settings.finetune_epochs >= 1, "--finetune-epochs must be at least 1."),
-        (settings.weight_decay >= 0, "--weight-decay must not be negative."),
-        (0 <= settings.label_smoothing < 1, "--label-smoothing must be 0 up to 1."),
-        (settings.patience >= 0, "--patience must not be negative."),
-        (settings.folds == 0 or settings.folds >= 2, "--folds must be at least 2."),
-        (
-            not (settings.folds and settings.patience),
-            "--folds ends with a training on everything, where --patience has no validation loss.",
-        ),
-        (
-            settings.weights != "package" or settings.backbone == "efficientnet_lite0",
-            "--weights package are those of --backbone efficientnet_lite0.",
-        ),
-        (
-            settings.weights != "imagenet" or settings.backbone == "resnet50",
-            "--weights imagenet are those of --backbone resnet50.",
-        ),
-        (bool(settings.name) and "@" not in settings.name, "--name must be a text without @."),
-        (bool(settings.version) and "@" not in settings.version, "--version has no @ in it."),
+def _problems(settings: TrainSettings) -> list[str]:
+    """Settings outside their limits, and pairs that contradict each other."""
+    found = [
+        f"{_option_name(name)} {setting.limit.text}."
+        for name, setting in declared_settings().items()
+        if setting.limit is not None and not setting.limit.holds(getattr(settings, name))
     ]
-    return [(problem, "See --help.") for holds, problem in checks if not holds]
+    if settings.folds and settings.patience:
+        found.append(
+            "--folds ends with a training on all images, which leaves --patience no validation "
+            "loss to watch."
+        )
+    for backbone, weights in DEFAULT_WEIGHTS.items():
+        if settings.weights == weights and settings.backbone != backbone:
+            found.append(f"--weights {weights} only fits --backbone {backbone}.")
+    return found

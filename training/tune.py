@@ -15,7 +15,7 @@ from training.errors import TrainingError
 from training.search import OBJECTIVE, SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
-from training.watch.observer import EpochMetrics, StopTraining
+from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
 if TYPE_CHECKING:
     import optuna
@@ -28,25 +28,16 @@ STUDY = "imagedrop"
 STARTUP_TRIALS, WARMUP_EPOCHS = 5, 1
 
 
-class Reporter:
+class Reporter(TrainingObserver):
     """Tells the search how a training stands after each epoch, and ends it when it is hopeless."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
-    def on_begin(self, network: object, optimizer: object, settings: object) -> None:
-        """Nothing to tell yet."""
-
-    def on_step(self, phase: str, step: int, loss: float, seconds: object) -> None:
-        """Epochs are enough."""
-
     def on_epoch(self, metrics: EpochMetrics) -> None:
         self._trial.report(_objective(metrics), metrics.epoch)
         if self._trial.should_prune():
             raise StopTraining
-
-    def on_end(self) -> None:
-        """The objective has been reported already."""
 
 
 def tune(

@@ -1,24 +1,30 @@
-"""What a training job prints, from CloudWatch Logs, while it runs and afterwards."""
+"""What a training job prints, from CloudWatch Logs, while it runs and after it ended."""
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from imagedrop.jobs.service import Job, Jobs, Kind
+
 GROUP = "/aws/sagemaker/TrainingJobs"
+POLL_SECONDS = 2.0
+LOG_SECONDS = 5.0  # CloudWatch Logs shows lines a little after they were printed
 
 
 class JobLogs:
-    """The lines of one training job; each call of ``new_lines`` goes on where the last ended."""
+    """The lines of one training job; each call of ``new_lines`` continues after the last."""
 
     def __init__(self, logs: Any, job: str) -> None:
         self._logs, self._job = logs, job
         self._tokens: dict[str, str] = {}
 
     def new_lines(self) -> Iterator[str]:
-        """What has come since; nothing while there is no stream yet."""
+        """The lines since the last call; none while there is no stream yet."""
         for stream in self._streams():
             yield from self._lines(stream)
 
@@ -30,7 +36,7 @@ class JobLogs:
         except ClientError as error:
             if error.response["Error"]["Code"] != "ResourceNotFoundException":
                 raise
-            return []  # the first training of an account makes the group
+            return []  # the first training of an account creates the group
         return sorted(each["logStreamName"] for each in found["logStreams"])
 
     def _lines(self, stream: str) -> Iterator[str]:
@@ -44,7 +50,33 @@ class JobLogs:
             )
             yield from (event["message"] for event in answer["events"])
             self._tokens[stream] = answer["nextForwardToken"]
-            # Only the end of a stream gives back the token that it was asked with: a page in the
-            # middle may be empty.
+            # A page in the middle of a stream may be empty; only at its end is the token the same.
             if answer["nextForwardToken"] == token:
                 return
+
+
+@dataclass(frozen=True, slots=True)
+class Seen:
+    """The state of a job, and what it has printed since the last look."""
+
+    job: Job
+    lines: tuple[str, ...]
+
+
+def follow(
+    jobs: Jobs, logs: JobLogs, name: str, poll_seconds: float = POLL_SECONDS
+) -> Iterator[Seen]:
+    """Polls a job until it has ended, and once more for the last lines of a training.
+
+    Raises:
+        UserError: there is no such job.
+    """
+    while True:
+        job = jobs.find(name)
+        yield Seen(job, tuple(logs.new_lines()))
+        if not job.is_under_way:
+            break
+        time.sleep(poll_seconds)
+    if job.kind is Kind.TRAINING:
+        time.sleep(LOG_SECONDS)
+        yield Seen(job, tuple(logs.new_lines()))

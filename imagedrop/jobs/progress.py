@@ -11,10 +11,9 @@ from rich.markup import escape
 
 from imagedrop.errors import UserError
 from imagedrop.estimates import jobs as costs
-from imagedrop.jobs.logs import JobLogs
+from imagedrop.jobs.logs import JobLogs, follow
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of, write_tuning
-from imagedrop.jobs.wait import follow
 from imagedrop.output import console
 from imagedrop.render import printable
 from imagedrop.target import Target

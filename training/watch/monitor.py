@@ -23,7 +23,7 @@ from training.watch.observations import (
     WeightStatistics,
     to_line,
 )
-from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 from training.watch.relu_inputs import ReluInputs
 
 # Sorting all values of a gradient would cost more than computing it does.
@@ -33,7 +33,7 @@ SAMPLED_IMAGES = 8
 WRITE_SECONDS = 5.0
 
 
-class Monitor:
+class Monitor(TrainingObserver):
     """Writes a file of JSON lines (`observations.py`), and how much time that took.
 
     The loss of every step is kept, because it costs nothing; gradients, weights and the inputs of

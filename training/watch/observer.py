@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, Protocol
+from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
     from torch import optim
@@ -50,8 +50,8 @@ class EpochMetrics:
     """Wall time of the epoch, validation included."""
 
 
-class TrainingObserver(Protocol):
-    """What a training tells whoever watches it. All calls come from the training's own thread.
+class TrainingObserver:
+    """Is called during a training, in the training's thread; every method does nothing by default.
 
     With `--folds` only the final training is observed.
     """

@@ -14,7 +14,7 @@ from torch.utils.hooks import RemovableHandle
 
 from training.network import TransferNetwork
 from training.settings import TrainSettings
-from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 from training.watch.profile import Operator, Profile, StepTime, SystemSample, TimeSplit
 from training.watch.usage import UsageMeter, machine
 
@@ -58,7 +58,7 @@ class _PhaseClock:
         )
 
 
-class Profiler:
+class Profiler(TrainingObserver):
     """Times every step, runs torch.profiler over some, samples the machine; writes `Profile`."""
 
     def __init__(self, file: Path) -> None:

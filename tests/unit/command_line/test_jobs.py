@@ -19,13 +19,15 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from imagedrop.errors import UserError
 from imagedrop.estimates import jobs as costs
-from imagedrop.jobs import progress, wait
+from imagedrop.jobs import logs as job_logs
+from imagedrop.jobs import progress
 from imagedrop.jobs.logs import GROUP, JobLogs
-from imagedrop.jobs.plan import JobOptions, Place, name_job, pairs, plan_training
+from imagedrop.jobs.options import JobOptions, pairs
+from imagedrop.jobs.plan import JobStack, name_job, plan_training
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of
 
-PLACE = Place("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
+STACK = JobStack("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
 DATA = "s3://models/training/data/dogs/"
 NOW = datetime(2026, 11, 25, 15, 45, 12, tzinfo=UTC)
 
@@ -35,13 +37,13 @@ def options(**changes: Any) -> JobOptions:
 
 
 def plan(**changes: Any) -> Any:
-    return plan_training(options(**changes), PLACE, "a" * 64, "dogs-1")
+    return plan_training(options(**changes), STACK, "a" * 64, "dogs-1")
 
 
 def test_job_is_planned_within_the_stacks_places() -> None:
     job = plan(settings={"lr": "0.02", "class_weights": "true"})
     assert job.channels == {"training": DATA}
-    assert job.role_arn == PLACE.role_arn
+    assert job.role_arn == STACK.role_arn
     assert job.source_uri == f"s3://models/training/sources/{'a' * 64}.tar.gz"
     assert job.output_uri == "s3://models/training/jobs"
     assert job.image_uri.startswith("763104351884.dkr.ecr.eu-west-1.amazonaws.com/pytorch:")
@@ -190,7 +192,7 @@ def test_names_sort_by_time_and_fit_sagemaker() -> None:
 def test_pairs_without_an_equals_sign_are_refused() -> None:
     assert pairs(["batch-size=16"], "--set") == {"batch_size": "16"}
     assert pairs(["cost-centre=a=b"], "--tag") == {"cost-centre": "a=b"}
-    with pytest.raises(UserError, match="no NAME=VALUE"):
+    with pytest.raises(UserError, match="is not NAME=VALUE"):
         pairs(["lr"], "--set")
 
 
@@ -280,7 +282,7 @@ class FakeTarget:
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(wait.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(job_logs.time, "sleep", lambda _seconds: None)
 
 
 def wait_for(sagemaker: FakeSageMaker, tmp_path: Path, logs: FakeLogs | None = None) -> None:
@@ -306,7 +308,7 @@ def test_each_change_and_each_line_is_said_once(
     def more(_seconds: float) -> None:
         logs.events = (logs.events or []) + list(next(coming))
 
-    monkeypatch.setattr(wait.time, "sleep", more)
+    monkeypatch.setattr(job_logs.time, "sleep", more)
     wait_for(FakeSageMaker("InProgress", "InProgress", "InProgress", "Completed"), tmp_path, logs)
     said = capsys.readouterr().err.splitlines()
     assert [line.strip() for line in said[:5]] == [
@@ -334,7 +336,7 @@ def test_lost_connection_ends_the_waiting_and_says_that_the_job_goes_on(
     def lost(_seconds: float) -> None:
         raise EndpointConnectionError(endpoint_url="https://api.sagemaker.eu-west-1.amazonaws.com")
 
-    monkeypatch.setattr(wait.time, "sleep", lost)
+    monkeypatch.setattr(job_logs.time, "sleep", lost)
     with pytest.raises(UserError, match="dogs-1 cannot be watched now, and goes on") as told:
         wait_for(FakeSageMaker("InProgress"), tmp_path)
     assert "imagedrop jobs status dogs-1 --wait" in told.value.next_step
@@ -365,7 +367,7 @@ def test_ctrl_c_asks_whether_the_job_is_to_stop(
     stopped: list[str],
 ) -> None:
     sagemaker = FakeSageMaker("InProgress")
-    monkeypatch.setattr(wait.time, "sleep", _interrupt)
+    monkeypatch.setattr(job_logs.time, "sleep", _interrupt)
     type_in(answer)
     with pytest.raises(typer.Exit) as ended:
         wait_for(sagemaker, tmp_path)
@@ -379,7 +381,7 @@ def test_ctrl_c_where_nobody_can_answer_leaves_the_job_running(
         raise AssertionError("an open pipe never answers")
 
     sagemaker = FakeSageMaker("InProgress")
-    monkeypatch.setattr(wait.time, "sleep", _interrupt)
+    monkeypatch.setattr(job_logs.time, "sleep", _interrupt)
     monkeypatch.setattr(progress.typer, "confirm", never)
     with pytest.raises(typer.Exit):
         wait_for(sagemaker, tmp_path)

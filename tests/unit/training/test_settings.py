@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from training.errors import TrainingError
-from training.settings import TrainSettings, explanations, job_defaults
+from training.settings import TrainSettings, declared_settings, job_defaults
 
 JOB = {
     "SM_CHANNEL_TRAINING": "/opt/ml/input/data/training",
@@ -117,4 +117,4 @@ def test_settings_survive_json() -> None:
 
 
 def test_every_setting_is_explained() -> None:
-    assert all(text.endswith(".") for text in explanations().values())
+    assert all(each.help.endswith(".") for each in declared_settings().values())

@@ -1,0 +1,107 @@
+"""Options that several commands share, generated from the dataclasses that declare them."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import MISSING, fields
+from inspect import Parameter, signature
+from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
+
+import typer
+
+from imagedrop.errors import as_user_error
+from training.search import SearchSpace
+from training.settings import declared_settings
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+
+def takes(options: Iterable[Parameter]) -> Callable[[Command], Command]:
+    """Puts the options in the place of a command's `**` parameter, where Typer finds them.
+
+    `--help` lists them after the command's positional parameters and before its keyword-only ones.
+    """
+
+    def decorate(command: Command) -> Command:
+        written = signature(command, eval_str=True)
+        own = [each for each in written.parameters.values() if each.kind != Parameter.VAR_KEYWORD]
+        first = [each for each in own if each.kind != Parameter.KEYWORD_ONLY]
+        last = [each for each in own if each.kind == Parameter.KEYWORD_ONLY]
+        # Typer passes every value by name, so all of them may be keyword-only.
+        parameters = [
+            each.replace(kind=Parameter.KEYWORD_ONLY) for each in (*first, *options, *last)
+        ]
+        command.__signature__ = written.replace(parameters=parameters)  # type: ignore[attr-defined]
+        return command
+
+    return decorate
+
+
+def setting_options(names: Iterable[str], defaults: Mapping[str, Any]) -> list[Parameter]:
+    """The options of these training settings.
+
+    An option that was not given is None, so that a file of hyperparameters may set it; `--help`
+    shows the setting's default.
+
+    Args:
+        names: names of `TrainSettings`, in the order of `--help`.
+        defaults: other defaults than the training's, by name.
+    """
+    return [_setting_option(name, defaults.get(name)) for name in names]
+
+
+def _setting_option(name: str, default: Any) -> Parameter:
+    setting = declared_settings()[name]
+    shown = setting.default if default is None else default
+    option = typer.Option(
+        help=setting.help, show_default=str(shown) if shown not in (None, "") else False
+    )
+    return _parameter(name, Annotated[setting.type | None, option], default)
+
+
+def options_of(declaration: type) -> list[Parameter]:
+    """The options of a dataclass: its fields that are annotated with a `typer.Option`.
+
+    Mappings and tuples are options that may be given several times; without any they are None.
+    """
+    hints = get_type_hints(declaration, include_extras=True)
+    options = []
+    for each in fields(declaration):
+        hint = hints[each.name]
+        if get_origin(hint) is not Annotated:
+            continue
+        default = Parameter.empty if each.default is MISSING else each.default
+        if get_origin(hint.__origin__) in (tuple, Mapping):
+            hint, default = Annotated[list[str] | None, *hint.__metadata__], None
+        options.append(_parameter(each.name, hint, default))
+    return options
+
+
+def search_options() -> list[Parameter]:
+    """`--lr`, `--batch-size` and `--epochs` of a search."""
+    space = SearchSpace()
+    sizes = ", ".join(map(str, space.batch_sizes))
+    ranges = {
+        "lr": (tuple[float, float], "Lowest and highest learning rate.", space.lr),
+        "batch_size": (list[int] | None, f"By default {sizes}; may be repeated.", None),
+        "epochs": (tuple[int, int], "Fewest and most epochs.", space.epochs),
+    }
+    return [
+        _parameter(name, Annotated[kind, typer.Option(help=text)], default)
+        for name, (kind, text, default) in ranges.items()
+    ]
+
+
+def search_space(given: Mapping[str, Any]) -> SearchSpace:
+    """The search space of the values of `search_options`.
+
+    Raises:
+        UserError: a range is empty or holds impossible values.
+    """
+    sizes = tuple(given["batch_size"] or SearchSpace().batch_sizes)
+    with as_user_error():
+        return SearchSpace(lr=given["lr"], batch_sizes=sizes, epochs=given["epochs"])
+
+
+def _parameter(name: str, annotation: Any, default: Any) -> Parameter:
+    return Parameter(name, Parameter.KEYWORD_ONLY, annotation=annotation, default=default)
