@@ -13,7 +13,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from archive.reading import Gate, ModelCard, sha256_of
+from archive.card import Gate, ModelCard
+from archive.reading import sha256_of
 from imaging import ImageSpec
 from model import quantize
 from model.calibration import calibration_images

@@ -17,14 +17,8 @@ import zlib
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 
-from archive.reading import (
-    CARD_NAME,
-    WEIGHTS_NAME,
-    ArchiveError,
-    ModelCard,
-    extract_archive,
-    sha256_of,
-)
+from archive.card import CARD_NAME, ArchiveError, ModelCard
+from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
 from model.revision import REVISION_NAME, code_revision
 
 ROOT = Path(__file__).resolve().parent.parent

@@ -10,7 +10,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from archive.checking import SERVING_CODE
+from archive.reading import SERVING_CODE
 
 WEIGHTS = b"weights"
 IMAGE_SPEC: dict[str, Any] = {

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import Gate, ModelCard
+from archive.card import Gate, ModelCard
 from imaging import ImageSpec
 
 WEIGHTS = b"weights of no model" * 1000

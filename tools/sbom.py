@@ -18,7 +18,8 @@ from typing import Any
 
 from packaging.markers import Marker
 
-from archive.reading import WEIGHTS_NAME, ModelCard
+from archive.card import ModelCard
+from archive.reading import WEIGHTS_NAME
 from tools.hashes import LINT
 from tools.requirement_files import PROJECT, Pin, pins
 

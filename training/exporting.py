@@ -15,7 +15,8 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
-from archive.reading import ModelCard, sha256_of
+from archive.card import ModelCard
+from archive.reading import sha256_of
 from imaging import ImageSpec, Rejection
 from model.export import ServedModel, export_onnx
 from model.package import ROOT, write_content

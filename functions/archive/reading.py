@@ -1,7 +1,7 @@
-"""The model archive: what it says about itself, and how to open one that cannot be trusted.
+"""Reads a model archive that cannot be trusted: checks it in place, or extracts it.
 
-`model.tar.gz` holds `model.json` (the card), `model.onnx` (the weights) and the serving code. It
-never holds a pickle, so that opening one executes nothing.
+Both read the archive once, as a stream, under the same limits and rules for its members. Nothing
+in it is executed.
 """
 
 from __future__ import annotations
@@ -9,146 +9,72 @@ from __future__ import annotations
 import gzip
 import hashlib
 import io
-import json
 import tarfile
 import tempfile
 import zlib
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 from typing import IO, cast
 
-from imaging.spec import ImageSpec
+from archive.card import CARD_NAME, MAX_CARD_BYTES, ArchiveError, ModelCard
 
-CARD_NAME = "model.json"
+__all__ = ["ArchiveError", "ModelArchive", "check_archive", "extract_archive", "sha256_of"]
+
 WEIGHTS_NAME = "model.onnx"
-SCHEMA = 1
+# What starts the endpoint: in AWS's Ray Serve container, and everywhere else.
+SERVING_CODE = ("config.yaml", "deployment.py", "model/serving/__main__.py")
 
 # ResNet50 in fp32 is 100 MB; what is five times that is not a model of this project.
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_MEMBERS = 1000
-# A card of 1,000 labels is 40 kB.
-MAX_CARD_BYTES = 1024 * 1024
+# The longest path of our own archives has 40 characters; file systems stop at 255 bytes a name.
+MAX_NAME_BYTES = 255
+_CHUNK_BYTES = 128 * 1024
 
-_FIELDS = {
-    "schema",
-    "name",
-    "version",
-    "labels",
-    "image_spec",
-    "gate",
-    "metrics",
-    "training_run",
-    "weights_sha256",
-}
-
-
-class ArchiveError(ValueError):
-    """The file is not a model archive, or not one that may be opened. The message says why."""
+_PICKLE_SUFFIXES = (".pkl", ".pickle", ".pt", ".pth", ".bin", ".joblib", ".ckpt")
+# The first bytes of pickles since protocol 2, and of zip files, in which torch.save puts a pickle.
+_PICKLE_BEGINNINGS = (b"\x80\x02", b"\x80\x03", b"\x80\x04", b"\x80\x05", b"PK\x03\x04")
 
 
 @dataclass(frozen=True, slots=True)
-class Gate:
-    """When the model says that an image shows nothing it knows."""
+class ModelArchive:
+    """A checked archive.
 
-    label: str
-    """The label of such an image."""
-    minimum: float
-    """The least `known` of an image that gets one of the model's labels, 0..1."""
+    Attributes:
+        sha256: of the archive, 32 bytes.
+        card_json: the bytes of its ``model.json``.
+    """
 
-    @classmethod
-    def from_json(cls, value: object) -> Gate:
-        """Reads the `gate` of a card; ArchiveError when malformed."""
-        match value:
-            case {"label": str(label), "minimum": int() | float() as minimum, **rest}:
-                if rest or not label or isinstance(minimum, bool) or not 0 <= minimum <= 1:
-                    raise ArchiveError(f"the gate needs a label and a minimum 0..1, is {value}")
-                return cls(label, float(minimum))
-            case _:
-                raise ArchiveError(f"the gate needs a label and a minimum, is {value!r}")
-
-    def to_json(self) -> dict[str, object]:
-        """The form that `from_json` reads."""
-        return {"label": self.label, "minimum": self.minimum}
+    path: Path
+    sha256: bytes
+    card_json: bytes
+    card: ModelCard
 
 
-@dataclass(frozen=True, slots=True)
-class ModelCard:
-    """Everything about a model but its weights and code; `model.json` in the archive."""
+def check_archive(path: Path, max_bytes: int = MAX_UNPACKED_BYTES) -> ModelArchive:
+    """Checks an archive that is about to be served, without unpacking it to disk.
 
-    name: str
-    version: str
-    labels: tuple[str, ...]
-    """In the order of the columns of the output `probabilities`."""
-    image_spec: ImageSpec
-    gate: Gate | None
-    """None for a model without the output `known`."""
-    metrics: Mapping[str, object]
-    """What was measured, and on what. JSON values only."""
-    training_run: Mapping[str, object]
-    """Where the weights come from. JSON values only."""
-    weights_sha256: str
-    """Of `model.onnx`, 64 hex digits."""
-
-    @property
-    def identity(self) -> str:
-        """`name@version`, as every record names the model that answered."""
-        return f"{self.name}@{self.version}"
-
-    @classmethod
-    def from_json(cls, value: object) -> ModelCard:
-        """Reads a card; ArchiveError says what is wrong with it."""
-        if not isinstance(value, dict) or set(value) != _FIELDS:
-            found = sorted(value) if isinstance(value, dict) else type(value).__name__
-            raise ArchiveError(f"a card has the fields {sorted(_FIELDS)}, this one {found}")
-        if value["schema"] != SCHEMA:
-            raise ArchiveError(f"the card has schema {value['schema']!r}, {SCHEMA} can be read")
-        try:
-            image_spec = ImageSpec.from_json(_object(value, "image_spec"))
-        except ValueError as error:
-            raise ArchiveError(str(error)) from error
-        return cls(
-            name=_text(value, "name"),
-            version=_text(value, "version"),
-            labels=_labels(value["labels"]),
-            image_spec=image_spec,
-            gate=None if value["gate"] is None else Gate.from_json(value["gate"]),
-            metrics=_object(value, "metrics"),
-            training_run=_object(value, "training_run"),
-            weights_sha256=_sha256(value["weights_sha256"]),
-        )
-
-    def to_json(self) -> dict[str, object]:
-        """The form that `from_json` reads."""
-        return {
-            "schema": SCHEMA,
-            "name": self.name,
-            "version": self.version,
-            "image_spec": self.image_spec.to_json(),
-            "gate": None if self.gate is None else self.gate.to_json(),
-            "metrics": dict(self.metrics),
-            "training_run": dict(self.training_run),
-            "weights_sha256": self.weights_sha256,
-            "labels": list(self.labels),
-        }
-
-
-def read_model_card(path: Path) -> ModelCard:
-    """Reads a `model.json`.
+    Args:
+        max_bytes: the most that may come out of the archive, headers included.
 
     Raises:
-        OSError: there is no such file.
-        ArchiveError: it is no card.
+        ArchiveError: it cannot be read, is too large, has members outside of it, links, a name
+            twice or a pickle, lacks its card, weights or serving code, or the weights are not the
+            card's.
     """
-    with path.open("rb") as file:
-        text = file.read(MAX_CARD_BYTES + 1)
-    if len(text) > MAX_CARD_BYTES:
-        raise ArchiveError(f"{path.name} is larger than {MAX_CARD_BYTES} bytes")
+    contents = _Contents()
     try:
-        value = json.loads(text)
-    except (ValueError, RecursionError) as error:
-        raise ArchiveError(f"{path.name} is not JSON: {error}") from error
-    return ModelCard.from_json(value)
+        with path.open("rb") as file:
+            sha256 = hashlib.file_digest(file, "sha256").digest()
+        with _damage_as_archive_error(path):
+            for name, chunks in _files(path, max_bytes):
+                contents.add(name, chunks)
+    except OSError as error:
+        raise ArchiveError(f"{path.name} cannot be read: {error}") from error
+    card = contents.checked_card(required=SERVING_CODE)
+    return ModelArchive(path, sha256, bytes(contents.card_json), card)
 
 
 def extract_archive(
@@ -156,34 +82,82 @@ def extract_archive(
 ) -> ModelCard:
     """Unpacks an archive into the new folder `destination` and checks its weights.
 
-    Nothing of it is executed. `destination` appears only when everything is in order.
+    `destination` appears only when everything is in order. The archive may lack serving code:
+    `model.package` puts today's beside the weights.
 
     Args:
         max_bytes: the most that may come out of the archive, headers included.
 
     Raises:
         OSError: the archive cannot be read, or `destination` exists or cannot be written.
-        ArchiveError: not an archive, too large, members outside of it, links, a name twice, no
-            card, or weights that are not the card's.
+        ArchiveError: as `check_archive`, serving code aside.
     """
     if destination.exists():
         raise FileExistsError(f"{destination} exists")
     destination.parent.mkdir(parents=True, exist_ok=True)
+    contents = _Contents()
     with tempfile.TemporaryDirectory(dir=destination.parent, prefix=".extract-") as temporary:
-        content = Path(temporary) / "content"
-        try:
-            _unpack(archive, content, max_bytes)
-        except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
-            raise ArchiveError(f"{archive.name} is not a tar.gz: {error}") from error
-        card = _checked_card(content)
-        content.rename(destination)
+        folder = Path(temporary) / "content"
+        with _damage_as_archive_error(archive):
+            for name, chunks in _files(archive, max_bytes):
+                contents.add(name, _written(chunks, folder / name))
+        card = contents.checked_card()
+        folder.rename(destination)
     return card
 
 
 def sha256_of(path: Path) -> str:
-    """64 hex digits."""
+    """Returns the sha256 of a file, 64 hex digits."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(slots=True)
+class _Contents:
+    """What a pass over an archive keeps in memory; never the weights."""
+
+    names: set[str] = field(default_factory=set)
+    card_json: bytearray = field(default_factory=bytearray)
+    weights_sha256: str = ""
+
+    def add(self, name: str, chunks: Iterable[bytes]) -> None:
+        digest = hashlib.sha256()
+        for position, chunk in enumerate(chunks):
+            if position == 0 and chunk.startswith(_PICKLE_BEGINNINGS):
+                raise ArchiveError(f"{name!r} begins like a pickle, which executes when it is read")
+            digest.update(chunk)
+            if name == CARD_NAME:
+                self.card_json += chunk
+                if len(self.card_json) > MAX_CARD_BYTES:
+                    raise ArchiveError(f"{CARD_NAME} is larger than {MAX_CARD_BYTES} bytes")
+        self.names.add(name)
+        if name == WEIGHTS_NAME:
+            self.weights_sha256 = digest.hexdigest()
+
+    def checked_card(self, required: Iterable[str] = ()) -> ModelCard:
+        for name in (CARD_NAME, WEIGHTS_NAME, *required):
+            if name not in self.names:
+                raise ArchiveError(f"there is no {name} in the archive")
+        card = ModelCard.from_bytes(bytes(self.card_json))
+        if card.weights_sha256 != self.weights_sha256:
+            raise ArchiveError(
+                f"{WEIGHTS_NAME} has sha256 {self.weights_sha256}, "
+                f"the card says {card.weights_sha256}"
+            )
+        return card
+
+
+def _files(archive: Path, max_bytes: int) -> Iterator[tuple[str, Iterator[bytes]]]:
+    """Yields the name and the content of each file; the content is gone when the next one comes."""
+    # The bound is below tarfile because tarfile itself reads headers of any announced length.
+    with gzip.open(archive) as unzipped:
+        bounded = cast(IO[bytes], _BoundedReader(unzipped, max_bytes))
+        with tarfile.open(fileobj=bounded, mode="r|") as tar:
+            rules = _MemberRules()
+            for member in tar:
+                name = rules.checked_name(member)
+                if member.isreg():
+                    yield name, _chunks(tar, member)
 
 
 class _BoundedReader:
@@ -202,68 +176,58 @@ class _BoundedReader:
         return data
 
 
-def _unpack(archive: Path, destination: Path, max_bytes: int) -> None:
-    # The bound sits below tarfile because tarfile itself reads headers of any announced length.
-    with gzip.open(archive) as unzipped:
-        bounded = cast(IO[bytes], _BoundedReader(unzipped, max_bytes))
-        with tarfile.open(fileobj=bounded, mode="r|") as tar:
-            tar.extractall(destination, members=_acceptable(tar, max_bytes), filter="data")
+class _MemberRules:
+    """Which members an archive may have, one after the other."""
 
+    def __init__(self) -> None:
+        self._count = 0
+        self._files: set[str] = set()
+        self._folders = {"."}
 
-def _acceptable(tar: tarfile.TarFile, max_bytes: int) -> Iterator[tarfile.TarInfo]:
-    seen: set[str] = set()
-    size = 0
-    for member in tar:
+    def checked_name(self, member: tarfile.TarInfo) -> str:
+        """Returns the member's path relative to the archive, without a leading `./`."""
+        self._count += 1
+        if self._count > MAX_MEMBERS:
+            raise ArchiveError(f"more than {MAX_MEMBERS} files in the archive")
+        if not member.name.isprintable() or len(member.name.encode()) > MAX_NAME_BYTES:
+            raise ArchiveError(f"{member.name[:80]!r} is not a file name, or too long for one")
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or "\\" in member.name:
             raise ArchiveError(f"{member.name!r} lies outside of the archive")
         if not (member.isdir() or member.isreg()) or member.issparse():
             raise ArchiveError(f"{member.name!r} is neither a file nor a folder")
-        if str(path) in seen:
-            raise ArchiveError(f"{member.name!r} is there twice")
-        seen.add(str(path))
-        size += member.size
-        if size > max_bytes or len(seen) > MAX_MEMBERS:
-            raise ArchiveError(f"more than {max_bytes} bytes or {MAX_MEMBERS} files in the archive")
-        yield member
+        if path.suffix.lower() in _PICKLE_SUFFIXES:
+            raise ArchiveError(f"{member.name!r} may be a pickle, which executes when it is read")
+        self._take(path, is_file=member.isreg())
+        return str(path)
+
+    def _take(self, path: PurePosixPath, *, is_file: bool) -> None:
+        parents = {str(parent) for parent in path.parents}
+        taken = self._files | self._folders if is_file else self._files
+        if str(path) in taken or parents & self._files:
+            raise ArchiveError(f"{str(path)!r} is there twice, or a file and a folder at once")
+        self._folders |= parents
+        (self._files if is_file else self._folders).add(str(path))
 
 
-def _checked_card(content: Path) -> ModelCard:
-    for name in (CARD_NAME, WEIGHTS_NAME):
-        if not (content / name).is_file():
-            raise ArchiveError(f"there is no {name} in the archive")
-    card = read_model_card(content / CARD_NAME)
-    found = sha256_of(content / WEIGHTS_NAME)
-    if found != card.weights_sha256:
-        raise ArchiveError(
-            f"{WEIGHTS_NAME} has sha256 {found}, the card says {card.weights_sha256}"
-        )
-    return card
+def _chunks(tar: tarfile.TarFile, member: tarfile.TarInfo) -> Iterator[bytes]:
+    file = tar.extractfile(member)
+    while file is not None and (chunk := file.read(_CHUNK_BYTES)):
+        yield chunk
 
 
-def _text(value: Mapping[str, object], field: str) -> str:
-    text = value[field]
-    if not isinstance(text, str) or not text or "@" in text:
-        raise ArchiveError(f"{field} must be a text without @, is {text!r}")
-    return text
+def _written(chunks: Iterable[bytes], path: Path) -> Iterator[bytes]:
+    """Passes the chunks on and writes them to a new file."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    with path.open("xb") as file:
+        for chunk in chunks:
+            file.write(chunk)
+            yield chunk
 
 
-def _object(value: Mapping[str, object], field: str) -> Mapping[str, object]:
-    mapping = value[field]
-    if not isinstance(mapping, dict):
-        raise ArchiveError(f"{field} must be an object, is {mapping!r}")
-    return mapping
-
-
-def _labels(value: object) -> tuple[str, ...]:
-    if not isinstance(value, list) or not all(isinstance(label, str) and label for label in value):
-        raise ArchiveError("labels must be a list of texts")
-    if len(value) < 2 or len(set(value)) != len(value):
-        raise ArchiveError("labels must be at least two, all different")
-    return tuple(value)
-
-
-def _sha256(value: object) -> str:
-    if not isinstance(value, str) or len(value) != 64 or not set(value) <= set("0123456789abcdef"):
-        raise ArchiveError(f"weights_sha256 must be 64 hex digits, is {value!r}")
-    return value
+@contextmanager
+def _damage_as_archive_error(archive: Path) -> Iterator[None]:
+    try:
+        yield
+    except (tarfile.TarError, gzip.BadGzipFile, EOFError, zlib.error) as error:
+        raise ArchiveError(f"{archive.name} cannot be read: not a tar.gz ({error})") from error

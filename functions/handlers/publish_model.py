@@ -16,7 +16,7 @@ from typing import Any
 
 import boto3
 
-from archive.checking import check_archive
+from archive.reading import check_archive
 from registry.models_bucket import FOLDER_PREFIX, ModelsBucket
 
 logger = logging.getLogger(__name__)
@@ -48,7 +48,7 @@ def change(event: Mapping[str, Any], models: ModelsBucket) -> tuple[str, dict[st
     folder = f"{FOLDER_PREFIX}{archive.sha256.hex()[:16]}"
     default = models.publish(archive, folder)
     promoted = models.promotions().current
-    image_spec = promoted.image_spec if promoted else archive.card["image_spec"]
+    image_spec = promoted.image_spec if promoted else archive.card.image_spec.to_json()
     return folder, {
         "ModelDataUrl": promoted.model_data_url if promoted else default.model_data_url,
         "ImageSpec": json.dumps(image_spec, separators=(",", ":"), sort_keys=True),

@@ -15,7 +15,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from archive.checking import ModelArchive
+from archive.card import ModelCard
+from archive.reading import ModelArchive
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from registry.models_bucket import StoredModel
 
@@ -96,14 +97,15 @@ class ModelRegistry:
             TransientError: SageMaker is busy or did not answer.
             ClientError: anything else, a missing permission above all.
         """
-        _require_names(archive)
-        self._make_group(archive.name)
-        for package in self.packages_of(archive.name):
-            if package.version != archive.version:
+        _require_names(archive.card)
+        card = archive.card
+        self._make_group(card.name)
+        for package in self.packages_of(card.name):
+            if package.version != card.version:
                 continue
             if package.archive_sha256 != archive.sha256.hex():
                 raise RegistrationError(
-                    f"{archive.identity} is the name of another archive already, "
+                    f"{card.identity} is the name of another archive already, "
                     f"{package.model_data_url}: rows could not tell the two apart"
                 )
             return package, False
@@ -190,15 +192,15 @@ class ModelRegistry:
         )
 
 
-def _require_names(archive: ModelArchive) -> None:
-    if not GROUP_NAME.fullmatch(archive.name):
+def _require_names(card: ModelCard) -> None:
+    if not GROUP_NAME.fullmatch(card.name):
         raise RegistrationError(
-            f"the name {archive.name!r} has more than 63 characters, or others than letters, "
+            f"the name {card.name!r} has more than 63 characters, or others than letters, "
             "digits and hyphens between them"
         )
-    if _metadata_text(archive.version) != archive.version:
+    if _metadata_text(card.version) != card.version:
         raise RegistrationError(
-            f"the version {archive.version!r} has more than {MAX_METADATA_CHARACTERS} characters, "
+            f"the version {card.version!r} has more than {MAX_METADATA_CHARACTERS} characters, "
             "or others than letters, digits, spaces and _.:/=+-"
         )
 
@@ -211,8 +213,8 @@ def package_request(
     return {
         # SageMaker sends an event more than once: two calls at once shall make one package.
         "ClientToken": archive.sha256.hex()[:MAX_TOKEN_CHARACTERS],
-        "ModelPackageGroupName": archive.name,
-        "ModelPackageDescription": archive.identity,
+        "ModelPackageGroupName": card.name,
+        "ModelPackageDescription": card.identity,
         "ModelApprovalStatus": Approval.PENDING.value,
         "InferenceSpecification": {
             "Containers": [{"Image": serving_image, "ModelDataUrl": stored.model_data_url}],
@@ -228,9 +230,7 @@ def package_request(
                 }
             }
         },
-        "MetadataProperties": {
-            "CommitId": str(card["training_run"].get("code_revision", "unknown"))
-        }
+        "MetadataProperties": {"CommitId": str(card.training_run.get("code_revision", "unknown"))}
         | ({"GeneratedBy": made_by} if made_by else {}),
         "CustomerMetadataProperties": lineage(archive),
     }
@@ -239,15 +239,15 @@ def package_request(
 def lineage(archive: ModelArchive) -> dict[str, str]:
     """What the registry shows of a card, as short texts: what is long stays in the card."""
     card = archive.card
-    run = dict(card["training_run"])
+    run = dict(card.training_run)
     texts = {
-        "version": archive.version,
+        "version": card.version,
         "archive_sha256": archive.sha256.hex(),
-        "weights_sha256": card["weights_sha256"],
-        "labels": len(card["labels"]),
+        "weights_sha256": card.weights_sha256,
+        "labels": len(card.labels),
         "data_manifest_sha256": run.pop("data_manifest_sha256", None),
         "code_revision": run.pop("code_revision", None),
-        **_scalars("metrics", card["metrics"]),
+        **_scalars("metrics", card.metrics),
         **_scalars("hyperparameters", run.pop("hyperparameters", {})),
         **_scalars("training", run),
     }

@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from archive.checking import CARD_NAME, ModelArchive
+from archive.card import CARD_NAME
+from archive.reading import ModelArchive
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from registry.promotions import PROMOTIONS_KEY, Promotions
 

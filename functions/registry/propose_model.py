@@ -7,7 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol
 
-from archive.checking import ModelArchiveError, check_archive
+from archive.card import ArchiveError
+from archive.reading import check_archive
 from registry.model_registry import ModelPackage, ModelRegistry, RegistrationError
 from registry.models_bucket import ModelsBucket
 from registry.training_jobs import EndedJob
@@ -63,7 +64,7 @@ class ProposeModel:
             return Proposal(reason=f"its archive lies elsewhere: {job.model_data_url}")
         try:
             package, is_new = self._register(job)
-        except (ModelArchiveError, RegistrationError) as error:
+        except (ArchiveError, RegistrationError) as error:
             self.people.tell(
                 "imagedrop: a trained model cannot be proposed",
                 f"The training job {job.name} has ended, but its archive {job.model_data_url} "

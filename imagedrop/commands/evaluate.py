@@ -14,7 +14,8 @@ import typer
 from rich.markup import escape
 from rich.progress import Progress, TaskID
 
-from archive.reading import CARD_NAME, WEIGHTS_NAME, ArchiveError, extract_archive, sha256_of
+from archive.card import CARD_NAME, ArchiveError
+from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
 from imagedrop.errors import UserError
 from imagedrop.output import console, progress
 from model.package import package

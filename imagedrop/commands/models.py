@@ -54,7 +54,9 @@ def package(
     if output is not None:
         with TemporaryDirectory() as temporary:
             archive = make_archive(_fetched(model, target, Path(temporary)), output, name, version)
-        console.print(f"{escape(archive.identity)} is in {escape(str(output))}", highlight=False)
+        console.print(
+            f"{escape(archive.card.identity)} is in {escape(str(output))}", highlight=False
+        )
         return
     found = find_target(target)
     bucket = _models_bucket(found)
@@ -64,7 +66,7 @@ def package(
         archive = make_archive(
             _fetched(model, target, folder), folder / "model.tar.gz", name, version
         )
-        with console.status(f"Registering {escape(archive.identity)}"):
+        with console.status(f"Registering {escape(archive.card.identity)}"):
             stored = bucket.publish(archive)
             try:
                 registered, is_new = _registry(found).register(

@@ -6,8 +6,8 @@ from dataclasses import replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from archive.checking import CARD_NAME, ModelArchive, ModelArchiveError, check_archive
-from archive.reading import WEIGHTS_NAME, ArchiveError, extract_archive, read_model_card
+from archive.card import CARD_NAME, ArchiveError, read_model_card
+from archive.reading import WEIGHTS_NAME, ModelArchive, check_archive, extract_archive
 from imagedrop.errors import UserError
 from model.package import package
 
@@ -40,7 +40,7 @@ def make_archive(
                 extract_archive(source, content)
                 _pack(content, destination, name, version)
         return check_archive(destination)
-    except (OSError, ArchiveError, ModelArchiveError) as error:
+    except (OSError, ArchiveError) as error:
         raise UserError(
             f"{source} holds no model: {error}",
             "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",

@@ -7,7 +7,7 @@ from collections.abc import Mapping
 
 import numpy as np
 
-from archive.reading import ModelCard
+from archive.card import ModelCard
 from imaging import Prepared, Rejection
 from model.serving.onnx_model import Scores
 

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import numpy as np
 
-from archive.reading import ModelCard, read_model_card
+from archive.card import ModelCard, read_model_card
 from imaging import Prepared, Rejection, RejectReason
 from imaging.decoder import Decoder
 from model.serving.answers import about_image, answer_body

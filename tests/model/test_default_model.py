@@ -13,7 +13,7 @@ import torch
 from onnx import numpy_helper
 from torchvision.models import ResNet50_Weights  # type: ignore[import-untyped]
 
-from archive.reading import read_model_card
+from archive.card import read_model_card
 from model.build_default import (
     DOG_CLASSES,
     GATE,

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from archive.reading import read_model_card
+from archive.card import read_model_card
 from localcloud.places import tools
 from model.package import package_training_source
 from training.metric_lines import read_metric

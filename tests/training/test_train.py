@@ -16,7 +16,8 @@ import pytest
 import torch
 from pytest_socket import disable_socket, enable_socket
 
-from archive.reading import extract_archive, read_model_card
+from archive.card import read_model_card
+from archive.reading import extract_archive
 from model.export import ServedModel, export_onnx
 from model.package import package
 from model.serving.classifier import Classifier

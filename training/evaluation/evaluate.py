@@ -11,14 +11,8 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from archive.reading import (
-    CARD_NAME,
-    WEIGHTS_NAME,
-    ArchiveError,
-    ModelCard,
-    read_model_card,
-    sha256_of,
-)
+from archive.card import CARD_NAME, ArchiveError, ModelCard, read_model_card
+from archive.reading import WEIGHTS_NAME, sha256_of
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread

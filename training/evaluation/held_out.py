@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from archive.reading import ModelCard
+from archive.card import ModelCard
 from imaging import Rejection
 from training.data.dataset import DataSet, LabelledImage, load_pixels
 from training.data.partition import partition

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 from PIL import Image
 
-from archive.reading import ModelCard
+from archive.card import ModelCard
 from imaging import ImageSpec, Rejection, prepare
 from model.serving.onnx_model import OnnxModel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread

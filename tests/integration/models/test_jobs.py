@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 from PIL import Image, ImageDraw
 
-from archive.checking import check_archive
+from archive.reading import check_archive
 from tests.integration.conftest import REPOSITORY, Stack
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
@@ -50,7 +50,7 @@ def test_training_job_ends_as_an_archive_that_can_be_registered(
 
     archive = check_archive(tmp_path / "model.tar.gz")
 
-    assert (archive.name, archive.card["labels"]) == ("patterns", ["blue", "red"])
+    assert (archive.card.name, archive.card.labels) == ("patterns", ("blue", "red"))
     registered = stack.command("package", address, "--version", "packaged")
     assert "model-package/patterns/" in registered
 

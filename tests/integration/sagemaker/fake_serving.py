@@ -13,7 +13,7 @@ import io
 import json
 import tarfile
 
-from archive.reading import ModelCard
+from archive.card import ModelCard
 from imaging import ImageSpec
 
 SPEC = ImageSpec.from_json(

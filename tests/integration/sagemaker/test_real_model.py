@@ -11,7 +11,8 @@ import pytest
 from botocore.exceptions import ClientError
 from PIL import Image
 
-from archive.reading import ModelCard, extract_archive
+from archive.card import ModelCard
+from archive.reading import extract_archive
 from imaging import ImageSpec, Prepared, prepare
 from imaging.npy import encode_npy
 from tests.integration.sagemaker.fake_s3 import FakeS3

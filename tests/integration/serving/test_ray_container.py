@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import read_model_card
+from archive.card import read_model_card
 from bench.serving_hosts import Body, Host, processes, under_ray
 from tests.integration.serving.server import Server, png
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import read_model_card
+from archive.card import read_model_card
 from imaging import ImageSpec, Prepared, encode_npy, prepare
 from tests.integration.serving.server import Answer, Server, free_port, png
 

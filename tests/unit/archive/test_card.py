@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from archive.reading import MAX_CARD_BYTES, ArchiveError, ModelCard, read_model_card
+from archive.card import MAX_CARD_BYTES, ArchiveError, ModelCard, read_model_card
 
 
 def test_card_survives_a_round_trip(card: ModelCard, tmp_path: Path) -> None:
@@ -69,9 +69,20 @@ def test_card_with_a_missing_field_is_refused(card: ModelCard) -> None:
         ModelCard.from_json(value)
 
 
-def test_card_with_an_unknown_field_is_refused(card: ModelCard) -> None:
-    with pytest.raises(ArchiveError, match="preprocess"):
-        ModelCard.from_json(card.to_json() | {"preprocess": "import os"})
+def test_a_field_that_a_later_version_adds_is_kept_and_changes_nothing(card: ModelCard) -> None:
+    later = card.to_json() | {"group": "dogs", "display_names": {"pug": "Pug"}}
+
+    read = ModelCard.from_json(later)
+
+    assert read.to_json() == later
+    assert dataclasses.replace(read, other_fields={}) == card
+
+
+def test_a_card_of_a_later_schema_is_refused_because_its_answers_may_be_others(
+    card: ModelCard,
+) -> None:
+    with pytest.raises(ArchiveError, match="schema 2, 1 can be read"):
+        ModelCard.from_json(card.to_json() | {"schema": 2, "abstains_below": 0.4})
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"null"])

@@ -7,6 +7,7 @@ import gzip
 import hashlib
 import io
 import json
+import pickle
 import tarfile
 import tracemalloc
 from collections.abc import Callable
@@ -14,7 +15,8 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import CARD_NAME, MAX_MEMBERS, WEIGHTS_NAME, ArchiveError, ModelCard
+from archive.card import CARD_NAME, ArchiveError, ModelCard
+from archive.reading import MAX_MEMBERS, WEIGHTS_NAME
 from archive.reading import extract_archive as extract
 
 WEIGHTS = b"other weights of no model" * 1000
@@ -120,6 +122,42 @@ def test_second_file_of_the_same_name_is_refused(
     archive = write_archive([*good_members(card), member(f"./{WEIGHTS_NAME}", b"other weights")])
 
     assert_refused(archive, "twice", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "content"),
+    [
+        ("weights.pkl", b""),
+        ("code/model.PTH", b""),
+        ("innocent.dat", pickle.dumps({"a": 1})),
+        ("torch.dat", b"PK\x03\x04"),
+    ],
+)
+def test_a_pickle_is_refused_by_name_and_by_its_first_bytes(
+    name: str, content: bytes, card: ModelCard, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    archive = write_archive([*good_members(card), member(name, content)])
+
+    assert_refused(archive, "pickle", tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("name", "complaint"),
+    [
+        ("model/serving", "a file and a folder at once"),
+        ("model.json/code.py", "a file and a folder at once"),
+        (".", "a file and a folder at once"),
+        ("n" * 256, "not a file name"),
+        ("line\nbreak", "not a file name"),
+        ("\udcff", "not a file name"),
+    ],
+)
+def test_a_name_that_a_file_system_cannot_hold_is_refused(
+    name: str, complaint: str, card: ModelCard, write_archive: WriteArchive, tmp_path: Path
+) -> None:
+    archive = write_archive([*good_members(card), member(name, b"odd")])
+
+    assert_refused(archive, complaint, tmp_path)
 
 
 def test_too_many_files_are_refused(

@@ -9,8 +9,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from archive.checking import check_archive
-from archive.reading import extract_archive
+from archive.reading import check_archive, extract_archive
 from imagedrop.cli import app
 from imagedrop.errors import UserError
 from tests.unit.serving.asgi_client import ask
@@ -47,7 +46,7 @@ def test_reports_and_archives_are_written_and_can_be_packaged(tmp_path: Path, ph
     temperature = calibrated["metrics"]["calibration"]["temperature"]
     assert temperature == pytest.approx(found["calibration"]["temperature"])
     assert calibrated["metrics"]["measured_on"] == "3 photos, the part test of photos"
-    int8 = check_archive(output / "int8.tar.gz").card["metrics"]
+    int8 = check_archive(output / "int8.tar.gz").card.metrics
     assert int8["int8_loss_points"] == 0
     assert int8["calibration"] == calibrated["metrics"]["calibration"]
 

@@ -16,7 +16,8 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from archive.checking import MAX_CARD_BYTES, ModelArchive, ModelArchiveError, check_archive
+from archive.card import MAX_CARD_BYTES, ArchiveError
+from archive.reading import ModelArchive, check_archive
 from handlers import publish_model
 from registry.models_bucket import ModelsBucket
 from registry.promotions import Promotion, Promotions
@@ -208,8 +209,8 @@ def test_delete_succeeds_when_the_bucket_is_gone(
     [
         (None, "there is no model.json"),
         (b"{not json", "model.json is not JSON"),
-        (b'["dogs"]', "lacks a name"),
-        (b'{"name": "dogs"}' + b" " * MAX_CARD_BYTES, "no file of at most"),
+        (b'["dogs"]', "a card has the fields"),
+        (b'{"name": "dogs"}' + b" " * MAX_CARD_BYTES, "is larger than"),
     ],
 )
 def test_an_archive_without_a_proper_card_fails_the_deployment_and_says_why(
@@ -220,7 +221,7 @@ def test_an_archive_without_a_proper_card_fails_the_deployment_and_says_why(
     publish_model.handler(event("Create"), Context())
 
     assert cloudformation.answer["Status"] == "FAILED"
-    assert "ModelArchiveError" in cloudformation.answer["Reason"]
+    assert "ArchiveError" in cloudformation.answer["Reason"]
     assert said in cloudformation.answer["Reason"]
     assert cloudformation.answer["PhysicalResourceId"] == publish_model.NOT_PUBLISHED
     assert keys(s3) == set()
@@ -271,7 +272,7 @@ def test_the_answer_fits_cloudformation_however_long_the_error_is(
     s3: Any, archive: Path, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     def refuse(path: Path) -> ModelArchive:
-        raise ModelArchiveError(f"{path}: " + "very long " * 1000)
+        raise ArchiveError(f"{path}: " + "very long " * 1000)
 
     monkeypatch.setattr(publish_model, "check_archive", refuse)
 

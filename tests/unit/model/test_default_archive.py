@@ -9,7 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import ModelCard, extract_archive
+from archive.card import ModelCard
+from archive.reading import extract_archive
 from model import package
 from model.package import DEFAULT_ARCHIVE, ROOT
 

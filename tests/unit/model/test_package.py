@@ -13,7 +13,8 @@ from pathlib import Path
 
 import pytest
 
-from archive.reading import CARD_NAME, WEIGHTS_NAME, ArchiveError, ModelCard, extract_archive
+from archive.card import CARD_NAME, ArchiveError, ModelCard
+from archive.reading import WEIGHTS_NAME, extract_archive
 from model.package import package, serving_code
 
 

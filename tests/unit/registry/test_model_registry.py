@@ -13,7 +13,8 @@ import pytest
 from botocore.validate import validate_parameters
 from moto import mock_aws
 
-from archive.checking import ModelArchive, check_archive
+from archive.card import ModelCard
+from archive.reading import ModelArchive, check_archive
 from registry.model_registry import (
     MAX_METADATA,
     MAX_METADATA_CHARACTERS,
@@ -43,7 +44,7 @@ def registry() -> Iterator[ModelRegistry]:
 
 
 def with_card(archive: ModelArchive, **fields: Any) -> ModelArchive:
-    return dataclasses.replace(archive, card=card(**fields))
+    return dataclasses.replace(archive, card=ModelCard.from_json(card(**fields)))
 
 
 def test_the_request_is_one_that_sagemaker_takes(archive: ModelArchive) -> None:

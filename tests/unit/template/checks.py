@@ -9,7 +9,7 @@ import ast
 import json
 from collections.abc import Callable, Iterator
 
-from archive.checking import check_archive
+from archive.reading import check_archive
 from handlers import publish_model
 from imaging import ImageSpec, encode_npy
 from tests.unit.template.translation import (
@@ -1170,7 +1170,7 @@ def permission(action: str, resource: object, condition: object) -> str:
 
 
 def bundled_spec() -> Json:
-    spec: Json = check_archive(publish_model.ARCHIVE_PATH).card["image_spec"]
+    spec: Json = check_archive(publish_model.ARCHIVE_PATH).card.image_spec.to_json()
     return spec
 
 

@@ -9,7 +9,8 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from archive.reading import ModelCard, sha256_of
+from archive.card import ModelCard
+from archive.reading import sha256_of
 from imaging import ImageSpec
 from model.package import write_content
 

@@ -15,7 +15,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from archive.reading import ArchiveError, extract_archive
+from archive.card import ArchiveError
+from archive.reading import extract_archive
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
 from tests.unit.training.colour_model import write_colour_model
