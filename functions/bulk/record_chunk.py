@@ -18,8 +18,8 @@ from bulk.shards import ShardRow
 from bulk.work_bucket import WorkBucket
 from imaging import Rejection, RejectReason
 from pipeline import records
-from pipeline.answers import Answer, parse_answers
-from pipeline.errors import InvalidAnswerError, TransientError
+from pipeline.answers import Answer, InvalidAnswerError, parse_answers
+from pipeline.errors import TransientError
 from pipeline.records import Source
 
 logger = logging.getLogger(__name__)

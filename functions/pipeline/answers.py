@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-
-from pipeline.errors import InvalidAnswerError
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +24,18 @@ class Answer:
     confidence: float
     predictions: tuple[Prediction, ...]
     model: str
+
+
+class InvalidAnswerError(Exception):
+    """The endpoint's answer breaks its contract: a bug, on one side or the other.
+
+    ``answers`` has the valid answers in the order of the request, with None in place of each
+    broken one. It is empty when it is unknown which answer belongs to which image.
+    """
+
+    def __init__(self, message: str, answers: Sequence[Answer | None] = ()) -> None:
+        super().__init__(message)
+        self.answers = answers
 
 
 def parse_answers(body: bytes, expected_count: int) -> list[Answer]:

@@ -11,8 +11,8 @@ from typing import Protocol
 
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline import records
-from pipeline.answers import Answer
-from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.answers import Answer, InvalidAnswerError
+from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.events import Change, ImageRef, latest_of_each_image
 from pipeline.records import Record
 

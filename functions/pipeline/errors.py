@@ -8,13 +8,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
-
 from imaging import ImageSpec
-
-if TYPE_CHECKING:
-    from pipeline.answers import Answer
 
 
 class TransientError(Exception):
@@ -36,18 +30,6 @@ class SpecMismatchError(Exception):
     def __init__(self, expected: ImageSpec) -> None:
         super().__init__(f"the endpoint wants images of spec {expected.hash}")
         self.expected = expected
-
-
-class InvalidAnswerError(Exception):
-    """The endpoint's answer breaks its contract: a bug, on one side or the other.
-
-    ``answers`` are those that hold nevertheless, None in place of each broken one, in the order of
-    the request; empty when it cannot be told which answer is whose.
-    """
-
-    def __init__(self, message: str, answers: Sequence[Answer | None] = ()) -> None:
-        super().__init__(message)
-        self.answers = answers
 
 
 class UnknownEventError(Exception):

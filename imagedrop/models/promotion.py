@@ -15,7 +15,8 @@ from imagedrop.errors import UserError
 from imagedrop.models.serving_endpoint import Serving, ServingEndpoint
 from imaging import ImageSpec, encode_npy
 from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.answers import InvalidAnswerError
+from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.events import utc_text
 from registry.model_registry import Approval, ModelPackage, ModelRegistry
 from registry.models_bucket import ModelsBucket

@@ -23,8 +23,8 @@ from model.serving.content_types import parse_content_type
 from model.serving.npy import read_images
 from model.serving.refusals import Refusal
 from model.serving.requests import ClientGone, announced_bytes, read_body
-from pipeline.answers import parse_answers
-from pipeline.errors import InvalidAnswerError, UnknownEventError
+from pipeline.answers import InvalidAnswerError, parse_answers
+from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, latest_of_each_image, parse_queue_body
 from tests.bombs import bombs, healthy
 from tests.s3_events import queue_body, s3_record

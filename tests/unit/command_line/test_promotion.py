@@ -17,8 +17,8 @@ from imagedrop.models import promotion, serving_endpoint
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import ServingEndpoint
 from imaging import ImageSpec
-from pipeline.answers import Answer, Prediction
-from pipeline.errors import InvalidAnswerError, TransientError
+from pipeline.answers import Answer, InvalidAnswerError, Prediction
+from pipeline.errors import TransientError
 from registry.model_registry import Approval, ModelPackage
 from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card

@@ -6,7 +6,8 @@ import pytest
 from botocore.exceptions import ClientError
 
 from handlers.classify import failed_message
-from pipeline.errors import InvalidAnswerError, TransientError
+from pipeline.answers import InvalidAnswerError
+from pipeline.errors import TransientError
 from tests.s3_events import queue_event
 
 

@@ -20,7 +20,8 @@ from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import FailedMessage, ImagesQueue, retry_seconds
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.service_errors import transient_errors_named
-from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.answers import InvalidAnswerError
+from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.events import Change, ImageRef
 
 SPEC = ImageSpec.from_json(

@@ -5,8 +5,7 @@ from typing import Any
 
 import pytest
 
-from pipeline.answers import Answer, Prediction, parse_answers
-from pipeline.errors import InvalidAnswerError
+from pipeline.answers import Answer, InvalidAnswerError, Prediction, parse_answers
 
 ENTRY: dict[str, Any] = {
     "label": "beagle",

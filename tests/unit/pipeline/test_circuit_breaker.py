@@ -7,14 +7,14 @@ from dataclasses import dataclass, field
 import pytest
 
 from imaging import ImageSpec
-from pipeline.answers import Answer, Prediction
+from pipeline.answers import Answer, InvalidAnswerError, Prediction
 from pipeline.circuit_breaker import (
     FAILURES_TO_OPEN,
     FIRST_PAUSE_SECONDS,
     LONGEST_PAUSE_SECONDS,
     GuardedEndpoint,
 )
-from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.errors import SpecMismatchError, TransientError
 from tests.fakes import SPEC
 
 ANSWER = Answer("pug", 1.0, (Prediction("pug", 1.0),), "dogs@1")

@@ -6,8 +6,9 @@ from dataclasses import replace
 import pytest
 
 from imaging import Rejection, RejectReason
+from pipeline.answers import InvalidAnswerError
 from pipeline.classify_images import ClassifyImages, Outcome
-from pipeline.errors import InvalidAnswerError, SpecMismatchError, TransientError
+from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.events import Change, ImageRef
 from pipeline.records import Status
 from tests.fakes import SPEC, FakeEndpoint, FakePredictions, image_ref, jpeg, use_case_over

@@ -26,7 +26,8 @@ from bulk.work_bucket import WorkBucket
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.errors import InvalidAnswerError, TransientError
+from pipeline.answers import InvalidAnswerError
+from pipeline.errors import TransientError
 from tests.fakes import SPEC, image_ref
 
 ONCE = Config(retries={"total_max_attempts": 1})
