@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
@@ -110,6 +110,20 @@ class ListImages:
     ) -> None:
         self.work.write_lines(files.ignored(progress.ignored_files), lines)
         progress.ignored_files += 1
+
+
+def known_progress(
+    progress: Mapping[str, Any] | None, work: WorkBucket, files: RunFiles
+) -> Progress:
+    """How far the listing is: as the last call said, or done if an earlier execution listed all."""
+    if progress is not None:
+        return Progress(**progress)
+    chunks, totals = work.read_json(files.chunks(0)), work.read_json(files.listing_json)
+    if chunks is None or totals is None:
+        return Progress()
+    return Progress(
+        chunks=len(chunks), listed=totals["listed"], ignored=totals["ignored"], done=True
+    )
 
 
 def why_ignored(key: str) -> str | None:

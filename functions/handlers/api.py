@@ -5,7 +5,6 @@ from __future__ import annotations
 import base64
 import binascii
 import json
-import os
 import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
@@ -18,7 +17,6 @@ from handlers import wiring
 from pipeline.adapters.predictions_table import Query
 from pipeline.errors import TransientError
 from pipeline.records import Record, Status
-from registry.served_model import served_model
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -80,9 +78,7 @@ def busy(error: TransientError) -> Response[str]:
 @lru_cache(maxsize=1)
 def _model_labels(_period: int) -> dict[str, Any]:
     """What the model behind the endpoint can answer; asked again when another period begins."""
-    model = served_model(
-        wiring.client("sagemaker"), wiring.client("s3"), os.environ["ENDPOINT_NAME"]
-    )
+    model = wiring.served_model()
     return {"model": model.identity, "labels": model.labels}
 
 

@@ -45,8 +45,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     refs = [ref for each in refs_of.values() for ref in each]
     outcomes = wiring.classify_images().run(
         refs,
-        out_of_time=lambda: seconds_left(context) < LAST_START_SECONDS,
-        too_late_to_write=lambda: seconds_left(context) < LAST_WRITE_SECONDS,
+        out_of_time=lambda: wiring.seconds_left(context) < LAST_START_SECONDS,
+        too_late_to_write=lambda: wiring.seconds_left(context) < LAST_WRITE_SECONDS,
     )
     for outcome in outcomes:
         report(outcome)
@@ -59,12 +59,8 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         for message in event["Records"]
         if message["messageId"] in failed
     ]
-    sent_back = send_back(again, lambda: seconds_left(context) < LAST_WRITE_SECONDS)
+    sent_back = send_back(again, lambda: wiring.seconds_left(context) < LAST_WRITE_SECONDS)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in sent_back]}
-
-
-def seconds_left(context: LambdaContext) -> float:
-    return float(context.get_remaining_time_in_millis()) / 1000
 
 
 def send_back(messages: list[FailedMessage], too_late: Callable[[], bool]) -> list[str]:

@@ -20,8 +20,11 @@ from pipeline.circuit_breaker import GuardedEndpoint
 from pipeline.classify_images import PARALLEL_IMAGES, ClassifyImages
 from pipeline.events import utc_text
 from pipeline.settings import ClassifySettings
+from registry.served_model import ServedModel
+from registry.served_model import served_model as model_behind
 
 if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
     from mypy_boto3_s3 import S3Client
 
 # What a call may take at the longest decides when the last one may begin (`handlers/classify.py`);
@@ -102,6 +105,16 @@ def classify_images() -> ClassifyImages:
         max_payload_bytes=settings.max_payload_bytes,
         now=utc_now,
     )
+
+
+def served_model() -> ServedModel:
+    """The model behind the stack's endpoint now."""
+    return model_behind(client("sagemaker"), client("s3"), os.environ["ENDPOINT_NAME"])
+
+
+def seconds_left(context: LambdaContext) -> float:
+    """Until Lambda stops this call."""
+    return float(context.get_remaining_time_in_millis()) / 1000
 
 
 def utc_now() -> str:

@@ -26,7 +26,14 @@ from tests.integration.conftest import REPOSITORY, Stack
 
 PHOTOS = REPOSITORY / "demo" / "photos"
 PATIENCE_SECONDS = 120.0
-STEPS = ("ListImages", "PrepareChunk", "PlanTransform", "RecordChunk", "Reconcile")
+# Each step's function, and the files of the step before it: None where the run begins with it.
+STEPS = {
+    "list": ("BulkStepsFunction", None),
+    "prepare": ("BulkChunksFunction", None),
+    "plan": ("BulkStepsFunction", "prepared/"),
+    "record": ("BulkChunksFunction", "manifest-0.json"),
+    "reconcile": ("BulkStepsFunction", "recorded/"),
+}
 
 
 @dataclass
@@ -203,15 +210,26 @@ def test_what_fails_twice_is_named_and_a_new_run_takes_it_up(
 def test_a_function_killed_in_its_work_changes_nothing_in_the_end(
     folder: Folder, step: str
 ) -> None:
-    for process in workers(folder.stack, step):
-        process.kill()  # idle ones: the run shall start one of its own
+    function, before = STEPS[step]
+    if before is None:
+        kill_idle_workers(folder.stack, function)
     run = folder.start()
-    killed = kill_the_first_at_work(folder.stack, step)
+    if before is not None:
+        # The function has ended its earlier step now and waits for this one.
+        assert eventually(lambda: any(folder.work.keys(RunFiles(run).root + before)))
+        kill_idle_workers(folder.stack, function)
+    killed = kill_the_first_at_work(folder.stack, function)
     folder.assert_reconciled(run)
     assert killed
 
 
-def workers(stack: Stack, step: str) -> list[psutil.Process]:
+def kill_idle_workers(stack: Stack, function: str) -> None:
+    """The step that a test is about starts in a new process, which has used no CPU time."""
+    for process in workers(stack, function):
+        process.kill()
+
+
+def workers(stack: Stack, function: str) -> list[psutil.Process]:
     """The emulator's processes that run a function."""
     running = cloud.status(stack.home).cloud
     assert running is not None
@@ -219,18 +237,18 @@ def workers(stack: Stack, step: str) -> list[psutil.Process]:
     for each in running.processes:
         for process in psutil.Process(each.pid).children(recursive=True):
             try:
-                if f"{step}Function" in " ".join(process.cmdline()):
+                if function in " ".join(process.cmdline()):
                     found.append(process)
             except psutil.NoSuchProcess:
                 continue
     return found
 
 
-def kill_the_first_at_work(stack: Stack, step: str) -> bool:
+def kill_the_first_at_work(stack: Stack, function: str) -> bool:
     """Kills -9 the first process of a function that has worked for a quarter of a second."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while time.monotonic() < deadline:
-        for process in workers(stack, step):
+        for process in workers(stack, function):
             try:
                 if sum(process.cpu_times()[:2]) > 0.25:
                     process.kill()

@@ -124,16 +124,13 @@ def test_the_arithmetic_knows_the_template() -> None:
     parameters, resources = template["Parameters"], template["Resources"]
     assert parameters["BulkConcurrency"]["Default"] == bulk_sizing.BULK_CONCURRENCY
     assert parameters["WorkRetentionDays"]["Default"] == bulk_sizing.WORK_KEPT_DAYS
-    memory = {
-        name: resources[f"{name}Function"]["Properties"]["MemorySize"]
-        for name in ("PrepareChunk", "RecordChunk", "ListImages", "PlanTransform", "Reconcile")
-    }
-    assert set(list(memory.values())[:2]) == {bulk_sizing.LAMBDA_MEGABYTES}
-    assert set(list(memory.values())[2:]) == {bulk_sizing.SMALL_LAMBDA_MEGABYTES}
+    chunks = resources["BulkChunksFunction"]["Properties"]
+    steps = resources["BulkStepsFunction"]["Properties"]
+    assert chunks["MemorySize"] == bulk_sizing.LAMBDA_MEGABYTES
+    assert steps["MemorySize"] == bulk_sizing.SMALL_LAMBDA_MEGABYTES
     table = resources["PredictionsTable"]["Properties"]
     assert len(table["GlobalSecondaryIndexes"]) == bulk_sizing.INDEXES
-    timeout = resources["PrepareChunkFunction"]["Properties"]["Timeout"]
-    assert timeout == bulk_sizing.LAMBDA_SECONDS
+    assert chunks["Timeout"] == steps["Timeout"] == bulk_sizing.LAMBDA_SECONDS
 
 
 def test_the_arithmetic_knows_the_default_model() -> None:

@@ -133,8 +133,8 @@ MAY = {
     "BulkRole": {
         "states.amazonaws.com",
         *(
-            f"lambda:InvokeFunction on ${{{step}Function.Arn}}"
-            for step in ("ListImages", "PrepareChunk", "PlanTransform", "RecordChunk", "Reconcile")
+            f"lambda:InvokeFunction on ${{{steps}Function.Arn}}"
+            for steps in ("BulkSteps", "BulkChunks")
         ),
         "s3:GetObject on ${WorkBucket.Arn}/work/*",
         f"states:StartExecution on {HERE.format('states')}:stateMachine:${{AWS::StackName}}-bulk",
@@ -168,10 +168,11 @@ MAY = {
             )
         ),
     },
-    "ListImagesRole": {
+    "BulkStepsRole": {
         "lambda.amazonaws.com",
         "s3:GetObject on ${WorkBucket.Arn}/work/*",
         "s3:PutObject on ${WorkBucket.Arn}/work/*",
+        "s3:PutObject on ${WorkBucket.Arn}/reports/*",
         "s3:ListBucket on ${WorkBucket.Arn}",
         "s3:ListBucketVersions on ${ImagesBucket.Arn}",
         f"s3:ListBucketVersions on {ANOTHER_SOURCE}",
@@ -181,10 +182,10 @@ MAY = {
         "sagemaker:DescribeEndpoint on ${Endpoint}",
         f"sagemaker:DescribeEndpointConfig on {HERE.format('sagemaker')}:endpoint-config/*",
         f"sagemaker:DescribeModel on {HERE.format('sagemaker')}:model/*",
-        "logs:CreateLogStream on ${ListImagesLogs.Arn}",
-        "logs:PutLogEvents on ${ListImagesLogs.Arn}",
+        "logs:CreateLogStream on ${BulkStepsLogs.Arn}",
+        "logs:PutLogEvents on ${BulkStepsLogs.Arn}",
     },
-    "PrepareChunkRole": {
+    "BulkChunksRole": {
         "lambda.amazonaws.com",
         "s3:GetObject on ${WorkBucket.Arn}/work/*",
         "s3:PutObject on ${WorkBucket.Arn}/work/*",
@@ -198,35 +199,8 @@ MAY = {
         "dynamodb:BatchGetItem on ${PredictionsTable.Arn}",
         "dynamodb:PutItem on ${PredictionsTable.Arn}",
         "dynamodb:UpdateItem on ${PredictionsTable.Arn}",
-        "logs:CreateLogStream on ${PrepareChunkLogs.Arn}",
-        "logs:PutLogEvents on ${PrepareChunkLogs.Arn}",
-    },
-    "PlanTransformRole": {
-        "lambda.amazonaws.com",
-        "s3:GetObject on ${WorkBucket.Arn}/work/*",
-        "s3:PutObject on ${WorkBucket.Arn}/work/*",
-        "s3:ListBucket on ${WorkBucket.Arn}",
-        "logs:CreateLogStream on ${PlanTransformLogs.Arn}",
-        "logs:PutLogEvents on ${PlanTransformLogs.Arn}",
-    },
-    "RecordChunkRole": {
-        "lambda.amazonaws.com",
-        "s3:GetObject on ${WorkBucket.Arn}/work/*",
-        "s3:PutObject on ${WorkBucket.Arn}/work/*",
-        "s3:ListBucket on ${WorkBucket.Arn}",
-        "dynamodb:PutItem on ${PredictionsTable.Arn}",
-        "dynamodb:UpdateItem on ${PredictionsTable.Arn}",
-        "logs:CreateLogStream on ${RecordChunkLogs.Arn}",
-        "logs:PutLogEvents on ${RecordChunkLogs.Arn}",
-    },
-    "ReconcileRole": {
-        "lambda.amazonaws.com",
-        "s3:GetObject on ${WorkBucket.Arn}/work/*",
-        "s3:PutObject on ${WorkBucket.Arn}/work/*",
-        "s3:ListBucket on ${WorkBucket.Arn}",
-        "s3:PutObject on ${WorkBucket.Arn}/reports/*",
-        "logs:CreateLogStream on ${ReconcileLogs.Arn}",
-        "logs:PutLogEvents on ${ReconcileLogs.Arn}",
+        "logs:CreateLogStream on ${BulkChunksLogs.Arn}",
+        "logs:PutLogEvents on ${BulkChunksLogs.Arn}",
     },
     "TrainingRole": {
         "sagemaker.amazonaws.com",
@@ -645,31 +619,16 @@ def functions_are_told_what_they_need(template: Json) -> Faults:
             "POWERTOOLS_METRICS_NAMESPACE": "imagedrop",
         },
         "PublishModelFunction": {"MODELS_BUCKET": "${ModelsBucket}"},
-        "ListImagesFunction": {
+        "BulkStepsFunction": {
             "WORK_BUCKET": "${WorkBucket}",
             "BULK_CONCURRENCY": "${BulkConcurrency}",
             "ENDPOINT_NAME": "${Endpoint.EndpointName}",
-            "POWERTOOLS_SERVICE_NAME": "list-images",
+            "POWERTOOLS_SERVICE_NAME": "bulk-steps",
         },
-        "PrepareChunkFunction": {
+        "BulkChunksFunction": {
             "WORK_BUCKET": "${WorkBucket}",
             "PREDICTIONS_TABLE": "${PredictionsTable}",
-            "POWERTOOLS_SERVICE_NAME": "prepare-chunk",
-        },
-        "PlanTransformFunction": {
-            "WORK_BUCKET": "${WorkBucket}",
-            "BULK_CONCURRENCY": "${BulkConcurrency}",
-            "POWERTOOLS_SERVICE_NAME": "plan-transform",
-        },
-        "RecordChunkFunction": {
-            "WORK_BUCKET": "${WorkBucket}",
-            "PREDICTIONS_TABLE": "${PredictionsTable}",
-            "POWERTOOLS_SERVICE_NAME": "record-chunk",
-        },
-        "ReconcileFunction": {
-            "WORK_BUCKET": "${WorkBucket}",
-            "BULK_CONCURRENCY": "${BulkConcurrency}",
-            "POWERTOOLS_SERVICE_NAME": "reconcile",
+            "POWERTOOLS_SERVICE_NAME": "bulk-chunks",
         },
         "ApiFunction": {
             "PREDICTIONS_TABLE": "${PredictionsTable}",

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from handlers import bulk_chunks, bulk_steps
 from tests.unit.template.translation import PROJECT
 
 Json = dict[str, Any]
@@ -51,6 +52,20 @@ def test_a_function_has_its_own_time_to_end_before_the_state_gives_up(name: str)
     state = dict(states())[name]
     if "FunctionArn" in str(state.get("Resource")):
         assert state["TimeoutSeconds"] > 900  # the functions' own limit
+
+
+def test_a_function_is_told_which_of_its_steps_to_run() -> None:
+    asked: dict[str, set[str]] = {}
+    for _, state in states():
+        if state["Type"] == "Map":
+            (task,) = state["ItemProcessor"]["States"].values()
+            asked.setdefault(task["Resource"], set()).add(state["ItemSelector"]["step"])
+        elif "FunctionArn" in str(state.get("Resource")) and "Parameters" in state:
+            asked.setdefault(state["Resource"], set()).add(state["Parameters"]["step"])
+    assert asked == {
+        "${BulkStepsFunctionArn}": set(bulk_steps.STEPS),
+        "${BulkChunksFunctionArn}": set(bulk_chunks.STEPS),
+    }
 
 
 def test_a_chunk_that_fails_does_not_end_the_run() -> None:
