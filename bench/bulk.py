@@ -49,7 +49,8 @@ def main() -> None:
         folder = Path(temporary)
         made = make_folder(folder, options.count, options.photos)
         target, processes = local_target(running), Processes(running)
-        list(upload_all(target, [Upload(folder / name, PREFIX + name) for name in made]))
+        uploads = [Upload(folder / name, PREFIX + name) for name in made]
+        list(upload_all(target.client("s3"), target.images_bucket, uploads))
         ways: dict[str, Callable[[int], None]] = {
             "packed shards": lambda _round: run_bulk(target, made, direct=False),
             "--direct": lambda _round: run_bulk(target, made, direct=True),
@@ -102,7 +103,7 @@ def run_bulk(target: Target, made: dict[str, bool], *, direct: bool) -> None:
 
 def drop(target: Target, folder: Path, made: dict[str, bool], round_: int) -> None:
     uploads = [Upload(folder / name, f"incoming/bench-{round_}/{name}") for name in made]
-    sent = list(upload_all(target, uploads))
+    sent = list(upload_all(target.client("s3"), target.images_bucket, uploads))
     rows = wait_for_rows(
         target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
     )

@@ -169,7 +169,7 @@ def drop(target: Target, paths: list[Path]) -> float:
         Upload(path, f"incoming/{run}/{index}{path.suffix}") for index, path in enumerate(paths)
     ]
     began = time.perf_counter()
-    sent = list(upload_all(target, uploads))
+    sent = list(upload_all(target.client("s3"), target.images_bucket, uploads))
     rows = wait_for_rows(
         target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
     )

@@ -59,7 +59,7 @@ def measure(running: cloud.Cloud, paths: list[Path]) -> None:
     os.environ["AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME"] = running.sagemaker_url
     os.environ["PREDICTIONS_TABLE"] = target.outputs["PredictionsTableName"]
     uploads = [Upload(path, f"incoming/{index}{path.suffix}") for index, path in enumerate(paths)]
-    sent = list(upload_all(target, uploads))
+    sent = list(upload_all(target.client("s3"), target.images_bucket, uploads))
     rows = wait_for_rows(
         target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
     )

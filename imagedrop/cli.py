@@ -29,7 +29,7 @@ from imagedrop.commands import (
 )
 from imagedrop.errors import UserError
 from imagedrop.output import console
-from imagedrop.render import printable
+from imagedrop.text import printable
 from localcloud.errors import LocalCloudError
 from pipeline.errors import TransientError
 

@@ -12,6 +12,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from imagedrop.text import printable
 from imagedrop.uploads import INCOMING_PREFIX
 from pipeline.records import FIELD_NAMES, Record, Status
 
@@ -64,11 +65,6 @@ def _print_table(records: list[Record]) -> int:
         )
     Console().print(table)
     return len(records)
-
-
-def printable(text: str) -> str:
-    """Keys come from strangers: no control character of theirs reaches the terminal."""
-    return "".join(each if each.isprintable() else f"\\x{ord(each):02x}" for each in text)
 
 
 def print_costs(costs: Mapping[str, Mapping[str, float]]) -> None:

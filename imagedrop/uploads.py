@@ -1,13 +1,21 @@
-"""Photos from disk into the bucket, and the wait for their rows."""
+"""Upload files to S3, once each, and wait for their rows.
+
+Every object says the sha256 of its bytes in its metadata. A file is there already when the object
+of its key has the same size and the same sha256. ETags cannot tell: an ETag is the MD5 only where
+SSE-KMS does not encrypt (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
+"""
 
 from __future__ import annotations
 
+import base64
 import mimetypes
 import time
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
+from typing import Any
 
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
@@ -15,9 +23,14 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bulk.list_images import SYSTEM_FILES
 from imagedrop.errors import UserError
 from imagedrop.target import PARALLEL_CALLS, Target
+from imagedrop.text import printable
 from pipeline.records import Record
+from training.data.dataset import file_sha256
 
 INCOMING_PREFIX = "incoming/"
+SHA256 = "sha256"  # the name in an object's metadata; 64 hex digits
+KEY_BYTES = 1024  # of UTF-8; S3's limit
+_NOTHING: Mapping[str, int] = MappingProxyType({})
 POLL_SECONDS = 0.5
 
 
@@ -31,22 +44,32 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """An upload that arrived, as this version; or the reason why it did not."""
+    """How an upload ended.
+
+    Attributes:
+        version: the version that was made; None where none was.
+        sha256: of the file, 64 hex digits; empty where it could not be read.
+        is_new: False when the object was there already and was left alone.
+        error: why the upload failed; None when it did not.
+    """
 
     upload: Upload
     version: str | None = None
+    sha256: str = ""
+    is_new: bool = True
     error: str | None = None
 
 
 def plan_uploads(
     paths: Sequence[Path], prefix: str = INCOMING_PREFIX
 ) -> tuple[list[Upload], list[Path]]:
-    """The uploads, and the files left out (hidden and system files inside folders).
+    """Returns the uploads, and the files left out (hidden and system files inside folders).
 
     A file goes to ``PREFIX/NAME``; a folder keeps its own name and the paths inside it.
 
     Raises:
-        UserError: a path is missing, nothing is left to send, or two files claim one key.
+        UserError: a path is missing, nothing is left to send, two files have one key, or S3
+            does not accept a key.
     """
     uploads: list[Upload] = []
     left_out: list[Path] = []
@@ -76,6 +99,7 @@ def plan_uploads(
                 f"{other} and {upload.path} would both become {upload.key}.",
                 "Send them in two folders of different names.",
             )
+    check_keys(owners)
     return list(dict.fromkeys(uploads)), left_out
 
 
@@ -90,31 +114,84 @@ def _files_of(folder: Path) -> tuple[list[Path], list[Path]]:
     return found, left_out
 
 
-def upload_all(target: Target, uploads: Iterable[Upload]) -> Iterator[Sent]:
-    """Uploads side by side, each result as it comes; a failure is a result too."""
-    s3 = target.client("s3")
+def check_keys(keys: Iterable[str]) -> None:
+    """Checks that S3 accepts the keys, before anything is uploaded.
 
-    def put(upload: Upload) -> Sent:
-        content_type = mimetypes.guess_type(upload.path.name)[0] or "application/octet-stream"
-        try:
-            with upload.path.open("rb") as file:
-                response = s3.put_object(
-                    Bucket=target.images_bucket,
-                    Key=upload.key,
-                    Body=file,
-                    ContentType=content_type,
-                )
-        except (OSError, ClientError, BotoCoreError, Boto3Error) as error:
-            return Sent(upload, error=str(error))
-        return Sent(upload, version=response.get("VersionId") or response["ETag"].strip('"'))
+    Raises:
+        UserError: a key is not UTF-8, or too long.
+    """
+    for key in keys:
+        # Python reads the bytes of a name that is not UTF-8 as surrogates.
+        is_utf8 = not any("\ud800" <= each <= "\udfff" for each in key)
+        if not is_utf8 or len(key.encode()) > KEY_BYTES:
+            problem = f"is longer than {KEY_BYTES} bytes" if is_utf8 else "is not UTF-8"
+            raise UserError(
+                f"{printable(key)} {problem}: S3 does not accept it as a key.",
+                "Rename the file; nothing was uploaded.",
+            )
 
+
+def objects_below(s3: Any, bucket: str, prefix: str) -> dict[str, int]:
+    """Lists the keys below a prefix, with their sizes in bytes."""
+    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix)
+    return {each["Key"]: each["Size"] for page in pages for each in page.get("Contents", ())}
+
+
+def upload_all(
+    s3: Any, bucket: str, uploads: Iterable[Upload], there: Mapping[str, int] = _NOTHING
+) -> Iterator[Sent]:
+    """Uploads files in parallel and yields each result as it comes; a failure is a result too.
+
+    Args:
+        there: keys that may hold the same content already, with their sizes in bytes (see
+            ``objects_below``). Other files are uploaded, whether the key exists or not.
+    """
     pool = ThreadPoolExecutor(PARALLEL_CALLS)
     try:
-        for future in as_completed([pool.submit(put, each) for each in uploads]):
+        futures = [pool.submit(_upload, s3, bucket, each, there.get(each.key)) for each in uploads]
+        for future in as_completed(futures):
             yield future.result()
     finally:
-        # After Ctrl-C: finish what is on its way, begin nothing more.
+        # After Ctrl-C: finish the requests that have begun, and begin no more.
         pool.shutdown(wait=True, cancel_futures=True)
+
+
+def _upload(s3: Any, bucket: str, upload: Upload, size_there: int | None) -> Sent:
+    try:
+        sha256 = file_sha256(upload.path)
+        is_same_size = upload.path.stat().st_size == size_there
+        if is_same_size and _sha256_of_object(s3, bucket, upload.key) == sha256:
+            return Sent(upload, sha256=sha256, is_new=False)
+        return Sent(upload, version=_put(s3, bucket, upload, sha256), sha256=sha256)
+    except (OSError, ClientError, BotoCoreError, Boto3Error) as error:
+        return Sent(upload, error=str(error))
+
+
+def _put(s3: Any, bucket: str, upload: Upload, sha256: str) -> str:
+    """Uploads one file and returns the version that this made."""
+    content_type = mimetypes.guess_type(upload.path.name)[0] or "application/octet-stream"
+    with upload.path.open("rb") as file:
+        response = s3.put_object(
+            Bucket=bucket,
+            Key=upload.key,
+            Body=file,
+            ContentType=content_type,
+            Metadata={SHA256: sha256},
+            # S3 refuses a file that has changed since it was hashed.
+            ChecksumSHA256=base64.b64encode(bytes.fromhex(sha256)).decode(),
+        )
+    return str(response.get("VersionId") or response["ETag"].strip('"'))
+
+
+def _sha256_of_object(s3: Any, bucket: str, key: str) -> str | None:
+    """Reads the sha256 in the metadata; None where something else put the object."""
+    try:
+        metadata: dict[str, str] = s3.head_object(Bucket=bucket, Key=key)["Metadata"]
+    except ClientError as error:
+        if error.response["ResponseMetadata"]["HTTPStatusCode"] != 404:
+            raise
+        return None  # deleted since it was listed
+    return metadata.get(SHA256)
 
 
 def wait_for_rows(

@@ -15,7 +15,7 @@ from imagedrop.bulk.progress import Progress
 from imagedrop.bulk.runs import Execution
 from imagedrop.bulk.source import Listing
 from imagedrop.estimates.bulk_run import RunSettings, Sizing, duration
-from imagedrop.render import printable
+from imagedrop.text import printable
 
 COUNTS = ("listed", "classified", "rejected", "skipped", "failed", "ignored", "unaccounted")
 LABELS_SHOWN = 10

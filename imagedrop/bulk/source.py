@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +12,6 @@ from botocore.exceptions import ClientError
 from bulk.list_images import SourcePage, why_ignored
 from bulk.sources import SourceError, image_source, split_uri
 from imagedrop.errors import UserError
-from imagedrop.target import PARALLEL_CALLS
 from imagedrop.uploads import Upload, plan_uploads
 
 # Beside incoming/, so that an upload triggers nothing.
@@ -145,40 +142,3 @@ def _pages(s3: Any, source: Source) -> Iterator[SourcePage]:
 def list_local(folder: LocalFolder) -> Listing:
     size_bytes = sum(each.path.stat().st_size for each in folder.uploads)
     return Listing(len(folder.uploads), size_bytes, len(folder.left_out))
-
-
-@dataclass(frozen=True, slots=True)
-class Difference:
-    """``to_send`` is missing or different in S3; ``elsewhere`` keys lie in S3 only."""
-
-    to_send: list[Upload]
-    already_there: int
-    elsewhere: list[str]
-
-
-def compare(s3: Any, folder: LocalFolder) -> Difference:
-    """By size, and by MD5 where the size is the same: the etag of an object put in one piece."""
-    there = {key: (size, etag) for key, size, etag in _objects(s3, folder.destination)}
-
-    def is_there(upload: Upload) -> bool:
-        size_bytes, etag = there.get(upload.key, (-1, ""))
-        return upload.path.stat().st_size == size_bytes and _md5(upload.path) == etag
-
-    with ThreadPoolExecutor(PARALLEL_CALLS) as pool:
-        known = list(pool.map(is_there, folder.uploads))
-    to_send = [each for each, same in zip(folder.uploads, known, strict=True) if not same]
-    ours = {each.key for each in folder.uploads}
-    elsewhere = [key for key in there if key not in ours and not why_ignored(key)]
-    return Difference(to_send, sum(known), elsewhere)
-
-
-def _objects(s3: Any, folder: S3Folder) -> Iterator[tuple[str, int, str]]:
-    pages = s3.get_paginator("list_objects_v2").paginate(Bucket=folder.bucket, Prefix=folder.prefix)
-    for page in pages:
-        for each in page.get("Contents", ()):
-            yield each["Key"], each["Size"], each["ETag"].strip('"')
-
-
-def _md5(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, lambda: hashlib.md5(usedforsecurity=False)).hexdigest()

@@ -14,6 +14,7 @@ from rich.markup import escape
 
 from bulk import prices
 from bulk.ledger import Fate
+from bulk.list_images import why_ignored
 from imagedrop.bulk.failures import explain
 from imagedrop.bulk.progress import Phase, Progress, ProgressReader
 from imagedrop.bulk.render import (
@@ -31,7 +32,6 @@ from imagedrop.bulk.source import (
     S3Folder,
     Source,
     check_source,
-    compare,
     list_local,
     list_source,
     parse_folder,
@@ -41,9 +41,9 @@ from imagedrop.bulk.wait import follow
 from imagedrop.errors import UserError
 from imagedrop.estimates.bulk_run import RunSettings, overlong_steps, problems, size_run
 from imagedrop.output import TargetOption, console, progress
-from imagedrop.render import printable
 from imagedrop.target import Target, TargetName, find_target
-from imagedrop.uploads import upload_all
+from imagedrop.text import printable
+from imagedrop.uploads import Sent, objects_below, upload_all
 
 bulk = typer.Typer(
     help="Classify a whole folder at once.", no_args_is_help=True, rich_markup_mode="rich"
@@ -192,7 +192,7 @@ def print_dry_run(
 
 
 def upload(target: Target, folder: LocalFolder) -> None:
-    """What is not there yet, with a progress bar.
+    """Uploads what is not there yet, with a progress bar.
 
     Raises:
         UserError: a file could not be uploaded; the run would miss it.
@@ -202,32 +202,34 @@ def upload(target: Target, folder: LocalFolder) -> None:
             f"Left out {len(folder.left_out)} hidden or system files, such as "
             f"{escape(printable(str(folder.left_out[0])))}."
         )
-    difference = compare(target.client("s3"), folder)
-    if difference.already_there:
-        say(f"{difference.already_there:,} files are there already.")
-    failures = []
+    s3, destination = target.client("s3"), folder.destination
+    there = objects_below(s3, destination.bucket, destination.prefix)
+    done: list[Sent] = []
     try:
         with progress() as bars:
-            bar = bars.add_task("uploaded", total=len(difference.to_send))
-            for sent in upload_all(target, difference.to_send):
+            bar = bars.add_task("uploaded", total=len(folder.uploads))
+            for sent in upload_all(s3, destination.bucket, folder.uploads, there):
                 bars.advance(bar)
-                if sent.error:
-                    failures.append(sent)
+                done.append(sent)
     except KeyboardInterrupt:
         say("No run was started. The same command again uploads what is missing.")
         raise typer.Exit(INTERRUPTED) from None
+    failures = [each for each in done if each.error]
     for each in failures[:NAMES_SHOWN]:
         name = escape(printable(str(each.upload.path)))
         say(f"Not uploaded: {name}: {escape(printable(each.error or ''))}")
     if failures:
         raise UserError(
             f"{len(failures):,} files could not be uploaded; no run was started.",
-            "Type the same command again: what is there is not uploaded twice.",
+            "Run the same command again: it uploads only what is missing.",
         )
-    if difference.elsewhere:
+    if kept := sum(not each.is_new for each in done):
+        say(f"{kept:,} files are there already.")
+    ours = {each.key for each in folder.uploads}
+    if elsewhere := [key for key in there if key not in ours and not why_ignored(key)]:
         say(
-            f"{len(difference.elsewhere):,} files of {escape(str(folder.destination))} are not on "
-            f"this disk and take part too, such as {escape(printable(difference.elsewhere[0]))}."
+            f"{len(elsewhere):,} files of {escape(str(destination))} are not on "
+            f"this disk and take part too, such as {escape(printable(elsewhere[0]))}."
         )
 
 

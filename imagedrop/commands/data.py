@@ -13,11 +13,11 @@ from typing import Annotated
 import typer
 from rich.markup import escape
 
-from imagedrop.data_upload import upload_data
+from imagedrop.data_sets import upload_data_set
 from imagedrop.errors import UserError
 from imagedrop.output import TargetOption, console, progress
-from imagedrop.render import printable
 from imagedrop.target import TargetName, find_target
+from imagedrop.text import printable
 from training.data.check import DataCheck, check
 from training.data.dataset import DataSet
 from training.data.split import check_destination, lay_out, parts_of
@@ -116,7 +116,7 @@ def upload_command(
     with _told(), progress() as bars:
         scanned = DataSet.scan(folder)
         bar = bars.add_task("uploaded", total=len(scanned.images))
-        done = upload_data(
+        done = upload_data_set(
             found.client("s3"),
             found.outputs["ModelsBucketName"],
             f"training/data/{chosen}/",

@@ -17,8 +17,9 @@ from rich.table import Table
 from imagedrop.dead_letters import DeadLetters, Letter, each_once
 from imagedrop.errors import UserError
 from imagedrop.output import TargetOption, console, progress
-from imagedrop.render import Format, printable
+from imagedrop.render import Format
 from imagedrop.target import Target, TargetName, find_target
+from imagedrop.text import printable
 
 letters = typer.Typer(
     help="Look at images that were given up, and send them back.",

@@ -57,7 +57,7 @@ def run_demo(images: Path | None, console: Console) -> bool:
         running = cloud.up(home, deploy=True, on_step=step)
         target = local_target(running)
         step(f"dropping {len(uploads)} images into s3://{target.images_bucket}/incoming/")
-        sent = list(upload_all(target, uploads))
+        sent = list(upload_all(target.client("s3"), target.images_bucket, uploads))
         rows = wait_for_rows(
             target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
         )

@@ -11,8 +11,8 @@ from imagedrop.dead_letters import DeadLetters
 from imagedrop.errors import UserError
 from imagedrop.forget import Forgetting, Forgotten
 from imagedrop.output import TargetOption, console
-from imagedrop.render import printable
 from imagedrop.target import Target, TargetName, find_target
+from imagedrop.text import printable
 
 
 def register(app: typer.Typer) -> None:

@@ -28,8 +28,8 @@ from imagedrop.jobs.plan import (
 from imagedrop.jobs.progress import conclude, jobs_of, say, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
 from imagedrop.output import TargetOption
-from imagedrop.render import printable
 from imagedrop.target import Target, TargetName, find_region, find_target
+from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import Strategy, WarmStart, tuning_job_request

@@ -19,8 +19,9 @@ from imagedrop.models.model_files import make_archive
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import MAX_BAKE_SECONDS, ServingEndpoint
 from imagedrop.output import TargetOption, console
-from imagedrop.render import Format, printable
+from imagedrop.render import Format
 from imagedrop.target import Target, TargetName, find_target
+from imagedrop.text import printable
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.events import utc_text
 from registry.model_registry import ModelRegistry, RegistrationError

@@ -9,8 +9,8 @@ import typer
 from rich.markup import escape
 
 from imagedrop.output import TargetOption, console, progress
-from imagedrop.render import printable
 from imagedrop.target import TargetName, find_target
+from imagedrop.text import printable
 from imagedrop.uploads import Sent, plan_uploads, upload_all, wait_for_rows
 from pipeline.records import Record, Status
 
@@ -36,7 +36,7 @@ def send(
     with progress() as bars:
         bar = bars.add_task("sent", total=len(uploads))
         sent = []
-        for each in upload_all(found, uploads):
+        for each in upload_all(found.client("s3"), found.images_bucket, uploads):
             sent.append(each)
             bars.advance(bar)
         failures = [each for each in sent if each.error]

@@ -15,8 +15,8 @@ from imagedrop.jobs.logs import JobLogs, follow
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of, write_tuning
 from imagedrop.output import console
-from imagedrop.render import printable
 from imagedrop.target import Target
+from imagedrop.text import printable
 
 INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 

@@ -88,6 +88,7 @@ def _close_gaps(state_dir: Path) -> None:
         exceptions,
         function_environment,
         http_api,
+        kms_etags,
         loopback,
         map_settings,
         not_emulated,
@@ -109,6 +110,7 @@ def _close_gaps(state_dir: Path) -> None:
     exceptions.install()
     function_environment.install(state_dir.resolve() / "runtime-packages")
     http_api.install()
+    kms_etags.install()
     loopback.install()
     map_settings.install()
     not_emulated.install()

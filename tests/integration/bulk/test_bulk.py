@@ -125,7 +125,8 @@ def folder(stack: Stack, tmp_path: Path) -> Folder:
     """A hundred images with odd names, five of them broken; a folder of its own for each test."""
     made = make_folder(tmp_path, 100)
     prefix = f"folders/{uuid.uuid4().hex[:8]}/"
-    sent = upload_all(stack.target, [Upload(tmp_path / name, prefix + name) for name in made])
+    uploads = [Upload(tmp_path / name, prefix + name) for name in made]
+    sent = upload_all(stack.target.client("s3"), stack.target.images_bucket, uploads)
     assert all(each.error is None for each in sent)
     return Folder(stack, prefix, made)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
@@ -16,6 +17,7 @@ from bulk.run import RunFiles
 from imagedrop.cli import app
 from imagedrop.commands import bulk as bulk_cli
 from imagedrop.target import Target, TargetName
+from tests.kms_etags import answer_as_kms
 
 
 @dataclass
@@ -32,6 +34,14 @@ class Stack:
     def keys(self, bucket: str = "images") -> list[str]:
         found = self.s3.list_objects_v2(Bucket=bucket).get("Contents", [])
         return [each["Key"] for each in found]
+
+    def versions(self, bucket: str = "images") -> dict[str, int]:
+        """How many versions each key has."""
+        found = self.s3.list_object_versions(Bucket=bucket).get("Versions", [])
+        return dict(Counter(each["Key"] for each in found))
+
+    def body(self, key: str) -> bytes:
+        return bytes(self.s3.get_object(Bucket="images", Key=key)["Body"].read())
 
     def executions(self) -> dict[str, dict[str, Any]]:
         """The inputs, by name."""
@@ -95,6 +105,7 @@ def report(run: str, **changes: Any) -> dict[str, Any]:
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    answer_as_kms(monkeypatch)  # as the template's buckets do
     with mock_aws():
         session = boto3.Session(region_name="us-east-1")
         s3, stepfunctions = session.client("s3"), session.client("stepfunctions")

@@ -62,17 +62,23 @@ def test_files_that_are_there_are_not_uploaded_again(
 ) -> None:
     stack.bulk("start", str(dogs))
     (dogs / "a.jpg").write_bytes(b"c")  # of the same size
-    sent = []
-
-    def remember(_target: object, uploads: list[object]) -> list[Sent]:
-        sent.extend(uploads)
-        return []
-
-    monkeypatch.setattr(bulk_cli, "upload_all", remember)
     monkeypatch.setattr(bulk_cli, "name_run", lambda *_: "second")
     result = stack.bulk("start", str(dogs))
-    assert [each.path.name for each in sent] == ["a.jpg"]  # type: ignore[attr-defined]
+    assert result.exit_code == 0, result.output
     assert "1 files are there already" in result.stderr
+    assert stack.versions() == {"folders/My Dogs/a.jpg": 2, "folders/My Dogs/sub/b.jpg": 1}
+    assert stack.body("folders/My Dogs/a.jpg") == b"c"
+    assert len(stack.executions()) == 2
+
+
+def test_what_something_else_has_put_is_uploaded_again_once(
+    stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stack.put("folders/My Dogs/a.jpg", b"a")  # no sha256 in its metadata
+    for name in ("first", "second", "third"):
+        monkeypatch.setattr(bulk_cli, "name_run", lambda *_, name=name: name)
+        assert stack.bulk("start", str(dogs)).exit_code == 0
+    assert stack.versions() == {"folders/My Dogs/a.jpg": 2, "folders/My Dogs/sub/b.jpg": 1}
 
 
 def test_files_that_only_lie_in_s3_take_part_and_are_told(stack: Stack, dogs: Path) -> None:
@@ -87,7 +93,9 @@ def test_no_run_begins_when_a_file_could_not_be_uploaded(
     stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        bulk_cli, "upload_all", lambda _target, uploads: [Sent(uploads[0], error="disk on fire")]
+        bulk_cli,
+        "upload_all",
+        lambda _s3, _bucket, uploads, _there: [Sent(uploads[0], error="disk on fire")],
     )
     result = stack.bulk("start", str(dogs))
     assert isinstance(result.exception, UserError)

@@ -12,8 +12,9 @@ import boto3
 import pytest
 from moto import mock_aws
 
-from imagedrop.data_upload import upload_data
+from imagedrop.data_sets import upload_data_set
 from imagedrop.errors import UserError
+from tests.kms_etags import answer_as_kms
 from training.data.dataset import DataSet
 
 BUCKET, PREFIX = "models", "training/data/dogs/"
@@ -21,7 +22,8 @@ NAMES = ("akita/a b+c%20é.jpg", "akita/2.jpg", "pug/🐶.jpg")
 
 
 @pytest.fixture
-def s3() -> Iterator[Any]:
+def s3(monkeypatch: pytest.MonkeyPatch) -> Iterator[Any]:
+    answer_as_kms(monkeypatch)  # as the template's buckets do
     with mock_aws():
         client = boto3.client(
             "s3",
@@ -48,7 +50,7 @@ def keys(s3: Any) -> set[str]:
 
 
 def upload(s3: Any, folder: Path) -> Any:
-    return upload_data(s3, BUCKET, PREFIX, DataSet.scan(folder), lambda: None)
+    return upload_data_set(s3, BUCKET, PREFIX, DataSet.scan(folder), lambda: None)
 
 
 def test_photos_keep_their_paths_and_the_manifest_is_theirs(s3: Any, folder: Path) -> None:
@@ -78,7 +80,7 @@ def test_interrupted_upload_has_no_manifest_and_goes_on(s3: Any, folder: Path) -
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
-        upload_data(s3, BUCKET, PREFIX, DataSet.scan(folder), interrupt)
+        upload_data_set(s3, BUCKET, PREFIX, DataSet.scan(folder), interrupt)
     assert f"{PREFIX}manifest.json" not in keys(s3)
     there = len(keys(s3))
     assert there >= 2

@@ -1,0 +1,84 @@
+"""Upload a data set to the models bucket, for training jobs."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from typing import Any
+
+from imagedrop.errors import UserError
+from imagedrop.text import printable
+from imagedrop.uploads import Sent, Upload, check_keys, objects_below, upload_all
+from training.data.dataset import DataSet
+
+MANIFEST_NAME = "manifest.json"
+
+
+@dataclass(frozen=True, slots=True)
+class UploadedDataSet:
+    """How many files were sent, and how many were there already."""
+
+    sent: int
+    kept: int
+    uri: str
+    manifest_sha256: str
+
+
+def upload_data_set(
+    s3: Any, bucket: str, prefix: str, data: DataSet, on_file: Callable[[], None]
+) -> UploadedDataSet:
+    """Uploads every photo that is not there already, below the prefix, with its path in the folder.
+
+    The manifest is uploaded last: where it exists, all the photos do. After an interruption the
+    same call uploads the rest.
+
+    Args:
+        prefix: of the keys, with its last slash.
+        on_file: called after each file.
+
+    Raises:
+        UserError: S3 does not accept a path as a key, a file could not be uploaded, or other
+            objects are below the prefix: a job would train on them too.
+        ClientError: S3 refuses to list, or to take the manifest.
+    """
+    uploads = [
+        Upload(image.path, prefix + image.path.relative_to(data.folder).as_posix())
+        for image in data.images
+    ]
+    check_keys(each.key for each in uploads)
+    there = objects_below(s3, bucket, prefix)
+    _refuse_other_objects(f"s3://{bucket}/{prefix}", there, uploads, prefix + MANIFEST_NAME)
+    done: list[Sent] = []
+    for each in upload_all(s3, bucket, uploads, there):
+        done.append(each)
+        on_file()
+    _refuse_failures(done)
+    manifest_sha256 = data.manifest_of({each.upload.path: each.sha256 for each in done})
+    manifest = {"schema": 1, "manifest_sha256": manifest_sha256, "images": len(done)}
+    s3.put_object(Bucket=bucket, Key=prefix + MANIFEST_NAME, Body=json.dumps(manifest).encode())
+    sent = sum(each.is_new for each in done)
+    return UploadedDataSet(sent, len(done) - sent, f"s3://{bucket}/{prefix}", manifest_sha256)
+
+
+def _refuse_other_objects(
+    address: str, there: Iterable[str], uploads: Iterable[Upload], manifest: str
+) -> None:
+    others = sorted(set(there) - {each.key for each in uploads} - {manifest})
+    if others:
+        raise UserError(
+            f"{address} holds {len(others)} objects that the folder does not have, "
+            f"{printable(others[0])} among them; a job would train on them too.",
+            "Remove them, or give the data set another NAME.",
+        )
+
+
+def _refuse_failures(done: Iterable[Sent]) -> None:
+    failures = [each for each in done if each.error]
+    if failures:
+        first = failures[0]
+        raise UserError(
+            f"{len(failures):,} files could not be uploaded, {printable(str(first.upload.path))} "
+            f"among them: {printable(first.error or '')}",
+            "Run the same command again: it uploads only what is missing.",
+        )
