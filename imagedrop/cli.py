@@ -30,7 +30,7 @@ from imagedrop.commands import (
 from imagedrop.errors import UserError
 from imagedrop.output import console
 from imagedrop.text import printable
-from localcloud.errors import LocalCloudError
+from localcloud.processes import LocalCloudError
 from pipeline.errors import TransientError
 
 # In the order of `imagedrop --help`.

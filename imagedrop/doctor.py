@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import cloud, places
+from localcloud import cloud, environments
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
@@ -71,7 +71,7 @@ def check_disk() -> Check:
 
 
 def check_cloud() -> Check:
-    home = places.default_home()
+    home = environments.default_home()
     found = cloud.status(home)
     if found.cloud is None or not any(found.alive.values()):
         return Check("local cloud", True, "not running", "Start it with: imagedrop up")
@@ -84,8 +84,8 @@ def check_cloud() -> Check:
 
 CHECKS: tuple[Callable[[], Check], ...] = (
     check_python,
-    lambda: check_tool("SAM CLI", places.sam(), "--version"),
-    lambda: check_tool("emulator", places.emulator_python(), "-c", EMULATOR_VERSION),
+    lambda: check_tool("SAM CLI", environments.sam(), "--version"),
+    lambda: check_tool("emulator", environments.emulator_python(), "-c", EMULATOR_VERSION),
     check_archive,
     check_disk,
     check_cloud,

@@ -16,7 +16,7 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
-from localcloud import aws, cloud, places
+from localcloud import aws, cloud, environments
 from pipeline.adapters.predictions_table import PredictionsTable
 
 SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"
@@ -66,7 +66,7 @@ def find_target(name: TargetName) -> Target:
 
 
 def _local() -> Target:
-    found = cloud.status(places.default_home())
+    found = cloud.status(environments.default_home())
     if found.cloud is None or not found.is_running:
         raise UserError("The local cloud is not running.", "Start it with: imagedrop up")
     if not found.cloud.outputs:

@@ -17,9 +17,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
-from localcloud import deployment, environments, places, ports, processes
-from localcloud.errors import LocalCloudError
-from localcloud.processes import StartedProcess
+from localcloud import deployment, environments, processes
+from localcloud.processes import LocalCloudError, StartedProcess
 from localcloud.stack import Stack
 
 STACK_NAME = "imagedrop"
@@ -71,7 +70,7 @@ def up(
     *,
     deploy: bool = True,
     enforce_iam: bool = False,
-    project: Path = places.REPOSITORY,
+    project: Path = environments.REPOSITORY,
     on_step: OnStep = lambda _: None,
 ) -> Cloud:
     """Start what is not running, build and deploy what has changed.
@@ -137,7 +136,7 @@ def python_runtime() -> str:
     Raises:
         LocalCloudError: the emulator's environment is missing or broken.
     """
-    return _python_runtime(places.emulator_python())
+    return _python_runtime(environments.emulator_python())
 
 
 @functools.cache
@@ -171,10 +170,10 @@ def _start(
 ) -> Cloud:
     on_step("Starting the emulator and the SageMaker stand-in")
     preferred = [_port_of(known.endpoint_url), _port_of(known.sagemaker_url)] if known else None
-    emulator_port, sagemaker_port = ports.free_ports(preferred or _PREFERRED_PORTS)
+    emulator_port, sagemaker_port = processes.free_ports(preferred or _PREFERRED_PORTS)
     cloud = Cloud(
-        endpoint_url=f"http://{ports.HOST}:{emulator_port}",
-        sagemaker_url=f"http://{ports.HOST}:{sagemaker_port}",
+        endpoint_url=f"http://{processes.HOST}:{emulator_port}",
+        sagemaker_url=f"http://{processes.HOST}:{sagemaker_port}",
         region=environments.REGION,
         stack_name=STACK_NAME,
         outputs=known.outputs if known else {},
@@ -200,17 +199,18 @@ def _start(
 
 def _start_emulator(home: Path, cloud: Cloud, port: int) -> StartedProcess:
     command = [
-        *(str(places.emulator_python()), "-m", "localcloud.emulator"),
+        *(str(environments.emulator_python()), "-m", "localcloud.emulator"),
         *("--port", str(port)),
         *("--state-dir", str((home / "aws").resolve())),
         *("--sagemaker-url", cloud.sagemaker_url),
+        *environments.emulator_options(),
         *(["--enforce-iam"] if cloud.enforce_iam else []),
     ]
     return processes.start(
         "emulator",
         command,
         environment=environments.without_aws(os.environ),
-        cwd=places.REPOSITORY,
+        cwd=environments.REPOSITORY,
         log=home / "logs" / "emulator.log",
     )
 
@@ -222,15 +222,14 @@ def _start_sagemaker(home: Path, cloud: Cloud, port: int) -> StartedProcess:
         *("--state-dir", str((home / "sagemaker").resolve())),
         *("--aws-endpoint-url", cloud.endpoint_url),
     ]
-    import_roots = os.pathsep.join([str(places.REPOSITORY), str(places.REPOSITORY / "functions")])
     return processes.start(
         "SageMaker stand-in",
         command,
         environment={
             **environments.towards(cloud.endpoint_url, os.environ),
-            "PYTHONPATH": import_roots,
+            "PYTHONPATH": str(environments.REPOSITORY),
         },
-        cwd=places.REPOSITORY,
+        cwd=environments.REPOSITORY,
         log=home / "logs" / "sagemaker.log",
     )
 

@@ -15,9 +15,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import environments, places
-from localcloud.errors import LocalCloudError
-from localcloud.processes import log_tail
+from localcloud import environments
+from localcloud.processes import LocalCloudError, log_tail
 
 CONFIG_ENVIRONMENT = "local"
 # Lambda's names of processors, by the operating systems' names.
@@ -142,11 +141,11 @@ def _sam(
     arguments: list[str], deployment: Deployment, environment: Mapping[str, str], log: Path
 ) -> None:
     log.parent.mkdir(parents=True, exist_ok=True)
-    python = places.emulator_python()
+    python = environments.emulator_python()
     with log.open("wb") as output:
         try:
             process = subprocess.Popen(
-                [str(places.sam()), *arguments],
+                [str(environments.sam()), *arguments],
                 cwd=deployment.project,
                 env={
                     **environment,

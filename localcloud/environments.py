@@ -8,9 +8,13 @@ from __future__ import annotations
 
 import os
 from collections.abc import Mapping
+from pathlib import Path
 
+REPOSITORY = Path(__file__).resolve().parents[1]
 REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
+# TraceHeader of the events that the SageMaker stand-in sends, as AWS services do.
+SERVICE_EVENT_MARK = "sagemaker-stand-in"
 SECRET_ACCESS_KEY = "test"  # noqa: S105 - the emulator's fixed one, worth nothing elsewhere
 _FORBIDDEN_PREFIXES = ("AWS_", "BOTO", "MINISTACK_", "LOCALSTACK_", "SAM_", "PYTHON", "LAMBDA_")
 _FORBIDDEN = frozenset({"VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "AUTH", "SERVICES", "USE_SSL"})
@@ -51,3 +55,32 @@ def settings(endpoint_url: str) -> dict[str, str]:
         "AWS_DEFAULT_REGION": REGION,
         "AWS_REGION": REGION,
     }
+
+
+def emulator_options() -> list[str]:
+    """Options of `localcloud.emulator`, which cannot import this module, for these constants."""
+    return [
+        *("--region", REGION),
+        *("--access-key-id", ACCESS_KEY_ID, "--secret-access-key", SECRET_ACCESS_KEY),
+        *("--service-event-mark", SERVICE_EVENT_MARK),
+    ]
+
+
+def default_home() -> Path:
+    """State, logs and ports of the local cloud: IMAGEDROP_HOME, else `.imagedrop` here."""
+    return Path(os.environ.get("IMAGEDROP_HOME") or REPOSITORY / ".imagedrop")
+
+
+def tools() -> Path:
+    """Virtual environments of the tools: IMAGEDROP_TOOLS, else `.tools` here (made by make)."""
+    return Path(os.environ.get("IMAGEDROP_TOOLS") or REPOSITORY / ".tools")
+
+
+def emulator_python() -> Path:
+    """MiniStack's own interpreter; the functions run on it too."""
+    return tools() / "ministack" / "bin" / "python"
+
+
+def sam() -> Path:
+    """The SAM CLI."""
+    return tools() / "sam" / "bin" / "sam"

@@ -1,21 +1,25 @@
-"""Start and end processes that outlive the command, and only those that were started here."""
+"""Start and stop processes that outlive the command, and find free ports for them."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import signal
+import socket
 import subprocess
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud.errors import LocalCloudError
-
+HOST = "127.0.0.1"
 _POLL_SECONDS = 0.05
 _KILL_SECONDS = 10.0  # the kernel's own time, on a busy machine
 _LOG_TAIL_BYTES = 3000
+
+
+class LocalCloudError(Exception):
+    """The local cloud could not do what was asked; the message says why and what to do next."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,3 +125,34 @@ def _gone_within(process: StartedProcess, seconds: float) -> bool:
             return False
         time.sleep(_POLL_SECONDS)
     return True
+
+
+def free_ports(preferred: list[int]) -> list[int]:
+    """As many free ports as `preferred` has entries: each preferred one where it is free."""
+    held: list[socket.socket] = []
+    try:
+        for port in preferred:
+            held.append(_bind(port) or _bind_any())
+        return [int(holder.getsockname()[1]) for holder in held]
+    finally:
+        for holder in held:
+            holder.close()
+
+
+def _bind(port: int) -> socket.socket | None:
+    holder = socket.socket(socket.AF_INET, socket.SOCK_STREAM)
+    # As servers do: a port in TIME_WAIT is free.
+    holder.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        holder.bind((HOST, port))
+    except OSError:
+        holder.close()
+        return None
+    return holder
+
+
+def _bind_any() -> socket.socket:
+    holder = _bind(0)
+    if holder is None:
+        raise OSError("no free port on 127.0.0.1")
+    return holder

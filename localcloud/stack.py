@@ -9,7 +9,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from localcloud import aws
-from localcloud.errors import LocalCloudError
+from localcloud.processes import LocalCloudError
 
 _DELETE_DEADLINE_SECONDS = 120.0
 _POLL_SECONDS = 0.1

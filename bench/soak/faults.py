@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from localcloud import ports
+from localcloud import processes
 from localcloud.cloud import Cloud
 
 PROGRAM = Path(__file__).parents[2] / ".tools" / "microburst" / "bin" / "microburst"
@@ -120,19 +120,19 @@ def proxies(running: Cloud, logs: Path) -> Iterator[tuple[Proxy, Proxy]]:
 def _start(upstream: str, log: Path, started: list[subprocess.Popen[bytes]]) -> Proxy:
     if not PROGRAM.exists():
         raise SystemExit("install the proxy with: make .tools/microburst/.installed")
-    (port,) = ports.free_ports([0])
+    (port,) = processes.free_ports([0])
     with log.open("wb") as file:
         started.append(
             subprocess.Popen(
                 [
                     *(PROGRAM, "--upstream", upstream, "--port", str(port)),
-                    *("--host", ports.HOST, "--no-resign"),
+                    *("--host", processes.HOST, "--no-resign"),
                 ],
                 stdout=file,
                 stderr=subprocess.STDOUT,
             )
         )
-    proxy, deadline = Proxy(f"http://{ports.HOST}:{port}"), time.monotonic() + START_SECONDS
+    proxy, deadline = Proxy(f"http://{processes.HOST}:{port}"), time.monotonic() + START_SECONDS
     while not proxy.is_answering():
         if time.monotonic() > deadline or started[-1].poll() is not None:
             raise SystemExit(f"the proxy did not start: {log.read_text()}")

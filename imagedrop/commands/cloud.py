@@ -10,7 +10,7 @@ from rich.markup import escape
 from imagedrop import doctor as checks
 from imagedrop.output import TargetOption, console
 from imagedrop.target import Target, TargetName, find_target
-from localcloud import cloud, environments, places
+from localcloud import cloud, environments
 
 
 def register(app: typer.Typer) -> None:
@@ -28,7 +28,7 @@ def up(
 ) -> None:
     """Start the local cloud and deploy the template in it; once up, it stays until `down`."""
     started = cloud.up(
-        places.default_home(),
+        environments.default_home(),
         deploy=deploy,
         on_step=lambda step: console.print(f"· {escape(step)}"),
     )
@@ -44,7 +44,7 @@ def up(
 
 def down() -> None:
     """Stop the local cloud; bucket, table and stack are kept for the next `up`."""
-    if cloud.down(places.default_home()):
+    if cloud.down(environments.default_home()):
         console.print("Stopped. What it holds is kept; `imagedrop up` brings it back.")
     else:
         console.print("Nothing was running.")

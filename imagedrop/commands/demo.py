@@ -15,7 +15,7 @@ from imagedrop.output import console
 from imagedrop.render import Format, print_records
 from imagedrop.target import local_target
 from imagedrop.uploads import plan_uploads, upload_all, wait_for_rows
-from localcloud import cloud, places
+from localcloud import cloud, environments
 from pipeline.records import Record
 
 PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
@@ -51,7 +51,7 @@ def run_demo(images: Path | None, console: Console) -> bool:
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", "make demo IMAGES=folder-of-photos")
     uploads, _ = plan_uploads([folder])
-    home = places.default_home() / "demo"
+    home = environments.default_home() / "demo"
     cloud.down(home)  # one that an interrupted demo left behind
     try:
         running = cloud.up(home, deploy=True, on_step=step)

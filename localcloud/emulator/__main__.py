@@ -1,31 +1,38 @@
 """Start the emulator in the foreground: `python -m localcloud.emulator --port N …`.
 
-SIGTERM ends it and saves its state. Everything MiniStack reads from its environment is set here,
-so that nothing of it depends on who starts the process.
+SIGTERM saves its state and ends it. Every variable that MiniStack reads is set here, so that its
+behaviour does not depend on the environment it is started from.
 """
 
 from __future__ import annotations
 
 import argparse
+import importlib
 import os
 import shutil
 import sys
 import tempfile
 from pathlib import Path
 
-from localcloud.emulator import patching, shutdown
+from localcloud.emulator import aws_events, function_environment, patching, shutdown
 
-REGION = "us-east-1"
 _HOST = "127.0.0.1"
+# The modules with a function `install()` that takes no arguments; README.md describes each.
+_PATCHES = (
+    *("batch_permissions", "batches", "event_source_mappings", "exceptions", "http_api"),
+    *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
+    *("queue_urls", "sagemaker_resources", "shutdown", "state_machine_roles"),
+    *("stopped_executions", "tables", "transform_job_tasks"),
+)
 
 
 def main() -> None:
-    """Read the arguments, prepare the environment, close the gaps, serve until SIGTERM."""
+    """Read the arguments, prepare the environment, install the patches, serve until SIGTERM."""
     arguments = _arguments()
     try:
         patching.require_version()
         _set_environment(arguments)
-        _close_gaps(arguments.state_dir)
+        _install_patches(arguments)
     except patching.UnexpectedMiniStackError as error:
         sys.exit(str(error))
     sys.argv = ["ministack"]  # MiniStack parses the arguments too
@@ -38,6 +45,10 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="port on 127.0.0.1")
     parser.add_argument("--state-dir", type=Path, required=True, help="what survives a restart")
     parser.add_argument("--sagemaker-url", required=True, help="where the SageMaker stand-in is")
+    parser.add_argument("--region", required=True)
+    parser.add_argument("--access-key-id", required=True, help="MiniStack takes any")
+    parser.add_argument("--secret-access-key", required=True)
+    parser.add_argument("--service-event-mark", required=True, help="TraceHeader of SageMaker's")
     parser.add_argument("--enforce-iam", action="store_true", help="refuse what policies forbid")
     return parser.parse_args()
 
@@ -53,7 +64,7 @@ def _set_environment(arguments: argparse.Namespace) -> None:
     os.environ.update(
         GATEWAY_PORT=str(arguments.port),
         BIND_HOST=_HOST,
-        MINISTACK_REGION=REGION,
+        MINISTACK_REGION=arguments.region,
         AUTH="true" if arguments.enforce_iam else "false",
         PERSIST_STATE="1",
         STATE_DIR=str(state / "services"),
@@ -67,10 +78,10 @@ def _set_environment(arguments: argparse.Namespace) -> None:
         AWS_ENDPOINT_URL=endpoint_url,
         AWS_ENDPOINT_URL_SAGEMAKER=arguments.sagemaker_url,
         AWS_ENDPOINT_URL_SAGEMAKER_RUNTIME=arguments.sagemaker_url,
-        AWS_ACCESS_KEY_ID="test",
-        AWS_SECRET_ACCESS_KEY="test",  # noqa: S106 - MiniStack's fixed one
-        AWS_DEFAULT_REGION=REGION,
-        AWS_REGION=REGION,
+        AWS_ACCESS_KEY_ID=arguments.access_key_id,
+        AWS_SECRET_ACCESS_KEY=arguments.secret_access_key,
+        AWS_DEFAULT_REGION=arguments.region,
+        AWS_REGION=arguments.region,
         AWS_EC2_METADATA_DISABLED="true",
         AWS_CONFIG_FILE=os.devnull,
         AWS_SHARED_CREDENTIALS_FILE=os.devnull,
@@ -78,52 +89,12 @@ def _set_environment(arguments: argparse.Namespace) -> None:
     tempfile.tempdir = None  # read TMPDIR again
 
 
-def _close_gaps(state_dir: Path) -> None:
-    # Imported late: MiniStack reads its environment when it is imported.
-    from localcloud.emulator import (  # noqa: PLC0415
-        aws_events,
-        batch_permissions,
-        batches,
-        event_source_mappings,
-        exceptions,
-        function_environment,
-        http_api,
-        kms_etags,
-        loopback,
-        map_settings,
-        not_emulated,
-        output_changes,
-        payload_limits,
-        queue_urls,
-        redriven_executions,
-        sagemaker_resources,
-        state_machine_roles,
-        stopped_executions,
-        tables,
-        transform_job_tasks,
-    )
-
-    aws_events.install()
-    batch_permissions.install()
-    batches.install()
-    event_source_mappings.install()
-    exceptions.install()
-    function_environment.install(state_dir.resolve() / "runtime-packages")
-    http_api.install()
-    kms_etags.install()
-    loopback.install()
-    map_settings.install()
-    not_emulated.install()
-    output_changes.install()
-    payload_limits.install()
-    queue_urls.install()
-    redriven_executions.install()
-    sagemaker_resources.install()
-    shutdown.install()
-    state_machine_roles.install()
-    stopped_executions.install()
-    tables.install()
-    transform_job_tasks.install()
+def _install_patches(arguments: argparse.Namespace) -> None:
+    # Imported here: MiniStack reads its environment when it is imported.
+    for name in _PATCHES:
+        importlib.import_module(f"localcloud.emulator.{name}").install()
+    aws_events.install(arguments.service_event_mark)
+    function_environment.install(arguments.state_dir.resolve() / "runtime-packages")
 
 
 if __name__ == "__main__":

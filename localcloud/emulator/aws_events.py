@@ -1,7 +1,7 @@
-"""Gap: PutEvents refuses events of AWS's own, and nothing else sends those of SageMaker.
+"""Gap: PutEvents refuses every source that begins with `aws.`, so SageMaker's events cannot come.
 
-On AWS only services send events whose source begins with `aws.`; here the SageMaker stand-in is
-one, and marks its events. Everybody else is refused, as on AWS.
+On AWS only services send such events. Here the SageMaker stand-in is the service and marks its
+events; all other callers are refused, as on AWS.
 """
 
 from __future__ import annotations
@@ -11,20 +11,18 @@ from typing import Any
 
 from localcloud.emulator import patching
 
-# Of `localcloud.sagemaker.training_events`, which this interpreter cannot import.
-TRACE_HEADER = "sagemaker-stand-in"
 _LOOKS = "ebcda0f38061"
 
 
-def install() -> None:
-    """Let the stand-in's events through to the rules."""
+def install(mark: str) -> None:
+    """Let events with the trace header `mark` through to the rules, whatever their source."""
     eventbridge = patching.module("services.eventbridge")
 
     def from_services_too(original: Callable[..., Any]) -> Callable[..., Any]:
         def put_events(data: dict[str, Any], allow_aws_source: bool = False) -> Any:
             entries = data.get("Entries", [])
             is_service = bool(entries) and all(
-                entry.get("TraceHeader") == TRACE_HEADER for entry in entries
+                entry.get("TraceHeader") == mark for entry in entries
             )
             return original(data, allow_aws_source=allow_aws_source or is_service)
 

@@ -15,12 +15,6 @@ NOT_EMULATED = (
     "AWS::ApplicationAutoScaling::ScalableTarget",
     "AWS::ApplicationAutoScaling::ScalingPolicy",
     "AWS::Budgets::Budget",
-    "AWS::CloudWatch::CompositeAlarm",
-    "AWS::CodeDeploy::Application",
-    "AWS::CodeDeploy::DeploymentGroup",
-    "AWS::Events::Archive",
-    "AWS::Logs::QueryDefinition",
-    "AWS::WAFv2::WebACLAssociation",
 )
 _logger = logging.getLogger("imagedrop.emulator")
 

@@ -63,25 +63,13 @@ def install() -> None:
 # All but Tags: CloudFormation replaces the resource when one of these changes.
 _IMMUTABLE_PROPERTIES = {
     "Model": (
-        "Containers",
-        "EnableNetworkIsolation",
-        "ExecutionRoleArn",
-        "InferenceExecutionConfig",
-        "ModelName",
-        "PrimaryContainer",
-        "VpcConfig",
+        *("Containers", "EnableNetworkIsolation", "ExecutionRoleArn", "InferenceExecutionConfig"),
+        *("ModelName", "PrimaryContainer", "VpcConfig"),
     ),
     "EndpointConfig": (
-        "AsyncInferenceConfig",
-        "DataCaptureConfig",
-        "EnableNetworkIsolation",
-        "EndpointConfigName",
-        "ExecutionRoleArn",
-        "ExplainerConfig",
-        "KmsKeyId",
-        "ProductionVariants",
-        "ShadowProductionVariants",
-        "VpcConfig",
+        *("AsyncInferenceConfig", "DataCaptureConfig", "EnableNetworkIsolation"),
+        *("EndpointConfigName", "ExecutionRoleArn", "ExplainerConfig", "KmsKeyId"),
+        *("ProductionVariants", "ShadowProductionVariants", "VpcConfig"),
     ),
 }
 

@@ -43,11 +43,7 @@ class RunEndedError(SystemExit):
 
 
 class Run:
-    """One attempt at an execution: from its start, or its redrive, until it ends or is stopped.
-
-    The execution's status does not tell: a redriven execution is `RUNNING` again, and threads of
-    the stopped attempt may still be waiting for a function.
-    """
+    """One execution at work, from its start until it ends or is stopped."""
 
     def __init__(self, execution_arn: str) -> None:
         self.execution_arn = execution_arn
@@ -87,7 +83,7 @@ class Run:
             raise RunEndedError
 
 
-_runs: dict[str, Run] = {}  # by execution ARN; the latest one
+_runs: dict[str, Run] = {}  # by execution ARN
 _current: contextvars.ContextVar[Run] = contextvars.ContextVar("run")
 
 
@@ -99,19 +95,14 @@ def current_run() -> Run:
 _UNSTOPPABLE = Run("")
 
 
-def begin_again(execution_arn: str) -> None:
-    """Forget the run that was stopped: what is started next is another one."""
-    _runs[execution_arn] = Run(execution_arn)
-
-
 def abandon_all() -> None:
     """The emulator ends: let all threads of all runs end."""
     for run in list(_runs.values()):
         run.abandon()
 
 
-def within_run(execution_arn: str, work: Callable[[], None]) -> None:
-    """Call `work` as part of the execution's latest run."""
+def _within_run(execution_arn: str, work: Callable[[], None]) -> None:
+    """Call `work` as part of the execution's run."""
     token = _current.set(_runs.setdefault(execution_arn, Run(execution_arn)))
     try:
         work()
@@ -124,7 +115,7 @@ def install() -> None:
     sfn = patching.module("services.stepfunctions")
 
     def run(original: Callable[[str], None]) -> Callable[[str], None]:
-        return lambda arn: within_run(arn, partial(original, arn))
+        return lambda arn: _within_run(arn, partial(original, arn))
 
     def stop(original: Callable[..., Any]) -> Callable[..., Any]:
         return partial(_stop, sfn, original)

@@ -1,8 +1,8 @@
-"""Gap: Step Functions' tasks for SageMaker's transform jobs. They ask the SageMaker stand-in.
+"""Gap: Step Functions has no tasks for SageMaker's transform jobs. Here they call the stand-in.
 
-`arn:aws:states:::sagemaker:createTransformJob`, with `.sync` too, and
-`arn:aws:states:::aws-sdk:sagemaker:…TransformJob`. The two kinds name errors and write moments as
-two SDKs do: the optimized integration is older.
+The two that the bulk workflow uses: `arn:aws:states:::sagemaker:createTransformJob.sync` and
+`arn:aws:states:::aws-sdk:sagemaker:describeTransformJob`. They name errors and write timestamps
+differently, because AWS built them on two SDKs.
 https://docs.aws.amazon.com/step-functions/latest/dg/connect-sagemaker.html
 https://docs.aws.amazon.com/step-functions/latest/dg/supported-services-awssdk.html
 """
@@ -25,22 +25,19 @@ from localcloud.emulator.stopped_executions import RunEndedError, current_run
 _AWS_SDK_LOOKS = "59a970e1a7c0"
 _CREATE = "arn:aws:states:::sagemaker:createTransformJob"
 _SDK = "arn:aws:states:::aws-sdk:sagemaker:"
-_SDK_OPERATIONS = (
-    "createTransformJob",
-    "describeTransformJob",
-    "listTransformJobs",
-    "stopTransformJob",
-)
+_SDK_DESCRIBE = f"{_SDK}describeTransformJob"
 _POLL_SECONDS = 0.2
-# A stand-in that is being restarted is no reason to give up a job that it goes on with.
+# The stand-in may be restarting; it continues its jobs then.
 _SILENCE_SECONDS = 60.0
 # The errors that SageMaker's API model names; SDKs have no class for any other.
 _MODELED = frozenset(
     {"ConflictException", "ResourceInUse", "ResourceLimitExceeded", "ResourceNotFound"}
 )
-_MOMENTS = frozenset({"CreationTime", "LastModifiedTime", "TransformStartTime", "TransformEndTime"})
+_TIMESTAMPS = frozenset(
+    {"CreationTime", "LastModifiedTime", "TransformStartTime", "TransformEndTime"}
+)
 
-Moment = Callable[[float], object]
+Timestamp = Callable[[float], object]
 
 
 def install() -> None:
@@ -50,7 +47,7 @@ def install() -> None:
     def aws_sdk(original: Callable[[str, Any], Any]) -> Callable[[str, Any], Any]:
         def dispatch(resource: str, request: Any) -> Any:
             if resource.startswith(_SDK):
-                return _call_as_sdk(sfn, resource.removeprefix(_SDK), request)
+                return _describe(sfn, resource, request)
             return original(resource, request)
 
         return dispatch
@@ -60,17 +57,17 @@ def install() -> None:
 
 
 def _create(sfn: Any, resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    """Create a job, wait for its end, return its description."""
+    if resource != f"{_CREATE}.sync":
+        raise sfn._ExecutionError("States.Runtime", f"{resource} is not emulated")
     job = f"sagemaker:transform-job/{request.get('TransformJobName', '*')}"
-    actions = ("Create", "Describe", "Stop") if resource == f"{_CREATE}.sync" else ("Create",)
-    for action in actions:
+    for action in ("Create", "Describe", "Stop"):
         name = f"sagemaker:{action}TransformJob"
         require(sfn, name, job, error="SageMaker.AmazonSageMakerException")
     try:
-        created = call("CreateTransformJob", request)
+        call("CreateTransformJob", request)
     except SageMakerError as error:
         raise _optimized_error(sfn, error) from error
-    if resource != f"{_CREATE}.sync":
-        return created
     description = _ended(sfn, request["TransformJobName"])
     if description["TransformJobStatus"] != "Completed":
         raise sfn._ExecutionError("States.TaskFailed", json.dumps(description))
@@ -78,7 +75,7 @@ def _create(sfn: Any, resource: str, request: dict[str, Any]) -> dict[str, Any]:
 
 
 def _ended(sfn: Any, name: str) -> dict[str, Any]:
-    """The job's description once it has ended; a job whose execution is stopped is stopped."""
+    """Wait for the job's end and return its description; stop it when the execution is stopped."""
     run = current_run()
     last_heard = time.monotonic()
     try:
@@ -92,23 +89,22 @@ def _ended(sfn: Any, name: str) -> dict[str, Any]:
             else:
                 last_heard = time.monotonic()
                 if job["TransformJobStatus"] not in ("InProgress", "Stopping"):
-                    return _with_moments(job, _milliseconds)
+                    return _with_timestamps(job, _milliseconds)
             run.wait(_POLL_SECONDS)
     except RunEndedError:
         if not run.is_abandoned:
-            with contextlib.suppress(SageMakerError):  # as on AWS: the best that can be done
+            with contextlib.suppress(SageMakerError):  # best effort, as on AWS
                 call("StopTransformJob", {"TransformJobName": name})
         raise
 
 
-def _call_as_sdk(sfn: Any, action: str, request: dict[str, Any]) -> dict[str, Any]:
-    if action not in _SDK_OPERATIONS:
-        raise sfn._ExecutionError("States.Runtime", f"{_SDK}{action} is not emulated")
-    operation = action[0].upper() + action[1:]
+def _describe(sfn: Any, resource: str, request: dict[str, Any]) -> dict[str, Any]:
+    if resource != _SDK_DESCRIBE:
+        raise sfn._ExecutionError("States.Runtime", f"{resource} is not emulated")
     job = f"sagemaker:transform-job/{request.get('TransformJobName', '*')}"
-    require(sfn, f"sagemaker:{operation}", job, error="SageMaker.SageMakerException")
+    require(sfn, "sagemaker:DescribeTransformJob", job, error="SageMaker.SageMakerException")
     try:
-        return _with_moments(call(operation, request), _iso)
+        return _with_timestamps(call("DescribeTransformJob", request), _iso)
     except SageMakerError as error:
         raise sfn._ExecutionError(
             f"SageMaker.{_class_name(error, 'SageMakerException')}",
@@ -132,15 +128,15 @@ def _class_name(error: SageMakerError, any_other: str) -> str:
     return any_other
 
 
-def _with_moments(answer: dict[str, Any], written: Moment) -> dict[str, Any]:
-    """`answer` with its moments, seconds since the epoch, written in another way."""
+def _with_timestamps(answer: dict[str, Any], write: Timestamp) -> dict[str, Any]:
+    """`answer` with its timestamps, seconds since the epoch, converted by `write`."""
 
     def rewritten(value: Any, name: str = "") -> Any:
         if isinstance(value, dict):
             return {key: rewritten(item, key) for key, item in value.items()}
         if isinstance(value, list):
             return [rewritten(item) for item in value]
-        return written(value) if name in _MOMENTS else value
+        return write(value) if name in _TIMESTAMPS else value
 
     return {name: rewritten(value, name) for name, value in answer.items()}
 

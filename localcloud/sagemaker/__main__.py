@@ -4,27 +4,22 @@ from __future__ import annotations
 
 import argparse
 import logging
-import os
 import sys
 from pathlib import Path
 
 import uvicorn
 
-from localcloud.sagemaker.identity import Identity
 from localcloud.sagemaker.server import Application
 from localcloud.sagemaker.service import Service
-from localcloud.sagemaker.state import StateInUseError
+from localcloud.sagemaker.state import Identity, StateInUseError
 
 
 def main() -> int:
     """Serve until SIGTERM or SIGINT; 1 when another stand-in uses the state folder."""
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
-    region = os.environ.get("AWS_REGION") or os.environ.get("AWS_DEFAULT_REGION") or "us-east-1"
     try:
-        service = Service(
-            arguments.state_dir.resolve(), arguments.aws_endpoint_url, Identity(region=region)
-        )
+        service = Service(arguments.state_dir.resolve(), arguments.aws_endpoint_url, Identity())
     except StateInUseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

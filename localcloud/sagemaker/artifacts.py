@@ -1,21 +1,27 @@
-"""Model archives on disk: downloaded once, extracted once, shared by whoever runs them."""
+"""Model archives on disk: downloaded and extracted once, shared by all containers."""
 
 from __future__ import annotations
 
 import hashlib
 import shutil
+import tarfile
 import tempfile
+import zlib
 from collections.abc import Iterable
 from pathlib import Path
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from archive.reading import ArchiveError, extract_archive
 from localcloud.sagemaker.storage import ObjectNotFoundError, Storage, split_s3_uri
+
+# A limit of this machine, not of SageMaker: it keeps a bad archive from filling the disk.
+MAX_UNPACKED_BYTES = 2 * 1024**3
+MAX_MEMBERS = 10_000
+UNPACKING_ERRORS = (tarfile.TarError, OSError, EOFError, zlib.error)
 
 
 class ArtifactError(Exception):
-    """The archive can not be had; the message is the FailureReason that SageMaker gives."""
+    """The archive is not available; the message is the FailureReason that SageMaker gives."""
 
 
 class Artifacts:
@@ -27,7 +33,11 @@ class Artifacts:
         folder.mkdir(parents=True, exist_ok=True)
 
     def fetch(self, model_data_url: str) -> Path:
-        """Blocking: the folder that holds the archive's content. ``ArtifactError`` if not."""
+        """Download the archive (blocking) and return the folder with its content.
+
+        Raises:
+            ArtifactError: it cannot be downloaded or extracted.
+        """
         with tempfile.TemporaryDirectory(dir=self._folder, prefix=".fetch-") as temporary:
             archive = Path(temporary) / "model.tar.gz"
             self._download(model_data_url, archive)
@@ -35,11 +45,13 @@ class Artifacts:
                 digest = hashlib.file_digest(file, "sha256").hexdigest()
             destination = self._folder / digest[:32]
             if not destination.exists():
-                _extract(archive, destination, model_data_url)
+                content = Path(temporary) / "content"
+                _extract(archive, content, model_data_url)
+                content.rename(destination)
         return destination
 
     def remove_all_but(self, in_use: Iterable[Path]) -> None:
-        """Delete the archives that nobody runs any more, and half-finished ones."""
+        """Delete the archives that no endpoint uses, and unfinished downloads."""
         keep = set(in_use)
         for folder in self._folder.iterdir():
             if folder not in keep:
@@ -58,10 +70,28 @@ class Artifacts:
             ) from error
 
 
+def extract(archive: Path, destination: Path) -> None:
+    """Extract any .tar.gz, as SageMaker does, but nothing outside of `destination`.
+
+    Raises:
+        UNPACKING_ERRORS: it is no tar.gz, damaged, leaves the folder, or holds too much.
+    """
+    destination.mkdir(parents=True, exist_ok=True)
+    with tarfile.open(archive, "r:gz") as tar:
+        unpacked_bytes = 0
+        for count, member in enumerate(tar, start=1):
+            unpacked_bytes += member.size
+            if unpacked_bytes > MAX_UNPACKED_BYTES or count > MAX_MEMBERS:
+                raise tarfile.ReadError(
+                    f"more than {MAX_UNPACKED_BYTES} bytes or {MAX_MEMBERS} members"
+                )
+            tar.extract(member, destination, filter="data")
+
+
 def _extract(archive: Path, destination: Path, model_data_url: str) -> None:
     try:
-        extract_archive(archive, destination)
-    except ArchiveError as error:
+        extract(archive, destination)
+    except UNPACKING_ERRORS as error:
         raise ArtifactError(
             f'Failed to extract model data archive for container "container_1" from URL '
             f'"{model_data_url}". Please ensure that the object located at the URL is a valid '

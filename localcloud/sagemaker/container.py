@@ -5,13 +5,13 @@ from __future__ import annotations
 import asyncio
 import logging
 import os
-import socket
 import sys
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
+from localcloud.processes import free_ports
 from localcloud.sagemaker import launch
 from localcloud.sagemaker.container_client import ContainerClient, ContainerConnectionError
 
@@ -24,7 +24,7 @@ STARTS_BEFORE_GIVING_UP = 3
 RESTART_PAUSE_SECONDS = 0.2  # doubles with every start in a row that fails
 MAX_RESTART_PAUSE_SECONDS = 10.0
 LOG_BYTES_BEFORE_ROTATION = 5_000_000
-# A container sees nothing of the shell that started the stand-in but these.
+# Of the environment that started the stand-in, a container sees only these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
@@ -73,12 +73,12 @@ class Container:
         raise ContainerNotHealthyError(str(self._spec.log_path))
 
     async def stop(self) -> None:
-        """End the subprocess: politely, then not."""
+        """Stop the subprocess: SIGTERM first, SIGKILL after some seconds."""
         if self._watch is not None:
             self._watch.cancel()
             await asyncio.gather(self._watch, return_exceptions=True)
             self._watch = None
-        self._down()
+        await self._disconnect()
         process, self._process = self._process, None
         if process is None or process.returncode is not None:
             return
@@ -92,7 +92,7 @@ class Container:
 
     async def _start_once(self) -> bool:
         """Spawn and ping until healthy (True) or until the subprocess has ended (False)."""
-        port = _free_port()
+        (port,) = free_ports([0])
         process = self._process = await self._spawn(port)
         client = ContainerClient(port)
         while process.returncode is None:
@@ -100,6 +100,7 @@ class Container:
                 self.client = client
                 return True
             await asyncio.sleep(PING_INTERVAL_SECONDS)
+        await client.close()
         logger.warning("container ended with status %s while starting", process.returncode)
         return False
 
@@ -108,7 +109,7 @@ class Container:
         with _open_log(self._spec.log_path) as log:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
-                launch.__file__,
+                *(launch.__file__, "-m", "model.serving"),
                 *("--model-dir", str(model_dir), "--host", "127.0.0.1", "--port", str(port)),
                 cwd=model_dir,
                 env=_environment(model_dir, self._spec.environment),
@@ -123,23 +124,23 @@ class Container:
         while self._process is not None:
             status = await self._process.wait()
             logger.warning("container ended with status %s, starting it again", status)
-            self._down()
+            await self._disconnect()
             await asyncio.sleep(pause_seconds)
             if await self._start_once():
                 pause_seconds = RESTART_PAUSE_SECONDS
             else:
                 pause_seconds = min(2 * pause_seconds, MAX_RESTART_PAUSE_SECONDS)
 
-    def _down(self) -> None:
-        if self.client is not None:
-            self.client.close()
-            self.client = None
+    async def _disconnect(self) -> None:
+        client, self.client = self.client, None
+        if client is not None:
+            await client.close()
 
 
 async def _answers_ping(client: ContainerClient) -> bool:
     try:
         answer = await client.request(
-            b"GET /ping", max_answer_bytes=1 << 20, timeout_seconds=PING_TIMEOUT_SECONDS
+            "GET /ping", max_answer_bytes=1 << 20, timeout_seconds=PING_TIMEOUT_SECONDS
         )
     except (ContainerConnectionError, TimeoutError):
         return False
@@ -156,10 +157,3 @@ def _open_log(path: Path) -> IO[bytes]:
     if path.exists() and path.stat().st_size > LOG_BYTES_BEFORE_ROTATION:
         path.replace(path.with_suffix(".previous.log"))
     return path.open("ab")
-
-
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        port: int = probe.getsockname()[1]
-        return port

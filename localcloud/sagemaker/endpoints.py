@@ -1,4 +1,4 @@
-"""Endpoints: containers brought up, switched blue/green, kept up, taken down."""
+"""Endpoints: start their containers, switch them blue/green, keep them running, stop them."""
 
 from __future__ import annotations
 
@@ -20,8 +20,7 @@ from localcloud.sagemaker.models import (
     model_data_url,
     model_environment,
 )
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now
 
 logger = logging.getLogger(__name__)
 
@@ -39,7 +38,6 @@ class Variant:
 
     name: str
     container: Container
-    weight: float
     max_concurrency: int | None  # None: an instance, which queues instead of throttling
     in_flight: int = 0
 
@@ -52,26 +50,26 @@ class Variant:
 class Endpoints:
     """CreateEndpoint, UpdateEndpoint, DeleteEndpoint, DescribeEndpoint, ListEndpoints.
 
-    A record in ``State.endpoints`` is the endpoint's description beside ``Variants`` (what runs:
-    the configuration's variants with URL, folder and environment of their archives, so that
-    deleting a model or a configuration does no harm, as on AWS) and ``PendingConfigName``.
+    A record in ``State.endpoints`` is the endpoint's description, ``PendingConfigName`` during an
+    update, and ``Variants``: the one variant that runs, with URL, folder and environment of its
+    archive, so that deleting a model or a configuration does no harm, as on AWS.
     """
 
     def __init__(
         self,
-        registry: Registry,
+        state: State,
         models: Models,
         configs: EndpointConfigs,
         artifacts: Artifacts,
     ) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._models, self._configs, self._artifacts = models, configs, artifacts
+        self._state, self._models, self._configs = state, models, configs
+        self._artifacts = artifacts
         self._tasks: dict[str, asyncio.Task[None]] = {}
-        self.running: dict[str, list[Variant]] = {}
+        self._running: dict[str, Variant] = {}
 
     async def create(self, request: Record) -> Record:
         name = request["EndpointName"]
-        arn = self._identity.arn("endpoint", name)
+        arn = self._state.identity.arn("endpoint", name)
         if name in self._state.endpoints:
             raise validation_exception(f'Cannot create already existing endpoint "{arn}".')
         self._configs.get(request["EndpointConfigName"])
@@ -83,7 +81,6 @@ class Endpoints:
             "CreationTime": now(),
             "LastModifiedTime": now(),
         }
-        self._tags.put(arn, request.get("Tags", []))
         self._state.save()
         self._begin(name, partial(self._deploy, name, request["EndpointConfigName"]))
         return {"EndpointArn": arn}
@@ -122,8 +119,12 @@ class Endpoints:
         endpoints = self._state.endpoints.values()
         return list_page(endpoints, request, noun="Endpoint", members=members)
 
+    def running(self, name: str) -> Variant | None:
+        """The variant that answers for this endpoint at the moment."""
+        return self._running.get(name)
+
     def serves(self, name: str) -> bool:
-        """Whether the endpoint has ever been in service and is not on its way out."""
+        """Whether the endpoint has ever been in service and is not being deleted."""
         record = self._state.endpoints.get(name)
         return (
             record is not None
@@ -132,7 +133,7 @@ class Endpoints:
         )
 
     def resume(self) -> None:
-        """After a restart: bring back what ran, and go on with what was under way."""
+        """After a restart: start what ran before, and continue unfinished operations."""
         for name, record in self._state.endpoints.items():
             if record["EndpointStatus"] == "Deleting":
                 self._begin(name, partial(self._take_down, record))
@@ -144,13 +145,12 @@ class Endpoints:
                 self._begin(name, partial(self._deploy, name, record["EndpointConfigName"]))
 
     async def stop(self) -> None:
-        """End all containers; the records stay, for ``resume``."""
+        """Stop all containers; the records stay, for ``resume``."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-        variants = [variant for group in self.running.values() for variant in group]
-        self.running.clear()
-        await _stop_all(variants)
+        await asyncio.gather(*(each.container.stop() for each in self._running.values()))
+        self._running.clear()
 
     def model_dirs(self) -> set[Path]:
         """The archive folders that endpoints run from."""
@@ -162,7 +162,7 @@ class Endpoints:
 
     def _get(self, name: str) -> Record:
         if name not in self._state.endpoints:
-            arn = self._identity.arn("endpoint", name)
+            arn = self._state.identity.arn("endpoint", name)
             raise validation_exception(f'Could not find endpoint "{arn}".')
         return self._state.endpoints[name]
 
@@ -172,7 +172,7 @@ class Endpoints:
         self._state.save()
 
     def _begin(self, name: str, work: Callable[[], Awaitable[None]]) -> None:
-        """Run ``work`` for the endpoint, instead of whatever is still under way for it."""
+        """Run ``work`` for the endpoint, and cancel what still runs for it."""
         before = self._tasks.get(name)
 
         async def take_over() -> None:
@@ -185,61 +185,60 @@ class Endpoints:
         task.add_done_callback(_log_bug)
 
     async def _deploy(self, name: str, config_name: str) -> None:
-        """Blue/green: the new variants are healthy before the old ones go."""
+        """Blue/green: the new variant is healthy before the old one is stopped."""
         record = self._state.endpoints[name]
-        started: list[Variant] = []
 
-        async def bring_up() -> list[Record]:
-            config = self._configs.get(config_name)
-            variants = [await self._resolve(v) for v in config["ProductionVariants"]]
-            started.extend(await self._start_all(name, variants))
-            return variants
+        async def bring_up() -> tuple[Record, Variant]:
+            variant = await self._resolve(self._configs.get(config_name)["ProductionVariants"][0])
+            return variant, await self._start(name, variant)
 
-        variants = await self._or_failure(record, bring_up)
-        if variants is None:
+        started = await self._or_failure(record, bring_up)
+        if started is None:
             return
-        previous = self.running.get(name, [])
-        self.running[name] = started
-        record.update(EndpointConfigName=config_name, Variants=variants)
+        previous = self._running.get(name)
+        variant, self._running[name] = started
+        record.update(EndpointConfigName=config_name, Variants=[variant])
         record.pop("PendingConfigName", None)
         self._set_status(record, "InService")
-        await _drain(previous)
-        await _stop_all(previous)
+        if previous is not None:
+            await _drain(previous)
+            await previous.container.stop()
 
     async def _bring_back(self, record: Record) -> None:
         name = record["EndpointName"]
 
-        async def bring_up() -> list[Record]:
-            variants = [await self._restore(variant) for variant in record["Variants"]]
-            self.running[name] = await self._start_all(name, variants)
-            return variants
+        async def bring_up() -> tuple[Record, Variant]:
+            variant = await self._restore(record["Variants"][0])
+            return variant, await self._start(name, variant)
 
-        variants = await self._or_failure(record, bring_up)
-        if variants is None:
+        started = await self._or_failure(record, bring_up)
+        if started is None:
             return
-        record["Variants"] = variants
+        variant, self._running[name] = started
+        record["Variants"] = [variant]
         if "PendingConfigName" in record:
             await self._deploy(name, record["PendingConfigName"])
         elif record["EndpointStatus"] == "SystemUpdating":
             self._set_status(record, "InService")
 
     async def _or_failure(
-        self, record: Record, bring_up: Callable[[], Awaitable[list[Record]]]
-    ) -> list[Record] | None:
-        """None, and the reason in the record, when the containers can not be brought up."""
+        self, record: Record, bring_up: Callable[[], Awaitable[tuple[Record, Variant]]]
+    ) -> tuple[Record, Variant] | None:
+        """The result of ``bring_up``; None, and the reason in the record, when it fails."""
         try:
             return await bring_up()
         except (ArtifactError, ContainerNotHealthyError, ServiceError) as error:
             record["FailureReason"] = _failure_reason(error)
         record.pop("PendingConfigName", None)
-        still_serving = record["EndpointName"] in self.running
+        still_serving = record["EndpointName"] in self._running
         self._set_status(record, "InService" if still_serving else "Failed")
         return None
 
     async def _take_down(self, record: Record) -> None:
-        await _stop_all(self.running.pop(record["EndpointName"], []))
+        running = self._running.pop(record["EndpointName"], None)
+        if running is not None:
+            await running.container.stop()
         del self._state.endpoints[record["EndpointName"]]
-        self._tags.drop(record["EndpointArn"])
         self._state.save()
 
     async def _resolve(self, variant: Record) -> Record:
@@ -260,16 +259,6 @@ class Endpoints:
         folder = await asyncio.to_thread(self._artifacts.fetch, variant["ModelDataUrl"])
         return {**variant, "ModelDir": str(folder)}
 
-    async def _start_all(self, endpoint: str, variants: list[Record]) -> list[Variant]:
-        started: list[Variant] = []
-        try:
-            for variant in variants:
-                started.append(await self._start(endpoint, variant))
-        except BaseException:
-            await _stop_all(started)
-            raise
-        return started
-
     async def _start(self, endpoint: str, variant: Record) -> Variant:
         name = variant["VariantName"]
         log_path = self._state.folder / "logs" / "Endpoints" / endpoint / f"{name}.log"
@@ -286,7 +275,6 @@ class Endpoints:
         return Variant(
             name=name,
             container=container,
-            weight=variant.get("InitialVariantWeight", 1.0),
             max_concurrency=serverless["MaxConcurrency"] if serverless else None,
         )
 
@@ -307,15 +295,11 @@ def _description(record: Record) -> Record:
     return shown
 
 
-async def _drain(variants: list[Variant]) -> None:
-    """Wait until what the old fleet has begun is answered: a call takes 60 s at most."""
+async def _drain(variant: Variant) -> None:
+    """Wait until the calls that this variant has begun are answered: 60 s at most."""
     deadline = asyncio.get_running_loop().time() + DRAIN_SECONDS
-    while any(v.in_flight for v in variants) and asyncio.get_running_loop().time() < deadline:
+    while variant.in_flight and asyncio.get_running_loop().time() < deadline:
         await asyncio.sleep(0.05)
-
-
-async def _stop_all(variants: list[Variant]) -> None:
-    await asyncio.gather(*(variant.container.stop() for variant in variants))
 
 
 def _log_bug(task: asyncio.Task[None]) -> None:

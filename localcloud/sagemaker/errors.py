@@ -4,6 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
+NOT_EMULATED = "Not emulated by the local stand-in for SageMaker"
+
 
 class ServiceError(Exception):
     """An error that the caller of the service sees.
@@ -21,10 +23,15 @@ class ServiceError(Exception):
 
 
 def validation_exception(message: str) -> ServiceError:
-    """The control plane's answer to a request that cannot be done as it stands."""
+    """The control plane's answer to an invalid request."""
     return ServiceError("ValidationException", message)
 
 
 def not_emulated(what: str) -> ServiceError:
-    """SageMaker knows this, the stand-in does not: say so instead of doing something else."""
-    return validation_exception(f"Not emulated by the local stand-in for SageMaker: {what}")
+    """The answer to a request that SageMaker would accept and the stand-in does not implement."""
+    return validation_exception(f"{NOT_EMULATED}: {what}")
+
+
+def unknown_operation(operation: str, status: int = 400) -> ServiceError:
+    """The answer to an operation that the stand-in does not implement."""
+    return ServiceError("UnknownOperationException", f"{NOT_EMULATED}: {operation}", status)

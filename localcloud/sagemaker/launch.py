@@ -1,8 +1,10 @@
-"""Runs ``model.serving`` of the current folder, and ends when the stand-in ends.
+"""Runs a Python program that ends when its parent process ends.
 
-Started as a script in the subprocess, with the extracted archive as its working directory. The
-standard input is a pipe whose other end the stand-in holds: it closes however the stand-in ends,
-SIGKILL included, on Linux and macOS alike.
+    python launch.py -m MODULE ARGUMENTS…
+    python launch.py PROGRAM.py ARGUMENTS…
+
+The program's standard input is a pipe that the parent holds open. It closes however the parent
+ends, SIGKILL included, on Linux and macOS alike. The current folder is first on the import path.
 """
 
 from __future__ import annotations
@@ -20,10 +22,15 @@ def _end_with_parent() -> None:
 
 
 def main() -> None:
-    """Behave as ``python -m model.serving ARGUMENTS`` does."""
+    """Behave as ``python -m MODULE ARGUMENTS`` or ``python PROGRAM ARGUMENTS`` does."""
     threading.Thread(target=_end_with_parent, daemon=True).start()
     sys.path[0] = os.getcwd()
-    runpy.run_module("model.serving", run_name="__main__", alter_sys=True)
+    del sys.argv[0]
+    if sys.argv[0] == "-m":
+        del sys.argv[0]
+        runpy.run_module(sys.argv[0], run_name="__main__", alter_sys=True)
+    else:
+        runpy.run_path(sys.argv[0], run_name="__main__")
 
 
 if __name__ == "__main__":

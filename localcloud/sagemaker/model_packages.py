@@ -1,4 +1,4 @@
-"""The model registry: groups of model packages, one group a model, one package a version."""
+"""The model registry: one group of model packages a model, one package a version."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Any
 
 from localcloud.sagemaker.errors import not_emulated, validation_exception
 from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now, without_tags
 from localcloud.sagemaker.storage import Storage, split_s3_uri
 
 _GROUP_SUMMARY = (
@@ -19,7 +18,7 @@ _PACKAGE_SUMMARY = (
     *("ModelPackageGroupName", "ModelPackageVersion", "ModelPackageArn"),
     *("ModelPackageDescription", "CreationTime", "ModelPackageStatus", "ModelApprovalStatus"),
 )
-# What UpdateModelPackage can change here; the rest of its members say that they are not emulated.
+# Members that UpdateModelPackage can change here; the others are refused as not emulated.
 _CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription")
 _PENDING = "PendingManualApproval"
 
@@ -27,23 +26,21 @@ _PENDING = "PendingManualApproval"
 class ModelPackageGroups:
     """CreateModelPackageGroup, DescribeModelPackageGroup, ListModelPackageGroups."""
 
-    def __init__(self, registry: Registry) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+    def __init__(self, state: State) -> None:
+        self._state = state
 
     async def create(self, request: Record) -> Record:
         name = request["ModelPackageGroupName"]
-        arn = self._identity.arn("model-package-group", name)
+        arn = self._state.identity.arn("model-package-group", name)
         if name in self._state.model_package_groups:
             raise validation_exception(f"Model Package Group already exists: {arn}")
-        record = {
-            **request,
+        self._state.model_package_groups[name] = {
+            **without_tags(request),
             "ModelPackageGroupArn": arn,
             "ModelPackageGroupStatus": "Completed",
             "CreatedBy": {},
             "CreationTime": now(),
         }
-        self._tags.put(arn, record.pop("Tags", []))
-        self._state.model_package_groups[name] = record
         self._state.save()
         return {"ModelPackageGroupArn": arn}
 
@@ -58,7 +55,7 @@ class ModelPackageGroups:
     def get(self, name: str) -> Record:
         """The group's description; SageMaker's own error when there is none."""
         if name not in self._state.model_package_groups:
-            arn = self._identity.arn("model-package-group", name)
+            arn = self._state.identity.arn("model-package-group", name)
             raise validation_exception(f"ModelPackageGroup {arn} does not exist.")
         return self._state.model_package_groups[name]
 
@@ -66,33 +63,30 @@ class ModelPackageGroups:
 class ModelPackages:
     """CreateModelPackage, DescribeModelPackage, ListModelPackages, UpdateModelPackage.
 
-    Packages of a group alone, which SageMaker numbers from 1 and knows by their ARN.
+    Only packages of a group, which SageMaker numbers from 1 and identifies by their ARN.
     """
 
-    def __init__(self, registry: Registry, groups: ModelPackageGroups, storage: Storage) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._groups, self._storage = groups, storage
+    def __init__(self, state: State, groups: ModelPackageGroups, storage: Storage) -> None:
+        self._state, self._groups, self._storage = state, groups, storage
 
     async def create(self, request: Record) -> Record:
         if "ModelPackageGroupName" not in request:
             raise not_emulated("model packages without a group")
         for container in request.get("InferenceSpecification", {}).get("Containers", []):
             await self._require_data(container)
-        # After the awaits, so that two requests at once with one token find each other.
+        # After the awaits, so that of two requests with one token the second finds the first.
         group = self._groups.get(request["ModelPackageGroupName"])
         token = request.get("ClientToken")
         for package in self._packages_of(group["ModelPackageGroupName"]):
             if token is not None and package.get("ClientToken") == token:
                 return {"ModelPackageArn": package["ModelPackageArn"]}
         record = self._new_record(group, request)
-        arn = record["ModelPackageArn"]
-        self._tags.put(arn, record.pop("Tags", []))
-        self._state.model_packages[arn] = record
+        self._state.model_packages[record["ModelPackageArn"]] = record
         self._state.save()
-        return {"ModelPackageArn": arn}
+        return {"ModelPackageArn": record["ModelPackageArn"]}
 
     async def describe(self, request: Record) -> Record:
-        return _told(self._get(request["ModelPackageName"]))
+        return _description(self._get(request["ModelPackageName"]))
 
     async def update(self, request: Record) -> Record:
         record = self._get(request["ModelPackageArn"])
@@ -110,7 +104,7 @@ class ModelPackages:
         name = self._groups.get(request["ModelPackageGroupName"])["ModelPackageGroupName"]
         approval = request.get("ModelApprovalStatus")
         packages = [
-            # By this members are sorted; the number is what a package of a group has for a name.
+            # The member that lists are sorted by; a package of a group has its number for a name.
             {**package, "ModelPackageName": f"{package['ModelPackageVersion']:09d}"}
             for package in self._packages_of(name)
             if approval in (None, package["ModelApprovalStatus"])
@@ -131,9 +125,9 @@ class ModelPackages:
         created = now()
         return {
             "ModelApprovalStatus": _PENDING,
-            **request,
+            **without_tags(request),
             "ModelPackageVersion": number,
-            "ModelPackageArn": f"{self._identity.arn('model-package', name)}/{number}",
+            "ModelPackageArn": f"{self._state.identity.arn('model-package', name)}/{number}",
             "ModelPackageStatus": "Completed",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "CreatedBy": {},
@@ -151,9 +145,9 @@ class ModelPackages:
         return self._state.model_packages[arn]
 
 
-def _told(record: Record) -> Record:
+def _description(record: Record) -> Record:
     shown = {name: value for name, value in record.items() if name != "ClientToken"}
-    # The ARN stands for the name that packages of a group do not have.
+    # Packages of a group have no name; SageMaker shows the end of the ARN instead.
     return {**shown, "ModelPackageName": record["ModelPackageArn"].rpartition(":")[2]}
 
 

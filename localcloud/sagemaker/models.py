@@ -1,4 +1,4 @@
-"""Models and endpoint configurations: what CreateModel and CreateEndpointConfig remember."""
+"""Models and endpoint configurations, as CreateModel and CreateEndpointConfig record them."""
 
 from __future__ import annotations
 
@@ -6,31 +6,30 @@ import asyncio
 from typing import Any
 
 from localcloud.sagemaker.errors import not_emulated, validation_exception
-from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now, without_tags
 from localcloud.sagemaker.storage import Storage, split_s3_uri
 
 
 class Models:
-    """CreateModel, DescribeModel, DeleteModel, ListModels."""
+    """CreateModel, DescribeModel, DeleteModel."""
 
-    def __init__(self, registry: Registry, storage: Storage) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._storage = storage
+    def __init__(self, state: State, storage: Storage) -> None:
+        self._state, self._storage = state, storage
 
     async def create(self, request: Record) -> Record:
         name = request["ModelName"]
-        arn = self._identity.arn("model", name)
+        arn = self._state.identity.arn("model", name)
         url = model_data_url(request)
         if not await asyncio.to_thread(self._storage.exists, *split_s3_uri(url)):
             raise validation_exception(f"Could not find model data at {url}.")
         # After the await, so that of two requests at once only one finds the name free.
         if name in self._state.models:
             raise validation_exception(f'Cannot create already existing model "{arn}".')
-        record = {**request, "ModelArn": arn, "CreationTime": now()}
-        self._tags.put(arn, record.pop("Tags", []))
-        self._state.models[name] = record
+        self._state.models[name] = {
+            **without_tags(request),
+            "ModelArn": arn,
+            "CreationTime": now(),
+        }
         self._state.save()
         return {"ModelArn": arn}
 
@@ -38,20 +37,14 @@ class Models:
         return self.get(request["ModelName"])
 
     async def delete(self, request: Record) -> Record:
-        record = self.get(request["ModelName"])
-        del self._state.models[record["ModelName"]]
-        self._tags.drop(record["ModelArn"])
+        del self._state.models[self.get(request["ModelName"])["ModelName"]]
         self._state.save()
         return {}
-
-    async def list_models(self, request: Record) -> Record:
-        members = ("ModelName", "ModelArn", "CreationTime")
-        return list_page(self._state.models.values(), request, noun="Model", members=members)
 
     def get(self, name: str) -> Record:
         """The model's description; SageMaker's own error when there is none."""
         if name not in self._state.models:
-            arn = self._identity.arn("model", name)
+            arn = self._state.identity.arn("model", name)
             raise validation_exception(f'Could not find model "{arn}".')
         return self._state.models[name]
 
@@ -76,23 +69,24 @@ def model_environment(model: Record) -> dict[str, str]:
 
 
 class EndpointConfigs:
-    """CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig, ListEndpointConfigs."""
+    """CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig."""
 
-    def __init__(self, registry: Registry, models: Models) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._models = models
+    def __init__(self, state: State, models: Models) -> None:
+        self._state, self._models = state, models
 
     async def create(self, request: Record) -> Record:
         name = request["EndpointConfigName"]
-        arn = self._identity.arn("endpoint-config", name)
+        arn = self._state.identity.arn("endpoint-config", name)
         if name in self._state.endpoint_configs:
             raise validation_exception(
                 f'Cannot create already existing endpoint configuration "{arn}".'
             )
         self._check_variants(request)
-        record = {**request, "EndpointConfigArn": arn, "CreationTime": now()}
-        self._tags.put(arn, record.pop("Tags", []))
-        self._state.endpoint_configs[name] = record
+        self._state.endpoint_configs[name] = {
+            **without_tags(request),
+            "EndpointConfigArn": arn,
+            "CreationTime": now(),
+        }
         self._state.save()
         return {"EndpointConfigArn": arn}
 
@@ -100,21 +94,15 @@ class EndpointConfigs:
         return self.get(request["EndpointConfigName"])
 
     async def delete(self, request: Record) -> Record:
-        record = self.get(request["EndpointConfigName"])
-        del self._state.endpoint_configs[record["EndpointConfigName"]]
-        self._tags.drop(record["EndpointConfigArn"])
+        name = self.get(request["EndpointConfigName"])["EndpointConfigName"]
+        del self._state.endpoint_configs[name]
         self._state.save()
         return {}
-
-    async def list_configs(self, request: Record) -> Record:
-        members = ("EndpointConfigName", "EndpointConfigArn", "CreationTime")
-        configs = self._state.endpoint_configs.values()
-        return list_page(configs, request, noun="EndpointConfig", members=members)
 
     def get(self, name: str) -> Record:
         """The configuration's description; SageMaker's own error when there is none."""
         if name not in self._state.endpoint_configs:
-            arn = self._identity.arn("endpoint-config", name)
+            arn = self._state.identity.arn("endpoint-config", name)
             raise validation_exception(f'Could not find endpoint configuration "{arn}".')
         return self._state.endpoint_configs[name]
 
@@ -123,34 +111,30 @@ class EndpointConfigs:
             if request.get(member):
                 raise not_emulated(member)
         variants = request["ProductionVariants"]
-        names = [variant["VariantName"] for variant in variants]
-        if len(set(names)) < len(names):
-            raise validation_exception("Variant names within an endpoint config must be unique.")
-        for variant in variants:
-            self._check_variant(variant, alone=len(variants) == 1)
-
-    def _check_variant(self, variant: Record, *, alone: bool) -> None:
+        if len(variants) != 1:
+            raise not_emulated("endpoint configurations with several production variants")
+        (variant,) = variants
         if not variant.get("ModelName"):
             raise not_emulated("production variants without ModelName (inference components)")
         self._models.get(variant["ModelName"])
-        serverless = variant.get("ServerlessConfig")
-        if serverless is None:
+        if "ServerlessConfig" in variant:
+            _check_serverless_variant(variant)
+        else:
             _check_instance_variant(variant)
-            return
-        if not alone:
-            raise validation_exception(
-                "Serverless endpoints do not support multiple production variants."
-            )
-        if serverless["MemorySizeInMB"] % 1024:
-            raise validation_exception(
-                "1 validation error detected: Value "
-                f"'{serverless['MemorySizeInMB']}' at 'memorySizeInMB' failed to satisfy "
-                "constraint: Member must be in 1 GB increments: 1024, 2048, 3072, 4096, 5120, 6144"
-            )
-        if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
-            raise validation_exception(
-                "InstanceType and InitialInstanceCount can not be set beside ServerlessConfig."
-            )
+
+
+def _check_serverless_variant(variant: Record) -> None:
+    megabytes = variant["ServerlessConfig"]["MemorySizeInMB"]
+    if megabytes % 1024:
+        raise validation_exception(
+            f"1 validation error detected: Value '{megabytes}' at 'memorySizeInMB' failed to "
+            "satisfy constraint: Member must be in 1 GB increments: "
+            "1024, 2048, 3072, 4096, 5120, 6144"
+        )
+    if variant.get("InstanceType") or variant.get("InitialInstanceCount"):
+        raise validation_exception(
+            "InstanceType and InitialInstanceCount can not be set beside ServerlessConfig."
+        )
 
 
 def _check_instance_variant(variant: Record) -> None:

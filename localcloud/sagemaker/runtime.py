@@ -1,4 +1,4 @@
-"""SageMaker Runtime: InvokeEndpoint, passed on to the endpoint's container.
+"""SageMaker Runtime: InvokeEndpoint, forwarded to the endpoint's container.
 
 Limits and messages are those seen from SageMaker itself:
 
@@ -10,75 +10,79 @@ Limits and messages are those seen from SageMaker itself:
   (RamVegiraju/SageMaker-Deployment#3);
 * container says 4xx or 5xx: ``ModelError`` 424 "Received client|server error (…) from primary …"
   (aws/sagemaker-python-sdk#2955);
-* no container to be had for the moment: ``ServiceUnavailable`` 503, "A transient exception …".
+* no container available at the moment: ``ServiceUnavailable`` 503, "A transient exception …".
 """
 
 from __future__ import annotations
 
-import random
+from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from localcloud.sagemaker.container_client import (
     Answer,
     ContainerAnswerTooLargeError,
     ContainerClient,
     ContainerConnectionError,
-    Upload,
 )
 from localcloud.sagemaker.endpoints import Variant
 from localcloud.sagemaker.errors import ServiceError
-from localcloud.sagemaker.identity import Identity
+from localcloud.sagemaker.state import Identity
 
 SERVERLESS_PAYLOAD_BYTES = 4 * 1024 * 1024
 INSTANCE_PAYLOAD_BYTES = 6_291_456
 INVOCATION_TIMEOUT_SECONDS = 60.0
-_FORWARDED = frozenset(
-    {
-        b"content-type",
-        b"accept",
-        b"x-amzn-sagemaker-custom-attributes",
-        b"x-amzn-sagemaker-inference-id",
-    }
+_FORWARDED = (
+    *("content-type", "accept"),
+    *("x-amzn-sagemaker-custom-attributes", "x-amzn-sagemaker-inference-id"),
 )
-_RETURNED = (b"content-type", b"x-amzn-sagemaker-custom-attributes")
+_RETURNED = ("content-type", "x-amzn-sagemaker-custom-attributes")
 _TIMED_OUT = (
     "Your invocation timed out while waiting for a response from container primary. Review the "
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _EXITED = "An error occurred while handling request as the model process exited."
 
-Headers = list[tuple[bytes, bytes]]
+
+class RunningVariants(Protocol):
+    """What the endpoints know: the variant that runs, and whether one will."""
+
+    def running(self, name: str) -> Variant | None: ...
+
+    def serves(self, name: str) -> bool: ...
 
 
-@dataclass(slots=True)
+@dataclass(frozen=True, slots=True)
 class Invocation:
-    """One InvokeEndpoint request; header names in lower case, the body still to come in."""
+    """One InvokeEndpoint request.
+
+    Attributes:
+        headers: names in lower case.
+        content_length: declared size of the body in bytes; 0 when it is chunked.
+        read: reads the body; takes the most bytes that it may have.
+    """
 
     endpoint_name: str
     request_id: str
-    headers: dict[bytes, bytes]
-    body: Upload
+    headers: Mapping[str, str]
+    content_length: int
+    read: Callable[[int], Awaitable[bytes]]
 
 
 class Runtime:
-    """Answers InvokeEndpoint from the running variants, by endpoint name."""
+    """Answers InvokeEndpoint from the running variants."""
 
-    def __init__(
-        self,
-        running: dict[str, list[Variant]],
-        identity: Identity,
-        timeout_seconds: float = INVOCATION_TIMEOUT_SECONDS,
-    ) -> None:
-        self._running, self._identity = running, identity
-        self._timeout_seconds = timeout_seconds
+    def __init__(self, endpoints: RunningVariants, identity: Identity) -> None:
+        self._endpoints, self._identity = endpoints, identity
 
-    async def invoke(self, invocation: Invocation, *, known: bool) -> tuple[Headers, bytearray]:
-        """The container's answer (status 200) as headers and body; else ``ServiceError``.
+    async def invoke(self, invocation: Invocation) -> tuple[dict[str, str], bytes]:
+        """Return headers and body of the container's answer when its status is 2xx.
 
-        ``known`` says that the endpoint exists even if nothing of it runs at the moment.
+        Raises:
+            ServiceError: in every other case.
         """
-        variant = self._variant(invocation, known=known)
-        _check_size(invocation, serverless=variant.serverless)
+        variant = self._variant(invocation.endpoint_name)
+        _check_size(invocation, invocation.content_length, serverless=variant.serverless)
         client = variant.container.client
         if client is None:
             raise _unavailable()
@@ -91,39 +95,36 @@ class Runtime:
         finally:
             variant.in_flight -= 1
         if not 200 <= answer.status < 300:
-            raise self._model_error(invocation, answer.status, _text(answer.body))
-        headers = [(name, answer.headers[name]) for name in _RETURNED if name in answer.headers]
-        headers.append((b"x-amzn-invoked-production-variant", variant.name.encode()))
-        return headers, answer.body
+            message = answer.body.decode("utf-8", "replace")
+            raise self._model_error(invocation, answer.status, message)
+        headers = {name: answer.headers[name] for name in _RETURNED if name in answer.headers}
+        return headers | {"x-amzn-invoked-production-variant": variant.name}, answer.body
 
-    def _variant(self, invocation: Invocation, *, known: bool) -> Variant:
-        variants = self._running.get(invocation.endpoint_name)
-        if not variants:
-            if known:
-                raise _unavailable()
-            raise ServiceError(
-                "ValidationError",
-                f"Endpoint {invocation.endpoint_name} of account {self._identity.account} "
-                "not found.",
-            )
-        wanted = invocation.headers.get(b"x-amzn-sagemaker-target-variant")
-        if wanted is not None:
-            return _named(variants, wanted.decode("latin-1"))
-        if len(variants) == 1:
-            return variants[0]
-        return random.choices(variants, [v.weight for v in variants])[0]  # noqa: S311 - no secret
+    def _variant(self, endpoint: str) -> Variant:
+        variant = self._endpoints.running(endpoint)
+        if variant is not None:
+            return variant
+        if self._endpoints.serves(endpoint):
+            raise _unavailable()
+        raise ServiceError(
+            "ValidationError",
+            f"Endpoint {endpoint} of account {self._identity.account} not found.",
+        )
 
     async def _ask(
         self, client: ContainerClient, invocation: Invocation, variant: Variant
     ) -> Answer:
         max_answer = SERVERLESS_PAYLOAD_BYTES if variant.serverless else INSTANCE_PAYLOAD_BYTES
+        body = await invocation.read(INSTANCE_PAYLOAD_BYTES)
+        _check_size(invocation, len(body), serverless=variant.serverless)
+        headers = invocation.headers
         try:
             return await client.request(
-                b"POST /invocations",
-                headers=[h for h in invocation.headers.items() if h[0] in _FORWARDED],
-                body=invocation.body,
+                "POST /invocations",
+                headers={name: headers[name] for name in _FORWARDED if name in headers},
+                body=body,
                 max_answer_bytes=max_answer,
-                timeout_seconds=self._timeout_seconds,
+                timeout_seconds=INVOCATION_TIMEOUT_SECONDS,
             )
         except TimeoutError:
             raise self._model_error(invocation, 0, _TIMED_OUT) from None
@@ -155,17 +156,10 @@ class Runtime:
         )
 
 
-def _named(variants: list[Variant], name: str) -> Variant:
-    for variant in variants:
-        if variant.name == name:
-            return variant
-    raise ServiceError("ValidationError", f"Variant {name} not found in the endpoint.")
-
-
-def _check_size(invocation: Invocation, *, serverless: bool) -> None:
-    if serverless and invocation.body.length > SERVERLESS_PAYLOAD_BYTES:
+def _check_size(invocation: Invocation, size: int, *, serverless: bool) -> None:
+    if serverless and size > SERVERLESS_PAYLOAD_BYTES:
         raise ServiceError("ValidationError", f"Request {invocation.request_id} has oversize body.")
-    if invocation.body.length > INSTANCE_PAYLOAD_BYTES:
+    if size > INSTANCE_PAYLOAD_BYTES:
         raise ServiceError(
             None, f"HTTP content length exceeded {INSTANCE_PAYLOAD_BYTES} bytes.", 413
         )
@@ -178,7 +172,3 @@ def _unavailable() -> ServiceError:
         "Please try again later.",
         503,
     )
-
-
-def _text(body: bytearray) -> str:
-    return body.decode("utf-8", "replace")

@@ -1,20 +1,19 @@
-"""Puts the parts together: one object that owns state, endpoints and jobs."""
+"""Builds the stand-in from its parts and dispatches the control plane's operations."""
 
 from __future__ import annotations
 
+import json
+from collections.abc import Awaitable, Callable
 from pathlib import Path
 
 from localcloud.sagemaker.artifacts import Artifacts
-from localcloud.sagemaker.control_plane import ControlPlane
 from localcloud.sagemaker.endpoints import Endpoints
-from localcloud.sagemaker.identity import Identity
+from localcloud.sagemaker.errors import ServiceError, unknown_operation
 from localcloud.sagemaker.model_packages import ModelPackageGroups, ModelPackages
 from localcloud.sagemaker.models import EndpointConfigs, Models
-from localcloud.sagemaker.registry import Registry
 from localcloud.sagemaker.runtime import Runtime
-from localcloud.sagemaker.state import State
+from localcloud.sagemaker.state import Identity, Record, State
 from localcloud.sagemaker.storage import Storage
-from localcloud.sagemaker.tags import Tags
 from localcloud.sagemaker.training_events import TrainingEvents
 from localcloud.sagemaker.training_jobs import TrainingJobs
 from localcloud.sagemaker.training_log import LogService
@@ -22,31 +21,32 @@ from localcloud.sagemaker.transform_jobs import TransformJobs
 from localcloud.sagemaker.tuning_jobs import TuningJobs
 from localcloud.sagemaker.validation import RequestValidator, load_service_model
 
+Operation = Callable[[Record], Awaitable[Record]]
+TARGET_PREFIX = "SageMaker."
+
 
 class Service:
     """SageMaker, as far as this project uses it."""
 
     def __init__(self, state_dir: Path, aws_endpoint_url: str, identity: Identity) -> None:
-        storage = Storage(aws_endpoint_url, identity.region)
-        self._state = state = State(state_dir)
+        storage = Storage(aws_endpoint_url)
+        self._state = state = State(state_dir, identity)
         self._artifacts = artifacts = Artifacts(state_dir / "models", storage)
-        tags = Tags(state)
-        registry = Registry(state, identity, tags)
-        models = Models(registry, storage)
-        configs = EndpointConfigs(registry, models)
-        endpoints = Endpoints(registry, models, configs, artifacts)
-        jobs = TransformJobs(registry, models, artifacts, storage)
-        groups = ModelPackageGroups(registry)
-        packages = ModelPackages(registry, groups, storage)
-        logs = LogService(aws_endpoint_url, identity.region)
-        events = TrainingEvents(aws_endpoint_url, identity.region)
-        trainings = TrainingJobs(registry, storage, logs, events)
-        tunings = TuningJobs(registry, trainings)
+        models = Models(state, storage)
+        configs = EndpointConfigs(state, models)
+        endpoints = Endpoints(state, models, configs, artifacts)
+        jobs = TransformJobs(state, models, artifacts, storage)
+        groups = ModelPackageGroups(state)
+        packages = ModelPackages(state, groups, storage)
+        logs = LogService(aws_endpoint_url)
+        events = TrainingEvents(aws_endpoint_url)
+        trainings = TrainingJobs(state, storage, logs, events)
+        tunings = TuningJobs(state, trainings)
         self._endpoints, self._jobs = endpoints, jobs
         self._trainings, self._tunings = trainings, tunings
-        self.runtime = Runtime(endpoints.running, identity)
-        operations = {
-            "AddTags": tags.add,
+        self.runtime = Runtime(endpoints, identity)
+        self._validator = RequestValidator(load_service_model())
+        self._operations: dict[str, Operation] = {
             "CreateEndpoint": endpoints.create,
             "CreateEndpointConfig": configs.create,
             "CreateHyperParameterTuningJob": tunings.create,
@@ -58,7 +58,6 @@ class Service:
             "DeleteEndpoint": endpoints.delete,
             "DeleteEndpointConfig": configs.delete,
             "DeleteModel": models.delete,
-            "DeleteTags": tags.delete,
             "DescribeEndpoint": endpoints.describe,
             "DescribeEndpointConfig": configs.describe,
             "DescribeHyperParameterTuningJob": tunings.describe,
@@ -67,25 +66,37 @@ class Service:
             "DescribeModelPackageGroup": groups.describe,
             "DescribeTrainingJob": trainings.describe,
             "DescribeTransformJob": jobs.describe,
-            "ListEndpointConfigs": configs.list_configs,
             "ListEndpoints": endpoints.list_endpoints,
             "ListModelPackageGroups": groups.list_groups,
             "ListModelPackages": packages.list_packages,
-            "ListModels": models.list_models,
-            "ListTags": tags.list_tags,
-            "ListTrainingJobs": trainings.list_jobs,
             "ListTrainingJobsForHyperParameterTuningJob": tunings.list_trials,
-            "ListTransformJobs": jobs.list_jobs,
             "StopHyperParameterTuningJob": tunings.stop_job,
             "StopTrainingJob": trainings.stop_job,
             "StopTransformJob": jobs.stop_job,
             "UpdateEndpoint": endpoints.update,
             "UpdateModelPackage": packages.update,
         }
-        self.control_plane = ControlPlane(operations, RequestValidator(load_service_model()))
+
+    async def call(self, target: str, body: bytes) -> bytes:
+        """Run one operation of the control plane (JSON 1.1) and return its JSON answer.
+
+        Args:
+            target: value of the header ``X-Amz-Target``, ``SageMaker.OPERATION``.
+            body: the request.
+
+        Raises:
+            ServiceError: the answer is an error.
+        """
+        operation = target.removeprefix(TARGET_PREFIX)
+        if not target.startswith(TARGET_PREFIX) or operation not in self._operations:
+            raise unknown_operation(target or "no X-Amz-Target")
+        request = _parse(body)
+        self._validator.check(operation, request)
+        given = {name: value for name, value in request.items() if value is not None}
+        return json.dumps(await self._operations[operation](given)).encode()
 
     def start(self) -> None:
-        """Within a running event loop: bring back what the state folder remembers."""
+        """Within a running event loop: bring back what the state folder holds."""
         self._artifacts.remove_all_but(self._endpoints.model_dirs())
         self._endpoints.resume()
         self._jobs.resume()
@@ -93,13 +104,19 @@ class Service:
         self._tunings.resume()
 
     async def stop(self) -> None:
-        """End every container; what was under way is remembered."""
+        """Stop every container; unfinished jobs stay InProgress in the state folder."""
         await self._tunings.stop()
         await self._trainings.stop()
         await self._jobs.stop()
         await self._endpoints.stop()
         self._state.close()
 
-    def endpoint_exists(self, name: str) -> bool:
-        """Whether invoking it is worth another try although nothing of it runs right now."""
-        return self._endpoints.serves(name)
+
+def _parse(body: bytes) -> Record:
+    try:
+        request = json.loads(body or b"{}")
+    except ValueError as error:
+        raise ServiceError("SerializationException", f"not JSON: {error}") from error
+    if not isinstance(request, dict):
+        raise ServiceError("SerializationException", "not a JSON object")
+    return request

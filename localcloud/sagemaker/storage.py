@@ -1,18 +1,18 @@
-"""The stand-in's way to S3: blocking calls, to be made from a thread."""
+"""Objects in the local S3: blocking calls, to be made from a thread."""
 
 from __future__ import annotations
 
 import asyncio
-import os
 import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
+
+from localcloud import aws
 
 _CHUNK_BYTES = 1 << 20
 START_DEADLINE_SECONDS = 120.0
@@ -20,7 +20,7 @@ START_PAUSE_SECONDS = 0.5
 
 
 class ObjectTooLargeError(Exception):
-    """The object holds more bytes than the caller is ready to take."""
+    """The object has more bytes than the caller accepts."""
 
 
 class ObjectNotFoundError(Exception):
@@ -37,29 +37,20 @@ def split_s3_uri(uri: str) -> tuple[str, str]:
 class Storage:
     """Objects in the S3 of the local cloud."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        # An empty proxy map, so that no HTTP_PROXY in the environment carries loopback away.
+    def __init__(self, endpoint_url: str) -> None:
         config = Config(
             s3={"addressing_style": "path"},
-            proxies={},
             retries={"mode": "standard"},
-            # What travels over loopback needs no checksums beside the length.
+            # Over loopback the length is check enough.
             request_checksum_calculation="when_required",
             response_checksum_validation="when_required",
             connect_timeout=5,
             read_timeout=30,
         )
-        self._client: Any = botocore.session.get_session().create_client(
-            "s3",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-            config=config,
-        )
+        self._client = aws.client("s3", endpoint_url, config)
 
     def is_answering(self) -> bool:
-        """Whether there is an S3 at all, whatever it says."""
+        """Whether S3 answers at all, even with an error."""
         try:
             self._client.list_buckets()
         except ClientError:
@@ -69,7 +60,7 @@ class Storage:
         return True
 
     def exists(self, bucket: str, key: str) -> bool:
-        """False only when S3 says that there is no such object."""
+        """Whether there is such an object. Any error but 404 is raised."""
         try:
             self._client.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -86,7 +77,12 @@ class Storage:
                 file.write(chunk)
 
     def read(self, bucket: str, key: str, max_bytes: int) -> bytes:
-        """The whole object; ``ObjectTooLargeError`` before a byte of a larger one is read."""
+        """Return the whole object.
+
+        Raises:
+            ObjectTooLargeError: it has more than ``max_bytes``; nothing of it was read.
+            ObjectNotFoundError: there is none.
+        """
         answer = self._get(bucket, key)
         if answer["ContentLength"] > max_bytes:
             answer["Body"].close()
@@ -121,7 +117,7 @@ class Storage:
 
 
 async def wait_until_answering(storage: Storage) -> None:
-    """After a restart of everything S3 comes back after us; without it jobs would fail."""
+    """Wait until S3 answers, two minutes at most: after a restart it starts after the stand-in."""
     deadline = time.monotonic() + START_DEADLINE_SECONDS
     while time.monotonic() < deadline:
         if await asyncio.to_thread(storage.is_answering):

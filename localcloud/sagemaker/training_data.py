@@ -1,4 +1,4 @@
-"""What a training job reads from S3 and leaves there. Blocking: to be called from a thread."""
+"""Moves a training job's data between S3 and its folders. Blocking: call it from a thread."""
 
 from __future__ import annotations
 
@@ -9,19 +9,20 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.sagemaker.artifacts import UNPACKING_ERRORS, extract
 from localcloud.sagemaker.storage import ObjectNotFoundError, Storage, split_s3_uri
 from localcloud.sagemaker.training_layout import OptMl
 
 
 class DataError(Exception):
-    """Data or code cannot be had; the message is the FailureReason that SageMaker gives."""
+    """Data or code is not available; the message is the FailureReason that SageMaker gives."""
 
 
 def fetch_channels(storage: Storage, job: Mapping[str, Any], folders: OptMl) -> None:
-    """Every object below each channel's address, into ``input/data/CHANNEL``.
+    """Download every object below each channel's address into ``input/data/CHANNEL``.
 
     Raises:
-        DataError: a channel is empty, or S3 does not give it.
+        DataError: a channel is empty or cannot be downloaded.
     """
     for channel in job.get("InputDataConfig", []):
         uri = channel["DataSource"]["S3DataSource"]["S3Uri"]
@@ -38,13 +39,13 @@ def fetch_channels(storage: Storage, job: Mapping[str, Any], folders: OptMl) -> 
 
 
 def fetch_code(storage: Storage, address: str, folders: OptMl) -> None:
-    """The sources, unpacked into ``code``.
+    """Extract the sources into ``code``.
 
     Args:
         address: `s3://…/sourcedir.tar.gz`, or its path in a channel: `/opt/ml/input/data/…`.
 
     Raises:
-        DataError: there are none, or they are no archive.
+        DataError: there are none, or they are not a valid archive.
     """
     archive = folders.root / "sourcedir.tar.gz"
     try:
@@ -52,14 +53,13 @@ def fetch_code(storage: Storage, address: str, folders: OptMl) -> None:
             storage.download(*split_s3_uri(address), archive)
         else:
             archive = folders.root / address.removeprefix("/opt/ml/")
-        with tarfile.open(archive) as tar:
-            tar.extractall(folders.code, filter="data")
-    except (OSError, tarfile.TarError, ClientError, BotoCoreError, ObjectNotFoundError) as error:
+        extract(archive, folders.code)
+    except (*UNPACKING_ERRORS, ClientError, BotoCoreError, ObjectNotFoundError) as error:
         raise DataError(f"AlgorithmError: cannot get the code {address}: {error}") from error
 
 
 def upload_folder(storage: Storage, folder: Path, uri: str) -> bool:
-    """The folder's content as one .tar.gz; False when there is nothing in it."""
+    """Upload the folder's content as one .tar.gz; False when the folder is empty."""
     names = sorted(path.name for path in folder.iterdir())
     if not names:
         return False
@@ -73,14 +73,14 @@ def upload_folder(storage: Storage, folder: Path, uri: str) -> bool:
 
 
 class Checkpoints:
-    """The folder ``checkpoints`` and its place in S3."""
+    """The folder ``checkpoints`` and its copy in S3."""
 
     def __init__(self, storage: Storage, uri: str, folder: Path) -> None:
         self._storage, self._uri, self._folder = storage, uri.rstrip("/") + "/", folder
         self._sent: dict[Path, tuple[int, int]] = {}
 
     def fetch(self) -> None:
-        """Bring back what an earlier attempt has left."""
+        """Download the checkpoints of an earlier attempt."""
         _fetch(self._storage, self._uri, self._folder)
         self._sent = self._seen()
 
@@ -104,7 +104,7 @@ class Checkpoints:
 
 
 def _fetch(storage: Storage, uri: str, folder: Path) -> int:
-    """Every object whose key begins with the address; how many there were."""
+    """Download every object whose key begins with the address, and count them."""
     bucket, prefix = split_s3_uri(uri)
     above = prefix[: prefix.rfind("/") + 1]
     count = 0

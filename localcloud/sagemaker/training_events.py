@@ -1,4 +1,4 @@
-"""What EventBridge hears of training jobs: "SageMaker Training Job State Change".
+"""Events of training jobs in EventBridge: "SageMaker Training Job State Change".
 
 https://docs.aws.amazon.com/sagemaker/latest/dg/automating-sagemaker-with-eventbridge.html
 """
@@ -8,21 +8,19 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
-import os
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud import aws
+from localcloud.environments import SERVICE_EVENT_MARK
 from localcloud.sagemaker.state import Record
 
 logger = logging.getLogger(__name__)
 
 SOURCE = "aws.sagemaker"
 DETAIL_TYPE = "SageMaker Training Job State Change"
-# By this the emulator knows that an event of AWS's own comes from here: `emulator/aws_events.py`.
-TRACE_HEADER = "sagemaker-stand-in"
 _MILLISECONDS = 1000
 _TIMES = ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedTime")
 
@@ -30,19 +28,15 @@ _TIMES = ("CreationTime", "TrainingStartTime", "TrainingEndTime", "LastModifiedT
 class TrainingEvents:
     """The local cloud's EventBridge."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._client: Any = botocore.session.get_session().create_client(
-            "events",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-            config=Config(proxies={}, retries={"mode": "standard"}, connect_timeout=5),
-        )
+    def __init__(self, endpoint_url: str) -> None:
+        config = Config(retries={"mode": "standard"}, connect_timeout=5)
+        self._client = aws.client("events", endpoint_url, config)
 
     async def announce(self, job: Record) -> None:
-        """Sends the job's state as it is now. As on AWS, an event is no part of the job: one that
-        cannot be sent leaves the job as it is, and a line in the log."""
+        """Send the job's state as it is now.
+
+        As on AWS, an event that cannot be sent does not affect the job; it is logged.
+        """
         try:
             await asyncio.to_thread(self._put, _detail(job), job["TrainingJobArn"])
         except (ClientError, BotoCoreError) as error:
@@ -56,7 +50,7 @@ class TrainingEvents:
                     "DetailType": DETAIL_TYPE,
                     "Detail": json.dumps(detail),
                     "Resources": [arn],
-                    "TraceHeader": TRACE_HEADER,
+                    "TraceHeader": SERVICE_EVENT_MARK,
                 }
             ]
         )

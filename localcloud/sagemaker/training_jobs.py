@@ -1,4 +1,4 @@
-"""CreateTrainingJob, DescribeTrainingJob, StopTrainingJob, ListTrainingJobs."""
+"""CreateTrainingJob, DescribeTrainingJob, StopTrainingJob."""
 
 from __future__ import annotations
 
@@ -10,9 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from localcloud.sagemaker.errors import ServiceError, validation_exception
-from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now, without_tags
 from localcloud.sagemaker.storage import Storage, wait_until_answering
 from localcloud.sagemaker.training_events import TrainingEvents
 from localcloud.sagemaker.training_layout import OptMl
@@ -23,21 +21,21 @@ from localcloud.sagemaker.training_run import Ended, Surroundings, TrainingRun, 
 logger = logging.getLogger(__name__)
 
 UNDER_WAY = ("InProgress", "Stopping")
-_NOT_TOLD = frozenset({"TunedHyperParameters", "LogStream"})
+_HIDDEN = frozenset({"TunedHyperParameters", "LogStream"})
 _INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
 
 
 class TrainingJobs:
     """Jobs run as processes of this installation's Python, as many at once as there are cores.
 
-    A job that was under way when the stand-in ended is run again from its beginning; where it has
-    checkpoints, it goes on from those, as after a spot interruption.
+    A job that was running when the stand-in ended is run again from its beginning; with
+    checkpoints it continues from those, as after a spot interruption.
     """
 
     def __init__(
-        self, registry: Registry, storage: Storage, logs: LogService, events: TrainingEvents
+        self, state: State, storage: Storage, logs: LogService, events: TrainingEvents
     ) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+        self._state = state
         self._storage, self._logs, self._events = storage, logs, events
         self._announcements: set[asyncio.Task[None]] = set()
         self._machines = asyncio.Semaphore(os.cpu_count() or 1)
@@ -49,13 +47,13 @@ class TrainingJobs:
         return {"TrainingJobArn": self.begin(request)["TrainingJobArn"]}
 
     def begin(self, request: Record) -> Record:
-        """Start a job whose request was checked; its record.
+        """Start a job from a checked request and return its record.
 
         Raises:
-            ServiceError: there is one of this name already.
+            ServiceError: there is a job of this name already.
         """
         name = request["TrainingJobName"]
-        arn = self._identity.arn("training-job", name)
+        arn = self._state.identity.arn("training-job", name)
         if name in self._state.training_jobs:
             raise ServiceError(
                 "ResourceInUse",
@@ -64,7 +62,7 @@ class TrainingJobs:
             )
         created = now()
         record = {
-            **request,
+            **without_tags(request),
             "TrainingJobArn": arn,
             "TrainingJobStatus": "InProgress",
             "CreationTime": created,
@@ -73,7 +71,6 @@ class TrainingJobs:
             "FinalMetricDataList": [],
             "LogStream": f"{name}/algo-1-{round(created)}",
         }
-        self._tags.put(arn, record.pop("Tags", []))
         self._state.training_jobs[name] = record
         self._note(record, "Starting")
         self._start(record)
@@ -81,7 +78,7 @@ class TrainingJobs:
 
     async def describe(self, request: Record) -> Record:
         record = self._get(request["TrainingJobName"])
-        return {name: value for name, value in record.items() if name not in _NOT_TOLD}
+        return {name: value for name, value in record.items() if name not in _HIDDEN}
 
     async def stop_job(self, request: Record) -> Record:
         record = self._get(request["TrainingJobName"])
@@ -92,14 +89,6 @@ class TrainingJobs:
             )
         self.interrupt(record)
         return {}
-
-    async def list_jobs(self, request: Record) -> Record:
-        members = (
-            *("TrainingJobName", "TrainingJobArn", "TrainingJobStatus", "SecondaryStatus"),
-            *("CreationTime", "TrainingEndTime", "LastModifiedTime"),
-        )
-        jobs = self._state.training_jobs.values()
-        return list_page(jobs, request, noun="TrainingJob", members=members)
 
     def interrupt(self, record: Record) -> None:
         """Stop a job that is in progress."""
@@ -112,14 +101,14 @@ class TrainingJobs:
             self._tasks[name].cancel()
 
     async def first_end(self, names: Sequence[str]) -> None:
-        """Return once one of these jobs is no longer under way."""
+        """Return once one of these jobs has ended."""
         if all(name in self._tasks for name in names):
             await asyncio.wait(
                 {self._tasks[name] for name in names}, return_when=asyncio.FIRST_COMPLETED
             )
 
     def resume(self) -> None:
-        """After a restart: run again what was under way, finish what was being stopped."""
+        """After a restart: run unfinished jobs again, finish those that were being stopped."""
         for record in self._state.training_jobs.values():
             if record["TrainingJobStatus"] == "Stopping":
                 self._end(record, Ended("Stopped", "Stopped"))
@@ -128,7 +117,7 @@ class TrainingJobs:
                 self._start(record, storage_may_be_starting=True)
 
     async def stop(self) -> None:
-        """End all work; jobs under way stay InProgress, for ``resume``."""
+        """Stop all jobs; they stay InProgress, for ``resume``."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -163,7 +152,7 @@ class TrainingJobs:
                     OptMl(self._state.folder / "training" / name),
                     self._storage,
                     log,
-                    self._identity.region,
+                    self._state.identity.region,
                 ),
                 on_status=partial(self._note, record),
             )
@@ -183,7 +172,7 @@ class TrainingJobs:
             self._end(record, Ended("Failed", "Failed", _INTERNAL))
 
     def _note(self, record: Record, secondary: str) -> None:
-        """The next step of SecondaryStatus."""
+        """Record the next step of SecondaryStatus."""
         moment = now()
         transitions = record["SecondaryStatusTransitions"]
         if transitions:
@@ -207,8 +196,8 @@ class TrainingJobs:
         self._announce(record)
 
     def _announce(self, record: Record) -> None:
-        """Beside the job's own work: nobody waits for EventBridge."""
-        told = {name: value for name, value in record.items() if name not in _NOT_TOLD}
-        task = asyncio.create_task(self._events.announce(told))
+        """Send the event in the background: no job waits for EventBridge."""
+        description = {name: value for name, value in record.items() if name not in _HIDDEN}
+        task = asyncio.create_task(self._events.announce(description))
         self._announcements.add(task)
         task.add_done_callback(self._announcements.discard)

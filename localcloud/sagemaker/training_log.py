@@ -1,20 +1,19 @@
-"""What a training prints: into a file, into CloudWatch Logs, and through the job's regexes."""
+"""The output of a training: written to a file and CloudWatch Logs, searched for metrics."""
 
 from __future__ import annotations
 
 import asyncio
 import logging
-import os
 import re
 import time
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import botocore.session
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud import aws
 from localcloud.sagemaker.state import now
 
 logger = logging.getLogger(__name__)
@@ -28,19 +27,13 @@ MAX_EVENT_CHARACTERS = 200_000  # CloudWatch Logs takes 256 KB of UTF-8
 class LogService:
     """The local cloud's CloudWatch Logs; blocking calls."""
 
-    def __init__(self, endpoint_url: str, region: str) -> None:
-        self._client: Any = botocore.session.get_session().create_client(
-            "logs",
-            region_name=region,
-            endpoint_url=endpoint_url,
-            aws_access_key_id=os.environ.get("AWS_ACCESS_KEY_ID", "test"),
-            aws_secret_access_key=os.environ.get("AWS_SECRET_ACCESS_KEY", "test"),
-            config=Config(proxies={}, retries={"mode": "standard"}, connect_timeout=5),
-        )
+    def __init__(self, endpoint_url: str) -> None:
+        config = Config(retries={"mode": "standard"}, connect_timeout=5)
+        self._client = aws.client("logs", endpoint_url, config)
         self._known: set[str] = set()
 
     def put(self, stream: str, events: Sequence[dict[str, Any]]) -> None:
-        """Append to a stream of the group, which is made when it is not there."""
+        """Append to a stream of the group; group and stream are created when they are missing."""
         if stream not in self._known:
             self._make(self._client.create_log_group, logGroupName=GROUP)
             self._make(self._client.create_log_stream, logGroupName=GROUP, logStreamName=stream)
@@ -60,7 +53,7 @@ class LogService:
 
 
 class JobLog:
-    """One job's lines. The file has all of them, whatever becomes of CloudWatch Logs."""
+    """One job's lines. The file has all of them, even when CloudWatch Logs is unreachable."""
 
     def __init__(
         self, path: Path, service: LogService, stream: str, definitions: Sequence[Mapping[str, str]]
@@ -73,10 +66,10 @@ class JobLog:
         path.parent.mkdir(parents=True, exist_ok=True)
 
     def append(self, line: str) -> None:
-        """Keep a line, and the metrics that are on it."""
+        """Record a line, and the metrics that the job's regexes find in it."""
         with self._path.open("a", encoding="utf-8") as file:
             file.write(f"{line}\n")
-        # CloudWatch refuses an event without a text.
+        # CloudWatch refuses an event with an empty message.
         message = line[:MAX_EVENT_CHARACTERS] or " "
         self._waiting.append({"timestamp": round(time.time() * 1000), "message": message})
         for name, regex in self._regexes.items():
@@ -89,7 +82,7 @@ class JobLog:
             await self.flush()
 
     async def flush(self) -> None:
-        """Send what waits. As on SageMaker a training goes on when its lines cannot be sent."""
+        """Send the waiting lines. As on SageMaker, a failure does not stop the training."""
         events, self._waiting = self._waiting, []
         if not events:
             return
@@ -97,12 +90,12 @@ class JobLog:
             await asyncio.to_thread(self._service.put, self._stream, events)
         except (ClientError, BotoCoreError) as error:
             logger.warning(
-                "%s: %d lines are in %s alone: %s", self._stream, len(events), self._path, error
+                "%s: %d lines are in %s only: %s", self._stream, len(events), self._path, error
             )
 
     def _note(self, name: str, text: str) -> None:
         try:
             value = float(text)
         except ValueError:
-            return  # as CloudWatch does: what is no number is no metric
+            return  # CloudWatch ignores values that are not numbers, too
         self.metrics[name] = {"MetricName": name, "Value": value, "Timestamp": now()}

@@ -1,4 +1,4 @@
-"""One training job at work: data and code in, a process of its own, model and output out."""
+"""Runs one training job: fetches data and code, runs the program, uploads model and output."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
-from localcloud.sagemaker import training_launch
+from localcloud.sagemaker import launch
 from localcloud.sagemaker.state import Record
 from localcloud.sagemaker.storage import Storage
 from localcloud.sagemaker.training_data import (
@@ -54,7 +54,7 @@ class Ended:
 
 @dataclass(frozen=True, slots=True)
 class Surroundings:
-    """What a job runs in."""
+    """The folders and services that a job uses."""
 
     folders: OptMl
     storage: Storage
@@ -63,7 +63,7 @@ class Surroundings:
 
 
 class TrainingRun:
-    """Works one job off. ``stop`` ends it early, keeping what it has made."""
+    """Runs one job. ``stop`` ends it early and keeps its results so far."""
 
     def __init__(
         self, job: Record, surroundings: Surroundings, on_status: Callable[[str], None]
@@ -82,7 +82,7 @@ class TrainingRun:
         self._stopping.set()
 
     async def run(self) -> Ended:
-        """The whole job. Its folder is gone afterwards: what counts is in S3, the rest is log."""
+        """Run the whole job and delete its folder: results are in S3, output is in the log."""
         try:
             self._on_status("Downloading")
             await asyncio.to_thread(self._prepare)
@@ -144,7 +144,7 @@ class TrainingRun:
         program = str(all_hyperparameters(self._job)[PROGRAM])
         return await asyncio.create_subprocess_exec(
             sys.executable,
-            training_launch.__file__,
+            launch.__file__,
             program,
             *arguments(users_hyperparameters(self._job)),
             cwd=self._folders.code,
@@ -157,7 +157,7 @@ class TrainingRun:
         )
 
     async def _read(self, process: asyncio.subprocess.Process) -> None:
-        """Every line until the program has ended. A progress bar's returns are line ends, too."""
+        """Log every line until the program has ended. A carriage return ends a line, too."""
         assert process.stdout is not None  # noqa: S101 - it was asked for
         rest = b""
         while chunk := await process.stdout.read(65_536):
@@ -176,17 +176,17 @@ class TrainingRun:
     def _verdict(self, exit_code: int) -> Ended:
         if exit_code == 0:
             return Ended("Completed", "Completed")
-        told = "See the job's log for more information"
+        message = "See the job's log for more information"
         if self._folders.failure.exists():
-            told = self._folders.failure.read_text("utf-8", "replace").strip()
+            message = self._folders.failure.read_text("utf-8", "replace").strip()
         advice = NO_TORCH if find_spec("torch") is None else ""
         room = MAX_REASON_CHARACTERS - len(advice) - 40
         return Ended(
-            "Failed", "Failed", f"AlgorithmError: {told[:room]}, exit code: {exit_code}{advice}"
+            "Failed", "Failed", f"AlgorithmError: {message[:room]}, exit code: {exit_code}{advice}"
         )
 
     def _upload(self, ended: Ended) -> None:
-        """The model unless the job failed; output and checkpoints always."""
+        """Upload the model unless the job failed; output and checkpoints always."""
         output = f"{output_folder(self._job)}/output"
         if ended.status != "Failed":
             upload_folder(self._storage, self._folders.model, f"{output}/model.tar.gz")
@@ -201,7 +201,7 @@ def output_folder(job: Record) -> str:
 
 
 async def _end(process: asyncio.subprocess.Process, grace_seconds: float) -> None:
-    """Ask the program to end, and insist; whatever it has started ends with it."""
+    """Stop the program and every process that it has started: SIGTERM, later SIGKILL."""
     if process.returncode is None and grace_seconds:
         process.terminate()
         with contextlib.suppress(TimeoutError):

@@ -1,4 +1,4 @@
-"""CreateTransformJob, DescribeTransformJob, StopTransformJob, ListTransformJobs."""
+"""CreateTransformJob, DescribeTransformJob, StopTransformJob."""
 
 from __future__ import annotations
 
@@ -16,10 +16,8 @@ from localcloud.sagemaker.container_client import (
 from localcloud.sagemaker.endpoints import INSTANCE_START_SECONDS
 from localcloud.sagemaker.errors import ServiceError, validation_exception
 from localcloud.sagemaker.faults import FaultFile
-from localcloud.sagemaker.listing import list_page
 from localcloud.sagemaker.models import Models, model_data_url, model_environment
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now, without_tags
 from localcloud.sagemaker.storage import Storage, wait_until_answering
 from localcloud.sagemaker.transform_input import InputError
 from localcloud.sagemaker.transform_run import Outcome, TransformRun
@@ -29,25 +27,25 @@ logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
-_NOT_TOLD = frozenset({"Model", "Faults", "LastModifiedTime"})
+_HIDDEN = frozenset({"Model", "Faults", "LastModifiedTime"})
 _INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
 
 
 class TransformJobs:
-    """Jobs run as tasks of this process, each with a container of its own.
+    """Jobs run as tasks of this process, each with its own container.
 
-    A job that was under way when the stand-in ended is run again from its beginning: outputs are
+    A job that was running when the stand-in ended is run again from its beginning: outputs are
     overwritten with the same content, as they are when SageMaker replaces an instance.
     """
 
     def __init__(
         self,
-        registry: Registry,
+        state: State,
         models: Models,
         artifacts: Artifacts,
         storage: Storage,
     ) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
+        self._state = state
         self._models, self._artifacts, self._storage = models, artifacts, storage
         self._fault_file = FaultFile(self._state.folder / "faults.json")
         self._tasks: dict[str, asyncio.Task[None]] = {}
@@ -55,7 +53,7 @@ class TransformJobs:
 
     async def create(self, request: Record) -> Record:
         name = request["TransformJobName"]
-        arn = self._identity.arn("transform-job", name)
+        arn = self._state.identity.arn("transform-job", name)
         if name in self._state.transform_jobs:
             raise ServiceError(
                 "ResourceInUse",
@@ -67,16 +65,15 @@ class TransformJobs:
         self._check_quota(request)
         faults = self._fault_file.for_job(name)
         record = {
-            **request,
+            **without_tags(request),
             "TransformJobArn": arn,
             "TransformJobStatus": "InProgress",
             "CreationTime": now(),
             "LastModifiedTime": now(),
-            # A model may be deleted while the job runs: keep what is needed of it.
+            # The model may be deleted while the job runs.
             "Model": {"Url": model_data_url(model), "Environment": model_environment(model)},
             "Faults": faults.to_json(),
         }
-        self._tags.put(arn, record.pop("Tags", []))
         self._state.transform_jobs[name] = record
         self._state.save()
         self._begin(record)
@@ -84,7 +81,7 @@ class TransformJobs:
 
     async def describe(self, request: Record) -> Record:
         record = self._get(request["TransformJobName"])
-        return {name: value for name, value in record.items() if name not in _NOT_TOLD}
+        return {name: value for name, value in record.items() if name not in _HIDDEN}
 
     async def stop_job(self, request: Record) -> Record:
         record = self._get(request["TransformJobName"])
@@ -99,16 +96,8 @@ class TransformJobs:
         self._tasks[record["TransformJobName"]].cancel()
         return {}
 
-    async def list_jobs(self, request: Record) -> Record:
-        members = (
-            *("TransformJobName", "TransformJobArn", "TransformJobStatus", "FailureReason"),
-            *("CreationTime", "TransformEndTime", "LastModifiedTime"),
-        )
-        jobs = self._state.transform_jobs.values()
-        return list_page(jobs, request, noun="TransformJob", members=members)
-
     def resume(self) -> None:
-        """After a restart: run again what was under way, finish what was being stopped."""
+        """After a restart: run unfinished jobs again, finish those that were being stopped."""
         for record in self._state.transform_jobs.values():
             if record["TransformJobStatus"] == "Stopping":
                 self._end(record, "Stopped")
@@ -116,14 +105,10 @@ class TransformJobs:
                 self._begin(record, storage_may_be_starting=True)
 
     async def stop(self) -> None:
-        """End all work; jobs under way stay InProgress, for ``resume``."""
+        """Stop all jobs; they stay InProgress, for ``resume``."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-    def model_dirs(self) -> set[Path]:
-        """The archive folders that running jobs use."""
-        return set(self._model_dirs.values())
 
     def _get(self, name: str) -> Record:
         if name not in self._state.transform_jobs:
@@ -214,27 +199,27 @@ def _reason(kind: str) -> str:
 
 
 def _batch_environment(record: Record) -> dict[str, str]:
-    """What SageMaker tells the container ("your-algorithms-batch-code")."""
-    told = {
+    """The variables that SageMaker sets ("your-algorithms-batch-code")."""
+    values = {
         "SAGEMAKER_MAX_PAYLOAD_IN_MB": record.get("MaxPayloadInMB"),
         "SAGEMAKER_BATCH_STRATEGY": record.get("BatchStrategy"),
         "SAGEMAKER_MAX_CONCURRENT_TRANSFORMS": record.get("MaxConcurrentTransforms"),
     }
-    given = {name: str(value) for name, value in told.items() if value is not None}
+    given = {name: str(value) for name, value in values.items() if value is not None}
     return {"SAGEMAKER_BATCH": "true", **given}
 
 
 async def _execution_parameters(container: Container) -> bytes | None:
-    """The container's own wishes; None when it has none (the endpoint is optional)."""
+    """The container's own settings; None when it has none (the endpoint is optional)."""
     if container.client is None:
         return None
     try:
         answer = await container.client.request(
-            b"GET /execution-parameters",
+            "GET /execution-parameters",
             max_answer_bytes=1 << 20,
             timeout_seconds=EXECUTION_PARAMETERS_TIMEOUT_SECONDS,
         )
     except (ContainerConnectionError, ContainerAnswerTooLargeError, TimeoutError) as error:
         logger.warning("no /execution-parameters: %s", error)
         return None
-    return bytes(answer.body) if answer.status == 200 else None
+    return answer.body if answer.status == 200 else None

@@ -1,11 +1,11 @@
-"""One transform job at work: object in, request to the container, ``.out`` object out."""
+"""Runs one transform job: reads an object, asks the container, writes the ``.out`` object."""
 
 from __future__ import annotations
 
 import asyncio
 import itertools
 import logging
-from collections.abc import AsyncIterator, Awaitable, Callable, Iterator
+from collections.abc import Awaitable, Callable, Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
@@ -18,7 +18,6 @@ from localcloud.sagemaker.container_client import (
     Answer,
     ContainerAnswerTooLargeError,
     ContainerConnectionError,
-    Upload,
 )
 from localcloud.sagemaker.faults import NO_FAULTS, Faults
 from localcloud.sagemaker.storage import ObjectNotFoundError, ObjectTooLargeError, Storage
@@ -56,7 +55,7 @@ class _Numbered:
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the job's objects; the first failure gives the job its FailureReason."""
+    """How many objects succeeded and failed; the first failure is the job's FailureReason."""
 
     succeeded: int = 0
     failed: int = 0
@@ -64,9 +63,9 @@ class Outcome:
 
 
 class TransformRun:
-    """Works through the input with ``settings.concurrency`` requests at a time.
+    """Transforms the input with ``settings.concurrency`` requests at a time.
 
-    Memory: at most two payloads (object and answer) for each of them, and one page of keys.
+    Memory: at most two payloads (object and answer) for each request, and one page of keys.
     """
 
     def __init__(
@@ -86,7 +85,11 @@ class TransformRun:
         self._outcome = Outcome()
 
     async def run(self) -> Outcome:
-        """Transform every object. ``InputError`` when there is none, or no listing of them."""
+        """Transform every object.
+
+        Raises:
+            InputError: there is none, or they cannot be listed.
+        """
         settings = self._settings
         self._log(
             f"MaxConcurrentTransforms={settings.max_concurrent_transforms}, "
@@ -106,7 +109,7 @@ class TransformRun:
         return self._outcome
 
     async def _fill(self, queue: asyncio.Queue[_Numbered | None]) -> InputError | None:
-        """Queue every object; what went wrong with the listing is raised once all are done."""
+        """Queue every object; an error of the listing is raised once all are done."""
         pages: Iterator[list[InputObject]] = input_pages(self._storage, self._source)
         numbers = itertools.count(1)
         try:
@@ -133,9 +136,9 @@ class TransformRun:
     async def _transform(self, numbered: _Numbered) -> None:
         number, item = numbered.number, numbered.item
         payload = await self._read(item)
-        ask = _fail_as_told if number in self._faults.fail_objects else self._ask
+        ask = _fail_on_demand if number in self._faults.fail_objects else self._ask
         answer = await self._ask_with_retries(ask, payload)
-        content = bytes(answer.body) + (b"\n" if self._settings.assemble_with_line else b"")
+        content = answer.body + (b"\n" if self._settings.assemble_with_line else b"")
         if number in self._faults.drop_outputs:
             return
         if number in self._faults.truncate_outputs:
@@ -158,7 +161,7 @@ class TransformRun:
             raise ObjectFailedError("InternalServerError", f"download: {error}") from error
 
     async def _ask_with_retries(self, ask: _Ask, payload: bytes) -> Answer:
-        """4xx is the object's fault and final; anything else is tried again."""
+        """4xx is the object's fault and final; anything else is retried."""
         for attempt in range(self._settings.max_retries + 1):
             if attempt:
                 await asyncio.sleep(RETRY_PAUSE_SECONDS * 2 ** (attempt - 1))
@@ -180,18 +183,18 @@ class TransformRun:
             raise ContainerConnectionError("the container is starting again")
         try:
             return await client.request(
-                b"POST /invocations",
+                "POST /invocations",
                 headers=self._headers(),
-                body=Upload(_once(payload), len(payload)),
+                body=payload,
                 max_answer_bytes=MAX_PAYLOAD_MB * MEGABYTE,
                 timeout_seconds=self._settings.timeout_seconds,
             )
         except ContainerAnswerTooLargeError as error:
             raise ObjectFailedError("AlgorithmError", f"answer too large: {error}") from error
 
-    def _headers(self) -> list[tuple[bytes, bytes]]:
-        pairs = ((b"content-type", self._settings.content_type), (b"accept", self._settings.accept))
-        return [(name, value.encode("latin-1")) for name, value in pairs if value]
+    def _headers(self) -> dict[str, str]:
+        given = {"content-type": self._settings.content_type, "accept": self._settings.accept}
+        return {name: value for name, value in given.items() if value}
 
     def _log(self, message: str) -> None:
         self._log_path.parent.mkdir(parents=True, exist_ok=True)
@@ -200,12 +203,8 @@ class TransformRun:
             file.write(f"{moment}:[sagemaker logs]: {message}\n")
 
 
-async def _fail_as_told(_payload: bytes) -> Answer:
-    return Answer(status=500, body=bytearray(b"told to fail by faults.json"))
-
-
-async def _once(payload: bytes) -> AsyncIterator[bytes]:
-    yield payload
+async def _fail_on_demand(_payload: bytes) -> Answer:
+    return Answer(500, {}, b"fails because of faults.json")
 
 
 def _no_objects(s3_uri: str) -> str:

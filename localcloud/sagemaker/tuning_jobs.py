@@ -11,8 +11,7 @@ from typing import Any
 
 from localcloud.sagemaker.errors import ServiceError, not_emulated, validation_exception
 from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.registry import Registry
-from localcloud.sagemaker.state import Record, now
+from localcloud.sagemaker.state import Record, State, now, without_tags
 from localcloud.sagemaker.training_jobs import UNDER_WAY, TrainingJobs
 from localcloud.sagemaker.training_requests import check_training
 from localcloud.sagemaker.tuning_search import Seen, propose
@@ -33,27 +32,25 @@ _OF_A_TRIAL = (
 
 
 class TuningJobs:
-    """Searches; each trial is a training job of its own."""
+    """Searches; each trial is one training job."""
 
-    def __init__(self, registry: Registry, trainings: TrainingJobs) -> None:
-        self._state, self._identity, self._tags = registry.state, registry.identity, registry.tags
-        self._trainings = trainings
+    def __init__(self, state: State, trainings: TrainingJobs) -> None:
+        self._state, self._trainings = state, trainings
         self._tasks: dict[str, asyncio.Task[None]] = {}
 
     async def create(self, request: Record) -> Record:
         name = request["HyperParameterTuningJobName"]
-        arn = self._identity.arn("hyper-parameter-tuning-job", name)
+        arn = self._state.identity.arn("hyper-parameter-tuning-job", name)
         if name in self._state.tuning_jobs:
             raise ServiceError("ResourceInUse", f"Tuning job already exists: {arn}")
         self._check(request)
         record = {
-            **request,
+            **without_tags(request),
             "HyperParameterTuningJobArn": arn,
             "HyperParameterTuningJobStatus": "InProgress",
             "CreationTime": now(),
             "LastModifiedTime": now(),
         }
-        self._tags.put(arn, record.pop("Tags", []))
         self._state.tuning_jobs[name] = record
         self._state.save()
         self._start(record)
@@ -106,7 +103,7 @@ class TuningJobs:
         return list_page(trials, request, noun="TrainingJob", members=_SUMMARY)
 
     def resume(self) -> None:
-        """After a restart, once the trainings are back: go on searching, finish stopping."""
+        """After a restart, once the trainings run again: continue searches, finish stopping."""
         for record in self._state.tuning_jobs.values():
             if record["HyperParameterTuningJobStatus"] in UNDER_WAY:
                 self._start(record)
@@ -114,7 +111,7 @@ class TuningJobs:
                 self._interrupt_trials(record)
 
     async def stop(self) -> None:
-        """End all searching, before the trainings end; it stays InProgress, for ``resume``."""
+        """Stop all searches, before the trainings; they stay InProgress, for ``resume``."""
         for task in self._tasks.values():
             task.cancel()
         await asyncio.gather(*self._tasks.values(), return_exceptions=True)
@@ -165,7 +162,7 @@ class TuningJobs:
             self._set_status(record, "Failed")
 
     async def _search(self, record: Record) -> None:
-        """Begin trials, so many at once, until there are enough or somebody stops it."""
+        """Begin trials, a limited number at once, until there are enough or the job is stopped."""
         limits = record["HyperParameterTuningJobConfig"]["ResourceLimits"]
         while True:
             trials = self._trials(record)
@@ -236,7 +233,7 @@ class TuningJobs:
         return [each for each in jobs if each.get("TuningJobArn") == arn]
 
     def _seen(self, record: Record) -> list[Seen]:
-        """What its own trials and those of the searches that it begins from have shown."""
+        """Results of its own trials and of those of its parent searches."""
         searches = [record, *(self._get(name) for name in _parents(record))]
         summaries = [_summary(search, each) for search in searches for each in self._trials(search)]
         return [

@@ -16,7 +16,7 @@ import pytest
 import torch
 
 from archive.card import read_model_card
-from localcloud.places import tools
+from localcloud.environments import tools
 from model.package import package_training_source
 from training.metric_lines import read_metric
 

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
-from localcloud import aws, cloud, environments, places, ports, processes
+from localcloud import aws, cloud, environments, processes
+from localcloud.sagemaker import launch
 from tests.integration.emulator.fake_sagemaker import FakeSageMaker
 
 _DEADLINE_SECONDS = 60.0
@@ -23,6 +25,8 @@ class Emulator:
     url: str
     process: processes.StartedProcess
     sagemaker: FakeSageMaker
+    lifeline: IO[bytes]
+    """Its standard input: the emulator ends when this closes, however the tests end."""
 
     def client(self, service: str) -> Any:
         return aws.client(service, self.url)
@@ -118,22 +122,35 @@ def eventually(look: Callable[[], Any], *, every_seconds: float = 0.05) -> Any:
 
 def start_emulator(folder: Path, sagemaker: FakeSageMaker, *flags: str) -> Emulator:
     """Start an emulator of one's own in `folder`; the caller stops its process."""
-    (port,) = ports.free_ports([0])
-    url = f"http://{ports.HOST}:{port}"
-    process = processes.start(
-        "emulator",
-        [
-            *(str(places.emulator_python()), "-m", "localcloud.emulator"),
-            *("--port", str(port), "--state-dir", str(folder)),
-            *("--sagemaker-url", sagemaker.url),
-            *flags,
-        ],
-        environment=environments.without_aws(os.environ),
-        cwd=places.REPOSITORY,
-        log=folder / "emulator.log",
-    )
-    cloud.wait_until_answering(f"{url}/_ministack/health", process)
-    return Emulator(url=url, process=process, sagemaker=sagemaker)
+    (port,) = processes.free_ports([0])
+    url = f"http://{processes.HOST}:{port}"
+    log = folder / "emulator.log"
+    with log.open("wb") as output:
+        process = subprocess.Popen(
+            [
+                *(
+                    str(environments.emulator_python()),
+                    launch.__file__,
+                    "-m",
+                    "localcloud.emulator",
+                ),
+                *("--port", str(port), "--state-dir", str(folder)),
+                *("--sagemaker-url", sagemaker.url),
+                *environments.emulator_options(),
+                *flags,
+            ],
+            env=environments.without_aws(os.environ),
+            cwd=environments.REPOSITORY,
+            stdin=subprocess.PIPE,
+            stdout=output,
+            stderr=subprocess.STDOUT,
+            start_new_session=True,
+        )
+    assert process.stdin is not None
+    identity = processes.identity_of(process.pid) or "ended"
+    started = processes.StartedProcess("emulator", process.pid, identity, str(log))
+    cloud.wait_until_answering(f"{url}/_ministack/health", started)
+    return Emulator(url, started, sagemaker, process.stdin)
 
 
 def python_function(code: str, environment: dict[str, Any] | None = None) -> dict[str, Any]:

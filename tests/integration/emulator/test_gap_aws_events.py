@@ -41,7 +41,7 @@ def heard(emulator: Emulator, name: str) -> tuple[Any, str]:
 def test_the_stand_ins_event_reaches_the_rule(emulator: Emulator) -> None:
     sqs, queue_url = heard(emulator, "heard")
 
-    asyncio.run(TrainingEvents(emulator.url, "us-east-1").announce(JOB))
+    asyncio.run(TrainingEvents(emulator.url).announce(JOB))
 
     (message,) = eventually(lambda: sqs.receive_message(QueueUrl=queue_url).get("Messages"))
     event = json.loads(message["Body"])
@@ -61,5 +61,5 @@ def test_anybody_elses_event_of_aws_is_refused_as_on_aws(emulator: Emulator) -> 
 
 def test_an_event_nobody_takes_leaves_the_job_alone(caplog: Any) -> None:
     closed_port = "http://127.0.0.1:9"
-    asyncio.run(TrainingEvents(closed_port, "us-east-1").announce(JOB))
+    asyncio.run(TrainingEvents(closed_port).announce(JOB))
     assert "no event was sent" in caplog.text

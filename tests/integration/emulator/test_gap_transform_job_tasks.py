@@ -84,14 +84,16 @@ def test_refused_call_has_the_name_that_the_optimized_integration_gives_it(
     assert code in ended["cause"]
 
 
-def test_task_without_sync_does_not_wait(emulator: Emulator, sagemaker: FakeSageMaker) -> None:
-    sagemaker.jobs_end = None
-    machine = _task(emulator, "unwatched", _CREATE, TransformJobName="unwatched")
+@pytest.mark.parametrize("resource", [_CREATE, f"{_AWS_SDK}:stopTransformJob"])
+def test_task_that_the_product_does_not_use_is_not_emulated(
+    emulator: Emulator, sagemaker: FakeSageMaker, resource: str
+) -> None:
+    name = "unused-" + resource.rsplit(":", 1)[1]
+    ended = emulator.ended(emulator.start(_task(emulator, name, resource, TransformJobName=name)))
 
-    ended = emulator.ended(emulator.start(machine))
-
-    arn = "arn:aws:sagemaker:us-east-1:000000000000:transform-job/unwatched"
-    assert json.loads(ended["output"]) == {"TransformJobArn": arn}
+    assert ended["error"] == "States.Runtime"
+    assert "is not emulated" in ended["cause"]
+    assert not sagemaker.calls
 
 
 def test_job_is_stopped_with_its_execution(emulator: Emulator, sagemaker: FakeSageMaker) -> None:
@@ -106,19 +108,15 @@ def test_job_is_stopped_with_its_execution(emulator: Emulator, sagemaker: FakeSa
     assert emulator.ended(execution)["status"] == "ABORTED"
 
 
-def test_sdk_task_describes_and_stops_a_job(emulator: Emulator, sagemaker: FakeSageMaker) -> None:
+def test_sdk_task_describes_a_job(emulator: Emulator, sagemaker: FakeSageMaker) -> None:
     sagemaker.jobs_end = None
     sagemaker.answer("CreateTransformJob", {"TransformJobName": "described"})
     name = {"TransformJobName": "described"}
     describe = _task(emulator, "describe", f"{_AWS_SDK}:describeTransformJob", **name)
-    stop = _task(emulator, "stop", f"{_AWS_SDK}:stopTransformJob", **name)
 
     output = json.loads(emulator.ended(emulator.start(describe))["output"])
     assert output["TransformJobStatus"] == "InProgress"
     assert output["CreationTime"] == "2024-11-25T16:00:00.250Z"
-
-    assert emulator.ended(emulator.start(stop))["status"] == "SUCCEEDED"
-    assert sagemaker.jobs["described"]["TransformJobStatus"] == "Stopped"
 
 
 def test_sdk_task_s_error_has_the_name_of_the_sdk_s_class(

@@ -13,8 +13,8 @@ from typing import Any
 
 import pytest
 
-from localcloud import aws, cloud, places, processes
-from localcloud.errors import LocalCloudError
+from localcloud import aws, cloud, environments, processes
+from localcloud.processes import LocalCloudError
 
 _TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -179,7 +179,7 @@ def test_ctrl_c_ends_everything_that_was_started(home: Path, project: Path) -> N
     )
     running = subprocess.Popen(
         [sys.executable, "-c", code, str(home), str(project)],
-        cwd=places.REPOSITORY,
+        cwd=environments.REPOSITORY,
         env=_import_roots(),
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
@@ -216,5 +216,5 @@ def _invoke(running: cloud.Cloud, function: str) -> dict[str, Any]:
 
 
 def _import_roots() -> dict[str, str]:
-    roots = [str(places.REPOSITORY), str(places.REPOSITORY / "functions")]
+    roots = [str(environments.REPOSITORY), str(environments.REPOSITORY / "functions")]
     return {**os.environ, "PYTHONPATH": os.pathsep.join(roots)}

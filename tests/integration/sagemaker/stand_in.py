@@ -16,6 +16,8 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import EndpointConnectionError
 
+from localcloud.sagemaker import launch
+
 ROOT = Path(__file__).parents[3]
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 BUCKET = "models"
@@ -68,12 +70,13 @@ class StandIn:
     def start(self) -> None:
         self.process = subprocess.Popen(
             [
-                *(sys.executable, "-m", "localcloud.sagemaker"),
+                *(sys.executable, launch.__file__, "-m", "localcloud.sagemaker"),
                 *("--port", str(self.port), "--state-dir", str(self.state_dir)),
                 *("--aws-endpoint-url", self._s3_url),
             ],
             cwd=ROOT,
-            env={**os.environ, "PYTHONPATH": f"{ROOT / 'functions'}:{ROOT}"},
+            stdin=subprocess.PIPE,  # closes, and so ends it, however the tests end
+            env={**os.environ, "PYTHONPATH": str(ROOT)},
         )
         until(self._answers, START_SECONDS)
 

@@ -204,39 +204,45 @@ def test_description_shows_what_runs(shared: StandIn, endpoint: str) -> None:
 
 def test_lists_come_in_pages_newest_first_and_filtered(shared: StandIn) -> None:
     for index in range(12):
-        shared.create_model(f"listed-{index:02}")
-    first = shared.sagemaker.list_models(NameContains="listed-")
-    assert [model["ModelName"] for model in first["Models"]] == [
+        shared.sagemaker.create_model_package_group(ModelPackageGroupName=f"listed-{index:02}")
+    first = shared.sagemaker.list_model_package_groups(NameContains="listed-")
+    assert [each["ModelPackageGroupName"] for each in first["ModelPackageGroupSummaryList"]] == [
         f"listed-{index:02}" for index in range(11, 1, -1)
     ]
-    pages = shared.sagemaker.get_paginator("list_models").paginate(
+    pages = shared.sagemaker.get_paginator("list_model_package_groups").paginate(
         NameContains="listed-", SortBy="Name", SortOrder="Ascending"
     )
-    names = [model["ModelName"] for page in pages for model in page["Models"]]
+    names = [
+        each["ModelPackageGroupName"]
+        for page in pages
+        for each in page["ModelPackageGroupSummaryList"]
+    ]
     assert names == [f"listed-{index:02}" for index in range(12)]
     failed = shared.sagemaker.list_endpoints(StatusEquals="Creating", NameContains="dogs")
     assert failed["Endpoints"] == []
 
 
-def test_tags_are_kept_with_the_resource(shared: StandIn) -> None:
+def test_tags_are_accepted_and_not_shown(shared: StandIn) -> None:
     shared.sagemaker.create_model(
         ModelName="tagged",
         ExecutionRoleArn=ROLE,
         PrimaryContainer={"Image": "x", "ModelDataUrl": f"s3://{BUCKET}/v1/model.tar.gz"},
         Tags=[{"Key": "stack", "Value": "one"}],
     )
-    arn = f"{ARN}:model/tagged"
-    shared.sagemaker.add_tags(
-        ResourceArn=arn, Tags=[{"Key": "stack", "Value": "two"}, {"Key": "b", "Value": "c"}]
-    )
-    assert shared.sagemaker.list_tags(ResourceArn=arn)["Tags"] == [
-        {"Key": "stack", "Value": "two"},
-        {"Key": "b", "Value": "c"},
-    ]
-    shared.sagemaker.delete_tags(ResourceArn=arn, TagKeys=["b"])
-    assert len(shared.sagemaker.list_tags(ResourceArn=arn)["Tags"]) == 1
-    code, _ = refusal(shared.sagemaker.list_tags, ResourceArn=f"{ARN}:model/nowhere")
-    assert code == "ResourceNotFound"
+    assert "Tags" not in shared.sagemaker.describe_model(ModelName="tagged")
+    code, _ = refusal(shared.sagemaker.list_tags, ResourceArn=f"{ARN}:model/tagged")
+    assert code == "UnknownOperationException"
+
+
+def test_several_production_variants_are_refused(shared: StandIn, endpoint: str) -> None:
+    kind = {"InstanceType": "ml.m5.xlarge", "InitialInstanceCount": 1}
+    with pytest.raises(ClientError, match="Not emulated"):
+        shared.sagemaker.create_endpoint_config(
+            EndpointConfigName="several",
+            ProductionVariants=[
+                {"VariantName": name, "ModelName": endpoint, **kind} for name in ("A", "B")
+            ],
+        )
 
 
 def test_operations_beyond_the_stand_in_say_so(shared: StandIn) -> None:
@@ -267,8 +273,6 @@ def test_variants_that_sagemaker_refuses_are_refused(
         ("DescribeModel", "ModelName"),
         ("DescribeEndpointConfig", "EndpointConfigName"),
         ("DescribeEndpoint", "EndpointName"),
-        ("ListModels", None),
-        ("ListEndpointConfigs", None),
         ("ListEndpoints", None),
     ],
 )

@@ -253,12 +253,3 @@ def test_jobs_that_can_not_be_run_as_asked_are_refused(
 ) -> None:
     with pytest.raises(ClientError, match=message):
         shared.sagemaker.create_transform_job(**job_request("refused", model, **changes))
-
-
-def test_jobs_are_listed_by_status(shared: StandIn, s3: FakeS3, model: str) -> None:
-    s3.objects["listed/in/a"] = b"x"
-    run(shared, job_request("listed", model))
-    listed = shared.sagemaker.list_transform_jobs(NameContains="listed", StatusEquals="Completed")
-    (summary,) = listed["TransformJobSummaries"]
-    assert summary["TransformJobName"] == "listed"
-    assert summary["TransformJobStatus"] == "Completed"

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.places import tools
+from localcloud.environments import tools
 from training.inspection.smdebug_hook import strtobool
 
 PYTHON = tools() / "smdebug" / "bin" / "python"

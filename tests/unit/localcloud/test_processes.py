@@ -13,7 +13,7 @@ from pathlib import Path
 import pytest
 
 from localcloud import processes
-from localcloud.errors import LocalCloudError
+from localcloud.processes import LocalCloudError
 
 _SLEEP = "import time; time.sleep(60)"
 # A child of its own, in the same process group, and no ear for SIGTERM.

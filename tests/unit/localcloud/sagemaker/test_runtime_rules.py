@@ -3,30 +3,29 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
 from typing import Any
 
 import pytest
 
-from localcloud.sagemaker.container_client import Answer, ContainerConnectionError, Upload
+from localcloud.sagemaker.container_client import Answer, ContainerConnectionError
 from localcloud.sagemaker.endpoints import Variant
 from localcloud.sagemaker.errors import ServiceError
-from localcloud.sagemaker.identity import Identity
 from localcloud.sagemaker.runtime import Invocation, Runtime
+from localcloud.sagemaker.state import Identity
 
 
 class FakeClient:
-    """Answers with its name, or raises."""
+    """Answers "ok", or raises."""
 
-    def __init__(self, name: str, error: Exception | None = None) -> None:
-        self._name, self._error = name, error
-        self.headers: list[tuple[bytes, bytes]] = []
+    def __init__(self, error: Exception | None = None) -> None:
+        self._error = error
+        self.headers: dict[str, str] = {}
 
-    async def request(self, _method: bytes, **arguments: Any) -> Answer:
+    async def request(self, _method: str, **arguments: Any) -> Answer:
         self.headers = arguments["headers"]
         if self._error is not None:
             raise self._error
-        return Answer(200, {b"content-type": b"text/plain", b"server": b"x"}, bytearray(b"ok"))
+        return Answer(200, {"content-type": "text/plain", "server": "x"}, b"ok")
 
 
 class FakeContainer:
@@ -34,39 +33,48 @@ class FakeContainer:
         self.client = client
 
 
-def variant(name: str = "A", weight: float = 1.0, error: Exception | None = None) -> Variant:
-    container: Any = FakeContainer(FakeClient(name, error))
-    return Variant(name, container, weight, max_concurrency=1)
+class FakeEndpoints:
+    """Runs the one variant, if there is one."""
+
+    def __init__(self, variant: Variant | None, *, known: bool) -> None:
+        self._variant, self._known = variant, known
+
+    def running(self, _name: str) -> Variant | None:
+        return self._variant
+
+    def serves(self, _name: str) -> bool:
+        return self._known
 
 
-async def _nothing() -> AsyncIterator[bytes]:
-    yield b"x"
+def variant(error: Exception | None = None) -> Variant:
+    container: Any = FakeContainer(FakeClient(error))
+    return Variant("A", container, max_concurrency=1)
+
+
+async def _read(_max_bytes: int) -> bytes:
+    return b"x"
 
 
 def invoke(
-    *variants: Variant, known: bool = True, **headers: str
-) -> tuple[dict[bytes, bytes], bytes]:
-    runtime = Runtime({"dogs": list(variants)}, Identity())
-    wire = {
-        f"x-amzn-sagemaker-{k.replace('_', '-')}".encode(): v.encode() for k, v in headers.items()
-    }
-    request = Invocation("dogs", "id", wire, Upload(_nothing(), 1))
-    answer_headers, body = asyncio.run(runtime.invoke(request, known=known))
-    return dict(answer_headers), bytes(body)
+    running: Variant | None = None, *, known: bool = True, **headers: str
+) -> tuple[dict[str, str], bytes]:
+    runtime = Runtime(FakeEndpoints(running, known=known), Identity())
+    wire = {f"x-amzn-sagemaker-{k.replace('_', '-')}": v for k, v in headers.items()}
+    return asyncio.run(runtime.invoke(Invocation("dogs", "id", wire, 1, _read)))
 
 
-def refusal(*variants: Variant, known: bool = True, **headers: str) -> ServiceError:
+def refusal(running: Variant | None = None, *, known: bool = True) -> ServiceError:
     with pytest.raises(ServiceError) as caught:
-        invoke(*variants, known=known, **headers)
+        invoke(running, known=known)
     return caught.value
 
 
 def test_only_the_headers_of_the_api_go_either_way() -> None:
     only = variant()
-    headers, body = invoke(only, custom_attributes="a", target_variant="A", secret="b")
+    headers, body = invoke(only, custom_attributes="a", secret="b")
     client: Any = only.container.client
-    assert client.headers == [(b"x-amzn-sagemaker-custom-attributes", b"a")]
-    assert headers == {b"content-type": b"text/plain", b"x-amzn-invoked-production-variant": b"A"}
+    assert client.headers == {"x-amzn-sagemaker-custom-attributes": "a"}
+    assert headers == {"content-type": "text/plain", "x-amzn-invoked-production-variant": "A"}
     assert body == b"ok"
 
 
@@ -99,20 +107,6 @@ def test_container_that_is_down_is_a_passing_failure() -> None:
     assert (refusal(down).code, refusal(down).status) == ("ServiceUnavailable", 503)
 
 
-def test_endpoint_without_variants_is_unavailable_or_unknown() -> None:
+def test_endpoint_without_a_variant_is_unavailable_or_unknown() -> None:
     assert refusal(known=True).code == "ServiceUnavailable"
     assert refusal(known=False).code == "ValidationError"
-
-
-def test_target_variant_is_the_one_that_answers() -> None:
-    pair = (variant("A"), variant("B"))
-    for name in ("A", "B"):
-        headers, _ = invoke(*pair, target_variant=name)
-        assert headers[b"x-amzn-invoked-production-variant"] == name.encode()
-    assert refusal(*pair, target_variant="C").code == "ValidationError"
-
-
-def test_weight_zero_gets_no_traffic() -> None:
-    pair = (variant("A", weight=0.0), variant("B"))
-    seen = {invoke(*pair)[0][b"x-amzn-invoked-production-variant"] for _ in range(50)}
-    assert seen == {b"B"}

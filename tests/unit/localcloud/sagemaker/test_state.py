@@ -7,23 +7,21 @@ from pathlib import Path
 
 import pytest
 
-from localcloud.sagemaker.state import State, StateInUseError
+from localcloud.sagemaker.state import Identity, State, StateInUseError
 
 
 def test_saved_tables_are_read_again(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = State(tmp_path, Identity())
     state.models["dogs"] = {"ModelName": "dogs", "CreationTime": 1.5}
-    state.tags["arn"] = [{"Key": "a", "Value": "b"}]
     state.save()
     state.close()
-    again = State(tmp_path)
+    again = State(tmp_path, Identity())
     assert again.models == {"dogs": {"ModelName": "dogs", "CreationTime": 1.5}}
-    assert again.tags == {"arn": [{"Key": "a", "Value": "b"}]}
     again.close()
 
 
 def test_failed_save_leaves_the_file_as_it_was(tmp_path: Path) -> None:
-    state = State(tmp_path)
+    state = State(tmp_path, Identity())
     state.models["dogs"] = {"ModelName": "dogs"}
     state.save()
     state.models["cats"] = {"ModelName": object()}
@@ -34,8 +32,8 @@ def test_failed_save_leaves_the_file_as_it_was(tmp_path: Path) -> None:
 
 
 def test_folder_belongs_to_one_stand_in_at_a_time(tmp_path: Path) -> None:
-    first = State(tmp_path)
+    first = State(tmp_path, Identity())
     with pytest.raises(StateInUseError):
-        State(tmp_path)
+        State(tmp_path, Identity())
     first.close()
-    State(tmp_path).close()
+    State(tmp_path, Identity()).close()
