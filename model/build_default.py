@@ -17,10 +17,10 @@ from archive.card import Gate, ModelCard
 from archive.reading import sha256_of
 from imaging import ImageSpec
 from model import quantize
-from model.calibration import calibration_images
 from model.export import ServedModel, export_onnx
 from model.lite0 import IMAGE_SIZE, load_lite0
 from model.package import DEFAULT_ARCHIVE, DEFAULT_LICENCES, ROOT, package
+from model.quantization_images import quantization_images
 
 NAME = "dogs-lite0"
 VERSION = "1"
@@ -88,7 +88,7 @@ def build_weights(folder: Path) -> tuple[Path, Path]:
     """Writes the fp32 and the int8 ONNX file into `folder`."""
     fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
     export_onnx(served_model(), IMAGE_SPEC, fp32)
-    quantize.quantize(fp32, int8, calibration_images(CALIBRATION_PHOTOS, IMAGE_SPEC))
+    quantize.quantize(fp32, int8, quantization_images(CALIBRATION_PHOTOS, IMAGE_SPEC))
     return fp32, int8
 
 

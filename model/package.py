@@ -1,47 +1,48 @@
-"""Puts a model archive, or a training job's sources, together; only here is code copied.
+"""Builds model archives and the sources of training jobs; no other module copies code.
 
 `python -m model.package` puts today's serving code beside the default archive's weights;
-`python -m model.package --check` says whether that would change anything (exit code 1 if so).
+`python -m model.package --check` reports whether that would change anything (exit code 1 if so).
 """
 
 from __future__ import annotations
 
 import argparse
-import io
 import json
-import struct
 import sys
-import tarfile
 import tempfile
-import zlib
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 
 from archive.card import CARD_NAME, ArchiveError, ModelCard
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
+from model.reproducible_tar import tar_gz, write_whole
 from model.revision import REVISION_NAME, code_revision
 
 ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
-DEFAULT_LICENCES = (ROOT / "model" / "default" / "NOTICE", ROOT / "model" / "default" / "LICENSE")
+# The texts that must travel with a model's weights.
+LICENCE_NAMES = ("LICENSE", "NOTICE")
+DEFAULT_LICENCES = tuple(ROOT / "model" / "default" / name for name in LICENCE_NAMES)
 
 # Packages whose every module is served, by their folder in the repository.
-_PACKAGES = {
+_SERVED_PACKAGES = {
     "archive": "functions/archive",
     "imaging": "functions/imaging",
     "model/serving": "model/serving",
 }
-_FILES = {
+_SERVED_FILES = {
     "model/__init__.py": "model/__init__.py",
-    # Where AWS's Ray Serve container looks for them.
+    # AWS's Ray Serve container expects these three names.
     "deployment.py": "model/deployment.py",
     "config.yaml": "model/config.yaml",
     "code/requirements.txt": "model/requirements.txt",
 }
 
-# What a training job needs, at the repository's own paths, and its two files that SageMaker's
-# training toolkit looks for at the top.
-_TRAINING_FOLDERS = ("functions/archive", "functions/imaging", "model", "training")
+# A training job has its code at the repository's paths, and at the top the two files that
+# SageMaker's training toolkit expects.
+_TRAINING_PACKAGES = {
+    folder: folder for folder in ("functions/archive", "functions/imaging", "model", "training")
+}
 _TRAINING_FILES = {
     "train.py": "training/job/train.py",
     "requirements.txt": "training/job/requirements.txt",
@@ -51,14 +52,9 @@ _TRAINING_FILES = {
     "training/licences/NOTICE": "training/licences/NOTICE",
 }
 
-# 1980-01-01T00:00:00Z: the same bytes whenever it is built, and old enough for no tool to warn.
-_MODIFIED_SECONDS = 315_532_800
-# RFC 1951, 3.2.4: a stored block has a length of 16 bits.
-_STORED_BLOCK_BYTES = 65_535
-
 
 def package(
-    weights: Path, card: ModelCard, destination: Path, licences: Sequence[Path] = ()
+    weights: Path, card: ModelCard, destination: Path, licences: Iterable[Path] = ()
 ) -> Path:
     """Writes the archive of a model with today's serving code.
 
@@ -66,7 +62,7 @@ def package(
 
     Args:
         weights: an ONNX file; its sha256 must be the card's.
-        destination: the archive to write; replaced when it is there.
+        destination: the archive to write; replaced when it exists.
         licences: files for the top folder of the archive.
 
     Returns:
@@ -76,16 +72,16 @@ def package(
         OSError: a file is missing or cannot be written.
         ArchiveError: the weights are not the card's.
     """
-    return _write_whole(destination, _archive_bytes(weights, card, licences))
+    return write_whole(destination, tar_gz(_archive_content(weights, card, licences)))
 
 
 def write_content(
-    weights: Path, card: ModelCard, destination: Path, licences: Sequence[Path] = ()
+    weights: Path, card: ModelCard, destination: Path, licences: Iterable[Path] = ()
 ) -> Path:
-    """Writes what `package` puts into an archive as files of a folder: SageMaker's /opt/ml/model.
+    """Writes the files of an archive into a folder: SageMaker's /opt/ml/model.
 
     Args:
-        destination: made when it is not there; other files in it stay.
+        destination: created when it does not exist; other files in it stay.
 
     Returns:
         `destination`.
@@ -101,23 +97,24 @@ def write_content(
     return destination
 
 
+def licences_in(folder: Path) -> list[Path]:
+    """Returns the licence files in a model's folder."""
+    return [folder / name for name in LICENCE_NAMES if (folder / name).is_file()]
+
+
 def serving_code(root: Path = ROOT) -> dict[str, Path]:
-    """Names in the archive and the files that go there: all that answers, and nothing else."""
-    sources = {name: root / path for name, path in _FILES.items()}
-    for package_name, folder in _PACKAGES.items():
-        for module in (root / folder).rglob("*.py"):
-            sources[f"{package_name}/{module.relative_to(root / folder).as_posix()}"] = module
-    return sources
+    """Returns the files of the serving code by their names in the archive."""
+    return _sources(root, _SERVED_FILES, _SERVED_PACKAGES)
 
 
 def package_training_source(destination: Path) -> Path:
     """Writes the sources of a training job: `sourcedir.tar.gz`, entry point `train.py`.
 
-    The job trains and exports with exactly this code, serving code included, and says so by the
+    The job trains and exports with exactly this code, serving code included, and records the
     revision that is written into it. The same sources give the same bytes.
 
     Args:
-        destination: the archive to write; replaced when it is there.
+        destination: the archive to write; replaced when it exists.
 
     Returns:
         `destination`.
@@ -127,33 +124,24 @@ def package_training_source(destination: Path) -> Path:
     """
     contents = {name: path.read_bytes() for name, path in training_code().items()}
     contents[REVISION_NAME] = f"{code_revision()}\n".encode()
-    return _write_whole(destination, _stored_gzip(_tar(dict(sorted(contents.items())))))
+    return write_whole(destination, tar_gz(dict(sorted(contents.items()))))
 
 
 def training_code(root: Path = ROOT) -> dict[str, Path]:
-    """Names in a job's sources and the files that go there: all that trains, exports and serves."""
-    sources = {name: root / path for name, path in _TRAINING_FILES.items()}
-    for folder in _TRAINING_FOLDERS:
+    """Returns all files that train, export and serve, by their names in a job's sources."""
+    return _sources(root, _TRAINING_FILES, _TRAINING_PACKAGES)
+
+
+def _sources(root: Path, files: Mapping[str, str], packages: Mapping[str, str]) -> dict[str, Path]:
+    sources = {name: root / path for name, path in files.items()}
+    for package_name, folder in packages.items():
         for module in (root / folder).rglob("*.py"):
-            sources[module.relative_to(root).as_posix()] = module
+            sources[f"{package_name}/{module.relative_to(root / folder).as_posix()}"] = module
     return sources
 
 
-def _write_whole(destination: Path, content: bytes) -> Path:
-    """Writes the file so that it is never there in part."""
-    destination.parent.mkdir(parents=True, exist_ok=True)
-    unfinished = destination.with_name(destination.name + ".unfinished")
-    unfinished.write_bytes(content)
-    unfinished.replace(destination)
-    return destination
-
-
-def _archive_bytes(weights: Path, card: ModelCard, licences: Sequence[Path]) -> bytes:
-    return _stored_gzip(_tar(_archive_content(weights, card, licences)))
-
-
-def _archive_content(weights: Path, card: ModelCard, licences: Sequence[Path]) -> dict[str, bytes]:
-    """Every file of an archive by its name, in the archive's order."""
+def _archive_content(weights: Path, card: ModelCard, licences: Iterable[Path]) -> dict[str, bytes]:
+    """Returns every file of an archive by its name, in the archive's order."""
     found = sha256_of(weights)
     if found != card.weights_sha256:
         raise ArchiveError(
@@ -162,7 +150,7 @@ def _archive_content(weights: Path, card: ModelCard, licences: Sequence[Path]) -
     contents = {name: path.read_bytes() for name, path in serving_code().items()}
     contents |= {path.name: path.read_bytes() for path in licences}
     head = {
-        # First, so that a reader of the card does not have to pass the weights.
+        # First, so that a reader of the card need not pass over the weights.
         CARD_NAME: _card_bytes(card),
         WEIGHTS_NAME: weights.read_bytes(),
     }
@@ -174,52 +162,21 @@ def _card_bytes(card: ModelCard) -> bytes:
     return f"{text}\n".encode()
 
 
-def _tar(contents: Mapping[str, bytes]) -> bytes:
-    buffer = io.BytesIO()
-    with tarfile.open(fileobj=buffer, mode="w", format=tarfile.USTAR_FORMAT) as tar:
-        for name, content in contents.items():
-            member = tarfile.TarInfo(name)
-            member.size = len(content)
-            member.mode = 0o644
-            member.mtime = _MODIFIED_SECONDS
-            tar.addfile(member, io.BytesIO(content))
-    return buffer.getvalue()
-
-
-def _stored_gzip(content: bytes) -> bytes:
-    """A gzip file (RFC 1952) without compression.
-
-    Weights hardly compress, and git stores two versions of an uncompressed archive as one and a
-    small difference. Written here because zlib and zlib-ng cut stored blocks differently.
-    """
-    header = b"\x1f\x8b\x08\x00" + b"\x00" * 4 + b"\x00\xff"
-    trailer = struct.pack("<II", zlib.crc32(content), len(content) & 0xFFFFFFFF)
-    return b"".join([header, *_stored_blocks(content), trailer])
-
-
-def _stored_blocks(content: bytes) -> Iterator[bytes]:
-    for start in range(0, len(content), _STORED_BLOCK_BYTES):
-        block = content[start : start + _STORED_BLOCK_BYTES]
-        is_last = start + _STORED_BLOCK_BYTES >= len(content)
-        yield struct.pack("<BHH", is_last, len(block), len(block) ^ 0xFFFF)
-        yield block
-
-
-def repackaged(archive: Path, licences: Sequence[Path] = DEFAULT_LICENCES) -> bytes:
-    """What `archive` would be with today's serving code.
+def repackaged(archive: Path, licences: Iterable[Path] = DEFAULT_LICENCES) -> bytes:
+    """Returns the bytes of `archive` with today's serving code.
 
     Raises:
         OSError: a file is missing.
-        ArchiveError: `archive` is not one that may be opened.
+        ArchiveError: `archive` is not a safe model archive.
     """
     with tempfile.TemporaryDirectory() as temporary:
         content = Path(temporary) / "content"
         card = extract_archive(archive, content)
-        return _archive_bytes(content / WEIGHTS_NAME, card, licences)
+        return tar_gz(_archive_content(content / WEIGHTS_NAME, card, licences))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; the exit code is 1 when `--check` finds the archive out of date."""
+    """Runs the command; the exit code is 1 when `--check` finds the archive out of date."""
     parser = argparse.ArgumentParser(
         prog="python -m model.package",
         description="Puts today's serving code beside the default archive's weights.",

@@ -1,4 +1,4 @@
-"""``ProposeModelFunction``: a training job's end in, a model package for a person to judge out."""
+"""``ProposeModelFunction``: the end of a training job in, a model package to approve out."""
 
 from __future__ import annotations
 
@@ -9,11 +9,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from handlers import wiring
-from registry.alarm_topic import AlarmTopic
 from registry.model_registry import ModelRegistry
 from registry.models_bucket import ModelsBucket
-from registry.propose_model import ProposeModel
-from registry.training_jobs import TrainingJobs
+from registry.propose_model import Notifier, ProposeModel
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -23,7 +21,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 - Lambda passes it
-    """An EventBridge event "SageMaker Training Job State Change"; what fails is tried again."""
+    """Takes EventBridge's "SageMaker Training Job State Change"; Lambda retries what fails."""
     job = event["detail"]["TrainingJobName"]
     proposal = propose_model().run(job)
     if proposal.package is None:
@@ -34,11 +32,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
 
 @cache
 def propose_model() -> ProposeModel:
+    """Makes the use case from the function's environment, once an execution environment."""
     sagemaker = wiring.client("sagemaker", wiring.PATIENT)
     return ProposeModel(
-        jobs=TrainingJobs(sagemaker),
+        sagemaker=sagemaker,
         models=ModelsBucket(wiring.client("s3", wiring.PATIENT), os.environ["MODELS_BUCKET"]),
         registry=ModelRegistry(sagemaker),
-        people=AlarmTopic(wiring.client("sns", wiring.PATIENT), os.environ["ALARM_TOPIC_ARN"]),
+        notifier=Notifier(wiring.client("sns", wiring.PATIENT), os.environ["ALARM_TOPIC_ARN"]),
         serving_image=os.environ["SERVING_IMAGE"],
     )

@@ -23,7 +23,7 @@ from registry.models_bucket import StoredModel
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-# By this a listing of all the account's groups knows those of this project.
+# Marks the groups of this project in a listing of all the account's groups.
 GROUP_DESCRIPTION = "Image classifiers for imagedrop: "
 CONTENT_TYPES = ("application/x-npy", "image/jpeg", "image/png", "image/webp")
 GROUP_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
@@ -39,7 +39,7 @@ class RegistrationError(Exception):
 
 
 class Approval(StrEnum):
-    """What a person has said of a model package."""
+    """SageMaker's approval status of a model package."""
 
     PENDING = "PendingManualApproval"
     APPROVED = "Approved"
@@ -51,7 +51,7 @@ class ModelPackage:
     """One version of a model in the registry.
 
     Attributes:
-        number: the registry's own, counted from 1 in each group.
+        number: the registry's number, counted from 1 in each group.
         lineage: `CustomerMetadataProperties`, texts by name.
     """
 
@@ -74,7 +74,11 @@ class ModelPackage:
 
 
 class ModelRegistry:
-    """The registry of one account and region."""
+    """The registry of one account and region.
+
+    Every method raises TransientError when SageMaker is busy or did not answer, and ClientError
+    when it refuses, most often for a missing permission.
+    """
 
     def __init__(self, sagemaker: SageMakerClient) -> None:
         self._sagemaker = sagemaker
@@ -86,16 +90,15 @@ class ModelRegistry:
         serving_image: str,
         made_by: str | None = None,
     ) -> tuple[ModelPackage, bool]:
-        """The package of an archive, and whether it was made now.
+        """Registers an archive as pending; returns its package, and whether that is new.
 
         Args:
-            serving_image: what serves it where it is registered.
+            serving_image: the container image that serves it.
             made_by: ARN of the training job.
 
         Raises:
-            RegistrationError: the name is none for a group, or another archive has this identity.
-            TransientError: SageMaker is busy or did not answer.
-            ClientError: anything else, a missing permission above all.
+            RegistrationError: SageMaker does not allow the name, or another archive has this
+                identity.
         """
         _require_names(archive.card)
         card = archive.card
@@ -115,7 +118,7 @@ class ModelRegistry:
         return self._describe(arn), True
 
     def packages(self) -> Iterator[ModelPackage]:
-        """Every version of every model, by name, the newest version first."""
+        """Yields every version of every model, by name, the newest version first."""
         with transient_errors_named():
             pages = self._sagemaker.get_paginator("list_model_package_groups").paginate(
                 SortBy="Name", SortOrder="Ascending"
@@ -130,7 +133,7 @@ class ModelRegistry:
             yield from self.packages_of(group)
 
     def packages_of(self, name: str) -> Iterator[ModelPackage]:
-        """The versions of one model, the newest first; none when there is no such model."""
+        """Yields the versions of one model, the newest first; none if there is no such model."""
         if not self._has_group(name):
             return
         with transient_errors_named():
@@ -144,11 +147,11 @@ class ModelRegistry:
             ]
         for arn in arns:
             package = self._describe(arn)
-            if package.version:  # else somebody else's
+            if package.version:  # packages of other tools have none
                 yield package
 
     def decide(self, package: ModelPackage, approval: Approval, why: str) -> None:
-        """Notes what a person, or a probe, has found about it."""
+        """Sets the approval status of a package, with the reason."""
         with transient_errors_named():
             self._sagemaker.update_model_package(
                 ModelPackageArn=package.arn,
@@ -169,7 +172,7 @@ class ModelRegistry:
             try:
                 self._sagemaker.describe_model_package_group(ModelPackageGroupName=name)
             except ClientError as error:
-                # The only thing that can be wrong with a well-formed name: SageMaker has no 404.
+                # SageMaker has no 404: for a well-formed name this code means that it is missing.
                 if error_code(error) != "ValidationException":
                     raise
                 return False
@@ -208,10 +211,10 @@ def _require_names(card: ModelCard) -> None:
 def package_request(
     archive: ModelArchive, stored: StoredModel, serving_image: str, made_by: str | None = None
 ) -> dict[str, Any]:
-    """The arguments of CreateModelPackage: what serves it, where it comes from, how good it is."""
+    """Returns the arguments of CreateModelPackage: container, origin and metrics."""
     card = archive.card
     return {
-        # SageMaker sends an event more than once: two calls at once shall make one package.
+        # EventBridge may send an event twice at once: the token makes both one package.
         "ClientToken": archive.sha256.hex()[:MAX_TOKEN_CHARACTERS],
         "ModelPackageGroupName": card.name,
         "ModelPackageDescription": card.identity,
@@ -221,7 +224,7 @@ def package_request(
             "SupportedContentTypes": list(CONTENT_TYPES),
             "SupportedResponseMIMETypes": ["application/json"],
         },
-        # The card holds the metrics, as JSON of this project's own.
+        # The card has the metrics, as JSON in this project's form.
         "ModelMetrics": {
             "ModelQuality": {
                 "Statistics": {
@@ -237,7 +240,7 @@ def package_request(
 
 
 def lineage(archive: ModelArchive) -> dict[str, str]:
-    """What the registry shows of a card, as short texts: what is long stays in the card."""
+    """Returns what the registry shows of a card, as short texts; long values are cut."""
     card = archive.card
     run = dict(card.training_run)
     texts = {
@@ -251,16 +254,16 @@ def lineage(archive: ModelArchive) -> dict[str, str]:
         **_scalars("hyperparameters", run.pop("hyperparameters", {})),
         **_scalars("training", run),
     }
-    told = {
+    shown = {
         name[:MAX_METADATA_KEY_CHARACTERS]: _metadata_text(value)
         for name, value in texts.items()
         if value not in (None, "")
     }
-    return dict(list(told.items())[:MAX_METADATA])
+    return dict(list(shown.items())[:MAX_METADATA])
 
 
 def _scalars(prefix: str, value: object) -> dict[str, object]:
-    """`{"lr": 0.01}` as `{"hyperparameters.lr": 0.01}`; lists and objects are left out."""
+    """Returns `{"lr": 0.01}` as `{"hyperparameters.lr": 0.01}`, without lists and objects."""
     if not isinstance(value, Mapping):
         return {}
     return {

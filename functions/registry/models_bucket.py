@@ -1,19 +1,17 @@
-"""The models bucket: archives under the hash of their content, each with its card beside it."""
+"""The models bucket: each archive in a folder named by its hash, with its card beside it."""
 
 from __future__ import annotations
 
 import base64
-import json
 import shutil
-from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from botocore.exceptions import ClientError
 
-from archive.card import CARD_NAME
+from archive.card import CARD_NAME, ModelCard
 from archive.reading import ModelArchive
 from pipeline.adapters.service_errors import error_code, transient_errors_named
 from registry.promotions import PROMOTIONS_KEY, Promotions
@@ -27,32 +25,32 @@ FOLDER_PREFIX = "models/"
 
 @dataclass(frozen=True, slots=True)
 class StoredModel:
-    """Where an archive and its card lie."""
+    """The ``s3://`` addresses of an archive and of its card."""
 
     model_data_url: str
     model_card_url: str
 
 
 class ModelsBucket:
-    """The bucket named in the template."""
+    """The models bucket of one stack.
+
+    Every method raises TransientError when S3 is busy or did not answer, and ClientError when it
+    refuses, most often for a missing permission.
+    """
 
     def __init__(self, s3: S3Client, name: str) -> None:
         self._s3 = s3
         self.name = name
 
     def publish(self, archive: ModelArchive, folder: str | None = None) -> StoredModel:
-        """Copies the archive, streaming, and its card.
+        """Copies the archive, as a stream, and its card.
 
-        Doing it twice writes the same bytes to the same keys. S3 refuses bytes of another checksum.
+        Publishing twice writes the same bytes to the same keys. S3 verifies the checksum.
 
         Args:
-            folder: by default named by the archive's whole sha256, and so by no two archives.
-
-        Raises:
-            TransientError: S3 is busy or did not answer.
-            ClientError: S3 refuses; a missing permission above all.
+            folder: by default named by the archive's whole sha256, so no two archives share one.
         """
-        archive_key, card_key = keys_in(folder or f"{FOLDER_PREFIX}{archive.sha256.hex()}")
+        archive_key, card_key = _keys_in(folder or f"{FOLDER_PREFIX}{archive.sha256.hex()}")
         with transient_errors_named():
             with archive.path.open("rb") as body:
                 self._s3.put_object(
@@ -71,21 +69,19 @@ class ModelsBucket:
         return StoredModel(self._url(archive_key), self._url(card_key))
 
     def withdraw(self, folder: str) -> None:
-        """Deletes what ``publish`` put into a folder; a bucket that is gone already is no error."""
+        """Deletes what ``publish`` put into a folder; does nothing if the bucket is gone."""
         with transient_errors_named():
             try:
-                for key in keys_in(folder):
+                for key in _keys_in(folder):
                     self._s3.delete_object(Bucket=self.name, Key=key)
             except self._s3.exceptions.NoSuchBucket:
                 return
 
     def fetch(self, model_data_url: str, destination: Path) -> None:
-        """Writes an archive of this bucket to a file, streaming.
+        """Downloads an archive of this bucket, as a stream.
 
         Raises:
-            ValueError: the archive lies elsewhere.
-            TransientError: S3 is busy or did not answer.
-            ClientError: anything else, a missing object above all.
+            ValueError: the archive is in another bucket.
         """
         if not self.holds(model_data_url):
             raise ValueError(f"{model_data_url} is not in the bucket {self.name}")
@@ -98,24 +94,15 @@ class ModelsBucket:
             shutil.copyfileobj(body, file)
 
     def holds(self, url: str) -> bool:
-        """Whether the address is one of this bucket; nothing else can be served from here."""
+        """Returns whether an address is in this bucket; only those can be served."""
         return url.startswith(self._url(""))
 
-    def read_card(self, model_data_url: str) -> Mapping[str, Any]:
-        """The card beside an archive."""
-        card_key = model_data_url.removeprefix(self._url("")).removesuffix(ARCHIVE_NAME) + CARD_NAME
-        with (
-            transient_errors_named(),
-            closing(self._s3.get_object(Bucket=self.name, Key=card_key)["Body"]) as body,
-        ):
-            card: Mapping[str, Any] = json.loads(body.read())
-        return card
+    def read_card(self, model_data_url: str) -> ModelCard:
+        """Reads the card beside an archive; raises ArchiveError when it is malformed."""
+        return read_card(self._s3, model_data_url)
 
     def promotions(self) -> Promotions:
-        """
-        Raises:
-            ValueError: the object is no list of promotions.
-        """
+        """Reads the list of promotions; raises ValueError when the object is not such a list."""
         content = None
         with transient_errors_named():
             try:
@@ -128,6 +115,7 @@ class ModelsBucket:
         return Promotions.from_bytes(content)
 
     def write_promotions(self, promotions: Promotions) -> None:
+        """Replaces the list of promotions."""
         with transient_errors_named():
             self._s3.put_object(
                 Bucket=self.name,
@@ -140,5 +128,22 @@ class ModelsBucket:
         return f"s3://{self.name}/{key}"
 
 
-def keys_in(folder: str) -> tuple[str, str]:
+def read_card(s3: S3Client, model_data_url: str) -> ModelCard:
+    """Reads the card beside an archive in any bucket.
+
+    Raises:
+        TransientError: S3 is busy or did not answer.
+        ClientError: anything else, most often a missing object.
+        ArchiveError: the card is malformed.
+    """
+    bucket, _, key = model_data_url.removeprefix("s3://").partition("/")
+    card_key = f"{key.rpartition('/')[0]}/{CARD_NAME}"
+    with (
+        transient_errors_named(),
+        closing(s3.get_object(Bucket=bucket, Key=card_key)["Body"]) as body,
+    ):
+        return ModelCard.from_bytes(body.read())
+
+
+def _keys_in(folder: str) -> tuple[str, str]:
     return f"{folder}/{ARCHIVE_NAME}", f"{folder}/{CARD_NAME}"

@@ -1,7 +1,7 @@
-"""Which models people have put behind the endpoint, the newest last.
+"""The list of promoted models, the newest last, in the models bucket beside the archives.
 
-The list lies in the models bucket beside the archives. CloudFormation does not see what
-`imagedrop promote` does to the endpoint; this is how the next deployment hears of it.
+CloudFormation does not see what `imagedrop promote` does to the endpoint; the next deployment
+reads it from this list.
 """
 
 from __future__ import annotations
@@ -21,11 +21,11 @@ MAX_PROMOTIONS = 52
 
 @dataclass(frozen=True, slots=True)
 class Promotion:
-    """One model that a person has chosen.
+    """One promoted model.
 
     Attributes:
         model: `name@version`.
-        model_data_url: `s3://…/model.tar.gz`; its card lies beside it.
+        model_data_url: `s3://…/model.tar.gz`; its card is beside it.
         image_spec: the spec of its images, as in its card.
         promoted_at: UTC, ISO 8601.
     """
@@ -37,10 +37,7 @@ class Promotion:
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> Promotion:
-        """
-        Raises:
-            ValueError: a field is missing or malformed.
-        """
+        """Reads one promotion; raises ValueError when a field is missing or malformed."""
         match value:
             case {
                 "model": str(model),
@@ -56,43 +53,41 @@ class Promotion:
 
 @dataclass(frozen=True, slots=True)
 class Promotions:
-    """What was promoted; empty while the deployed default model answers."""
+    """All promotions, the newest last; empty while the deployed default model answers."""
 
     all: tuple[Promotion, ...] = ()
 
     @property
     def current(self) -> Promotion | None:
-        """None: the default model of the deployed bundle."""
+        """The promotion in force; None for the default model of the deployed bundle."""
         return self.all[-1] if self.all else None
 
     def with_promoted(self, promotion: Promotion) -> Promotions:
-        """The list after a promotion; the same archive twice in a row is one promotion."""
+        """Returns the list with one more; the same archive twice in a row is one promotion."""
         before = self.all
         if before and before[-1].model_data_url == promotion.model_data_url:
             before = before[:-1]
         return Promotions((*before, promotion)[-MAX_PROMOTIONS:])
 
     def without_current(self) -> Promotions:
-        """The list after going back by one."""
+        """Returns the list without its newest."""
         return Promotions(self.all[:-1])
 
     @classmethod
     def from_bytes(cls, content: bytes | None) -> Promotions:
-        """
-        Args:
-            content: of the object; None when there is none, because nobody ever promoted.
+        """Reads the list from the object's content; None means that no model was ever promoted.
 
         Raises:
-            ValueError: it is no such list.
+            ValueError: it is not such a list.
         """
         if content is None:
             return cls()
         value = json.loads(content)
         if not isinstance(value, dict) or value.get("schema") != SCHEMA:
-            raise ValueError(f"{PROMOTIONS_KEY} is no list of promotions")
+            raise ValueError(f"{PROMOTIONS_KEY} is not a list of promotions")
         return cls(tuple(Promotion.from_json(each) for each in value["promotions"]))
 
     def to_bytes(self) -> bytes:
-        """The form that `from_bytes` reads."""
+        """Returns the form that `from_bytes` reads."""
         value = {"schema": SCHEMA, "promotions": [asdict(each) for each in self.all]}
         return json.dumps(value, indent=1).encode()

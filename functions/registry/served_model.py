@@ -1,14 +1,14 @@
-"""Which model answers behind the endpoint now: the one that bulk runs use too."""
+"""What serves behind the endpoint: endpoint → its configuration → its model → the model's card."""
 
 from __future__ import annotations
 
-import json
-from contextlib import closing
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from imaging import ImageSpec
 from pipeline.adapters.service_errors import transient_errors_named
+from registry.models_bucket import read_card
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -16,40 +16,81 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
+class Serving:
+    """SageMaker's descriptions of the endpoint's configuration and of its one variant's model."""
+
+    config: Mapping[str, Any]
+    model: Mapping[str, Any]
+
+    @property
+    def config_name(self) -> str:
+        return str(self.config["EndpointConfigName"])
+
+    @property
+    def model_name(self) -> str:
+        return str(self.config["ProductionVariants"][0]["ModelName"])
+
+    @property
+    def model_data_url(self) -> str:
+        return str(self.model["PrimaryContainer"]["ModelDataUrl"])
+
+    @property
+    def image(self) -> str:
+        """The container image that serves."""
+        return str(self.model["PrimaryContainer"]["Image"])
+
+    @property
+    def is_on_instances(self) -> bool:
+        return "ServerlessConfig" not in self.config["ProductionVariants"][0]
+
+
+@dataclass(frozen=True, slots=True)
 class ServedModel:
-    """``identity`` is the record's name of it, ``sagemaker_model`` SageMaker's."""
+    """The model that answers now, which bulk runs use too.
+
+    Attributes:
+        identity: `name@version`, as in the records.
+        sagemaker_model: SageMaker's name of the model.
+        labels: everything that it can answer; the gate's label is the last.
+    """
 
     identity: str
     sagemaker_model: str
     image_spec: ImageSpec
-    labels: tuple[str, ...]  # everything that it can answer, its gate's label last
+    labels: tuple[str, ...]
     model_data_url: str
 
 
-def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> ServedModel:
-    """Endpoint → its configuration → its model → the card beside the model's archive.
+def describe_serving(sagemaker: SageMakerClient, endpoint_name: str) -> Serving:
+    """Finds the configuration and the model behind an endpoint.
 
     Raises:
-        TransientError: a service is busy or did not answer.
-        ClientError: anything else, a missing endpoint above all.
+        TransientError: SageMaker is busy or did not answer.
+        ClientError: anything else, most often a missing endpoint.
     """
     with transient_errors_named():
         endpoint = sagemaker.describe_endpoint(EndpointName=endpoint_name)
         config = sagemaker.describe_endpoint_config(
             EndpointConfigName=endpoint["EndpointConfigName"]
         )
-        name = config["ProductionVariants"][0]["ModelName"]
-        model = sagemaker.describe_model(ModelName=name)
-        archive = model["PrimaryContainer"]["ModelDataUrl"]
-        bucket, _, key = archive.removeprefix("s3://").partition("/")
-        card_key = f"{key.rpartition('/')[0]}/model.json"
-        with closing(s3.get_object(Bucket=bucket, Key=card_key)["Body"]) as body:
-            card = json.loads(body.read())
-    gate = [card["gate"]["label"]] if card["gate"] else []
+        model = sagemaker.describe_model(ModelName=config["ProductionVariants"][0]["ModelName"])
+    return Serving(config, model)
+
+
+def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> ServedModel:
+    """Finds the model behind an endpoint and reads the card beside its archive.
+
+    Raises:
+        TransientError: a service is busy or did not answer.
+        ClientError: anything else, most often a missing endpoint.
+        ArchiveError: the card is malformed.
+    """
+    serving = describe_serving(sagemaker, endpoint_name)
+    card = read_card(s3, serving.model_data_url)
     return ServedModel(
-        identity=f"{card['name']}@{card['version']}",
-        sagemaker_model=name,
-        image_spec=ImageSpec.from_json(card["image_spec"]),
-        labels=(*card["labels"], *gate),
-        model_data_url=archive,
+        identity=card.identity,
+        sagemaker_model=serving.model_name,
+        image_spec=card.image_spec,
+        labels=card.answers,
+        model_data_url=serving.model_data_url,
     )

@@ -18,14 +18,12 @@ from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
 from imagedrop.errors import UserError
 from imagedrop.output import console, progress
-from model.package import package
+from model.package import licences_in, package
 from training.data.dataset import DataSet
 from training.errors import TrainingError
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation, Int8Offer
-
-LICENCE_NAMES = ("LICENSE", "NOTICE")
 
 
 def register(app: typer.Typer) -> None:
@@ -195,8 +193,7 @@ def _package(
     }
     metrics = {**kept, **measured, **noted}
     card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
-    licences = [content / name for name in LICENCE_NAMES if (content / name).is_file()]
-    package(weights, card, destination, licences)
+    package(weights, card, destination, licences_in(content))
     _say(f"Written: {destination}")
     _say(f"Next: imagedrop package {destination} --version ANOTHER")
 

@@ -1,4 +1,4 @@
-"""``imagedrop package``, ``promote`` and ``models``: trained, registered, behind the endpoint."""
+"""``imagedrop package``, ``promote`` and ``models``: register, deploy and list models."""
 
 from __future__ import annotations
 
@@ -44,14 +44,14 @@ def package(
     model: Annotated[
         str, typer.Argument(help="A folder from training, a model.tar.gz, or its s3:// address.")
     ],
-    name: Annotated[str | None, typer.Option(help="Instead of the model's own.")] = None,
-    version: Annotated[str | None, typer.Option(help="Instead of the model's own.")] = None,
+    name: Annotated[str | None, typer.Option(help="Replaces the model's own.")] = None,
+    version: Annotated[str | None, typer.Option(help="Replaces the model's own.")] = None,
     output: Annotated[
-        Path | None, typer.Option(help="Only write the archive here; register nothing.")
+        Path | None, typer.Option(help="Write the archive here and register nothing.")
     ] = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Make a model's archive, check it, and register it with where it comes from."""
+    """Make a model's archive, check it, and register it with its origin."""
     if output is not None:
         with TemporaryDirectory() as temporary:
             archive = make_archive(_fetched(model, target, Path(temporary)), output, name, version)
@@ -75,7 +75,7 @@ def package(
                 )
             except RegistrationError as error:
                 raise UserError(
-                    str(error), "Give it a version of its own: imagedrop package … --version 2"
+                    str(error), "Give it a new version: imagedrop package … --version 2"
                 ) from error
     said = "is registered" if is_new else "was registered already"
     console.print(f"{escape(registered.identity)} {said}", highlight=False)
@@ -88,14 +88,14 @@ def package(
 
 def promote(
     name: Annotated[str | None, typer.Argument(help="A model's name in the registry.")] = None,
-    version: Annotated[str | None, typer.Option(help="Which one; see imagedrop models.")] = None,
+    version: Annotated[str | None, typer.Option(help="Its version; see imagedrop models.")] = None,
     back: Annotated[
-        bool, typer.Option("--back", help="To the model before the one that was promoted last.")
+        bool, typer.Option("--back", help="Return to the model before the one promoted last.")
     ] = False,
     bake_seconds: Annotated[
         int,
         typer.Option(
-            help="How long the alarms are watched; an alarm takes the endpoint back.",
+            help="How long the alarms are watched; an alarm rolls the endpoint back.",
             min=0,
             max=MAX_BAKE_SECONDS,
         ),
@@ -112,14 +112,14 @@ def promote(
     with console.status("Looking") as status:
         promoter = Promoter(
             endpoint=ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"]),
-            answers=ModelEndpoint(found.client("sagemaker-runtime"), found.outputs["EndpointName"]),
+            runtime=ModelEndpoint(found.client("sagemaker-runtime"), found.outputs["EndpointName"]),
             models=_models_bucket(found),
             registry=_registry(found),
             cloudwatch=found.client("cloudwatch"),
             alarms=found.outputs["RollbackAlarmNames"].split(","),
             default_model_data_url=found.outputs["DefaultModelDataUrl"],
             bake_seconds=bake_seconds,
-            tell=lambda what: status.update(escape(what)),
+            on_step=lambda line: status.update(escape(line)),
         )
         try:
             if name is None or version is None:
@@ -128,8 +128,8 @@ def promote(
                 identity = promoter.promote(name, version)
         except KeyboardInterrupt as interrupt:
             raise UserError(
-                "Interrupted: what SageMaker has begun goes on without this command.",
-                "See what answers with: imagedrop models; go back with: imagedrop promote --back",
+                "Interrupted: SageMaker continues the update without this command.",
+                "See which model answers: imagedrop models. Go back: imagedrop promote --back",
             ) from interrupt
     console.print(f"{escape(identity)} answers now", highlight=False)
 
@@ -138,7 +138,7 @@ def models(
     format_: Annotated[Format, typer.Option("--format")] = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """List the registered models, and say which one answers."""
+    """List the registered models and show which one answers."""
     found = find_target(target)
     serving = served_model(
         found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"]
@@ -153,7 +153,7 @@ def models(
     if chosen != serving.model_data_url:
         console.print(
             f"[yellow]{escape(serving.identity)} answers, but "
-            f"{escape(current.model if current else 'the default model')} was chosen.[/] "
+            f"{escape(current.model if current else 'the default model')} was promoted.[/] "
             "Promote the one that you want.",
             highlight=False,
         )
@@ -176,10 +176,10 @@ def _rows(found: Target) -> list[dict[str, Any]]:
 def _default_row(bucket: ModelsBucket, url: str) -> dict[str, Any]:
     card = bucket.read_card(url)
     return {
-        "model": f"{card['name']}@{card['version']}",
+        "model": card.identity,
         "approval": "default",
-        "labels": len(card["labels"]),
-        "top1": card["metrics"].get("top1"),
+        "labels": len(card.labels),
+        "top1": card.metrics.get("top1"),
         "created_at": None,
         "model_data_url": url,
     }
@@ -206,14 +206,14 @@ def _print(rows: list[dict[str, Any]], format_: Format) -> None:
 
 
 def _fetched(model: str, target: TargetName, folder: Path) -> Path:
-    """The model as a path of this machine; what lies in S3 is brought into the folder."""
+    """Returns a local path; a model in S3 is downloaded into the folder."""
     if not model.startswith("s3://"):
         return Path(model)
     bucket = _models_bucket(find_target(target))
     if not bucket.holds(model):
         raise UserError(
             f"{model} is not in this stack's models bucket, {bucket.name}.",
-            "Download it, and give the file.",
+            "Download it and pass the file.",
         )
     path = folder / "given.tar.gz"
     bucket.fetch(model, path)

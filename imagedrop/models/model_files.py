@@ -1,4 +1,4 @@
-"""What `imagedrop package` is given, as one archive: a folder, a file, or a job's artifact."""
+"""Makes the archive that `imagedrop package` registers, from a folder or from another archive."""
 
 from __future__ import annotations
 
@@ -9,25 +9,22 @@ from tempfile import TemporaryDirectory
 from archive.card import CARD_NAME, ArchiveError, read_model_card
 from archive.reading import WEIGHTS_NAME, ModelArchive, check_archive, extract_archive
 from imagedrop.errors import UserError
-from model.package import package
-
-# By these names a model's folder holds the texts that have to go with its weights.
-_LICENCE_NAMES = ("LICENSE", "NOTICE")
+from model.package import licences_in, package
 
 
 def make_archive(
     source: Path, destination: Path, name: str | None = None, version: str | None = None
 ) -> ModelArchive:
-    """Writes the archive of a model, checked.
+    """Writes the archive of a model and checks it.
 
-    An archive that keeps its name and version is copied byte for byte; a folder, and an archive
-    that gets another name, are packed with today's serving code.
+    An archive that keeps its name and version is copied byte for byte. A folder, and an archive
+    that gets another name or version, are packed with today's serving code.
 
     Args:
         source: a folder with `model.onnx` and `model.json`, or a `model.tar.gz`.
 
     Raises:
-        UserError: it is no model.
+        UserError: it is not a model.
     """
     try:
         if source.is_dir():
@@ -42,13 +39,12 @@ def make_archive(
         return check_archive(destination)
     except (OSError, ArchiveError) as error:
         raise UserError(
-            f"{source} holds no model: {error}",
-            "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+            f"{source} is not a model: {error}",
+            "Pass the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
         ) from error
 
 
 def _pack(folder: Path, destination: Path, name: str | None, version: str | None) -> None:
     card = read_model_card(folder / CARD_NAME)
     card = replace(card, name=name or card.name, version=version or card.version)
-    licences = [folder / each for each in _LICENCE_NAMES if (folder / each).is_file()]
-    package(folder / WEIGHTS_NAME, card, destination, licences)
+    package(folder / WEIGHTS_NAME, card, destination, licences_in(folder))

@@ -10,8 +10,8 @@ import pytest
 from archive.reading import extract_archive
 from imaging import Prepared, prepare
 from model.build_default import IMAGE_SPEC, PHOTOS, build_weights
-from model.calibration import Images
 from model.package import DEFAULT_ARCHIVE
+from model.quantization_images import Images
 
 
 @pytest.fixture(scope="session")

@@ -22,8 +22,8 @@ from model.build_default import (
     served_model,
     source_weights,
 )
-from model.calibration import Images
 from model.lite0 import load_lite0
+from model.quantization_images import Images
 
 Floats = npt.NDArray[np.float32]
 

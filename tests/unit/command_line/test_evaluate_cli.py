@@ -43,12 +43,12 @@ def test_reports_and_archives_are_written_and_can_be_packaged(tmp_path: Path, ph
     assert (found["top1"], found["images"]) == (1.0, 3)
     assert (output / "evaluation.html").read_text().startswith("<!doctype html>")
     calibrated = check_archive(output / "calibrated.tar.gz").card
-    temperature = calibrated["metrics"]["calibration"]["temperature"]
+    temperature = calibrated.metrics["calibration"]["temperature"]
     assert temperature == pytest.approx(found["calibration"]["temperature"])
-    assert calibrated["metrics"]["measured_on"] == "3 photos, the part test of photos"
+    assert calibrated.metrics["measured_on"] == "3 photos, the part test of photos"
     int8 = check_archive(output / "int8.tar.gz").card.metrics
     assert int8["int8_loss_points"] == 0
-    assert int8["calibration"] == calibrated["metrics"]["calibration"]
+    assert int8["calibration"] == calibrated.metrics["calibration"]
 
 
 def test_card_of_a_model_calibrated_twice_has_the_temperature_of_both(
@@ -59,7 +59,7 @@ def test_card_of_a_model_calibrated_twice_has_the_temperature_of_both(
         run(model, "--data", photos, "--calibrate", "--output-dir", output)
         fitted = json.loads((output / "evaluation.json").read_text())["calibration"]["temperature"]
         card = check_archive(output / "calibrated.tar.gz").card
-        noted = card["metrics"]["calibration"]["temperature"]
+        noted = card.metrics["calibration"]["temperature"]
         return output / "calibrated.tar.gz", fitted, noted
 
     model = write_colour_model(tmp_path / "model", sharpness=1.0)
@@ -74,7 +74,7 @@ def test_card_of_a_model_calibrated_twice_has_the_temperature_of_both(
 
     run(twice, "--data", photos, "--int8", "--output-dir", tmp_path / "int8")
     card = check_archive(tmp_path / "int8" / "int8.tar.gz").card
-    assert card["metrics"]["calibration"]["temperature"] == pytest.approx(noted_second)
+    assert card.metrics["calibration"]["temperature"] == pytest.approx(noted_second)
 
 
 def test_calibrated_archive_answers_with_the_calibrated_confidence(

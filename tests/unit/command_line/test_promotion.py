@@ -12,8 +12,9 @@ import pytest
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
+from archive.card import ModelCard
 from imagedrop.errors import UserError
-from imagedrop.models import promotion, serving_endpoint
+from imagedrop.models import probe, promotion, serving_endpoint
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import ServingEndpoint
 from imaging import ImageSpec
@@ -109,8 +110,8 @@ class FakeModels:
     def write_promotions(self, promotions: Promotions) -> None:
         self.noted = promotions
 
-    def read_card(self, url: str) -> Any:
-        return card(name=url.split("/")[-2])
+    def read_card(self, url: str) -> ModelCard:
+        return ModelCard.from_json(card(name=url.split("/")[-2]))
 
 
 @dataclass
@@ -172,20 +173,21 @@ class World:
     def promoter(self) -> Promoter:
         return Promoter(
             endpoint=ServingEndpoint(self.sagemaker, "endpoint"),  # type: ignore[arg-type]
-            answers=self.answers,  # type: ignore[arg-type]
+            runtime=self.answers,  # type: ignore[arg-type]
             models=self.models,  # type: ignore[arg-type]
             registry=self.registry,  # type: ignore[arg-type]
             cloudwatch=self.alarms,
             alarms=ALARMS,
             default_model_data_url=DEFAULT,
             bake_seconds=self.bake_seconds,
+            on_step=lambda _line: None,
         )
 
 
 @pytest.fixture(autouse=True)
 def _no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(serving_endpoint, "POLL_SECONDS", 0.0)
-    monkeypatch.setattr(promotion, "PROBE_PAUSE_SECONDS", 0.0)
+    monkeypatch.setattr(probe, "PAUSE_SECONDS", 0.0)
     monkeypatch.setattr(promotion, "ALARM_POLL_SECONDS", 0.001)
 
 

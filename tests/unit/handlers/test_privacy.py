@@ -136,7 +136,7 @@ def test_the_signed_address_that_cloudformation_hears_at_is_not_logged(
         raise RuntimeError("a bug")
 
     monkeypatch.setenv("MODELS_BUCKET", "models")
-    monkeypatch.setattr(publish_model, "change", fails)
+    monkeypatch.setattr(publish_model, "publish_default", fails)
     monkeypatch.setattr(publish_model.urllib.request, "urlopen", open_)
     event = {
         "RequestType": "Create",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -13,11 +13,9 @@ import pytest
 from moto import mock_aws
 
 from handlers import propose_model
-from registry.alarm_topic import AlarmTopic
 from registry.model_registry import ModelRegistry
 from registry.models_bucket import ModelsBucket
-from registry.propose_model import ProposeModel
-from registry.training_jobs import EndedJob, TrainingJobs
+from registry.propose_model import Notifier, ProposeModel, TrainingJob, find_training_job
 from tests.model_archives import card, write_archive
 from tests.unit.handlers.test_classify import Context
 
@@ -31,31 +29,33 @@ KEY = f"training/jobs/{NAME}/output/model.tar.gz"
 
 
 @dataclass
-class Told:
-    """A topic that keeps what it is told."""
+class FakeSNS:
+    """Keeps the messages that are published."""
 
-    letters: list[tuple[str, str]] = field(default_factory=list)
+    messages: list[dict[str, str]] = field(default_factory=list)
 
-    def tell(self, subject: str, text: str) -> None:
-        self.letters.append((subject, text))
+    def publish(self, **message: str) -> None:
+        self.messages.append(message)
 
 
 @dataclass
-class Jobs:
-    job: EndedJob
+class FakeJobs:
+    """SageMaker with one training job."""
 
-    def find(self, name: str) -> EndedJob:
-        assert name == self.job.name
-        return self.job
+    description: dict[str, Any]
+
+    def describe_training_job(self, **request: str) -> dict[str, Any]:
+        assert request == {"TrainingJobName": NAME}
+        return self.description
 
 
 @dataclass
 class World:
-    """S3 and the registry, the job, and who hears of it."""
+    """S3 and the registry, the job, and the messages about it."""
 
     s3: Any
-    jobs: Jobs
-    people: Told
+    jobs: FakeJobs
+    sns: FakeSNS
     registry: ModelRegistry
 
     def put_archive(self, path: Path) -> None:
@@ -71,14 +71,21 @@ class World:
 @pytest.fixture
 def world(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[World]:
     arn = f"arn:aws:sagemaker:us-east-1:123456789012:training-job/{NAME}"
-    job = EndedJob(NAME, arn, "Completed", f"s3://{BUCKET}/{KEY}", is_trial=False)
+    job = {
+        "TrainingJobArn": arn,
+        "TrainingJobStatus": "Completed",
+        "ModelArtifacts": {"S3ModelArtifacts": f"s3://{BUCKET}/{KEY}"},
+    }
     with mock_aws():
         s3 = boto3.client("s3")
         s3.create_bucket(Bucket=BUCKET)
         registry = ModelRegistry(boto3.client("sagemaker"))
-        found = World(s3, Jobs(job), Told(), registry)
+        found = World(s3, FakeJobs(job), FakeSNS(), registry)
         found.put_archive(write_archive(tmp_path / "model.tar.gz"))
-        use_case = ProposeModel(found.jobs, ModelsBucket(s3, BUCKET), registry, found.people, IMAGE)
+        sagemaker: Any = found.jobs
+        sns: Any = found.sns
+        notifier = Notifier(sns, "arn:topic")
+        use_case = ProposeModel(sagemaker, ModelsBucket(s3, BUCKET), registry, notifier, IMAGE)
         monkeypatch.setattr(propose_model, "propose_model", lambda: use_case)
         yield found
 
@@ -104,37 +111,38 @@ def test_people_read_how_good_it_is_and_how_to_say_yes(
     world: World, call: Callable[[], None]
 ) -> None:
     call()
-    ((subject, text),) = world.people.letters
-    assert subject == "imagedrop: dogs@7 waits for a word"
-    assert "top1: 0.917" in text
-    assert "imagedrop promote dogs --version 7 --target aws" in text
+    (message,) = world.sns.messages
+    assert message["Subject"] == "imagedrop: dogs@7 is ready for approval"
+    assert "top1: 0.917" in message["Message"]
+    assert "imagedrop promote dogs --version 7 --target aws" in message["Message"]
 
 
-def test_the_same_event_again_changes_nothing_and_tells_nobody(
+def test_the_same_event_again_changes_nothing_and_sends_nothing(
     world: World, call: Callable[[], None]
 ) -> None:
     call()
     call()
     assert world.packages() == ["dogs@7 PendingManualApproval"]
-    assert len(world.people.letters) == 1
+    assert len(world.sns.messages) == 1
 
 
 @pytest.mark.parametrize(
     "changes",
     [
-        {"status": "Failed"},
-        {"is_trial": True},
-        {"model_data_url": "s3://another-bucket/model.tar.gz"},
-        {"model_data_url": f"s3://{BUCKET}-2/{KEY}"},
+        {"TrainingJobStatus": "Failed"},
+        {"TuningJobArn": "arn:tuning"},
+        {"ModelArtifacts": {}},
+        {"ModelArtifacts": {"S3ModelArtifacts": "s3://another-bucket/model.tar.gz"}},
+        {"ModelArtifacts": {"S3ModelArtifacts": f"s3://{BUCKET}-2/{KEY}"}},
     ],
 )
 def test_what_is_no_model_of_this_stack_is_left_alone(
     world: World, call: Callable[[], None], changes: dict[str, Any]
 ) -> None:
-    world.jobs.job = replace(world.jobs.job, **changes)
+    world.jobs.description |= changes
     call()
     assert world.packages() == []
-    assert world.people.letters == []
+    assert world.sns.messages == []
 
 
 def test_an_archive_that_must_not_be_served_is_not_registered_and_people_hear_why(
@@ -144,9 +152,9 @@ def test_an_archive_that_must_not_be_served_is_not_registered_and_people_hear_wh
     call()
     assert world.packages() == []
     assert world.keys() == {KEY}
-    ((subject, text),) = world.people.letters
-    assert "cannot be proposed" in subject
-    assert "may be a pickle" in text
+    (message,) = world.sns.messages
+    assert "cannot be proposed" in message["Subject"]
+    assert "may be a pickle" in message["Message"]
 
 
 def test_a_name_that_is_taken_is_told_and_not_tried_again(
@@ -157,33 +165,25 @@ def test_a_name_that_is_taken_is_told_and_not_tried_again(
     world.put_archive(write_archive(tmp_path / "other.tar.gz", card_json))
     call()
     assert world.packages() == ["dogs@7 PendingManualApproval"]
-    assert "another archive already" in world.people.letters[-1][1]
+    assert "another archive already" in world.sns.messages[-1]["Message"]
 
 
-def test_a_job_is_found_with_where_its_archive_lies() -> None:
-    class SageMaker:
-        def describe_training_job(self, **_: str) -> dict[str, Any]:
-            return {
-                "TrainingJobArn": "arn",
-                "TrainingJobStatus": "Completed",
-                "ModelArtifacts": {"S3ModelArtifacts": "s3://b/k"},
-                "TuningJobArn": "arn:tuning",
-            }
-
-    sagemaker: Any = SageMaker()
-    found = TrainingJobs(sagemaker).find("a")
-    assert found == EndedJob("a", "arn", "Completed", "s3://b/k", is_trial=True)
+def test_a_job_is_found_with_the_address_of_its_archive() -> None:
+    sagemaker: Any = FakeJobs(
+        {
+            "TrainingJobArn": "arn",
+            "TrainingJobStatus": "Completed",
+            "ModelArtifacts": {"S3ModelArtifacts": "s3://b/k"},
+            "TuningJobArn": "arn:tuning",
+        }
+    )
+    job = find_training_job(sagemaker, NAME)
+    assert job == TrainingJob(NAME, "arn", "Completed", "s3://b/k", is_trial=True)
 
 
-def test_a_stack_that_knows_nobody_tells_nobody() -> None:
-    class SNS:
-        sent: list[dict[str, str]] = []  # noqa: RUF012
-
-        def publish(self, **message: str) -> None:
-            self.sent.append(message)
-
-    sns: Any = SNS()
-    AlarmTopic(sns, "").tell("subject", "text")
-    assert sns.sent == []
-    AlarmTopic(sns, "arn:topic").tell("Hündchen\n" + "x" * 200, "text")
-    assert sns.sent[0]["Subject"] == ("H?ndchen?" + "x" * 200)[:100]
+def test_a_stack_without_a_topic_sends_nothing() -> None:
+    sns: Any = FakeSNS()
+    Notifier(sns, "").send("subject", "text")
+    assert sns.messages == []
+    Notifier(sns, "arn:topic").send("Hündchen\n" + "x" * 200, "text")
+    assert sns.messages[0]["Subject"] == ("H?ndchen?" + "x" * 200)[:100]

@@ -17,7 +17,7 @@ import pytest
 from moto import mock_aws
 
 from archive.card import MAX_CARD_BYTES, ArchiveError
-from archive.reading import ModelArchive, check_archive
+from archive.reading import check_archive
 from handlers import publish_model
 from registry.models_bucket import ModelsBucket
 from registry.promotions import Promotion, Promotions
@@ -271,10 +271,10 @@ def test_a_failed_update_keeps_the_resource_that_there_is(
 def test_the_answer_fits_cloudformation_however_long_the_error_is(
     s3: Any, archive: Path, cloudformation: CloudFormation, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def refuse(path: Path) -> ModelArchive:
+    def refuse(_models: ModelsBucket, path: Path) -> tuple[str, dict[str, str]]:
         raise ArchiveError(f"{path}: " + "very long " * 1000)
 
-    monkeypatch.setattr(publish_model, "check_archive", refuse)
+    monkeypatch.setattr(publish_model, "publish_default", refuse)
 
     publish_model.handler(event("Create"), Context())
 
@@ -342,7 +342,7 @@ def test_promotions_that_cannot_be_read_fail_the_deployment_instead_of_being_for
     publish_model.handler(event("Create"), Context())
 
     assert cloudformation.answer["Status"] == "FAILED"
-    assert "no list of promotions" in cloudformation.answer["Reason"]
+    assert "not a list of promotions" in cloudformation.answer["Reason"]
 
 
 def test_the_archive_is_streamed_and_s3_verifies_what_arrives(archive: Path) -> None:

@@ -1,6 +1,6 @@
-"""The images that the default model's int8 ranges are measured on: views of the demo's photos.
+"""The images on which the default model's int8 ranges are measured: views of the demo's photos.
 
-They are in the repository, so that anybody can repeat the quantisation.
+The photos are in the repository, so everyone can repeat the quantisation.
 """
 
 from __future__ import annotations
@@ -28,8 +28,8 @@ _VIEWS = (
 )
 
 
-def calibration_images(photos: Sequence[Path], spec: ImageSpec) -> Iterator[Images]:
-    """Every view of every photo, as it is and mirrored: uint8 [size, size, 3], 12 a photo.
+def quantization_images(photos: Sequence[Path], spec: ImageSpec) -> Iterator[Images]:
+    """Yields every view of every photo, plain and mirrored: uint8 [size, size, 3], 12 a photo.
 
     Raises:
         OSError: a photo cannot be read.
