@@ -20,8 +20,6 @@ from typing import IO, cast
 
 from archive.card import CARD_NAME, MAX_CARD_BYTES, ArchiveError, ModelCard
 
-__all__ = ["ArchiveError", "ModelArchive", "check_archive", "extract_archive", "sha256_of"]
-
 WEIGHTS_NAME = "model.onnx"
 # What starts the endpoint: in AWS's Ray Serve container, and everywhere else.
 SERVING_CODE = ("config.yaml", "deployment.py", "model/serving/__main__.py")
