@@ -16,12 +16,11 @@ import tarfile
 from pathlib import Path
 from typing import Any
 
-from packaging.markers import Marker
+from pip_requirements_parser import InstallRequirement, RequirementsFile
 
 from archive.card import ModelCard
 from archive.reading import WEIGHTS_NAME
-from tools.hashes import LINT
-from tools.requirement_files import PROJECT, Pin, pins
+from tools.paths import LINT, PROJECT
 
 ARCHIVE = PROJECT / "functions" / "default_model" / "model.tar.gz"
 SCHEMA_VERSION = "1.6"
@@ -45,10 +44,10 @@ def main() -> int:
 
 
 def bills() -> dict[str, Json]:
-    """Each bill of materials by its name."""
-    functions = pins((PROJECT / "functions" / "requirements.txt").read_text())
-    runtime = pins((PROJECT / "requirements" / "runtime.txt").read_text())
-    serving = pins((PROJECT / "model" / "requirements.txt").read_text())
+    """Return each bill of materials by its name."""
+    functions = pins(PROJECT / "functions" / "requirements.txt")
+    runtime = pins(PROJECT / "requirements" / "runtime.txt")
+    serving = pins(PROJECT / "model" / "requirements.txt")
     archive = archive_components(ARCHIVE)
     return {
         "lambda": bill("imagedrop-functions", on_default_runtime(functions), archive),
@@ -57,15 +56,21 @@ def bills() -> dict[str, Json]:
     }
 
 
-def bill(name: str, packages: list[Pin], others: list[Json]) -> Json:
-    """A CycloneDX document; without time and serial number, so that it can be compared."""
+def pins(path: Path) -> list[InstallRequirement]:
+    """Return the requirements of a compiled requirement file."""
+    found: list[InstallRequirement] = RequirementsFile.from_file(str(path)).requirements
+    return found
+
+
+def bill(name: str, packages: list[InstallRequirement], others: list[Json]) -> Json:
+    """Return a CycloneDX document without time and serial number, so that it can be compared."""
     done = subprocess.run(
         [
             *(str(LINT / "cyclonedx-py"), "requirements", "--output-reproducible"),
             *("--schema-version", SCHEMA_VERSION, "--output-format", "JSON", "-"),
         ],
         input="\n".join(
-            " ".join([f"{pin.name}=={pin.version}", *(f"--hash={each}" for each in pin.hashes)])
+            " ".join([f"{pin.name}{pin.specifier}", *(f"--hash={h}" for h in pin.hash_options)])
             for pin in packages
         ),
         stdout=subprocess.PIPE,
@@ -78,17 +83,17 @@ def bill(name: str, packages: list[Pin], others: list[Json]) -> Json:
     return document
 
 
-def on_default_runtime(requirements: list[Pin]) -> list[Pin]:
-    """Those that the template's default runtime installs."""
+def on_default_runtime(requirements: list[InstallRequirement]) -> list[InstallRequirement]:
+    """Return the requirements that pip installs on the template's default runtime."""
     return [
         pin
         for pin in requirements
-        if not pin.marker or Marker(pin.marker).evaluate(dict(DEFAULT_RUNTIME))
+        if pin.marker is None or pin.marker.evaluate(dict(DEFAULT_RUNTIME))
     ]
 
 
 def archive_components(archive: Path) -> list[Json]:
-    """The weights, and each file of the archive, with their sha256."""
+    """Return components for the weights and each file of the archive, with their sha256."""
     with tarfile.open(archive) as tar:
         contents = {
             member.name: file.read()
@@ -109,7 +114,7 @@ def archive_components(archive: Path) -> list[Json]:
 
 
 def validate(path: Path) -> None:
-    """Against CycloneDX's own schema.
+    """Validate a document against CycloneDX's own schema.
 
     Raises:
         subprocess.CalledProcessError: the document does not follow it.

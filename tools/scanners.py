@@ -15,9 +15,8 @@ from pathlib import Path
 from typing import Any
 
 from tests.unit.template.translation import TEMPLATE, load, translate, with_conditions
+from tools.paths import LINT, PROJECT, TOOLS
 
-PROJECT = Path(__file__).parents[1]
-TOOLS = PROJECT / ".tools"
 SCANNED_CODE = ("functions", "imagedrop", "localcloud", "model", "tools", "training")
 AUDITED = ("runtime.txt", "train.txt", "test.txt", "lint.txt")
 
@@ -95,7 +94,7 @@ def cfn_lint(template: Path) -> Outcome:
 
 def checkov(template: Path) -> Outcome:
     done = _run(
-        TOOLS / "lint/bin/checkov",
+        LINT / "checkov",
         *("--config-file", str(PROJECT / ".checkov.yaml"), "--output", "json"),
         *("--file", str(template)),
     )
@@ -144,7 +143,7 @@ def cfn_guard(template: Path) -> Outcome:
 
 def bandit() -> Outcome:
     done = _run(
-        TOOLS / "lint/bin/bandit",
+        LINT / "bandit",
         *("--quiet", "--recursive", "--severity-level", "medium", "--format", "json"),
         *SCANNED_CODE,
     )
@@ -165,7 +164,7 @@ def pip_audit(service: str) -> Outcome:
     findings = []
     for name in AUDITED:
         done = _run(
-            TOOLS / "lint/bin/pip-audit",
+            LINT / "pip-audit",
             *("--requirement", f"requirements/{name}", "--no-deps", "--disable-pip"),
             *("--vulnerability-service", service, "--format", "json", "--progress-spinner", "off"),
         )

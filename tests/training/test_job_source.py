@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from model.package import package_training_source
-from tools.requirement_files import pins
+from tools.sbom import pins
 
 
 @pytest.fixture(scope="module")
@@ -71,9 +71,9 @@ def test_job_trains_with_the_code_it_was_sent(source: Path, photos: Path, tmp_pa
 def test_requirements_of_a_job_are_those_that_were_tested() -> None:
     repository = Path(__file__).parents[2]
     tested = {
-        pin.requirement
+        str(pin.req)
         for name in ("runtime.txt", "train.txt")
-        for pin in pins((repository / "requirements" / name).read_text())
+        for pin in pins(repository / "requirements" / name)
     }
     needed = (repository / "training" / "job" / "requirements.txt").read_text().splitlines()
 

@@ -9,13 +9,13 @@ from typing import Any
 import pytest
 
 from tests.unit.template.translation import PROJECT, load
-from tools.requirement_files import pins
+from tools.sbom import pins
 
 REQUIREMENTS = PROJECT / "functions" / "requirements.txt"
 
 
 def requirements() -> list[str]:
-    return [pin.requirement for pin in pins(REQUIREMENTS.read_text())]
+    return [str(pin.req) for pin in pins(REQUIREMENTS)]
 
 
 def samconfig(environment: str) -> dict[str, Any]:
@@ -24,8 +24,10 @@ def samconfig(environment: str) -> dict[str, Any]:
 
 
 def test_every_requirement_of_the_bundle_is_pinned_exactly() -> None:
-    for line in requirements():
-        assert re.fullmatch(r'[\w-]+==[\d.]+(; python_version [<>=]+ "3\.\d+")?', line), line
+    for pin in pins(REQUIREMENTS):
+        assert pin.is_pinned, pin.line
+        marker = str(pin.marker or "")
+        assert re.fullmatch(r'(python_full_version [<>=]+ "3\.\d+")?', marker), pin.line
 
 
 @pytest.mark.parametrize("heavy", ["torch", "numpy", "boto3", "botocore", "onnxruntime"])

@@ -7,8 +7,8 @@ import json
 import tarfile
 
 from tests.unit.template.translation import load
-from tools.requirement_files import PROJECT, pins
-from tools.sbom import ARCHIVE, archive_components, on_default_runtime
+from tools.paths import PROJECT
+from tools.sbom import ARCHIVE, archive_components, on_default_runtime, pins
 
 
 def test_every_file_of_the_archive_is_listed_with_its_hash() -> None:
@@ -37,7 +37,7 @@ def test_the_weights_are_those_of_the_model_card() -> None:
 
 
 def test_the_functions_packages_are_those_of_the_default_runtime() -> None:
-    listed = on_default_runtime(pins((PROJECT / "functions" / "requirements.txt").read_text()))
+    listed = on_default_runtime(pins(PROJECT / "functions" / "requirements.txt"))
     names = [pin.name for pin in listed]
     assert names.count("pillow") == 1
     assert set(names) >= {"aws-lambda-powertools", "pillow"}

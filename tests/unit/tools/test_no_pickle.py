@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tools.requirement_files import PROJECT
+from tools.paths import PROJECT
 
 SERVING = ("functions", "model/serving", "functions/archive/reading.py")
 EVERYTHING = ("functions", "model", "training", "imagedrop")
