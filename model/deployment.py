@@ -11,7 +11,7 @@ from model.serving.app import create_app
 
 
 class ImageClassifier:
-    """Nothing of its own: the application answers, Ray Serve is its host."""
+    """Empty: the application answers, Ray Serve only hosts it."""
 
 
 application = create_app(Path(__file__).parent)

@@ -1,4 +1,4 @@
-"""``python -m model.serving --model-dir DIR --host 127.0.0.1 --port N``: serve under uvicorn."""
+"""Serves under uvicorn: ``python -m model.serving --model-dir DIR --host 127.0.0.1 --port N``."""
 
 from __future__ import annotations
 
@@ -10,15 +10,15 @@ import uvicorn
 from model.serving.app import create_app
 from model.serving.logs import log_as_json
 
-# SageMaker kills a container 30 seconds after it asked it to end.
+# SageMaker kills a container 30 seconds after SIGTERM.
 SHUTDOWN_SECONDS = 25
-# Longer than the pooled connections of SageMaker and of botocore stay idle (60 s), so that it is
-# never the server that closes a connection which is about to be used again.
+# Longer than SageMaker and botocore keep idle connections in their pools (60 s), so that the server
+# never closes a connection that is about to be reused.
 KEEP_ALIVE_SECONDS = 75
 
 
 def main() -> None:
-    """Serve until SIGTERM or SIGINT; requests under way are finished first."""
+    """Serves until SIGTERM or SIGINT; requests in progress are finished first."""
     parser = argparse.ArgumentParser(prog="python -m model.serving", description=__doc__)
     parser.add_argument("--model-dir", type=Path, required=True, help="extracted model archive")
     parser.add_argument("--host", default="127.0.0.1")

@@ -1,7 +1,7 @@
 """The endpoint: ``GET /ping``, ``POST /invocations``, ``GET /execution-parameters``.
 
-The same application object runs under uvicorn (``python -m model.serving``: locally and in our
-own image) and under Ray Serve (``deployment.py``: AWS's container).
+The same application runs under uvicorn (``python -m model.serving``, locally and in our image) and
+under Ray Serve (``deployment.py``, in AWS's container).
 """
 
 from __future__ import annotations
@@ -11,22 +11,29 @@ import json
 import logging
 import os
 import time
-from collections.abc import Coroutine
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
-from model.serving.asgi import Receive, Scope, Send, header, respond
 from model.serving.classifier import Classifier
-from model.serving.content_types import ACCEPTED, IMAGES, NPY, parse_content_type
 from model.serving.cores import usable_cores
 from model.serving.logs import log
-from model.serving.refusals import ImageRejected, Refusal
 from model.serving.requests import (
-    ClientGone,
+    ACCEPTED,
+    IMAGES,
+    NPY,
+    ClientGoneError,
+    ImageRejectedError,
     MemoryBudget,
+    Receive,
+    RefusalError,
+    Scope,
+    Send,
     announced_bytes,
+    header,
+    parse_content_type,
     read_body,
+    respond,
+    while_connected,
 )
 
 MIB = 1024 * 1024
@@ -34,12 +41,12 @@ MIB = 1024 * 1024
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """What the endpoint takes.
+    """The endpoint's limits.
 
     Attributes:
-        body_bytes: one request. 20 MiB are 139 images of 224 pixels; SageMaker itself stops
+        body_bytes: of one request. 20 MiB are 139 images of 224 pixels; SageMaker itself stops
             calls at 4 MB (serverless) or 6 MB, only Batch Transform sends more.
-        in_flight_bytes: all requests together, their decoded images included.
+        in_flight_bytes: of all requests together, their decoded images included.
     """
 
     body_bytes: int = 20 * MIB
@@ -48,8 +55,8 @@ class Limits:
 
 DEFAULT_LIMITS = Limits()
 
-# Batch Transform asks for these (a job's own settings win): the next shard travels while the
-# model works on this one, and a shard is one record that must not be glued to the next.
+# Defaults for Batch Transform; a job's settings override them. The next shard travels while the
+# model works on this one, and a shard is one record that must not be joined to the next.
 # https://docs.aws.amazon.com/sagemaker/latest/dg/your-algorithms-batch-code.html
 BATCH_VARIABLE = "SAGEMAKER_BATCH"  # "true" in the container of a transform job
 CONCURRENT_TRANSFORMS = 2
@@ -59,8 +66,8 @@ BATCH_STRATEGY = "SINGLE_RECORD"
 class Application:
     """An ASGI application for one extracted model archive.
 
-    It holds nothing but its settings until its host starts it, so it can be pickled (Ray Serve
-    does) and importing it does no work.
+    It has only its settings until its host starts it, so it can be pickled (Ray Serve does) and
+    its import does no work.
     """
 
     def __init__(
@@ -73,7 +80,7 @@ class Application:
         self._classifier: Classifier | None = None
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """One connection scope, as ASGI has it."""
+        """Handles one ASGI connection scope."""
         if scope["type"] == "lifespan":
             await self._live(receive, send)
         elif scope["type"] == "http":
@@ -82,7 +89,7 @@ class Application:
             raise ValueError(f"no {scope['type']} connections here")
 
     async def _live(self, receive: Receive, send: Send) -> None:
-        """Load before the host opens its port; a model that does not load stops the host."""
+        """Loads before the host opens its port; a model that does not load stops the host."""
         await receive()
         try:
             await self._start()
@@ -117,14 +124,15 @@ class Application:
     async def _respond(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             body = await self._body(scope, receive)
-        except ClientGone:
+        except ClientGoneError:
             return
-        except Refusal as refusal:
+        except RefusalError as refusal:
             log(logging.WARNING, "refused", status=refusal.status, code=refusal.code)
-            await _respond_refused(send, refusal)
+            await respond(send, refusal.status, refusal.body(), refusal.retry_after_seconds)
         except Exception as error:  # noqa: BLE001 - a bug: a traceback in the log, none outside
             log(logging.ERROR, "failed", error=error, path=scope["path"])
-            await _respond_refused(send, Refusal(500, "internal_error", "the endpoint failed"))
+            failure = RefusalError(500, "internal_error", "the endpoint failed")
+            await respond(send, failure.status, failure.body())
         else:
             await respond(send, 200, body)
 
@@ -138,11 +146,12 @@ class Application:
             return b"{}"
         if route == ("GET", "/execution-parameters"):
             return _execution_parameters(self._limits)
-        raise Refusal(404, "not_found", "GET /ping, POST /invocations, GET /execution-parameters")
+        routes = "GET /ping, POST /invocations, GET /execution-parameters"
+        raise RefusalError(404, "not_found", routes)
 
     def _ready(self) -> Classifier:
         if self._classifier is None:
-            raise Refusal(503, "loading", "the model is not ready", retry_after_seconds=1)
+            raise RefusalError(503, "loading", "the model is not ready", retry_after_seconds=1)
         return self._classifier
 
     async def _invoke(self, scope: Scope, receive: Receive) -> bytes:
@@ -154,24 +163,24 @@ class Application:
             body = await read_body(receive, body_bytes)
             classify = classifier.classify_npy if media_type == NPY else classifier.classify_image
             try:
-                return await _while_connected(classify(body), receive)
-            except ImageRejected as rejected:
+                return await while_connected(classify(body), receive)
+            except ImageRejectedError as rejected:
                 if not self._in_transform_job:
                     raise
-                # Any other status than 2xx fails the whole job, however many images were good.
+                # Any status but 2xx fails the whole job, however many images were good.
                 return rejected.as_entry()
 
 
 def create_app(model_dir: Path) -> Application:
-    """The endpoint for the archive extracted into `model_dir`, as this process' host wants it."""
+    """Makes the endpoint for the archive extracted into `model_dir`; reads the environment."""
     return Application(model_dir, in_transform_job=os.environ.get(BATCH_VARIABLE) == "true")
 
 
 def _accepted_type(scope: Scope, classifier: Classifier) -> str:
-    """The body's media type.
+    """Returns the body's media type.
 
     Raises:
-        Refusal: 415 for a type that is none of ours, 409 for images of another spec.
+        RefusalError: 415 for a type that is not accepted, 409 for images of another spec.
     """
     media_type, spec_hash = parse_content_type(header(scope, b"content-type"))
     if media_type == NPY:
@@ -179,13 +188,13 @@ def _accepted_type(scope: Scope, classifier: Classifier) -> str:
             raise _spec_mismatch(spec_hash, classifier)
     elif media_type not in IMAGES:
         message = f"{media_type or 'no content type'} is not among {', '.join(ACCEPTED)}"
-        raise Refusal(415, "unsupported_type", message)
+        raise RefusalError(415, "unsupported_type", message)
     return media_type
 
 
-def _spec_mismatch(given: str | None, classifier: Classifier) -> Refusal:
+def _spec_mismatch(given: str | None, classifier: Classifier) -> RefusalError:
     expected = classifier.spec_hash
-    return Refusal(
+    return RefusalError(
         409,
         "spec_mismatch",
         f"the images were prepared for spec {given}, {classifier.card.identity} wants {expected}",
@@ -201,33 +210,3 @@ def _execution_parameters(limits: Limits) -> bytes:
             "MaxPayloadInMB": limits.body_bytes // MIB,
         }
     ).encode()
-
-
-async def _respond_refused(send: Send, refusal: Refusal) -> None:
-    headers: tuple[tuple[bytes, bytes], ...] = ()
-    if refusal.retry_after_seconds is not None:
-        headers = ((b"retry-after", str(refusal.retry_after_seconds).encode()),)
-    await respond(send, refusal.status, refusal.body(), headers)
-
-
-async def _while_connected(answer: Coroutine[Any, Any, bytes], receive: Receive) -> bytes:
-    """The answer, worked out only as long as somebody waits for it.
-
-    Raises:
-        ClientGone: the client left; the work was cancelled.
-    """
-    work = asyncio.ensure_future(answer)
-    departure = asyncio.ensure_future(_departure(receive))
-    try:
-        await asyncio.wait({work, departure}, return_when=asyncio.FIRST_COMPLETED)
-        if not work.done():
-            raise ClientGone
-        return work.result()
-    finally:
-        departure.cancel()
-        work.cancel()
-
-
-async def _departure(receive: Receive) -> None:
-    while (await receive())["type"] != "http.disconnect":
-        pass

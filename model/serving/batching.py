@@ -1,4 +1,4 @@
-"""Images of many callers, gathered into runs of one model."""
+"""Gathers images of many callers into runs of one model."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from model.serving.onnx_model import Images, Scores, joined
 
 @dataclass(slots=True, eq=False)
 class _Job:
-    """One caller's images and what is known of them so far."""
+    """One caller's images and their scores so far."""
 
     images: Images
     outcome: asyncio.Future[Scores]
@@ -61,12 +61,12 @@ class _Piece:
 
 
 class Batcher:
-    """Runs the model on threads of its own, always on as many images as wait, up to a maximum.
+    """Runs the model in threads, on all images that wait, up to a maximum a run.
 
-    Nobody waits for company: an idle runner starts at once, and what arrives while all are busy is
-    gathered for the next run. What waits is shared out among the idle runners. Larger batches are
-    cut into runs and their callers take turns with the others, so that a large request delays a
-    small one by one run, not by all of its own.
+    There is no delay to fill a batch: an idle runner starts at once, and images that arrive while
+    all runners are busy form the next run. Waiting images are divided among the idle runners.
+    Larger requests are cut into runs that take turns with other requests, so a large request
+    delays a small one by one run only.
     """
 
     def __init__(self, run: Callable[[Images], Scores], max_images: int, runners: int) -> None:
@@ -85,13 +85,13 @@ class Batcher:
             thread.start()
 
     async def scores(self, images: Images) -> Scores:
-        """The scores of uint8 ``[n, size, size, 3]``, in order.
+        """Returns the scores of uint8 ``[n, size, size, 3]``, in order.
 
-        Cancelling the caller takes its images out of the queue.
+        A cancelled caller's images leave the queue.
 
         Raises:
             RuntimeError: the batcher is closed.
-            Exception: whatever the model raised on these very images.
+            Exception: the error that the model raised on these images.
         """
         job = _Job(images, asyncio.get_running_loop().create_future())
         with self._changed:
@@ -103,7 +103,7 @@ class Batcher:
         return await job.outcome
 
     def close(self) -> None:
-        """Finish what waits, then end the threads."""
+        """Finishes the waiting work, then ends the threads."""
         with self._changed:
             self._closing = True
             self._changed.notify_all()
@@ -115,7 +115,7 @@ class Batcher:
             self._run(pieces)
 
     def _next_pieces(self) -> list[_Piece]:
-        """The next run's images; nothing once the batcher is closed and all work is taken."""
+        """Waits for the next run's images; empty when the batcher is closed and none are left."""
         with self._changed:
             while True:
                 pieces = self._take()
@@ -126,7 +126,7 @@ class Batcher:
                 self._idle_runners -= 1
 
     def _take(self) -> list[_Piece]:
-        """This runner's share of what waits."""
+        """Takes this runner's share of the waiting images."""
         share = -(-self._waiting_images // (self._idle_runners + 1))
         room = min(self._max_images, share)
         pieces: list[_Piece] = []

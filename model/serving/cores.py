@@ -1,4 +1,4 @@
-"""How many cores this process may really use."""
+"""The number of cores that this process may use."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ CGROUP = Path("/sys/fs/cgroup")
 
 
 def usable_cores(cgroup: Path = CGROUP) -> int:
-    """Cores left by the CPU affinity and by the container's CPU quota, at least 1.
+    """Returns the cores that CPU affinity and the container's CPU quota allow, at least 1.
 
     A quota of 1.5 cores counts as 1: a second thread would only be throttled.
     """
@@ -25,7 +25,7 @@ def _affinity() -> int:
 
 
 def _quota_v2(cgroup: Path) -> float | None:
-    """``cpu.max`` holds "<quota> <period>" in microseconds, or "max <period>"."""
+    """Reads ``cpu.max``: "<quota> <period>" in microseconds, or "max <period>"."""
     fields = _fields(cgroup / "cpu.max")
     if len(fields) != 2 or fields[0] == "max":
         return None
@@ -33,7 +33,7 @@ def _quota_v2(cgroup: Path) -> float | None:
 
 
 def _quota_v1(cgroup: Path) -> float | None:
-    """A quota of -1 means none."""
+    """Reads the two files of cgroup v1; a quota of -1 means none."""
     quota = _fields(cgroup / "cpu" / "cpu.cfs_quota_us")
     period = _fields(cgroup / "cpu" / "cpu.cfs_period_us")
     if not quota or not period or int(quota[0]) <= 0:

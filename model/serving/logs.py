@@ -1,4 +1,4 @@
-"""Logs: one JSON object a line on standard error. Never anything of an image."""
+"""Logs one JSON object a line to standard error; never any content of an image."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ LOGGER = logging.getLogger("model.serving")
 
 
 class JsonLine(logging.Formatter):
-    """``{"time", "level", "message", …fields, "traceback"?}``; fields come by ``extra``."""
+    """Formats ``{"time", "level", "message", …fields, "traceback"?}``; fields are in ``extra``."""
 
     def format(self, record: logging.LogRecord) -> str:
         line: dict[str, object] = {
@@ -26,14 +26,14 @@ class JsonLine(logging.Formatter):
 
 
 def log_as_json() -> None:
-    """Let everything in this process log in this form."""
+    """Makes everything in this process log in this form."""
     handler = logging.StreamHandler(sys.stderr)
     handler.setFormatter(JsonLine())
     logging.basicConfig(level=logging.INFO, handlers=[handler], force=True)
-    # The server's own start and stop lines say nothing that ours do not.
+    # The server's start and stop lines repeat ours.
     logging.getLogger("uvicorn").setLevel(logging.WARNING)
 
 
 def log(level: int, message: str, *, error: BaseException | None = None, **fields: object) -> None:
-    """One line; `error` adds its traceback."""
+    """Writes one line; `error` adds its traceback."""
     LOGGER.log(level, message, exc_info=error, extra={"fields": fields})

@@ -2,7 +2,7 @@
 
 Format: https://numpy.org/doc/stable/reference/generated/numpy.lib.format.html
 ``numpy.load`` is not used: it evaluates the header as Python and accepts pickles, object arrays
-and any dtype, whereas exactly one kind of array is welcome here.
+and any dtype, whereas exactly one kind of array is accepted here.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from imaging import ImageSpec
-from model.serving.refusals import Refusal
+from model.serving.requests import RefusalError
 
 MAGIC = b"\x93NUMPY"
 HEADER_SIZE_BYTES = {b"\x01\x00": 2, b"\x02\x00": 4}  # version -> width of the length field
@@ -26,10 +26,10 @@ HEADER = re.compile(
 
 
 def read_images(body: bytes | bytearray, spec: ImageSpec) -> npt.NDArray[np.uint8]:
-    """uint8 ``[n, size, size, 3]``, a view of `body` without a copy; n ≥ 1.
+    """Returns uint8 ``[n, size, size, 3]``, n ≥ 1, as a view of `body` without a copy.
 
     Raises:
-        Refusal: 400 ``malformed_npy`` for anything else.
+        RefusalError: 400 ``malformed_npy`` for anything else.
     """
     start, header = _header(body)
     dtype, fortran_order, shape = _fields(header)
@@ -46,12 +46,12 @@ def read_images(body: bytes | bytearray, spec: ImageSpec) -> npt.NDArray[np.uint
 
 
 def _header(body: bytes | bytearray) -> tuple[int, bytes]:
-    """Where the pixels start, and the header's text."""
+    """Returns the offset of the pixels and the header's text."""
     if body[:6] != MAGIC:
         raise _malformed("the body does not begin like an npy file")
     width = HEADER_SIZE_BYTES.get(bytes(body[6:8]))
     if width is None:
-        raise _malformed("npy format version 1.0 or 2.0 is wanted")
+        raise _malformed("the npy format version must be 1.0 or 2.0")
     length = int.from_bytes(body[8 : 8 + width], "little")
     start = 8 + width + length
     if length > MAX_HEADER_BYTES or start > len(body):
@@ -64,12 +64,12 @@ def _fields(header: bytes) -> tuple[str, bool, tuple[int, ...]]:
     if match is None:
         raise _malformed("the npy header is not what numpy.save writes for a plain array")
     dtype, order, shape = match.groups()
-    # At most 18 digits each: no body is longer, and int() stays cheap.
+    # At most 18 digits each: no body is longer, and int() stays fast.
     sizes = [part.strip() for part in shape.split(b",") if part.strip()]
     if any(not part.isdigit() or len(part) > 18 for part in sizes):
         raise _malformed("the shape in the npy header is not readable")
     return dtype.decode("ascii", "replace"), order == b"True", tuple(int(part) for part in sizes)
 
 
-def _malformed(message: str) -> Refusal:
-    return Refusal(400, "malformed_npy", message)
+def _malformed(message: str) -> RefusalError:
+    return RefusalError(400, "malformed_npy", message)

@@ -1,4 +1,4 @@
-"""The model itself: a session of ONNX Runtime."""
+"""The model: a session of ONNX Runtime on one thread."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Scores:
-    """What the model says of n images.
+    """The model's outputs for n images.
 
     Attributes:
         probabilities: float32 ``[n, labels]``.
@@ -25,13 +25,13 @@ class Scores:
     known: npt.NDArray[np.float32] | None
 
     def part(self, start: int, stop: int) -> Scores:
-        """The scores of images `start` to `stop`."""
+        """Returns the scores of images `start` to `stop`."""
         known = None if self.known is None else self.known[start:stop]
         return Scores(self.probabilities[start:stop], known)
 
 
 def joined(parts: list[Scores]) -> Scores:
-    """The scores of consecutive parts of one batch."""
+    """Joins the scores of consecutive parts of one batch."""
     if len(parts) == 1:
         return parts[0]
     known = [part.known for part in parts if part.known is not None]
@@ -56,6 +56,6 @@ class OnnxModel:
             self._outputs.append("known")
 
     def run(self, images: Images) -> Scores:
-        """Classify uint8 ``[n, size, size, 3]`` in one run."""
+        """Classifies uint8 ``[n, size, size, 3]`` in one run."""
         outputs = self._session.run(self._outputs, {"images": images})
         return Scores(outputs[0], outputs[1] if len(outputs) > 1 else None)

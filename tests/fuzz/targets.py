@@ -19,10 +19,14 @@ from typing import Any
 import numpy as np
 
 from imaging import ImageSpec, Prepared, Rejection, prepare
-from model.serving.content_types import parse_content_type
 from model.serving.npy import read_images
-from model.serving.refusals import Refusal
-from model.serving.requests import ClientGone, announced_bytes, read_body
+from model.serving.requests import (
+    ClientGoneError,
+    RefusalError,
+    announced_bytes,
+    parse_content_type,
+    read_body,
+)
 from pipeline.answers import InvalidAnswerError, parse_answers
 from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, latest_of_each_image, parse_queue_body
@@ -76,7 +80,7 @@ def npy_body(data: bytes) -> None:
     """The endpoint's npy reader: an array of images, or 400."""
     try:
         images = read_images(data, SPEC)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         assert refusal.status == 400  # noqa: PT017 - part of the promise
         json.loads(refusal.body())
         return
@@ -104,9 +108,9 @@ def request(data: bytes) -> None:
             reading.send(None)
         except StopIteration as done:
             assert len(done.value) <= capacity  # noqa: PT017 - it is how a coroutine returns
-    except Refusal as refusal:
+    except RefusalError as refusal:
         assert refusal.status == 413  # noqa: PT017 - part of the promise
-    except ClientGone:
+    except ClientGoneError:
         assert not data
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from model.serving.content_types import parse_content_type
+from model.serving.requests import parse_content_type
 
 
 @pytest.mark.parametrize(

@@ -9,7 +9,7 @@ import pytest
 
 from imaging import encode_npy
 from model.serving.npy import read_images
-from model.serving.refusals import Refusal
+from model.serving.requests import RefusalError
 from tests.unit.serving.tiny_model import SPEC
 
 SHAPE = (2, SPEC.size, SPEC.size, 3)
@@ -102,6 +102,6 @@ def test_version_2_headers_are_read() -> None:
     ],
 )
 def test_anything_else_is_refused_with_its_reason(body: bytes, complaint: str) -> None:
-    with pytest.raises(Refusal, match=complaint) as refused:
+    with pytest.raises(RefusalError, match=complaint) as refused:
         read_images(body, SPEC)
     assert (refused.value.status, refused.value.code) == (400, "malformed_npy")
