@@ -12,7 +12,9 @@ from typing import Any
 
 from bench.soak.books import Books
 from bench.soak.disturbance import Event
-from training.reports.page import Section, line_chart, page, table, text
+from training.reports.axes import Axis
+from training.reports.charts import Series, xy_chart
+from training.reports.page import render
 
 
 @dataclass(frozen=True, slots=True)
@@ -89,57 +91,10 @@ def write_reports(soak: Soak, folder: Path) -> Path:
     content = soak.to_json()
     (folder / "soak.json").write_text(json.dumps(content, indent=1) + "\n", encoding="utf-8")
     report = folder / "soak.html"
-    report.write_text(_page(soak, content), encoding="utf-8")
+    memory = xy_chart(
+        [Series("memory", soak.memory_mb)], Axis("time, s"), Axis("memory, MB", low=0)
+    )
+    template = Path(__file__).with_name("report.html")
+    page = render(template, soak=soak, content=content, memory=memory)
+    report.write_text(page, encoding="utf-8")
     return report
-
-
-def _page(soak: Soak, content: Mapping[str, Any]) -> str:
-    books = soak.books
-    verdict = (
-        "Every image ended once: none is lost, none was written twice."
-        if books.are_balanced
-        else "The books are NOT balanced."
-    )
-    rows = [
-        ("versions of images that came in", books.inputs),
-        ("classified", books.classified),
-        ("rejected", books.rejected),
-        ("superseded or deleted", books.superseded_or_deleted),
-        ("dead letters", books.dead_letters),
-        ("lost or wrong", len(books.wrong)),
-        ("duplicate factor", f"{books.duplicate_factor:.4f}"),
-        ("events sent again, late or out of order", soak.sent_again),
-        ("seconds", round(soak.seconds)),
-    ]
-    latencies = content["latency_seconds"]
-    return page(
-        "Soak",
-        [
-            Section("The books", text(verdict) + table(("", ""), rows)),
-            Section("Wrong", table(("key", "what the table says"), books.wrong.items())),
-            Section("Done to it", table(("", "times"), content["events"].items())),
-            Section(
-                "Faults",
-                table(
-                    ("service and kind", "times"),
-                    (item for each in soak.faults.values() for item in sorted(each.items())),
-                ),
-            ),
-            Section(
-                "Faults a call",
-                table(
-                    ("calls to", "calls", "share with a fault"),
-                    ((name, soak.calls[name], share) for name, share in soak.fault_shares.items()),
-                ),
-            ),
-            Section("Seconds from drop to row", table(("", "seconds"), latencies.items())),
-            Section(
-                "Seconds from a kill to the next row",
-                table(("", "seconds"), content["recovery_seconds"].items()),
-            ),
-            Section(
-                "Memory of the whole local cloud, MB",
-                line_chart({"MB": list(soak.memory_mb)}, "seconds", "MB"),
-            ),
-        ],
-    )

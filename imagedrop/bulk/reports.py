@@ -9,6 +9,7 @@ from typing import Any
 from bulk.ledger import Fate
 from bulk.run import RunFiles
 from bulk.work_bucket import WorkBucket
+from imagedrop.bulk.report_page import report_page
 from imagedrop.errors import UserError
 from imagedrop.target import Target
 
@@ -34,16 +35,14 @@ class RunReports:
             raise _no_report(run)
         return report
 
-    def page(self, run: str) -> bytes:
+    def page(self, run: str) -> str:
         """The report as HTML.
 
         Raises:
             UserError: there is no report.
         """
-        page = self.work.read(RunFiles(run).report_html)
-        if page is None:
-            raise _no_report(run)
-        return page
+        report = self.read(run)
+        return report_page(report, report["estimated_cost_dollars"])
 
     def address(self, run: str) -> str:
         return f"s3://{self.work.name}/{RunFiles(run).report_html}"

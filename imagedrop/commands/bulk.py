@@ -342,7 +342,7 @@ def report(
         for entry in reports.entries(run, fates):
             print(json.dumps(entry))
     elif format_ is ReportFormat.HTML:
-        sys.stdout.write(reports.page(run).decode())
+        sys.stdout.write(reports.page(run))
     elif format_ is ReportFormat.JSON:
         print(json.dumps(reports.read(run), indent=2))
     else:

@@ -37,17 +37,21 @@ def train(
     given = {name: value for name, value in settings.items() if value is not None}
     require_torch()
     # torch takes seconds to import, and the rest of the command line does without.
+    from training.reports.training import write_training_page  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
     from training.train import train as train_model  # noqa: PLC0415
 
     log_to_stderr()
     with as_user_error():
-        result = train_model(TrainSettings(data=data, **(best | given)))
+        wanted = TrainSettings(data=data, **(best | given))
+        result = train_model(wanted)
+        page = write_training_page(wanted.output_dir)
     console.print(
         f"{len(result.classes)} classes, trained in {result.seconds:.0f} s: "
         f"the model is in {escape(str(result.model_dir))}",
         highlight=False,
     )
+    console.print(f"Report: {escape(str(page))}", highlight=False)
 
 
 def read_hyperparameters(file: Path) -> dict[str, Any]:

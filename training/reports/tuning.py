@@ -1,47 +1,39 @@
-"""``tuning.html``: how a search went, for people."""
+"""`tuning.html`: how a search for hyperparameters went."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping
+from itertools import accumulate
 from statistics import fmean, pvariance
 
-from training.reports.page import Section, bar_chart, line_chart, page, scatter_chart, table, text
+from markupsafe import Markup
+
+from training.reports.axes import Axis
+from training.reports.charts import Series, parallel_chart, xy_chart
+from training.reports.numbers import percent, short
+from training.reports.page import TEMPLATES, render
 from training.search import TrialResult, Tuning
 
-# What a person reads of a name in the search.
+# The names of hyperparameters on the page.
 TITLES = {"lr": "learning rate", "batch_size": "batch size", "epochs": "epochs"}
+PARALLEL_TRIALS = 6
 
 
 def tuning_page(tuning: Tuning) -> str:
-    best = ", ".join(f"{TITLES.get(name, name)} {_short(v)}" for name, v in tuning.best.items())
+    """The whole file."""
     finished = [each for each in tuning.trials if each.value is not None]
-    return page(
-        "Tuning",
-        [
-            Section(
-                "The best",
-                text(
-                    f"{best}: {tuning.objective} {tuning.value:.4f}, by {tuning.strategy}, over "
-                    f"{len(tuning.trials)} trials."
-                ),
-            ),
-            Section("History", _history(tuning)),
-            Section(
-                "Each hyperparameter",
-                "".join(_against(finished, name) for name in tuning.space_names),
-            ),
-            Section(
-                "Importance",
-                text(
-                    "The share of the spread of the objective that goes with each "
-                    "hyperparameter alone: between groups of its values, over all of it."
-                )
-                + bar_chart(list(importance(finished, tuning.space_names).items())),
-            ),
-            Section("Parallel coordinates", _parallel(finished, tuning.space_names)),
-            Section("Trials", _trials(tuning)),
-        ],
+    names = tuning.space_names
+    return render(
+        TEMPLATES / "tuning.html",
+        tuning=tuning,
+        titles=[TITLES.get(name, name) for name in names],
+        history=_history(tuning),
+        against=[_against(tuning, finished, name) for name in names],
+        importance=list(importance(finished, names).items()),
+        percent=percent,
+        parallel=_parallel(finished, names),
+        trials=[(each, [short(each.hyperparameters[n]) for n in names]) for each in tuning.trials],
     )
 
 
@@ -68,68 +60,47 @@ def _between(trials: list[TrialResult], name: str) -> float:
     return sum(len(group) * (fmean(group) - mean) ** 2 for group in groups.values()) / len(trials)
 
 
-def _history(tuning: Tuning) -> str:
-    values = [(float(each.number + 1), each.value) for each in tuning.trials if each.value]
-    best: list[tuple[float, float]] = []
-    for number, value in values:
-        best.append((number, max(value, best[-1][1] if best else value)))
-    return line_chart({"each trial": values, "the best so far": best}, "trial", tuning.objective)
+def _history(tuning: Tuning) -> Markup:
+    values = [(each.number + 1, each.value) for each in tuning.trials if each.value is not None]
+    best = zip((n for n, _ in values), accumulate((v for _, v in values), max), strict=True)
+    return xy_chart(
+        [
+            Series("each trial", values, is_joined=False),
+            Series("the best so far", list(best), has_dots=False),
+        ],
+        Axis("trial", is_whole=True),
+        Axis(tuning.objective),
+    )
 
 
-def _against(trials: list[TrialResult], name: str) -> str:
-    points = [
-        (_axis(name, each.hyperparameters), each.value or 0.0, f"trial {each.number + 1}")
+def _against(tuning: Tuning, trials: list[TrialResult], name: str) -> Markup:
+    points = [(_place(name, each.hyperparameters), each.value or 0.0) for each in trials]
+    titles = [
+        f"trial {each.number + 1}: {TITLES.get(name, name)} {each.hyperparameters[name]:.4g}, "
+        f"{tuning.objective} {each.value:.4f}"
         for each in trials
     ]
-    label = f"{TITLES.get(name, name)}{' (power of ten)' if name == 'lr' else ''}"
-    return scatter_chart(points, label, "objective")
+    dots = Series("trials", points, titles, is_joined=False)
+    return xy_chart([dots], _axis(name), Axis(tuning.objective))
 
 
-def _axis(name: str, hyperparameters: Mapping[str, float]) -> float:
+def _axis(name: str) -> Axis:
+    return Axis(TITLES.get(name, name), is_log=name == "lr", is_whole=name != "lr")
+
+
+def _place(name: str, hyperparameters: Mapping[str, float]) -> float:
     value = float(hyperparameters[name])
     return math.log10(value) if name == "lr" else value
 
 
-def _parallel(trials: list[TrialResult], names: tuple[str, ...]) -> str:
-    """The ten best: each line a trial, each place on the x axis a hyperparameter, 0 to 1."""
-    ranges = {
-        name: (
-            min(_axis(name, each.hyperparameters) for each in trials),
-            max(_axis(name, each.hyperparameters) for each in trials),
-        )
-        for name in names
-    }
-    best = sorted(trials, key=lambda each: -(each.value or 0.0))[:6]
-    lines = {
-        f"{each.value:.3f} (trial {each.number + 1})": [
-            (float(place), _within(_axis(name, each.hyperparameters), *ranges[name]))
-            for place, name in enumerate(names)
-        ]
-        for each in best
-    }
-    return line_chart(lines, " · ".join(TITLES.get(name, name) for name in names), "low to high")
-
-
-def _within(value: float, low: float, high: float) -> float:
-    return (value - low) / (high - low) if high > low else 0.5
-
-
-def _trials(tuning: Tuning) -> str:
-    head = ["trial", *(TITLES.get(name, name) for name in tuning.space_names)]
-    return table(
-        [*head, tuning.objective, "status", "seconds"],
+def _parallel(trials: list[TrialResult], names: tuple[str, ...]) -> Markup:
+    """The best trials: an axis for each hyperparameter and one for the objective."""
+    best = sorted(trials, key=lambda each: -(each.value or 0.0))[:PARALLEL_TRIALS]
+    lines = [
         (
-            [
-                each.number + 1,
-                *(_short(each.hyperparameters[name]) for name in tuning.space_names),
-                each.value,
-                each.status,
-                round(each.seconds, 2),
-            ]
-            for each in tuning.trials
-        ),
-    )
-
-
-def _short(value: object) -> str:
-    return f"{value:.4g}" if isinstance(value, float) else str(value)
+            f"{each.value:.3f} (trial {each.number + 1})",
+            [*(_place(name, each.hyperparameters) for name in names), each.value or 0.0],
+        )
+        for each in best
+    ]
+    return parallel_chart([*map(_axis, names), Axis("objective")], lines)

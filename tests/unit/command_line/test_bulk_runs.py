@@ -7,7 +7,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from bulk.run import RunFiles
 from imagedrop.bulk import wait as bulk_wait
 from imagedrop.bulk.progress import Progress
 from imagedrop.bulk.runs import bulk_runs
@@ -147,12 +146,13 @@ def test_a_stack_without_runs(stack: Stack) -> None:
 
 def test_a_report_in_each_format(stack: Stack, run: str) -> None:
     stack.write_report(run)
-    stack.put(RunFiles(run).report_html, b"<!doctype html>", "work")
     table = stack.bulk("report", run).stdout
     assert "COMPLETE" in table
     assert "rejected: truncated" in table
     assert json.loads(stack.bulk("report", run, "--format", "json").stdout)["listed"] == 3
-    assert stack.bulk("report", run, "--format", "html").stdout == "<!doctype html>"
+    page = stack.bulk("report", run, "--format", "html").stdout
+    assert page.startswith("<!doctype html>")
+    assert "truncated" in page
 
 
 def test_failed_and_rejected_images_are_named_from_the_ledger(stack: Stack, run: str) -> None:

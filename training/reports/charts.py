@@ -1,0 +1,258 @@
+"""Charts as SVG for inline use in HTML: no scripts; every text is escaped.
+
+Colours are the classes `s0` to `s5` of the stylesheet, so that they follow light and dark. Legends
+are HTML below the drawing, where they wrap and cannot overlap it.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from itertools import pairwise
+
+from markupsafe import Markup
+
+from training.reports.axes import FONT_PIXELS, Axis, shortened, text_width
+from training.reports.numbers import short
+
+WIDTH, HEIGHT = 440, 250
+TOP, RIGHT, BOTTOM = 26, 24, 42
+COLOURS = 6
+MOST_DOTS = 60  # of a line; more would hide it
+NONE = Markup('<p class="soft">none</p>')
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """Points of one colour.
+
+    Attributes:
+        name: in the legend.
+        points: x and y; those that are not finite are left out.
+        titles: what a reader sees on hovering over each point; empty for its numbers.
+        errors: the low and high end of each point's error bar, or none at all.
+        is_joined: whether a line goes through the points.
+        has_dots: whether each point is drawn.
+    """
+
+    name: str
+    points: Sequence[tuple[float, float]]
+    titles: Sequence[str] = ()
+    errors: Sequence[tuple[float, float]] = ()
+    is_joined: bool = True
+    has_dots: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Plot:
+    """The area within the axes, and how values become pixels."""
+
+    x_axis: Axis
+    y_axis: Axis
+    left: float
+
+    def x(self, value: float) -> float:
+        return self.left + self.x_axis.place(value) * (WIDTH - RIGHT - self.left)
+
+    def y(self, value: float) -> float:
+        return HEIGHT - BOTTOM - self.y_axis.place(value) * (HEIGHT - BOTTOM - TOP)
+
+
+def xy_chart(series: Sequence[Series], x_axis: Axis, y_axis: Axis) -> Markup:
+    """Lines or dots over two axes, with a legend when there is more than one series."""
+    points = [point for each in series for point in each.points if _is_finite(point)]
+    if not points:
+        return NONE
+    ys = [y for _, y in points] + [end for each in series for error in each.errors for end in error]
+    plot = _plot(x_axis.around([x for x, _ in points]), y_axis.around(ys))
+    shown = [(number, each) for number, each in enumerate(series) if each.points]
+    drawn = Markup("").join(_series(plot, each, number) for number, each in shown)
+    legend = _legend([(number, each.name) for number, each in shown]) if len(shown) > 1 else ""
+    return _figure(_axes(plot) + drawn, legend)
+
+
+def column_chart(counts: Sequence[int], x_axis: Axis, y_axis: Axis) -> Markup:
+    """A histogram: columns of equal width from one end of the x axis to the other."""
+    low, high = x_axis.ends
+    plot = _plot(x_axis, Axis(y_axis.label, 0, max(counts) or 1, is_whole=True))
+    edges = [low + (high - low) * place / len(counts) for place in range(len(counts) + 1)]
+    columns = Markup("").join(
+        element(
+            "rect",
+            element("title", f"{left:.2f} to {right:.2f}: {count:,}"),
+            x=plot.x(left) + 0.5,
+            y=plot.y(count),
+            width=plot.x(right) - plot.x(left) - 1,
+            height=plot.y(0) - plot.y(count),
+            class_="s0 filled",
+        )
+        for (left, right), count in zip(pairwise(edges), counts, strict=True)
+    )
+    return _figure(_axes(plot) + columns)
+
+
+def bar_chart(
+    items: Sequence[tuple[str, float]], written: Callable[[float], str] = short
+) -> Markup:
+    """A table of labels, horizontal bars and numbers, in the order given."""
+    if not items:
+        return NONE
+    most = max(value for _, value in items) or 1.0
+    rows = Markup("").join(
+        Markup('<tr><th scope="row">{}</th><td>{}</td><td class="number">{}</td></tr>').format(
+            label, _bar(value / most), written(value)
+        )
+        for label, value in items
+    )
+    return Markup('<table class="bars">{}</table>').format(rows)
+
+
+def parallel_chart(axes: Sequence[Axis], lines: Sequence[tuple[str, Sequence[float]]]) -> Markup:
+    """Parallel coordinates: a vertical axis each, and lines through one value on each of them.
+
+    Args:
+        lines: name and a value for every axis.
+    """
+    if not lines:
+        return NONE
+    scaled = [
+        axis.around([values[place] for _, values in lines]) for place, axis in enumerate(axes)
+    ]
+    left, right, floor = 70, WIDTH - 70, HEIGHT - BOTTOM
+    xs = [left + place * (right - left) / max(1, len(axes) - 1) for place in range(len(axes))]
+
+    def y(axis: Axis, value: float) -> float:
+        return floor - axis.place(value) * (floor - TOP)
+
+    drawn = [_vertical(axis, x, floor) for axis, x in zip(scaled, xs, strict=True)]
+    for number, (name, values) in enumerate(lines):
+        places = [(x, y(axis, v)) for x, axis, v in zip(xs, scaled, values, strict=True)]
+        drawn.append(_polyline(places, number, name))
+    legend = _legend([(number, name) for number, (name, _) in enumerate(lines)])
+    return _figure(Markup("").join(drawn), legend)
+
+
+def _is_finite(point: tuple[float, float]) -> bool:
+    return math.isfinite(point[0]) and math.isfinite(point[1])
+
+
+def _plot(x_axis: Axis, y_axis: Axis) -> _Plot:
+    widest = max(text_width(label) for _, label in y_axis.ticks(5))
+    return _Plot(x_axis, y_axis, left=widest + 10)
+
+
+def _axes(plot: _Plot) -> Markup:
+    """Grid lines, ticks and labels. The y axis is named above its upper end."""
+    floor, end = HEIGHT - BOTTOM, WIDTH - RIGHT
+    parts = [text_element(plot.y_axis.label, 2, 12, class_="name")]
+    for value, label in plot.y_axis.ticks(5):
+        y = plot.y(value)
+        parts.append(element("path", d=f"M{plot.left:.1f} {y:.1f}H{end}", class_="grid"))
+        parts.append(text_element(label, plot.left - 6, y + 4, text_anchor="end"))
+    for x, label in _x_ticks(plot):
+        parts.append(element("path", d=f"M{x:.1f} {floor}v4", class_="axis"))
+        parts.append(text_element(label, x, floor + 17, text_anchor="middle"))
+    parts.append(element("path", d=f"M{plot.left:.1f} {floor}H{end}", class_="axis"))
+    parts.append(
+        text_element(plot.x_axis.label, (plot.left + end) / 2, HEIGHT - 6, text_anchor="middle")
+    )
+    return Markup("").join(parts)
+
+
+def _x_ticks(plot: _Plot) -> list[tuple[float, str]]:
+    """As many as fit beside each other."""
+    for most in (8, 6, 4, 2, 1):
+        ticks = [(plot.x(value), label) for value, label in plot.x_axis.ticks(most)]
+        gaps = [right[0] - left[0] for left, right in pairwise(ticks)]
+        widest = max((text_width(label) for _, label in ticks), default=0.0)
+        if all(gap >= widest + 8 for gap in gaps):
+            break
+    return ticks
+
+
+def _series(plot: _Plot, series: Series, number: int) -> Markup:
+    kept = [place for place, point in enumerate(series.points) if _is_finite(point)]
+    places = [(plot.x(series.points[k][0]), plot.y(series.points[k][1])) for k in kept]
+    parts = []
+    if series.errors:
+        bars = [series.errors[k] for k in kept]
+        parts += [
+            _error_bar(plot, x, *bar, number) for (x, _), bar in zip(places, bars, strict=True)
+        ]
+    if series.is_joined:
+        parts.append(_polyline(places, number, series.name))
+    if series.has_dots and (len(places) <= MOST_DOTS or not series.is_joined):
+        titles = series.titles or [
+            f"{series.name}: {short(float(x))}, {short(float(y))}" for x, y in series.points
+        ]
+        parts += [_dot(*at, number, titles[k]) for k, at in zip(kept, places, strict=True)]
+    return Markup("").join(parts)
+
+
+def _error_bar(plot: _Plot, x: float, low: float, high: float, number: int) -> Markup:
+    bottom, top = plot.y(low), plot.y(high)
+    caps = f"M{x - 3:.1f} {bottom:.1f}h6M{x - 3:.1f} {top:.1f}h6"
+    path = f"M{x:.1f} {bottom:.1f}V{top:.1f}{caps}"
+    return element("path", d=path, class_=f"s{number % COLOURS} error")
+
+
+def _polyline(places: Sequence[tuple[float, float]], number: int, name: str) -> Markup:
+    points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
+    return element(
+        "polyline", element("title", name), points=points, class_=f"s{number % COLOURS} line"
+    )
+
+
+def _dot(x: float, y: float, number: int, title: str) -> Markup:
+    return element(
+        "circle", element("title", title), cx=x, cy=y, r=3.5, class_=f"s{number % COLOURS} filled"
+    )
+
+
+def _vertical(axis: Axis, x: float, floor: int) -> Markup:
+    """An axis of parallel coordinates: its ends in numbers, its name below."""
+    low, high = axis.ends
+    parts = [element("path", d=f"M{x:.1f} {TOP}V{floor}", class_="axis")]
+    for value, y in ((high, TOP - 8), (low, floor + 16)):
+        shown = 10**value if axis.is_log else value
+        parts.append(text_element(str(short(float(shown))), x, y, text_anchor="middle"))
+    parts.append(text_element(shortened(axis.label, 16), x, floor + 32, text_anchor="middle"))
+    return Markup("").join(parts)
+
+
+def _bar(share: float) -> Markup:
+    bar = element("rect", width=100 * share, height=10, class_="s0 filled")
+    return element("svg", bar, viewBox="0 0 100 10", preserveAspectRatio="none", class_="bar")
+
+
+def _legend(entries: Sequence[tuple[int, str]]) -> Markup:
+    key = Markup('<svg class="key" viewBox="0 0 26 8"><path d="M0 4H26" class="s{} line"/></svg>')
+    items = Markup("").join(
+        Markup("<li>{}{}</li>").format(key.format(number % COLOURS), name)
+        for number, name in entries
+    )
+    return Markup('<ul class="legend">{}</ul>').format(items)
+
+
+def _figure(inside: Markup, legend: str = "") -> Markup:
+    svg = element("svg", inside, viewBox=f"0 0 {WIDTH} {HEIGHT}", role="img", class_="chart")
+    return Markup('<figure class="plot">{}{}</figure>').format(svg, legend)
+
+
+def text_element(
+    text: str, x: float, y: float, pixels: int = FONT_PIXELS, **attributes: str
+) -> Markup:
+    """A text whose baseline begins (or, by `text_anchor`, ends) at a point."""
+    return element("text", text, x=x, y=y, font_size=pixels, **attributes)
+
+
+def element(name: str, content: str = "", **attributes: str | float) -> Markup:
+    """An element; `class_` is written `class`, other underscores become hyphens."""
+    written = Markup("").join(
+        Markup(' {}="{}"').format(
+            key.rstrip("_").replace("_", "-"), f"{value:.1f}" if isinstance(value, float) else value
+        )
+        for key, value in attributes.items()
+    )
+    return Markup("<{}{}>{}</{}>").format(name, written, content, name)

@@ -1,0 +1,43 @@
+"""`training.html`: how a training went, from the record that it left."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from training.exporting import RECORD_NAME
+from training.reports.curves import curves
+from training.reports.page import TEMPLATES, render
+from training.watch.observer import EpochMetrics
+
+HTML_NAME = "training.html"
+
+
+def write_training_page(folder: Path) -> Path:
+    """Writes the page beside the record of a training; returns the page's path.
+
+    Raises:
+        OSError: the record cannot be read, or the page not written.
+    """
+    record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
+    file = folder / HTML_NAME
+    file.write_text(training_page(record), encoding="utf-8")
+    return file
+
+
+def training_page(record: Mapping[str, Any]) -> str:
+    """The whole file.
+
+    Args:
+        record: the content of `training.json`.
+    """
+    history = [EpochMetrics(**each) for each in record["history"]]
+    return render(
+        TEMPLATES / "training.html",
+        record=record,
+        history=history,
+        folds=[EpochMetrics(**each) for each in record["folds"]],
+        curves=curves(history),
+    )
