@@ -2,17 +2,18 @@
 
     PYTHONPATH=functions:. python bench/local_sagemaker.py
 
-Each payload is sent through the stand-in and straight to a container that answers at once, by the
-same raw HTTP client; the difference is the stand-in's. Transform jobs read and write a fake S3.
+Each payload is sent through the stand-in, and directly to a container that answers at once, by the
+same raw HTTP client; the difference is the cost of the stand-in. Transform jobs use a fake S3.
 """
 
 from __future__ import annotations
 
 import http.client
-import os
 import tempfile
 import time
 from pathlib import Path
+
+import psutil
 
 from tests.integration.sagemaker import fake_s3, fake_serving
 from tests.integration.sagemaker.stand_in import BUCKET, StandIn, until
@@ -129,19 +130,18 @@ def _seconds_a_call(port: int, path: str, body: bytes, calls: int) -> float:
 
 
 def _container(parent: int) -> tuple[int, int]:
-    children = Path(f"/proc/{parent}/task/{parent}/children").read_text().split()
-    command = Path(f"/proc/{children[0]}/cmdline").read_bytes().split(b"\0")
-    return int(children[0]), int(command[command.index(b"--port") + 1])
+    child = psutil.Process(parent).children()[0]
+    command = child.cmdline()
+    return child.pid, int(command[command.index("--port") + 1])
 
 
 def _cpu_seconds(process_id: int) -> float:
-    fields = Path(f"/proc/{process_id}/stat").read_text().rsplit(")", 1)[1].split()
-    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+    times = psutil.Process(process_id).cpu_times()
+    return float(times.user + times.system)
 
 
 def _resident_mb(process_id: int) -> float:
-    pages = int(Path(f"/proc/{process_id}/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 1e6
+    return float(psutil.Process(process_id).memory_info().rss) / 1e6
 
 
 if __name__ == "__main__":

@@ -1,4 +1,4 @@
-"""boto3 sessions that talk to the local cloud only, whatever the user's AWS set-up says."""
+"""boto3 sessions that only reach the local cloud, regardless of the user's AWS settings."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ _NOT_THE_USERS = {
 
 
 def session() -> boto3.Session:
-    """A session with the emulator's credentials and region, blind to AWS_* and ~/.aws."""
+    """Return a session with the emulator's credentials and region that ignores AWS_* and ~/.aws."""
     core = botocore.session.Session(session_vars=_NOT_THE_USERS)
     return boto3.Session(
         aws_access_key_id=ACCESS_KEY_ID,
@@ -33,7 +33,7 @@ def session() -> boto3.Session:
 
 
 def client(service: str, endpoint_url: str, config: Config | None = None) -> Any:
-    """A client for one service of the local cloud; never through a proxy."""
+    """Return a client for one service of the local cloud; it never uses a proxy."""
     no_proxy = Config(proxies={})
     made: Any = session()  # untyped: the service is a variable
     return made.client(

@@ -1,4 +1,4 @@
-"""Bring the local cloud up and down: the emulator, the SageMaker stand-in, the deployed stack."""
+"""Start and stop the local cloud: the emulator, the SageMaker stand-in, the deployed stack."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ OnStep = Callable[[str], None]
 
 @dataclass(frozen=True, slots=True)
 class Cloud:
-    """Where a local cloud is and what is deployed in it; lives in `<home>/cloud.json`."""
+    """The addresses of a local cloud and what is deployed there; stored in `<home>/cloud.json`."""
 
     endpoint_url: str  # every AWS service but SageMaker
     sagemaker_url: str  # SageMaker's control plane and runtime
@@ -54,7 +54,7 @@ class Cloud:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """What `status` found: the cloud as last written down, and which of its processes live."""
+    """The cloud as last recorded, and which of its processes run."""
 
     cloud: Cloud | None
     alive: dict[str, bool]  # by process name
@@ -80,10 +80,10 @@ def up(
         deploy: also build and deploy the template.
         enforce_iam: let the emulator refuse what the roles' policies do not allow.
         project: folder of template.yaml, samconfig.toml and functions/.
-        on_step: told what happens next, one short sentence at a time.
+        on_step: called with one short sentence before each step.
 
     Raises:
-        LocalCloudError: something failed; everything this call started has been ended again.
+        LocalCloudError: something failed; the processes that this call started are stopped.
     """
     with _lock(home):
         known = _read(home)
@@ -98,7 +98,7 @@ def up(
                 cloud = _start(home, known, enforce_iam, started_here, on_step)
             if deploy:
                 cloud = _deploy(home, cloud, project, on_step)
-            # Whoever deployed: `sam deploy --config-env local` may have done it by hand.
+            # Read even when nothing was deployed here: the user may have run `sam deploy`.
             cloud = replace(cloud, outputs=_reachable(cloud, _stack(cloud).outputs()))
         except BaseException:
             _stop_all(started_here)
@@ -108,7 +108,7 @@ def up(
 
 
 def down(home: Path) -> bool:
-    """End the processes of the cloud in `home`, keeping its state.
+    """Stop the processes of the cloud in `home` and keep its state.
 
     Returns:
         Whether anything was running.
@@ -124,7 +124,7 @@ def down(home: Path) -> bool:
 
 
 def status(home: Path) -> Status:
-    """What is known about the cloud in `home`, without changing anything."""
+    """Return the state of the cloud in `home`, without changing anything."""
     cloud = _read(home)
     alive = {p.name: p.is_alive for p in cloud.processes} if cloud else {}
     return Status(cloud=cloud, alive=alive)
@@ -183,11 +183,11 @@ def _start(
     )
     sagemaker = _start_sagemaker(home, cloud, sagemaker_port)
     started.append(sagemaker)
-    # Written down before anything can go wrong: `down` must find them.
+    # Recorded before anything can go wrong: `down` must find them.
     _write(home, replace(cloud, processes=tuple(started)))
     wait_until_answering(cloud.sagemaker_url, sagemaker)
-    # Images may wait in the queue from before: with the endpoint not yet back they would fail
-    # once, and come again only after the queue's visibility timeout.
+    # Images may already wait in the queue: without the endpoint they would fail once and be
+    # retried only after the queue's visibility timeout.
     _wait_for_endpoints(cloud, sagemaker)
     emulator = _start_emulator(home, cloud, emulator_port)
     started.append(emulator)
@@ -226,7 +226,7 @@ def _start_sagemaker(home: Path, cloud: Cloud, port: int) -> StartedProcess:
         "SageMaker stand-in",
         command,
         environment={
-            **environments.towards(cloud.endpoint_url, os.environ),
+            **environments.leading_to(cloud.endpoint_url, os.environ),
             "PYTHONPATH": str(environments.REPOSITORY),
         },
         cwd=environments.REPOSITORY,
@@ -258,7 +258,7 @@ def wait_until_answering(url: str, process: StartedProcess) -> None:
 
 
 def _wait_for_endpoints(cloud: Cloud, sagemaker: StartedProcess) -> None:
-    """Return when the stand-in has brought back the endpoints it had."""
+    """Wait until the stand-in has restarted the endpoints it had."""
     deadline = time.monotonic() + _START_DEADLINE_SECONDS
     while time.monotonic() < deadline:
         statuses = _endpoint_statuses(cloud)
@@ -266,13 +266,13 @@ def _wait_for_endpoints(cloud: Cloud, sagemaker: StartedProcess) -> None:
             return
         time.sleep(_POLL_SECONDS)
     raise LocalCloudError(
-        f"The endpoints did not come back: {statuses}\n{sagemaker.log_tail()}\n"
-        f"Their own logs lie beside the state of the {sagemaker.name}."
+        f"The endpoints did not start again: {statuses}\n{sagemaker.log_tail()}\n"
+        f"Their own logs are beside the state of the {sagemaker.name}."
     )
 
 
 def _endpoint_statuses(cloud: Cloud) -> dict[str, str]:
-    # Not by boto3: SageMaker is its largest model and takes a second to load.
+    # Without boto3, which needs a second to load its model of SageMaker.
     request = urllib.request.Request(  # noqa: S310 - the URL is ours, on loopback
         cloud.sagemaker_url,
         data=b"{}",
@@ -287,7 +287,7 @@ def _endpoint_statuses(cloud: Cloud) -> dict[str, str]:
 
 
 def _opener() -> urllib.request.OpenerDirector:
-    """Never through a proxy."""
+    """An opener that never uses a proxy."""
     return urllib.request.build_opener(urllib.request.ProxyHandler({}))
 
 
@@ -299,7 +299,7 @@ def _deploy(home: Path, cloud: Cloud, project: Path, on_step: OnStep) -> Cloud:
         on_step("Nothing changed since the last deployment")
         return cloud
     if stack.is_broken():
-        on_step("Removing what a failed deployment left")
+        on_step("Deleting the stack of a failed deployment")
         stack.delete()
     try:
         deployment.build_and_deploy(
@@ -310,7 +310,7 @@ def _deploy(home: Path, cloud: Cloud, project: Path, on_step: OnStep) -> Cloud:
             on_step=on_step,
         )
     except LocalCloudError as error:
-        # SAM's output ends with the rollback; the reason stands far above it.
+        # SAM's output ends with the rollback; the reason is far above it.
         reasons = "".join(f"\n{reason}" for reason in stack.failures())
         raise LocalCloudError(f"{error}{reasons}") from error
     return replace(cloud, deployed=fingerprint)
@@ -321,10 +321,10 @@ def _stack(cloud: Cloud) -> Stack:
 
 
 def _reachable(cloud: Cloud, outputs: dict[str, str]) -> dict[str, str]:
-    """Outputs whose URLs answer here and now.
+    """`outputs` with URLs that work on this machine.
 
-    An API's URL names a host that no resolver need know, and a queue's URL a port that may have
-    been another one when the stack was made.
+    The host name of an API's URL does not resolve here, and a queue's URL may contain the port of
+    an earlier start.
     """
     reachable = dict(outputs)
     for name, value in outputs.items():
@@ -354,7 +354,7 @@ def _lock(home: Path) -> Iterator[None]:
             fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             raise LocalCloudError(
-                f"Another `imagedrop up` or `down` is at work on {home}. Try again when it is done."
+                f"Another `imagedrop up` or `down` uses {home}. Try again when it is done."
             ) from None
         yield
 

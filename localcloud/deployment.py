@@ -26,7 +26,7 @@ _POLL_DELAY_SECONDS = 0.3  # SAM's own 5 s is meant for AWS's rate limits
 
 @dataclass(frozen=True, slots=True)
 class Deployment:
-    """What is deployed: a template in a folder with its `samconfig.toml` and `functions/`."""
+    """A template to deploy, in a folder with its `samconfig.toml` and `functions/`."""
 
     project: Path  # holds template.yaml
     python_runtime: str  # Lambda's name of the emulator's interpreter, "python3.11"
@@ -38,7 +38,7 @@ class Deployment:
 
     @property
     def workspace(self) -> Path:
-        """What SAM builds; apart from `.aws-sam/build`, which belongs to a plain `sam build`."""
+        """The folder SAM builds in; `.aws-sam/build` belongs to a plain `sam build`."""
         return self.project / ".aws-sam" / "local"
 
     def parameters(self) -> dict[str, str]:
@@ -50,7 +50,7 @@ class Deployment:
         }
 
     def fingerprint(self) -> str:
-        """Hash over everything that decides what would be deployed."""
+        """Hash of everything that a deployment depends on."""
         digest = hashlib.sha256(repr(sorted(self.parameters().items())).encode())
         for path in sorted(_sources(self.project)):
             digest.update(str(path.relative_to(self.project)).encode() + b"\0")
@@ -73,12 +73,12 @@ def build_and_deploy(
         stack_name: under which name.
         endpoint_url: of the emulator to deploy to.
         logs: folder for SAM's output.
-        on_step: told what happens next.
+        on_step: called with one short sentence before each step.
 
     Raises:
-        LocalCloudError: SAM or the stack failed; the message holds the end of SAM's output. A
-            failed build leaves nothing, because after a failure a cached build calls itself
-            successful with a dependency missing.
+        LocalCloudError: SAM or the stack failed; the message contains the end of SAM's output. A
+            failed build is deleted, because SAM's cache would report success with a dependency
+            missing.
     """
     with _alone(deployment.workspace):
         on_step("Building the functions")
@@ -123,7 +123,7 @@ def _deploy(
         "--no-fail-on-empty-changeset",
         *_common(deployment),
     ]
-    _sam(command, deployment, environments.towards(endpoint_url, os.environ), log)
+    _sam(command, deployment, environments.leading_to(endpoint_url, os.environ), log)
 
 
 def _common(deployment: Deployment) -> list[str]:
@@ -149,7 +149,7 @@ def _sam(
                 cwd=deployment.project,
                 env={
                     **environment,
-                    # SAM builds with the first python3.N on PATH: it must be the functions' own.
+                    # SAM builds with the first python3.N on PATH, which must be the functions' own.
                     "PATH": os.pathsep.join([str(python.parent), environment.get("PATH", "")]),
                     "SAM_CLI_TELEMETRY": "0",
                     "SAM_CLI_POLL_DELAY": str(_POLL_DELAY_SECONDS),
@@ -158,7 +158,7 @@ def _sam(
                 stdin=subprocess.DEVNULL,
                 stdout=output,
                 stderr=subprocess.STDOUT,
-                start_new_session=True,  # Ctrl-C reaches us, and we end it
+                start_new_session=True,  # Ctrl-C reaches this process, which stops SAM
             )
         except OSError as error:
             raise LocalCloudError(
@@ -179,7 +179,7 @@ def _sam(
 
 @contextlib.contextmanager
 def _alone(workspace: Path) -> Iterator[None]:
-    """Two local clouds that deploy the same folder take turns: they share what is built."""
+    """Wait for other local clouds that deploy the same folder: they share the build."""
     workspace.parent.mkdir(parents=True, exist_ok=True)
     with (workspace.parent / "local.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)

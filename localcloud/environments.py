@@ -1,7 +1,7 @@
-"""What the processes of the local cloud get to see of the user's environment.
+"""Folders, tools and environment variables of the local cloud.
 
-Nothing of the user's AWS set-up may reach them: a profile, a session token or an endpoint of the
-user's would send calls somewhere else, at worst to the real AWS.
+The user's AWS settings must not reach its processes: a profile, a session token or an endpoint
+would send calls elsewhere, at worst to the real AWS.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ REGION = "us-east-1"
 ACCESS_KEY_ID = "test"
 # TraceHeader of the events that the SageMaker stand-in sends, as AWS services do.
 SERVICE_EVENT_MARK = "sagemaker-stand-in"
-SECRET_ACCESS_KEY = "test"  # noqa: S105 - the emulator's fixed one, worth nothing elsewhere
+SECRET_ACCESS_KEY = "test"  # noqa: S105 - the emulator's fixed one, of no use elsewhere
 _FORBIDDEN_PREFIXES = ("AWS_", "BOTO", "MINISTACK_", "LOCALSTACK_", "SAM_", "PYTHON", "LAMBDA_")
 _FORBIDDEN = frozenset({"VIRTUAL_ENV", "__PYVENV_LAUNCHER__", "AUTH", "SERVICES", "USE_SSL"})
 _LOOPBACK = "127.0.0.1,localhost"
@@ -41,13 +41,13 @@ def without_aws(environment: Mapping[str, str]) -> dict[str, str]:
     }
 
 
-def towards(endpoint_url: str, environment: Mapping[str, str]) -> dict[str, str]:
-    """An environment whose AWS is the emulator at `endpoint_url`."""
+def leading_to(endpoint_url: str, environment: Mapping[str, str]) -> dict[str, str]:
+    """`environment` with the emulator at `endpoint_url` as its AWS."""
     return {**without_aws(environment), **settings(endpoint_url)}
 
 
 def settings(endpoint_url: str) -> dict[str, str]:
-    """The variables that lead any AWS tool to the emulator at `endpoint_url`."""
+    """The variables that make any AWS tool use the emulator at `endpoint_url`."""
     return {
         "AWS_ENDPOINT_URL": endpoint_url,
         "AWS_ACCESS_KEY_ID": ACCESS_KEY_ID,
@@ -67,12 +67,12 @@ def emulator_options() -> list[str]:
 
 
 def default_home() -> Path:
-    """State, logs and ports of the local cloud: IMAGEDROP_HOME, else `.imagedrop` here."""
+    """Return the folder for state, logs and ports: IMAGEDROP_HOME, else `.imagedrop` here."""
     return Path(os.environ.get("IMAGEDROP_HOME") or REPOSITORY / ".imagedrop")
 
 
 def tools() -> Path:
-    """Virtual environments of the tools: IMAGEDROP_TOOLS, else `.tools` here (made by make)."""
+    """Return the folder of the tools' virtual environments: IMAGEDROP_TOOLS, else `.tools` here."""
     return Path(os.environ.get("IMAGEDROP_TOOLS") or REPOSITORY / ".tools")
 
 

@@ -24,30 +24,30 @@ class LocalCloudError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class StartedProcess:
-    """A process, recognisable after a reboot: a pid alone may by then be somebody else's."""
+    """A process that is recognised after a reboot, when its pid may be another process."""
 
     name: str
     pid: int
-    identity: str  # when the kernel says it started
+    identity: str  # its start time, from the kernel
     log: str
 
     @property
     def is_alive(self) -> bool:
-        """Whether this very process still runs."""
+        """Whether this process still runs."""
         return identity_of(self.pid) == self.identity
 
     def log_tail(self) -> str:
-        """The end of what it printed."""
+        """The last lines of its output."""
         return log_tail(Path(self.log))
 
 
 def start(
     name: str, command: Sequence[str], *, environment: Mapping[str, str], cwd: Path, log: Path
 ) -> StartedProcess:
-    """Start `command` detached, in a process group of its own, its output in `log`.
+    """Start `command` detached, in a new process group, with its output in `log`.
 
     Raises:
-        LocalCloudError: it cannot be started, or ended at once.
+        LocalCloudError: it cannot be started, or ended immediately.
     """
     log.parent.mkdir(parents=True, exist_ok=True)
     with log.open("wb") as output:
@@ -65,14 +65,14 @@ def start(
             raise LocalCloudError(f"Cannot start the {name}: {error}") from error
     identity = identity_of(process.pid)
     if identity is None:
-        raise LocalCloudError(f"The {name} ended at once:\n{log_tail(log)}")
+        raise LocalCloudError(f"The {name} ended immediately:\n{log_tail(log)}")
     return StartedProcess(name=name, pid=process.pid, identity=identity, log=str(log))
 
 
 def stop(process: StartedProcess, *, grace_seconds: float) -> None:
-    """End the process and what it started: ask first, insist after `grace_seconds`.
+    """Stop the process and its children: SIGTERM, and SIGKILL after `grace_seconds`.
 
-    Does nothing when the process is gone already, or its pid is another process by now.
+    Does nothing when the process has ended, even if its pid belongs to another process now.
     """
     if not process.is_alive:
         return
@@ -88,9 +88,9 @@ def stop(process: StartedProcess, *, grace_seconds: float) -> None:
 
 
 def identity_of(pid: int) -> str | None:
-    """When the process with this pid started; None when there is none (or only a zombie)."""
+    """Return when the process with this pid started; None without such a process (or a zombie)."""
     with contextlib.suppress(ChildProcessError):
-        os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until somebody asks
+        os.waitpid(pid, os.WNOHANG)  # our own child stays a zombie until it is waited for
     stat = Path(f"/proc/{pid}/stat")
     if Path("/proc/self/stat").exists():
         try:
@@ -128,7 +128,7 @@ def _gone_within(process: StartedProcess, seconds: float) -> bool:
 
 
 def free_ports(preferred: list[int]) -> list[int]:
-    """As many free ports as `preferred` has entries: each preferred one where it is free."""
+    """Return one free port for each of `preferred`: that port when it is free, else any."""
     held: list[socket.socket] = []
     try:
         for port in preferred:

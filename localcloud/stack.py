@@ -1,4 +1,4 @@
-"""The deployed stack, as the emulator's CloudFormation tells of it."""
+"""The deployed stack, as the emulator's CloudFormation describes it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localcloud.processes import LocalCloudError
 
 _DELETE_DEADLINE_SECONDS = 120.0
 _POLL_SECONDS = 0.1
-# A stack in one of these takes no update; nothing of it is worth keeping.
+# A stack in one of these cannot be updated, only deleted.
 _BROKEN_STATUSES = frozenset({"ROLLBACK_COMPLETE", "ROLLBACK_FAILED", "CREATE_FAILED"})
 _DEPLOYED_STATUSES = frozenset({"CREATE_COMPLETE", "UPDATE_COMPLETE"})
 
@@ -30,7 +30,7 @@ class Stack:
         return self._status() in _DEPLOYED_STATUSES
 
     def is_broken(self) -> bool:
-        """Whether its first deployment failed, so that it has to be deleted before another."""
+        """Whether its first deployment failed, so that it must be deleted before the next one."""
         return self._status() in _BROKEN_STATUSES
 
     def outputs(self) -> dict[str, str]:
@@ -52,7 +52,7 @@ class Stack:
             time.sleep(_POLL_SECONDS)
 
     def failures(self) -> list[str]:
-        """What failed in its last deployment, `logical id: reason`, in that order."""
+        """The failures of its last deployment, `logical id: reason`, in order of time."""
         try:
             events = self._client().describe_stack_events(StackName=self.name)["StackEvents"]
         except ClientError:

@@ -1,6 +1,6 @@
-"""Gap: SQS's batch calls are asked for permissions that do not exist.
+"""Gap: SQS's batch calls require permissions that do not exist.
 
-On AWS `SendMessageBatch` needs `sqs:SendMessage`, and so for the other two.
+On AWS `SendMessageBatch` needs `sqs:SendMessage`, and likewise for the other two.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 """
 

@@ -1,6 +1,6 @@
 """Gap: SQS event source mappings ignore MaximumBatchingWindowInSeconds and BatchSize above 10.
 
-On AWS a mapping waits until BatchSize messages are there or the window, counted from the first
+On AWS a mapping waits until there are BatchSize messages or the window, counted from the first
 message, is over; a standard queue allows batches of up to 10,000.
 https://docs.aws.amazon.com/lambda/latest/dg/services-sqs-configure.html
 """
@@ -54,7 +54,7 @@ def _receive(sqs: Any, queue_url: str, batch_size: int) -> Any:
 
 
 def _rest_of_window_seconds(esm: dict[str, Any], queue: dict[str, Any] | None) -> float:
-    """How long the mapping should still wait for more messages; 0 when it should not."""
+    """Return how long the mapping should still wait for more messages; 0 when it should not."""
     window_seconds = float(esm.get("MaximumBatchingWindowInSeconds") or 0)
     if not queue or window_seconds <= 0:
         return 0.0

@@ -1,4 +1,4 @@
-"""Gap: a mapping's numbers and switches stay strings where a template parameter gives them.
+"""Gap: a mapping's numbers and booleans stay strings when they come from template parameters.
 
 MiniStack's poller then fails on every mapping; CloudFormation converts them.
 """

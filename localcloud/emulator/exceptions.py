@@ -1,8 +1,7 @@
-"""Gap: an exception in a handler ends the warm worker, and arrives without its class name.
+"""Gap: an exception in a handler ends the warm worker, and its class name is lost.
 
-A killed worker arrives as an exception of the handler, too; AWS says `Runtime.ExitError`.
-
-On AWS the execution environment goes on to the next event, and `errorType` is the class.
+On AWS the execution environment takes the next event, and `errorType` is the class. A killed worker
+is reported as an exception of the handler, too; AWS reports `Runtime.ExitError`.
 https://docs.aws.amazon.com/lambda/latest/dg/python-exceptions.html
 """
 
@@ -17,7 +16,7 @@ from localcloud.emulator import patching
 _INVOKE_LOOKS = "96751a754710"
 _EXECUTE_LOOKS = "62b9218bef5b"
 # In MiniStack's worker script, after `handler_fn(event, context)`. A worker that answers "error"
-# is ended, so ours answers "ok" and says beside it what was raised.
+# is ended, so ours answers "ok" and adds the exception.
 _ANSWER = (
     '_real_stdout.write(json.dumps({"status": "error", "error": str(e), '
     '"trace": traceback.format_exc()}) + "\\n")'
@@ -26,12 +25,12 @@ _ANSWER_WITH_CLASS = (
     '_real_stdout.write(json.dumps({"status": "ok", "result": None, "raised": '
     '{"type": type(e).__name__, "message": str(e), "trace": traceback.format_exc()}}) + "\\n")'
 )
-_WORKER_DIED = "Worker process died"  # what MiniStack's `Worker.invoke` says of it
+_WORKER_DIED = "Worker process died"  # the message of MiniStack's `Worker.invoke`
 _raised: contextvars.ContextVar[str | None] = contextvars.ContextVar("raised", default=None)
 
 
 def answer_with_class(worker_script: str) -> str:
-    """The worker script, answering with what was raised instead of asking for its own end."""
+    """Return the worker script, changed to report the exception without ending the worker."""
     if worker_script.count(_ANSWER) != 1:
         raise patching.UnexpectedMiniStackError("the worker script reports exceptions differently")
     return worker_script.replace(_ANSWER, _ANSWER_WITH_CLASS)

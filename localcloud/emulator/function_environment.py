@@ -1,7 +1,7 @@
 """Gap: functions see the emulator's own packages and environment variables.
 
 On AWS a function sees its bundle, the standard library and the runtime's boto3, nothing else. A
-requirement that is missing from the bundle must be missing here too.
+requirement that is missing from the bundle must be missing here, too.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from pathlib import Path
 from localcloud.emulator import exceptions, patching
 
 _WORKER_SCRIPT_LOOKS = "368800addf4d"
-# What AWS's Python runtimes carry: boto3 and its requirements.
+# The packages of AWS's Python runtimes: boto3 and its requirements.
 _RUNTIME_PACKAGES = ("boto3", "botocore", "dateutil", "jmespath", "s3transfer", "six", "urllib3")
 _RUNTIME_DIRECTORY_VARIABLE = "IMAGEDROP_RUNTIME_PACKAGES"
 _ISOLATE = f"""

@@ -1,6 +1,6 @@
-"""Gap: policies that allow TLS only refuse everything, because the emulator speaks plain HTTP.
+"""Gap: policies that require TLS refuse everything, because the emulator speaks plain HTTP.
 
-A request over the loopback interface counts as `aws:SecureTransport`; there is no other kind here.
+All requests come over the loopback interface and count as `aws:SecureTransport`.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ _PIN_LOOKS = "de819c1bd9ac"
 
 
 def install() -> None:
-    """Say of every request that it came over a secure transport."""
+    """Mark every request as one over a secure transport."""
 
     def pin(original: Callable[[str, bool], None]) -> Callable[[str, Any], None]:
         return lambda source_ip, _secure_transport: original(source_ip, True)

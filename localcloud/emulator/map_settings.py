@@ -13,7 +13,7 @@ _SETTINGS = ("MaxConcurrency", "ToleratedFailureCount", "ToleratedFailurePercent
 
 
 def install() -> None:
-    """Take them from the state's input."""
+    """Read them from the state's input."""
     sfn = patching.module("services.stepfunctions")
     patching.replace(sfn, "_run_map_items", _MAP_LOOKS, partial(_taking_from_input, sfn))
 

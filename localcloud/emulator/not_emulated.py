@@ -20,7 +20,7 @@ _logger = logging.getLogger("imagedrop.emulator")
 
 
 def install() -> None:
-    """Let the named types through wherever MiniStack does not handle them itself."""
+    """Accept the named types unless MiniStack handles them itself."""
     handlers = patching.module("services.cloudformation.provisioners")._RESOURCE_HANDLERS
     for resource_type in NOT_EMULATED:
         handlers.setdefault(resource_type, _do_nothing(resource_type))

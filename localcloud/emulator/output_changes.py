@@ -1,4 +1,4 @@
-"""Gap: a change set that changes nothing but outputs counts as one without changes.
+"""Gap: a change set that only changes outputs counts as one without changes.
 
 CloudFormation makes an executable change set of it, with an empty list of resource changes.
 """
@@ -16,19 +16,19 @@ _RESOLVE_LOOKS = "b0f1a995e91f"
 
 
 class _NoResourceChanges(list[Any]):
-    """Empty, and yet a reason to execute the change set."""
+    """An empty list that is true, so that the change set is executed."""
 
     def __bool__(self) -> bool:
         return True
 
 
 def install() -> None:
-    """Let changed outputs alone make a change set."""
+    """Make a change set when only outputs differ."""
 
     def resolve(original: Callable[..., dict[str, Any]]) -> Callable[..., dict[str, Any]]:
         def with_outputs(template: dict[str, Any], *rest: Any) -> dict[str, Any]:
             resolved = original(template, *rest)
-            # What the comparison is handed holds resources only.
+            # The comparison would see resources only.
             return {**resolved, "Outputs": template.get("Outputs")} if template else resolved
 
         return with_outputs

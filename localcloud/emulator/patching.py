@@ -13,7 +13,7 @@ MINISTACK_VERSION = "1.5.33"
 
 
 class UnexpectedMiniStackError(Exception):
-    """MiniStack is missing, has another version, or differs from what a patch was written for."""
+    """MiniStack is missing, or is not the version that a patch was written for."""
 
 
 def require_version() -> None:
@@ -39,7 +39,7 @@ def module(name: str) -> Any:
 
 
 def replace(owner: Any, name: str, looks: str, make: Callable[[Any], Any]) -> None:
-    """Put `make(original)` in the place of `owner.name`.
+    """Replace `owner.name` by `make(original)`.
 
     Args:
         owner: module or class that holds the original.

@@ -1,7 +1,7 @@
-"""Gap: no limit of what a state may take and give, and `States.ALL` catches what it does not.
+"""Gap: the input and output of a state are unlimited, and `States.ALL` catches every error.
 
-On AWS 256 KiB end an execution with `States.DataLimitExceeded`, whatever its Retry and Catch say;
-the same holds for `States.Runtime`.
+On AWS more than 256 KiB end the execution with `States.DataLimitExceeded`, which no Retry and Catch
+of `States.ALL` handles; the same is true for `States.Runtime`.
 https://docs.aws.amazon.com/step-functions/latest/dg/concepts-error-handling.html
 https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
 """
@@ -18,7 +18,7 @@ from localcloud.emulator import patching
 MAX_PAYLOAD_BYTES = 256 * 1024
 _MATCHES_LOOKS = "519b9dc729c5"
 _RESULT_LOOKS = "2c9e674e99b4"
-# What the others give is a task's request, or what a state hands to the next one.
+# The others return a task's request or a state's output.
 _GIVING = {
     "_apply_parameters": "a90d58220630",
     "_apply_output_path": "e9cfd0067244",
@@ -30,7 +30,7 @@ _TERMINAL = frozenset({"States.DataLimitExceeded", "States.Runtime"})
 
 
 def install() -> None:
-    """Enforce it."""
+    """Enforce the limit, and let those two errors through `States.ALL`."""
     sfn = patching.module("services.stepfunctions")
     patching.replace(sfn, "_error_matches", _MATCHES_LOOKS, _unless_terminal)
     patching.replace(sfn, "_apply_result_selector", _RESULT_LOOKS, partial(_limiting_result, sfn))

@@ -1,6 +1,6 @@
-"""Gap: queues are kept under URLs that hold the port, and are lost to mappings on another port.
+"""Gap: queues are stored under URLs with the port, so mappings lose them on another port.
 
-They are kept under one fixed URL here; answers name the host and port that the caller used.
+Here they are stored under one fixed URL; answers contain the host and port that the caller used.
 """
 
 from __future__ import annotations
@@ -15,7 +15,7 @@ _KEPT_UNDER = "localhost:4566"
 
 
 def install() -> None:
-    """Keep queues under URLs that are the same whatever port the emulator has."""
+    """Store queues under URLs that do not depend on the emulator's port."""
     sqs = patching.module("services.sqs")
 
     def url(_original: Callable[[str, str], str]) -> Callable[[str, str], str]:

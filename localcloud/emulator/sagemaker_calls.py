@@ -1,4 +1,4 @@
-"""How the emulator asks the SageMaker stand-in, another process: JSON 1.1 over loopback."""
+"""Calls of the SageMaker stand-in, which is another process: JSON 1.1 over loopback."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 
 ENDPOINT_VARIABLE = "AWS_ENDPOINT_URL_SAGEMAKER"
 CALL_TIMEOUT_SECONDS = 60.0
-NO_ANSWER = "NoAnswer"  # the code of a call that reached nobody
+NO_ANSWER = "NoAnswer"  # the code of a call without an answer
 
 
 class SageMakerError(ValueError):
-    """The stand-in refused a call, is not there, or what was asked of it went wrong."""
+    """The stand-in refused a call or is not there, or the resource failed."""
 
     def __init__(self, message: str, *, code: str = "", detail: str = "") -> None:
         super().__init__(message)
@@ -23,7 +23,7 @@ class SageMakerError(ValueError):
 
 
 def call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
-    """One call, answered.
+    """Make one call and return its answer.
 
     Raises:
         SageMakerError: the stand-in answered with an error, or is not there.
@@ -42,7 +42,7 @@ def call(operation: str, request: dict[str, Any]) -> dict[str, Any]:
             return answer
     except urllib.error.HTTPError as error:
         text = error.read().decode(errors="replace")
-        code, detail = _told(text)
+        code, detail = _code_and_message(text)
         raise SageMakerError(f"{operation}: {text}", code=code, detail=detail) from error
     except OSError as error:
         raise SageMakerError(
@@ -63,8 +63,8 @@ def call_unless_gone(operation: str, request: dict[str, Any]) -> dict[str, Any] 
 _opener = urllib.request.build_opener(urllib.request.ProxyHandler({}))  # never through a proxy
 
 
-def _told(text: str) -> tuple[str, str]:
-    """The error's code and message."""
+def _code_and_message(text: str) -> tuple[str, str]:
+    """Code and message of an error's body."""
     try:
         error = json.loads(text)
         return str(error["__type"]), str(error.get("message", ""))

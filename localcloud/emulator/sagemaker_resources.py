@@ -1,4 +1,4 @@
-"""Gap: no SageMaker. A stack's models and endpoints are made in the SageMaker stand-in.
+"""Gap: no SageMaker. A stack's models and endpoints are created in the SageMaker stand-in.
 
 Names, `Ref` and attributes are those of CloudFormation:
 https://docs.aws.amazon.com/AWSCloudFormation/latest/TemplateReference/AWS_SageMaker.html
@@ -24,7 +24,7 @@ _WORKER_THREAD_LOOKS = "23955511141f"
 _PREFIX = "AWS::SageMaker::"
 _IN_SERVICE_DEADLINE_SECONDS = 300.0
 _POLL_SECONDS = 0.1
-# Template parameters make strings of numbers and booleans; SageMaker wants its own types.
+# Template parameters turn numbers and booleans into strings; SageMaker needs its own types.
 _NUMBERS: dict[str, Callable[[Any], Any]] = {
     "InitialInstanceCount": int,
     "InitialVariantWeight": float,
@@ -102,7 +102,7 @@ def _create_endpoint(logical_id: str, props: dict[str, Any], _stack_name: str) -
     try:
         _wait_until_in_service(name)
     except SageMakerError:
-        # CloudFormation leaves nothing behind of a resource whose creation failed.
+        # CloudFormation deletes a resource that failed to be created.
         call_unless_gone("DeleteEndpoint", {"EndpointName": name})
         raise
     return arn, {"EndpointName": name}

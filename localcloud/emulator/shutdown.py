@@ -1,8 +1,8 @@
-"""Gap: an emulator that ends waits for the functions its executions wait for, up to 15 minutes.
+"""Gap: at its end the emulator waits for running functions, up to 15 minutes.
 
-And it saves no execution at all when one of them changes at that moment. Here executions let go
-first, then their state is saved, then the functions are ended. A transform job goes on: SageMaker
-is another process.
+It also saves no execution at all when one of them changes at that moment. Here executions are
+abandoned first, then the state is saved, then the functions are ended. Transform jobs continue:
+SageMaker is another process.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ _PAUSE_SECONDS = 0.02
 
 
 def install() -> None:
-    """Let executions go before their state is saved; MiniStack asks for it at its end only."""
+    """Abandon executions before their state is saved; MiniStack saves it only at its end."""
     sfn = patching.module("services.stepfunctions")
 
     def saving(original: Callable[[], Any]) -> Callable[[], Any]:
@@ -30,7 +30,7 @@ def install() -> None:
 
 
 def end_functions() -> None:
-    """End every function's process, whatever it is doing."""
+    """End the process of every function."""
     patching.module("core.lambda_runtime").reset()
 
 

@@ -1,4 +1,4 @@
-"""Gap: what a state machine does needs no permission, even where policies are enforced.
+"""Gap: a state machine needs no permissions, even where policies are enforced.
 
 On AWS its role needs `lambda:InvokeFunction`, `s3:GetObject` for an ItemReader, SageMaker's actions
 on the job, `events:PutEvents` on the bus, and `states:StartExecution` for a Distributed Map.
@@ -30,13 +30,13 @@ def install() -> None:
 
 
 def require(sfn: Any, action: str, resource: str, *, error: str) -> None:
-    """Go on only when the role of the execution at work may do this.
+    """Raise the execution's error unless the role of the running execution allows this.
 
     Args:
         sfn: MiniStack's Step Functions.
         action: such as `lambda:InvokeFunction`.
         resource: `service:REST` of an ARN in the execution's account and region, or a whole ARN.
-        error: the name of the error when it may not.
+        error: the name of the error.
     """
     execution = sfn._executions.get(current_run().execution_arn)
     if execution is None or not patching.module("app").AUTH:

@@ -1,7 +1,7 @@
-"""Gap: StopExecution is looked at between states only, and not at all within a Map.
+"""Gap: StopExecution takes effect between states only, and not at all within a Map.
 
-On AWS nothing of a stopped execution starts anything: no retry, no next state, no other item of a
-Map, and what waits stops waiting. Its Map Runs and their children are `ABORTED` with it.
+On AWS a stopped execution starts nothing more: no retry, no next state, no other item of a Map, and
+waiting ends. Its Map Runs and their children are `ABORTED` with it.
 https://docs.aws.amazon.com/step-functions/latest/apireference/API_StopExecution.html
 """
 
@@ -23,7 +23,7 @@ _ADD_EVENT_LOOKS = "b1db143ccd21"
 _SUB_MACHINE_LOOKS = "f8d844168b14"
 _DISTRIBUTED_MAP_LOOKS = "2b77d3ec0e04"
 _SLEEP_LOOKS = "5ed19df2efa9"
-# Everything that may begin something; each is left as soon as the run has ended.
+# Functions that may start something; each returns early once the run has ended.
 _STEPS = {
     "_execute_pass": "b1dff47048bc",
     "_execute_choice": "468955fcd4a4",
@@ -60,12 +60,12 @@ class Run:
         self._stopped.set()
 
     def abandon(self) -> None:
-        """As `stop`, and what it has begun elsewhere goes on."""
+        """As `stop`, but jobs that it started continue."""
         self.is_abandoned = True
         self._stopped.set()
 
     def wait(self, seconds: float) -> None:
-        """Let time pass, less when the run is stopped.
+        """Sleep, less when the run is stopped.
 
         Raises:
             RunEndedError: it was stopped.
@@ -74,7 +74,7 @@ class Run:
         self.leave_if_stopped()
 
     def leave_if_stopped(self) -> None:
-        """Go on only in a run that goes on.
+        """Return while the run continues.
 
         Raises:
             RunEndedError: it was stopped.
@@ -88,7 +88,7 @@ _current: contextvars.ContextVar[Run] = contextvars.ContextVar("run")
 
 
 def current_run() -> Run:
-    """The run that the calling thread works for; outside of executions one that never stops."""
+    """Return the run of the calling thread; outside of executions one that never stops."""
     return _current.get(_UNSTOPPABLE)
 
 
@@ -96,7 +96,7 @@ _UNSTOPPABLE = Run("")
 
 
 def abandon_all() -> None:
-    """The emulator ends: let all threads of all runs end."""
+    """End all threads of all runs, because the emulator ends."""
     for run in list(_runs.values()):
         run.abandon()
 
@@ -111,7 +111,7 @@ def _within_run(execution_arn: str, work: Callable[[], None]) -> None:
 
 
 def install() -> None:
-    """Make StopExecution stop."""
+    """Make StopExecution stop everything."""
     sfn = patching.module("services.stepfunctions")
 
     def run(original: Callable[[str], None]) -> Callable[[str], None]:
@@ -148,7 +148,7 @@ def _stop(sfn: Any, original: Callable[..., Any], data: dict[str, Any]) -> Any:
 
 
 def _unless_stopped(original: Callable[..., Any]) -> Callable[..., Any]:
-    """What a thread of a stopped run still has to say is not written down: it is over."""
+    """Ignore what a thread of a stopped run still reports."""
 
     def write(execution: Execution, *details: Any) -> Any:
         return None if current_run().is_stopped else original(execution, *details)
@@ -189,7 +189,7 @@ def _aborting(sfn: Any, original: Callable[..., Any]) -> Callable[..., Any]:
         try:
             return original(state, given, effective, iterator, *rest)
         finally:
-            # MiniStack has written an end over the abortion once its last child was gone.
+            # MiniStack overwrites the status once the last child has ended.
             execution: Execution = rest[0]
             for map_run in _map_runs_of(sfn, execution["executionArn"]):
                 if map_run.get("_aborted"):

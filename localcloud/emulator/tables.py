@@ -11,7 +11,7 @@ _LOOKS = {"create": "277586e016c6", "update": "0665980ffdd0"}
 
 
 def install() -> None:
-    """Apply those three settings after a table was created or updated by a stack."""
+    """Apply those three settings after a stack has created or updated a table."""
     dynamodb = patching.module("services.dynamodb")
     patching.extend_resource("AWS::DynamoDB::Table", _LOOKS, then=partial(_apply, dynamodb))
 
@@ -36,5 +36,5 @@ def _apply(dynamodb: Any, table_name: str, props: dict[str, Any]) -> None:
 
 
 def _true(value: Any) -> bool:
-    # Template parameters make strings of booleans.
+    # Template parameters turn booleans into strings.
     return str(value).lower() == "true"

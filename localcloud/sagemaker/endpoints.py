@@ -20,6 +20,7 @@ from localcloud.sagemaker.models import (
     model_data_url,
     model_environment,
 )
+from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.state import Record, State, now
 
 logger = logging.getLogger(__name__)
@@ -47,13 +48,15 @@ class Variant:
         return self.max_concurrency is not None
 
 
-class Endpoints:
+class Endpoints(Resources):
     """CreateEndpoint, UpdateEndpoint, DeleteEndpoint, DescribeEndpoint, ListEndpoints.
 
     A record in ``State.endpoints`` is the endpoint's description, ``PendingConfigName`` during an
     update, and ``Variants``: the one variant that runs, with URL, folder and environment of its
     archive, so that deleting a model or a configuration does no harm, as on AWS.
     """
+
+    noun, kind, words = "Endpoint", "endpoint", "endpoint"
 
     def __init__(
         self,
@@ -62,31 +65,20 @@ class Endpoints:
         configs: EndpointConfigs,
         artifacts: Artifacts,
     ) -> None:
-        self._state, self._models, self._configs = state, models, configs
-        self._artifacts = artifacts
+        super().__init__(state, state.endpoints)
+        self._models, self._configs, self._artifacts = models, configs, artifacts
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, Variant] = {}
 
     async def create(self, request: Record) -> Record:
-        name = request["EndpointName"]
-        arn = self._state.identity.arn("endpoint", name)
-        if name in self._state.endpoints:
-            raise validation_exception(f'Cannot create already existing endpoint "{arn}".')
-        self._configs.get(request["EndpointConfigName"])
-        self._state.endpoints[name] = {
-            "EndpointName": name,
-            "EndpointArn": arn,
-            "EndpointConfigName": request["EndpointConfigName"],
-            "EndpointStatus": "Creating",
-            "CreationTime": now(),
-            "LastModifiedTime": now(),
-        }
-        self._state.save()
-        self._begin(name, partial(self._deploy, name, request["EndpointConfigName"]))
-        return {"EndpointArn": arn}
+        name, config_name = request["EndpointName"], request["EndpointConfigName"]
+        self._configs.get(config_name)
+        record = self._add(request, EndpointStatus="Creating", LastModifiedTime=now())
+        self._begin(name, partial(self._deploy, name, config_name))
+        return {"EndpointArn": record["EndpointArn"]}
 
     async def update(self, request: Record) -> Record:
-        record = self._get(request["EndpointName"])
+        record = self.get(request["EndpointName"])
         arn = record["EndpointArn"]
         if record["EndpointStatus"] in _IN_PROGRESS:
             raise validation_exception(f'Cannot update in-progress endpoint "{arn}".')
@@ -102,21 +94,21 @@ class Endpoints:
         return {"EndpointArn": arn}
 
     async def delete(self, request: Record) -> Record:
-        record = self._get(request["EndpointName"])
+        record = self.get(request["EndpointName"])
         if record["EndpointStatus"] != "Deleting":
             self._set_status(record, "Deleting")
             self._begin(record["EndpointName"], partial(self._take_down, record))
         return {}
 
     async def describe(self, request: Record) -> Record:
-        return _description(self._get(request["EndpointName"]))
+        return _description(self.get(request["EndpointName"]))
 
     async def list_endpoints(self, request: Record) -> Record:
         members = (
             *("EndpointName", "EndpointArn", "CreationTime"),
             *("LastModifiedTime", "EndpointStatus"),
         )
-        endpoints = self._state.endpoints.values()
+        endpoints = self._records.values()
         return list_page(endpoints, request, noun="Endpoint", members=members)
 
     def running(self, name: str) -> Variant | None:
@@ -125,7 +117,7 @@ class Endpoints:
 
     def serves(self, name: str) -> bool:
         """Whether the endpoint has ever been in service and is not being deleted."""
-        record = self._state.endpoints.get(name)
+        record = self._records.get(name)
         return (
             record is not None
             and "Variants" in record
@@ -134,7 +126,7 @@ class Endpoints:
 
     def resume(self) -> None:
         """After a restart: start what ran before, and continue unfinished operations."""
-        for name, record in self._state.endpoints.items():
+        for name, record in self._records.items():
             if record["EndpointStatus"] == "Deleting":
                 self._begin(name, partial(self._take_down, record))
             elif "Variants" in record:
@@ -156,15 +148,9 @@ class Endpoints:
         """The archive folders that endpoints run from."""
         return {
             Path(variant["ModelDir"])
-            for record in self._state.endpoints.values()
+            for record in self._records.values()
             for variant in record.get("Variants", ())
         }
-
-    def _get(self, name: str) -> Record:
-        if name not in self._state.endpoints:
-            arn = self._state.identity.arn("endpoint", name)
-            raise validation_exception(f'Could not find endpoint "{arn}".')
-        return self._state.endpoints[name]
 
     def _set_status(self, record: Record, status: str) -> None:
         record["EndpointStatus"] = status
@@ -186,7 +172,7 @@ class Endpoints:
 
     async def _deploy(self, name: str, config_name: str) -> None:
         """Blue/green: the new variant is healthy before the old one is stopped."""
-        record = self._state.endpoints[name]
+        record = self._records[name]
 
         async def bring_up() -> tuple[Record, Variant]:
             variant = await self._resolve(self._configs.get(config_name)["ProductionVariants"][0])
@@ -238,7 +224,7 @@ class Endpoints:
         running = self._running.pop(record["EndpointName"], None)
         if running is not None:
             await running.container.stop()
-        del self._state.endpoints[record["EndpointName"]]
+        del self._records[record["EndpointName"]]
         self._state.save()
 
     async def _resolve(self, variant: Record) -> Record:

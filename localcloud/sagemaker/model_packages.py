@@ -5,9 +5,10 @@ from __future__ import annotations
 import asyncio
 from typing import Any
 
-from localcloud.sagemaker.errors import not_emulated, validation_exception
+from localcloud.sagemaker.errors import ServiceError, not_emulated, validation_exception
 from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.state import Record, State, now, without_tags
+from localcloud.sagemaker.resources import Resources
+from localcloud.sagemaker.state import Record, State, now
 from localcloud.sagemaker.storage import Storage, split_s3_uri
 
 _GROUP_SUMMARY = (
@@ -23,41 +24,27 @@ _CHANGEABLE = ("ModelApprovalStatus", "ApprovalDescription")
 _PENDING = "PendingManualApproval"
 
 
-class ModelPackageGroups:
+class ModelPackageGroups(Resources):
     """CreateModelPackageGroup, DescribeModelPackageGroup, ListModelPackageGroups."""
 
+    noun, kind, words = "ModelPackageGroup", "model-package-group", "model package group"
+
     def __init__(self, state: State) -> None:
-        self._state = state
+        super().__init__(state, state.model_package_groups)
 
     async def create(self, request: Record) -> Record:
-        name = request["ModelPackageGroupName"]
-        arn = self._state.identity.arn("model-package-group", name)
-        if name in self._state.model_package_groups:
-            raise validation_exception(f"Model Package Group already exists: {arn}")
-        self._state.model_package_groups[name] = {
-            **without_tags(request),
-            "ModelPackageGroupArn": arn,
-            "ModelPackageGroupStatus": "Completed",
-            "CreatedBy": {},
-            "CreationTime": now(),
-        }
-        self._state.save()
-        return {"ModelPackageGroupArn": arn}
-
-    async def describe(self, request: Record) -> Record:
-        return self.get(request["ModelPackageGroupName"])
+        record = self._add(request, ModelPackageGroupStatus="Completed", CreatedBy={})
+        return {"ModelPackageGroupArn": record["ModelPackageGroupArn"]}
 
     async def list_groups(self, request: Record) -> Record:
-        groups = self._state.model_package_groups.values()
-        page = list_page(groups, request, noun="ModelPackageGroup", members=_GROUP_SUMMARY)
-        return _as_summary_list(page, "ModelPackageGroup")
+        page = list_page(self._records.values(), request, noun=self.noun, members=_GROUP_SUMMARY)
+        return _as_summary_list(page, self.noun)
 
-    def get(self, name: str) -> Record:
-        """The group's description; SageMaker's own error when there is none."""
-        if name not in self._state.model_package_groups:
-            arn = self._state.identity.arn("model-package-group", name)
-            raise validation_exception(f"ModelPackageGroup {arn} does not exist.")
-        return self._state.model_package_groups[name]
+    def _already_exists(self, arn: str) -> ServiceError:
+        return validation_exception(f"Model Package Group already exists: {arn}")
+
+    def _not_found(self, name: str) -> ServiceError:
+        return validation_exception(f"ModelPackageGroup {self._arn(name)} does not exist.")
 
 
 class ModelPackages:
@@ -118,16 +105,16 @@ class ModelPackages:
             raise validation_exception(f"Could not find model data at {url}.")
 
     def _new_record(self, group: Record, request: Record) -> Record:
-        name = group["ModelPackageGroupName"]
+        group_name = group["ModelPackageGroupName"]
         number = 1 + max(
-            (each["ModelPackageVersion"] for each in self._packages_of(name)), default=0
+            (each["ModelPackageVersion"] for each in self._packages_of(group_name)), default=0
         )
         created = now()
         return {
             "ModelApprovalStatus": _PENDING,
-            **without_tags(request),
+            **{name: value for name, value in request.items() if name != "Tags"},
             "ModelPackageVersion": number,
-            "ModelPackageArn": f"{self._state.identity.arn('model-package', name)}/{number}",
+            "ModelPackageArn": f"{self._state.identity.arn('model-package', group_name)}/{number}",
             "ModelPackageStatus": "Completed",
             "ModelPackageStatusDetails": {"ValidationStatuses": [], "ImageScanStatuses": []},
             "CreatedBy": {},

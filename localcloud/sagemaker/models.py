@@ -6,47 +6,25 @@ import asyncio
 from typing import Any
 
 from localcloud.sagemaker.errors import not_emulated, validation_exception
-from localcloud.sagemaker.state import Record, State, now, without_tags
+from localcloud.sagemaker.resources import Resources
+from localcloud.sagemaker.state import Record, State
 from localcloud.sagemaker.storage import Storage, split_s3_uri
 
 
-class Models:
+class Models(Resources):
     """CreateModel, DescribeModel, DeleteModel."""
 
+    noun, kind, words = "Model", "model", "model"
+
     def __init__(self, state: State, storage: Storage) -> None:
-        self._state, self._storage = state, storage
+        super().__init__(state, state.models)
+        self._storage = storage
 
     async def create(self, request: Record) -> Record:
-        name = request["ModelName"]
-        arn = self._state.identity.arn("model", name)
         url = model_data_url(request)
         if not await asyncio.to_thread(self._storage.exists, *split_s3_uri(url)):
             raise validation_exception(f"Could not find model data at {url}.")
-        # After the await, so that of two requests at once only one finds the name free.
-        if name in self._state.models:
-            raise validation_exception(f'Cannot create already existing model "{arn}".')
-        self._state.models[name] = {
-            **without_tags(request),
-            "ModelArn": arn,
-            "CreationTime": now(),
-        }
-        self._state.save()
-        return {"ModelArn": arn}
-
-    async def describe(self, request: Record) -> Record:
-        return self.get(request["ModelName"])
-
-    async def delete(self, request: Record) -> Record:
-        del self._state.models[self.get(request["ModelName"])["ModelName"]]
-        self._state.save()
-        return {}
-
-    def get(self, name: str) -> Record:
-        """The model's description; SageMaker's own error when there is none."""
-        if name not in self._state.models:
-            arn = self._state.identity.arn("model", name)
-            raise validation_exception(f'Could not find model "{arn}".')
-        return self._state.models[name]
+        return {"ModelArn": self._add(request)["ModelArn"]}
 
 
 def model_data_url(model: Record) -> str:
@@ -68,43 +46,18 @@ def model_environment(model: Record) -> dict[str, str]:
     return dict(model["PrimaryContainer"].get("Environment", {}))
 
 
-class EndpointConfigs:
+class EndpointConfigs(Resources):
     """CreateEndpointConfig, DescribeEndpointConfig, DeleteEndpointConfig."""
 
+    noun, kind, words = "EndpointConfig", "endpoint-config", "endpoint configuration"
+
     def __init__(self, state: State, models: Models) -> None:
-        self._state, self._models = state, models
+        super().__init__(state, state.endpoint_configs)
+        self._models = models
 
     async def create(self, request: Record) -> Record:
-        name = request["EndpointConfigName"]
-        arn = self._state.identity.arn("endpoint-config", name)
-        if name in self._state.endpoint_configs:
-            raise validation_exception(
-                f'Cannot create already existing endpoint configuration "{arn}".'
-            )
         self._check_variants(request)
-        self._state.endpoint_configs[name] = {
-            **without_tags(request),
-            "EndpointConfigArn": arn,
-            "CreationTime": now(),
-        }
-        self._state.save()
-        return {"EndpointConfigArn": arn}
-
-    async def describe(self, request: Record) -> Record:
-        return self.get(request["EndpointConfigName"])
-
-    async def delete(self, request: Record) -> Record:
-        name = self.get(request["EndpointConfigName"])["EndpointConfigName"]
-        del self._state.endpoint_configs[name]
-        self._state.save()
-        return {}
-
-    def get(self, name: str) -> Record:
-        """The configuration's description; SageMaker's own error when there is none."""
-        if name not in self._state.endpoint_configs:
-            arn = self._state.identity.arn("endpoint-config", name)
-            raise validation_exception(f'Could not find endpoint configuration "{arn}".')
-        return self._state.endpoint_configs[name]
+        return {"EndpointConfigArn": self._add(request)["EndpointConfigArn"]}
 
     def _check_variants(self, request: Record) -> None:
         for member in ("ShadowProductionVariants", "AsyncInferenceConfig", "ExplainerConfig"):

@@ -73,11 +73,6 @@ class State:
         self._lock.close()
 
 
-def without_tags(request: Record) -> Record:
-    """A copy of a Create request as Describe shows it: tags are accepted and not stored."""
-    return {name: value for name, value in request.items() if name != "Tags"}
-
-
 def now() -> float:
     """Seconds since the epoch, to the millisecond, as SageMaker's timestamps are."""
     return round(time.time(), 3)

@@ -8,6 +8,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+from functools import cached_property
 from typing import Any
 
 from botocore.config import Config
@@ -29,8 +30,12 @@ class TrainingEvents:
     """The local cloud's EventBridge."""
 
     def __init__(self, endpoint_url: str) -> None:
+        self._endpoint_url = endpoint_url
+
+    @cached_property
+    def _client(self) -> Any:  # made when it is needed: it takes time to start
         config = Config(retries={"mode": "standard"}, connect_timeout=5)
-        self._client = aws.client("events", endpoint_url, config)
+        return aws.client("events", self._endpoint_url, config)
 
     async def announce(self, job: Record) -> None:
         """Send the job's state as it is now.

@@ -7,6 +7,7 @@ import logging
 import re
 import time
 from collections.abc import Mapping, Sequence
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -28,9 +29,13 @@ class LogService:
     """The local cloud's CloudWatch Logs; blocking calls."""
 
     def __init__(self, endpoint_url: str) -> None:
-        config = Config(retries={"mode": "standard"}, connect_timeout=5)
-        self._client = aws.client("logs", endpoint_url, config)
+        self._endpoint_url = endpoint_url
         self._known: set[str] = set()
+
+    @cached_property
+    def _client(self) -> Any:  # made when it is needed: it takes time to start
+        config = Config(retries={"mode": "standard"}, connect_timeout=5)
+        return aws.client("logs", self._endpoint_url, config)
 
     def put(self, stream: str, events: Sequence[dict[str, Any]]) -> None:
         """Append to a stream of the group; group and stream are created when they are missing."""

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import logging
-from functools import partial
-from pathlib import Path
 
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
 from localcloud.sagemaker.container import Container, ContainerNotHealthyError, ContainerSpec
@@ -17,7 +15,8 @@ from localcloud.sagemaker.endpoints import INSTANCE_START_SECONDS
 from localcloud.sagemaker.errors import ServiceError, validation_exception
 from localcloud.sagemaker.faults import FaultFile
 from localcloud.sagemaker.models import Models, model_data_url, model_environment
-from localcloud.sagemaker.state import Record, State, now, without_tags
+from localcloud.sagemaker.resources import INTERNAL_ERROR, Jobs
+from localcloud.sagemaker.state import Record, State, now
 from localcloud.sagemaker.storage import Storage, wait_until_answering
 from localcloud.sagemaker.transform_input import InputError
 from localcloud.sagemaker.transform_run import Outcome, TransformRun
@@ -27,69 +26,43 @@ logger = logging.getLogger(__name__)
 
 INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
-_HIDDEN = frozenset({"Model", "Faults", "LastModifiedTime"})
-_INTERNAL = "InternalServerError: We encountered an internal error.  Please try again."
 
 
-class TransformJobs:
+class TransformJobs(Jobs):
     """Jobs run as tasks of this process, each with its own container.
 
     A job that was running when the stand-in ended is run again from its beginning: outputs are
     overwritten with the same content, as they are when SageMaker replaces an instance.
     """
 
+    noun, kind, words = "TransformJob", "transform-job", "transform job"
+    hidden = frozenset({"Model", "Faults", "LastModifiedTime"})
+
     def __init__(
-        self,
-        state: State,
-        models: Models,
-        artifacts: Artifacts,
-        storage: Storage,
+        self, state: State, models: Models, artifacts: Artifacts, storage: Storage
     ) -> None:
-        self._state = state
+        super().__init__(state, state.transform_jobs)
         self._models, self._artifacts, self._storage = models, artifacts, storage
         self._fault_file = FaultFile(self._state.folder / "faults.json")
-        self._tasks: dict[str, asyncio.Task[None]] = {}
-        self._model_dirs: dict[str, Path] = {}
 
     async def create(self, request: Record) -> Record:
-        name = request["TransformJobName"]
-        arn = self._state.identity.arn("transform-job", name)
-        if name in self._state.transform_jobs:
-            raise ServiceError(
-                "ResourceInUse",
-                "Job name must be unique within an AWS account and region, and a job with this "
-                f"name already exists ({arn})",
-            )
+        self._require_new(request["TransformJobName"])
         check_request(request)
         model = self._models.get(request["ModelName"])
         self._check_quota(request)
-        faults = self._fault_file.for_job(name)
-        record = {
-            **without_tags(request),
-            "TransformJobArn": arn,
-            "TransformJobStatus": "InProgress",
-            "CreationTime": now(),
-            "LastModifiedTime": now(),
+        record = self._add(
+            request,
+            TransformJobStatus="InProgress",
+            LastModifiedTime=now(),
             # The model may be deleted while the job runs.
-            "Model": {"Url": model_data_url(model), "Environment": model_environment(model)},
-            "Faults": faults.to_json(),
-        }
-        self._state.transform_jobs[name] = record
-        self._state.save()
+            Model={"Url": model_data_url(model), "Environment": model_environment(model)},
+            Faults=self._fault_file.for_job(request["TransformJobName"]).to_json(),
+        )
         self._begin(record)
-        return {"TransformJobArn": arn}
-
-    async def describe(self, request: Record) -> Record:
-        record = self._get(request["TransformJobName"])
-        return {name: value for name, value in record.items() if name not in _HIDDEN}
+        return {"TransformJobArn": record["TransformJobArn"]}
 
     async def stop_job(self, request: Record) -> Record:
-        record = self._get(request["TransformJobName"])
-        status = record["TransformJobStatus"]
-        if status != "InProgress":
-            raise validation_exception(
-                f"The request was rejected because the transform job is in status {status}."
-            )
+        record = self._in_progress(request["TransformJobName"])
         record["TransformJobStatus"] = "Stopping"
         record["LastModifiedTime"] = now()
         self._state.save()
@@ -98,29 +71,21 @@ class TransformJobs:
 
     def resume(self) -> None:
         """After a restart: run unfinished jobs again, finish those that were being stopped."""
-        for record in self._state.transform_jobs.values():
+        for record in self._records.values():
             if record["TransformJobStatus"] == "Stopping":
                 self._end(record, "Stopped")
             elif record["TransformJobStatus"] == "InProgress":
                 self._begin(record, storage_may_be_starting=True)
 
-    async def stop(self) -> None:
-        """Stop all jobs; they stay InProgress, for ``resume``."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
-
-    def _get(self, name: str) -> Record:
-        if name not in self._state.transform_jobs:
-            raise validation_exception(f"Could not find requested job with name: {name}")
-        return self._state.transform_jobs[name]
+    def _not_found(self, name: str) -> ServiceError:
+        return validation_exception(f"Could not find requested job with name: {name}")
 
     def _check_quota(self, request: Record) -> None:
         kind = request["TransformResources"]["InstanceType"]
         wanted = request["TransformResources"]["InstanceCount"]
         in_use = sum(
             job["TransformResources"]["InstanceCount"]
-            for job in self._state.transform_jobs.values()
+            for job in self._records.values()
             if job["TransformJobStatus"] in ("InProgress", "Stopping")
             and job["TransformResources"]["InstanceType"] == kind
         )
@@ -135,22 +100,8 @@ class TransformJobs:
             )
 
     def _begin(self, record: Record, *, storage_may_be_starting: bool = False) -> None:
-        name = record["TransformJobName"]
         record["TransformStartTime"] = now()
-        running = self._run(record, storage_may_be_starting=storage_may_be_starting)
-        task = self._tasks[name] = asyncio.create_task(running)
-        task.add_done_callback(partial(self._finished, record))
-
-    def _finished(self, record: Record, task: asyncio.Task[None]) -> None:
-        name = record["TransformJobName"]
-        del self._tasks[name]
-        self._model_dirs.pop(name, None)
-        if task.cancelled():
-            if record["TransformJobStatus"] == "Stopping":
-                self._end(record, "Stopped")
-        elif (error := task.exception()) is not None:
-            logger.error("transform job %s failed", name, exc_info=error)
-            self._end(record, "Failed", _INTERNAL)
+        self._start(record, self._run(record, storage_may_be_starting=storage_may_be_starting))
 
     async def _run(self, record: Record, *, storage_may_be_starting: bool) -> None:
         if storage_may_be_starting:
@@ -170,7 +121,6 @@ class TransformJobs:
     async def _transform(self, record: Record) -> Outcome:
         name, model = record["TransformJobName"], record["Model"]
         folder = await asyncio.to_thread(self._artifacts.fetch, model["Url"])
-        self._model_dirs[name] = folder
         logs = self._state.folder / "logs" / "TransformJobs"
         environment = {**model["Environment"], **record.get("Environment", {})}
         container = Container(
@@ -194,7 +144,7 @@ class TransformJobs:
 
 def _reason(kind: str) -> str:
     if kind == "InternalServerError":
-        return _INTERNAL
+        return INTERNAL_ERROR
     return f"{kind}: See job logs for more information"
 
 

@@ -6,12 +6,12 @@ import asyncio
 import logging
 import zlib
 from collections import Counter
-from functools import partial
 from typing import Any
 
 from localcloud.sagemaker.errors import ServiceError, not_emulated, validation_exception
 from localcloud.sagemaker.listing import list_page
-from localcloud.sagemaker.state import Record, State, now, without_tags
+from localcloud.sagemaker.resources import Jobs
+from localcloud.sagemaker.state import Record, State, now
 from localcloud.sagemaker.training_jobs import UNDER_WAY, TrainingJobs
 from localcloud.sagemaker.training_requests import check_training
 from localcloud.sagemaker.tuning_search import Seen, propose
@@ -31,33 +31,26 @@ _OF_A_TRIAL = (
 )
 
 
-class TuningJobs:
+class TuningJobs(Jobs):
     """Searches; each trial is one training job."""
 
+    noun, kind = "HyperParameterTuningJob", "hyper-parameter-tuning-job"
+    words = "tuning job"
+
     def __init__(self, state: State, trainings: TrainingJobs) -> None:
-        self._state, self._trainings = state, trainings
-        self._tasks: dict[str, asyncio.Task[None]] = {}
+        super().__init__(state, state.tuning_jobs)
+        self._trainings = trainings
 
     async def create(self, request: Record) -> Record:
-        name = request["HyperParameterTuningJobName"]
-        arn = self._state.identity.arn("hyper-parameter-tuning-job", name)
-        if name in self._state.tuning_jobs:
-            raise ServiceError("ResourceInUse", f"Tuning job already exists: {arn}")
         self._check(request)
-        record = {
-            **without_tags(request),
-            "HyperParameterTuningJobArn": arn,
-            "HyperParameterTuningJobStatus": "InProgress",
-            "CreationTime": now(),
-            "LastModifiedTime": now(),
-        }
-        self._state.tuning_jobs[name] = record
-        self._state.save()
-        self._start(record)
-        return {"HyperParameterTuningJobArn": arn}
+        record = self._add(
+            request, HyperParameterTuningJobStatus="InProgress", LastModifiedTime=now()
+        )
+        self._start(record, self._search(record))
+        return {"HyperParameterTuningJobArn": record["HyperParameterTuningJobArn"]}
 
     async def describe(self, request: Record) -> Record:
-        record = self._get(request["HyperParameterTuningJobName"])
+        record = self.get(request["HyperParameterTuningJobName"])
         trials = [_summary(record, each) for each in self._trials(record)]
         statuses = Counter(each["TrainingJobStatus"] for each in trials)
         objectives = Counter(each["ObjectiveStatus"] for each in trials)
@@ -81,18 +74,13 @@ class TuningJobs:
         return answer
 
     async def stop_job(self, request: Record) -> Record:
-        record = self._get(request["HyperParameterTuningJobName"])
-        status = record["HyperParameterTuningJobStatus"]
-        if status != "InProgress":
-            raise validation_exception(
-                f"The request was rejected because the tuning job is in status {status}."
-            )
+        record = self._in_progress(request["HyperParameterTuningJobName"])
         self._set_status(record, "Stopping")
         self._interrupt_trials(record)
         return {}
 
     async def list_trials(self, request: Record) -> Record:
-        record = self._get(request["HyperParameterTuningJobName"])
+        record = self.get(request["HyperParameterTuningJobName"])
         trials = [_summary(record, each) for each in self._trials(record)]
         if request.get("SortBy") == "FinalObjectiveMetricValue":
             trials = [
@@ -106,22 +94,21 @@ class TuningJobs:
         """After a restart, once the trainings run again: continue searches, finish stopping."""
         for record in self._state.tuning_jobs.values():
             if record["HyperParameterTuningJobStatus"] in UNDER_WAY:
-                self._start(record)
+                self._start(record, self._search(record))
             if record["HyperParameterTuningJobStatus"] == "Stopping":
                 self._interrupt_trials(record)
 
-    async def stop(self) -> None:
-        """Stop all searches, before the trainings; they stay InProgress, for ``resume``."""
-        for task in self._tasks.values():
-            task.cancel()
-        await asyncio.gather(*self._tasks.values(), return_exceptions=True)
+    def _already_exists(self, arn: str) -> ServiceError:
+        return ServiceError("ResourceInUse", f"Tuning job already exists: {arn}")
 
-    def _get(self, name: str) -> Record:
-        if name not in self._state.tuning_jobs:
-            raise ServiceError(
-                "ResourceNotFound", f"Amazon SageMaker can't find a tuning job with the name {name}"
-            )
-        return self._state.tuning_jobs[name]
+    def _finished(self, record: Record, task: asyncio.Task[None]) -> None:
+        if not task.cancelled():  # cancelled: the stand-in ends, and resumes the search later
+            super()._finished(record, task)
+
+    def _not_found(self, name: str) -> ServiceError:
+        return ServiceError(
+            "ResourceNotFound", f"Amazon SageMaker can't find a tuning job with the name {name}"
+        )
 
     def _check(self, request: Record) -> None:
         definition = request.get("TrainingJobDefinition")
@@ -146,20 +133,7 @@ class TuningJobs:
         if both := sorted(set(searched) & set(static)):
             raise validation_exception(f"Hyperparameters both static and searched: {both}")
         for parent in _parents(request):
-            self._get(parent)
-
-    def _start(self, record: Record) -> None:
-        name = record["HyperParameterTuningJobName"]
-        task = self._tasks[name] = asyncio.create_task(self._search(record))
-        task.add_done_callback(partial(self._finished, record))
-
-    def _finished(self, record: Record, task: asyncio.Task[None]) -> None:
-        del self._tasks[record["HyperParameterTuningJobName"]]
-        if not task.cancelled() and (error := task.exception()) is not None:
-            name = record["HyperParameterTuningJobName"]
-            logger.error("tuning job %s failed", name, exc_info=error)
-            record["FailureReason"] = "InternalServerError: see the log of the stand-in"
-            self._set_status(record, "Failed")
+            self.get(parent)
 
     async def _search(self, record: Record) -> None:
         """Begin trials, a limited number at once, until there are enough or the job is stopped."""
@@ -208,16 +182,18 @@ class TuningJobs:
         )
 
     def _conclude(self, record: Record) -> None:
+        summaries = [_summary(record, each) for each in self._trials(record)]
         if record["HyperParameterTuningJobStatus"] == "Stopping":
-            status = "Stopped"
-        elif any(
-            _summary(record, each)["ObjectiveStatus"] == "Succeeded"
-            for each in self._trials(record)
-        ):
-            status = "Completed"
+            self._end(record, "Stopped")
+        elif any(each["ObjectiveStatus"] == "Succeeded" for each in summaries):
+            self._end(record, "Completed")
         else:
-            status = "Failed"
-            record["FailureReason"] = "No training job succeeded and emitted the objective metric."
+            reason = "No training job succeeded and emitted the objective metric."
+            self._end(record, "Failed", reason)
+
+    def _end(self, record: Record, status: str, reason: str | None = None) -> None:
+        if reason is not None:
+            record["FailureReason"] = reason
         record["HyperParameterTuningEndTime"] = now()
         self._set_status(record, status)
 
@@ -234,7 +210,7 @@ class TuningJobs:
 
     def _seen(self, record: Record) -> list[Seen]:
         """Results of its own trials and of those of its parent searches."""
-        searches = [record, *(self._get(name) for name in _parents(record))]
+        searches = [record, *(self.get(name) for name in _parents(record))]
         summaries = [_summary(search, each) for search in searches for each in self._trials(search)]
         return [
             Seen(each["TunedHyperParameters"], _value(each))

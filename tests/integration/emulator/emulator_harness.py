@@ -2,19 +2,21 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import subprocess
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, Any
 
 from localcloud import aws, cloud, environments, processes
 from localcloud.sagemaker import launch
-from tests.integration.emulator.fake_sagemaker import FakeSageMaker
+from tests.integration.emulator.fake_sagemaker import FakeSageMaker, running_fake_sagemaker
 
+GRACE_SECONDS = 60.0
 _DEADLINE_SECONDS = 60.0
 
 
@@ -27,6 +29,10 @@ class Emulator:
     sagemaker: FakeSageMaker
     lifeline: IO[bytes]
     """Its standard input: the emulator ends when this closes, however the tests end."""
+
+    def stop(self) -> None:
+        """Stop it as `imagedrop down` does: it saves its state."""
+        processes.stop(self.process, grace_seconds=GRACE_SECONDS)
 
     def client(self, service: str) -> Any:
         return aws.client(service, self.url)
@@ -121,7 +127,7 @@ def eventually(look: Callable[[], Any], *, every_seconds: float = 0.05) -> Any:
 
 
 def start_emulator(folder: Path, sagemaker: FakeSageMaker, *flags: str) -> Emulator:
-    """Start an emulator of one's own in `folder`; the caller stops its process."""
+    """Start an emulator whose state is in `folder`; the caller stops it."""
     (port,) = processes.free_ports([0])
     url = f"http://{processes.HOST}:{port}"
     log = folder / "emulator.log"
@@ -151,6 +157,17 @@ def start_emulator(folder: Path, sagemaker: FakeSageMaker, *flags: str) -> Emula
     started = processes.StartedProcess("emulator", process.pid, identity, str(log))
     cloud.wait_until_answering(f"{url}/_ministack/health", started)
     return Emulator(url, started, sagemaker, process.stdin)
+
+
+@contextlib.contextmanager
+def running_emulator(folder: Path, *flags: str) -> Iterator[Emulator]:
+    """An emulator with its own fake SageMaker, which ends with the block."""
+    with running_fake_sagemaker() as sagemaker:
+        emulator = start_emulator(folder, sagemaker, *flags)
+        try:
+            yield emulator
+        finally:
+            emulator.stop()
 
 
 def python_function(code: str, environment: dict[str, Any] | None = None) -> dict[str, Any]:

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from pathlib import Path
 from typing import Any
 
-from localcloud import processes
-from tests.integration.emulator.emulator_harness import outputs, start_emulator
-from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
+from tests.integration.emulator.emulator_harness import Emulator, outputs
 
 
 def _statement(effect: str, **fields: Any) -> dict[str, Any]:
@@ -19,7 +16,7 @@ def _statement(effect: str, **fields: Any) -> dict[str, Any]:
     }
 
 
-def test_bucket_may_send_to_a_queue_that_takes_tls_only(tmp_path: Path) -> None:
+def test_bucket_may_send_to_a_queue_that_takes_tls_only(strict: Emulator) -> None:
     not_tls = {"Bool": {"aws:SecureTransport": "false"}}
     template = {
         "Resources": {
@@ -54,12 +51,7 @@ def test_bucket_may_send_to_a_queue_that_takes_tls_only(tmp_path: Path) -> None:
         },
         "Outputs": outputs(Queue={"Ref": "Queue"}),
     }
-    with running_fake_sagemaker() as sagemaker:
-        emulator = start_emulator(tmp_path, sagemaker, "--enforce-iam")
-        try:
-            stack = emulator.deploy("tls", template)  # S3 refuses a queue it may not send to
+    stack = strict.deploy("tls", template)  # S3 refuses a queue it may not send to
 
-            received = emulator.client("sqs").receive_message(QueueUrl=stack["Queue"])
-            assert "s3:TestEvent" in received["Messages"][0]["Body"]
-        finally:
-            processes.stop(emulator.process, grace_seconds=20)
+    received = strict.client("sqs").receive_message(QueueUrl=stack["Queue"])
+    assert "s3:TestEvent" in received["Messages"][0]["Body"]

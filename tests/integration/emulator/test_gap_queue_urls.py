@@ -4,14 +4,12 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from localcloud import processes
 from tests.integration.emulator.emulator_harness import (
     eventually,
     outputs,
     python_function,
-    start_emulator,
+    running_emulator,
 )
-from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
 
 _FORWARD = """
 import os
@@ -42,23 +40,16 @@ def test_mapping_serves_its_queue_after_a_restart_on_another_port(tmp_path: Path
             Results={"Fn::GetAtt": ["Results", "QueueName"]},
         ),
     }
-    with running_fake_sagemaker() as sagemaker:
-        first = start_emulator(tmp_path, sagemaker)
-        try:
-            stack = first.deploy("ports", template)
-        finally:
-            processes.stop(first.process, grace_seconds=20)
-        second = start_emulator(tmp_path, sagemaker)
-        try:
-            assert second.url != first.url
-            sqs = second.client("sqs")
-            queue_url = sqs.get_queue_url(QueueName=stack["Queue"])["QueueUrl"]
-            assert queue_url.startswith(second.url)
+    with running_emulator(tmp_path) as first:
+        stack = first.deploy("ports", template)
+    with running_emulator(tmp_path) as second:
+        assert second.url != first.url
+        sqs = second.client("sqs")
+        queue_url = sqs.get_queue_url(QueueName=stack["Queue"])["QueueUrl"]
+        assert queue_url.startswith(second.url)
 
-            sqs.send_message(QueueUrl=queue_url, MessageBody="hello")
+        sqs.send_message(QueueUrl=queue_url, MessageBody="hello")
 
-            results_url = sqs.get_queue_url(QueueName=stack["Results"])["QueueUrl"]
-            received = eventually(lambda: sqs.receive_message(QueueUrl=results_url).get("Messages"))
-            assert [message["Body"] for message in received] == ["hello"]
-        finally:
-            processes.stop(second.process, grace_seconds=20)
+        results_url = sqs.get_queue_url(QueueName=stack["Results"])["QueueUrl"]
+        received = eventually(lambda: sqs.receive_message(QueueUrl=results_url).get("Messages"))
+        assert [message["Body"] for message in received] == ["hello"]

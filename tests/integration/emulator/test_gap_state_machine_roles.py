@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
-from localcloud import processes
 from tests.integration.emulator.emulator_harness import (
     Emulator,
     outputs,
     python_function,
-    start_emulator,
 )
-from tests.integration.emulator.fake_sagemaker import running_fake_sagemaker
 
 _ACCOUNT = "000000000000"
 _FUNCTION = f"arn:aws:lambda:us-east-1:{_ACCOUNT}:function:worker"
@@ -31,21 +27,15 @@ _ALL = (
 )
 
 
-@pytest.fixture(scope="module")
-def strict(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Emulator]:
-    """An emulator that enforces policies, with a function and a file of two items."""
-    with running_fake_sagemaker() as sagemaker:
-        emulator = start_emulator(tmp_path_factory.mktemp("strict"), sagemaker, "--enforce-iam")
-        try:
-            function = python_function("def handler(event, context): return event")
-            function["Properties"]["FunctionName"] = "worker"
-            bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "work"}}
-            template = {"Resources": {"Function": function, "Work": bucket}, "Outputs": outputs()}
-            emulator.deploy("strict", template)
-            emulator.client("s3").put_object(Bucket="work", Key="chunks/0.json", Body=b"[1, 2]")
-            yield emulator
-        finally:
-            processes.stop(emulator.process, grace_seconds=20)
+@pytest.fixture(scope="module", autouse=True)
+def work(strict: Emulator) -> None:
+    """A function and a file of two items."""
+    function = python_function("def handler(event, context): return event")
+    function["Properties"]["FunctionName"] = "worker"
+    bucket = {"Type": "AWS::S3::Bucket", "Properties": {"BucketName": "work"}}
+    template = {"Resources": {"Function": function, "Work": bucket}, "Outputs": outputs()}
+    strict.deploy("strict", template)
+    strict.client("s3").put_object(Bucket="work", Key="chunks/0.json", Body=b"[1, 2]")
 
 
 def _machine(emulator: Emulator, name: str, allowed: list[tuple[str, str]]) -> str:

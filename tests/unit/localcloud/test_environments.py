@@ -35,7 +35,7 @@ def test_users_aws_settings_are_left_out_and_the_rest_is_kept() -> None:
 
 
 def test_calls_go_to_the_emulator_with_its_credentials() -> None:
-    environment = environments.towards("http://127.0.0.1:4566", _USERS)
+    environment = environments.leading_to("http://127.0.0.1:4566", _USERS)
 
     assert environment["AWS_ENDPOINT_URL"] == "http://127.0.0.1:4566"
     assert environment["AWS_ACCESS_KEY_ID"] == "test"
