@@ -10,6 +10,7 @@ import os
 import re
 import subprocess
 import sys
+import tempfile
 import time
 import urllib.error
 import urllib.request
@@ -95,7 +96,8 @@ def up(
             else:
                 if known:
                     _stop_all(known.processes)
-                cloud = _start(home, known, enforce_iam, started_here, on_step)
+                with _ports_reserved():
+                    cloud = _start(home, known, enforce_iam, started_here, on_step)
             if deploy:
                 cloud = _deploy(home, cloud, project, on_step)
             # Read even when nothing was deployed here: the user may have run `sam deploy`.
@@ -357,6 +359,21 @@ def _lock(home: Path) -> Iterator[None]:
                 f"Another `imagedrop up` or `down` uses {home}. Try again when it is done."
             ) from None
         yield
+
+
+@contextlib.contextmanager
+def _ports_reserved() -> Iterator[None]:
+    """Wait for other local clouds of this user that are starting.
+
+    A port is free until the process that gets it listens: two starts at once would choose the same.
+    """
+    path = Path(tempfile.gettempdir()) / f"imagedrop-ports-{os.getuid()}.lock"
+    lock = os.open(path, os.O_CREAT | os.O_RDWR | os.O_NOFOLLOW, 0o600)
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX)
+        yield
+    finally:
+        os.close(lock)
 
 
 def _read(home: Path) -> Cloud | None:

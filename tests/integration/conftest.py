@@ -16,6 +16,7 @@ import pytest
 
 from imagedrop.target import Target, local_target
 from localcloud import cloud
+from tests.clouds import stopped_with_the_tests
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -54,11 +55,9 @@ class Stack:
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("cloud")
-    with pytest.MonkeyPatch.context() as patch:
-        # The workflow's waits of seconds take tenths of them: the emulator's own setting.
-        patch.setenv("SFN_WAIT_SCALE", "0.1")
-        running = cloud.up(home, enforce_iam=True)
-    try:
+    with stopped_with_the_tests(home):
+        with pytest.MonkeyPatch.context() as patch:
+            # The workflow's waits of seconds take tenths of them: the emulator's own setting.
+            patch.setenv("SFN_WAIT_SCALE", "0.1")
+            running = cloud.up(home, enforce_iam=True)
         yield Stack(home, local_target(running))
-    finally:
-        cloud.down(home)

@@ -7,7 +7,9 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +17,7 @@ import pytest
 
 from localcloud import aws, cloud, environments, processes
 from localcloud.processes import LocalCloudError
+from tests.clouds import stopped_with_the_tests
 
 _TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -81,8 +84,8 @@ def project(tmp_path: Path) -> Path:
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Path]:
     folder = tmp_path / "home"
-    yield folder
-    cloud.down(folder)
+    with stopped_with_the_tests(folder):
+        yield folder
 
 
 def test_users_aws_settings_do_not_matter_and_what_it_holds_survives_a_restart(
@@ -207,6 +210,48 @@ def test_process_that_died_is_started_again(home: Path, project: Path) -> None:
 
     assert second.is_running
     assert second.endpoint_url == first.endpoint_url
+
+
+def test_clouds_that_start_at_the_same_time_take_different_ports(
+    tmp_path: Path, project: Path
+) -> None:
+    homes = [tmp_path / "one", tmp_path / "two"]
+    with (
+        stopped_with_the_tests(homes[0]),
+        stopped_with_the_tests(homes[1]),
+        ThreadPoolExecutor() as pool,
+    ):
+        clouds = list(pool.map(lambda home: cloud.up(home, deploy=False, project=project), homes))
+
+        assert all(running.is_running for running in clouds)
+        urls = {url for running in clouds for url in (running.endpoint_url, running.sagemaker_url)}
+        assert len(urls) == 4
+
+
+def test_cloud_ends_with_a_test_process_that_is_killed(tmp_path: Path, project: Path) -> None:
+    home = tmp_path / "home"
+    code = (
+        "import sys; from pathlib import Path; from localcloud import cloud;"
+        "from tests.clouds import stopped_with_the_tests\n"
+        "with stopped_with_the_tests(Path(sys.argv[1])):\n"
+        "    cloud.up(Path(sys.argv[1]), deploy=False, project=Path(sys.argv[2]))\n"
+        "    print('up', flush=True); sys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, str(home), str(project)],
+        cwd=environments.REPOSITORY,
+        env=_import_roots(),
+        stdin=subprocess.PIPE,
+        stdout=subprocess.PIPE,
+    ) as tests:
+        assert tests.stdout is not None
+        assert tests.stdout.readline() == b"up\n"
+        tests.kill()
+
+    deadline = time.monotonic() + 60
+    while any(cloud.status(home).alive.values()):
+        assert time.monotonic() < deadline
+        time.sleep(0.1)
 
 
 def _invoke(running: cloud.Cloud, function: str) -> dict[str, Any]:
