@@ -26,8 +26,9 @@ from bulk.ledger import Fate
 from bulk.work_bucket import WorkBucket
 from imagedrop.bulk.reports import RunReports
 from imagedrop.bulk.runs import ExecutionStatus, bulk_runs
+from imagedrop.predictions import wait_for_rows
 from imagedrop.target import Target, local_target
-from imagedrop.uploads import Upload, upload_all, wait_for_rows
+from imagedrop.uploads import Upload, upload_all
 
 POLL_SECONDS = 0.2
 PREFIX = "folders/bench/"

@@ -37,8 +37,9 @@ from pathlib import Path
 
 import psutil
 
+from imagedrop.predictions import wait_for_rows
 from imagedrop.target import Target, local_target
-from imagedrop.uploads import Upload, upload_all, wait_for_rows
+from imagedrop.uploads import Upload, upload_all
 from localcloud import cloud
 from pipeline.records import Status
 

@@ -20,8 +20,9 @@ from typing import TypeVar
 
 from bench.drop import PATIENCE_SECONDS, PHOTOS, a_cloud, photos
 from handlers import wiring
+from imagedrop.predictions import wait_for_rows
 from imagedrop.target import local_target
-from imagedrop.uploads import Upload, upload_all, wait_for_rows
+from imagedrop.uploads import Upload, upload_all
 from imaging import Prepared, encode_npy, prepare
 from localcloud import cloud, environments
 from model.build_default import IMAGE_SPEC

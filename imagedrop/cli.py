@@ -1,4 +1,4 @@
-"""The command line. Exit code 0 only when everything asked for happened."""
+"""The command line. The exit code is 0 only when everything that was asked for happened."""
 
 from __future__ import annotations
 
@@ -7,7 +7,6 @@ import sys
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
 
 from imagedrop.commands import (
     bulk,
@@ -21,15 +20,16 @@ from imagedrop.commands import (
     inspect,
     jobs,
     models,
+    package,
     predictions,
+    promote,
     send,
     train,
     tune,
     upload_form,
 )
 from imagedrop.errors import UserError
-from imagedrop.output import console
-from imagedrop.text import printable
+from imagedrop.output import say
 from localcloud.processes import LocalCloudError
 from pipeline.errors import TransientError
 
@@ -48,6 +48,8 @@ COMMANDS = (
     tune,
     inspect,
     jobs,
+    package,
+    promote,
     models,
     cost,
     demo,
@@ -65,20 +67,21 @@ for each in COMMANDS:
 
 
 def main() -> None:
+    """Runs the command line, and prints errors that are not bugs without a traceback."""
     try:
         app(standalone_mode=True)
     except UserError as error:
-        console.print(f"[red]{escape(str(error))}[/]")
-        console.print(f"→ {escape(error.next_step)}", highlight=False)
+        say(str(error), "red")
+        say(f"→ {error.next_step}")
         sys.exit(1)
     except LocalCloudError as error:
-        console.print(f"[red]{escape(str(error))}[/]", highlight=False)
+        say(str(error), "red")
         sys.exit(1)
     except (ClientError, BotoCoreError, TransientError) as error:
-        console.print(f"[red]{escape(printable(str(error)))}[/]", highlight=False)
-        console.print("→ See what is deployed with `imagedrop status`; then try again.")
+        say(str(error), "red")
+        say("→ See what is deployed with `imagedrop status`; then try again.")
         sys.exit(1)
     except BrokenPipeError:
-        # The reader of our output (head, less) has had enough.
+        # The reader of our output (head, less) has closed the pipe.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(1)

@@ -1,4 +1,4 @@
-"""Dead letters: what was given up, why, and the way back into the images queue."""
+"""The dead-letter queue: read its messages, send them back to the images queue, delete them."""
 
 from __future__ import annotations
 
@@ -10,30 +10,33 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Any
 
+from imagedrop.target import Target
+from pipeline.adapters.images_queue import BATCH_MESSAGES
 from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, parse_queue_body, utc_text
 
-BATCH_MESSAGES = 10  # SQS's most for one call
-# While they are looked at nobody else sees them; afterwards they are shown again at once.
-LOOK_SECONDS = 300
+# Messages that are read are hidden from other readers for so long, or until they are released.
+VISIBILITY_TIMEOUT_SECONDS = 300
 # SQS asks a part of its servers at a time: an empty answer does not mean an empty queue.
 EMPTY_ANSWERS_TO_STOP = 3
-DEADLINE_SECONDS = 240  # below LOOK_SECONDS: what is held comes back to nobody meanwhile
+# Below the visibility timeout: no message becomes visible while it is held.
+DEADLINE_SECONDS = 240
 UNKNOWN = "unknown"
 
 
 @dataclass(frozen=True, slots=True)
-class Letter:
+class DeadLetter:
     """One message of the dead-letter queue.
 
     Attributes:
-        images: what it speaks of; empty when it is no notification of S3.
-        reason: the last error's code or class; `unknown` where SQS moved the message itself,
-            because the function ended before it could say.
-        attempts: how often the function had it; 0 where that is not known.
-        first_tried_at: when the function had it first, UTC, ISO 8601; None where not known.
-        since: when it came to lie there (was dropped, where SQS moved it), UTC, ISO 8601.
-        logged_as: the message's id in the images queue, which the function's log calls it by.
+        images: the images it is about; empty when it is not an S3 notification.
+        reason: the last error's code or class; `unknown` when SQS moved the message itself
+            because the function ended before it could record a reason.
+        attempts: how often the function received it; 0 when unknown.
+        first_tried_at: when the function first received it, UTC, ISO 8601; None when unknown.
+        since: when it entered the queue (when the image was dropped, if SQS moved the message),
+            UTC, ISO 8601.
+        logged_as: its message id in the images queue, by which the function's log names it.
     """
 
     message_id: str
@@ -48,7 +51,8 @@ class Letter:
     logged_as: str
 
     @classmethod
-    def from_message(cls, message: dict[str, Any]) -> Letter:
+    def from_message(cls, message: dict[str, Any]) -> DeadLetter:
+        """Reads a message of `ReceiveMessage` with all its attributes."""
         why = {
             name: each["StringValue"] for name, each in message.get("MessageAttributes", {}).items()
         }
@@ -63,21 +67,22 @@ class Letter:
             attempts=int(why.get("attempts", "0")),
             first_tried_at=why.get("first_tried_at"),
             since=utc_text(datetime.fromtimestamp(sent, UTC)),
-            # What SQS moved has kept its id.
+            # A message that SQS moved keeps its id.
             logged_as=why.get("message_id", message["MessageId"]),
         )
 
     @property
     def names(self) -> tuple[str, ...]:
-        """The images' keys, or the message's id where it speaks of none."""
+        """The images' keys, or the message's id when it is about none."""
         return tuple(each.key for each in self.images) or (self.message_id,)
 
-    def speaks_of(self, wanted: str) -> bool:
-        """Whether that is its id, or a key or address of an image in it."""
+    def is_about(self, wanted: str) -> bool:
+        """Returns whether `wanted` is its id, or the key or address of one of its images."""
         addresses = {each.image for each in self.images}
         return wanted in {self.message_id, *self.names, *addresses}
 
     def to_json(self) -> dict[str, Any]:
+        """Returns everything that is known of it."""
         return {
             "message_id": self.message_id,
             "images": [each.image for each in self.images],
@@ -99,25 +104,26 @@ def _images(body: str) -> tuple[ImageRef, ...]:
         return ()
 
 
-def each_once(found: Iterable[Letter]) -> list[Letter]:
-    """Without letters that say nothing new: an image whose function ended between sending the
-    letter and acknowledging lies there twice, the second time without a reason.
+def without_repeats(found: Iterable[DeadLetter]) -> list[DeadLetter]:
+    """Removes dead letters that add nothing, oldest first.
 
-    Another version of an image, or another event of it, is something new.
+    A function that ends between sending a dead letter and acknowledging the message leaves the
+    image in the queue twice, the second time without a reason. Another version of an image, or
+    another event of it, is kept.
     """
-    told: set[ImageRef | str] = set()
-    kept: list[Letter] = []
+    seen: set[ImageRef | str] = set()
+    kept: list[DeadLetter] = []
     for letter in sorted(found, key=lambda each: (each.reason == UNKNOWN, each.since)):
-        said: set[ImageRef | str] = set(letter.images) or {letter.body}
-        if not said <= told:
+        content: set[ImageRef | str] = set(letter.images) or {letter.body}
+        if not content <= seen:
             kept.append(letter)
-            told |= said
+            seen |= content
     return sorted(kept, key=lambda each: each.since)
 
 
 @dataclass(slots=True)
 class DeadLetters:
-    """The queue of what was given up, and the queue that it came from."""
+    """The dead-letter queue, and the images queue that its messages come from."""
 
     sqs: Any
     dead_letter_queue_url: str
@@ -126,37 +132,36 @@ class DeadLetters:
     pause: Callable[[float], None] = field(default=time.sleep)
 
     def count(self) -> int:
-        """About how many there are, by SQS's own estimate, those at work included."""
-        names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-        found = self.sqs.get_queue_attributes(
-            QueueUrl=self.dead_letter_queue_url, AttributeNames=names
-        )["Attributes"]
-        return sum(int(found[name]) for name in names)
+        """Returns about how many messages there are, by SQS's estimate, hidden ones included."""
+        return queue_length(self.sqs, self.dead_letter_queue_url)
 
-    def all(self) -> list[Letter]:
-        """Every letter, as far as they come within DEADLINE_SECONDS; they stay where they are."""
-        held: list[Letter] = []
+    def all(self) -> list[DeadLetter]:
+        """Reads all messages that arrive within DEADLINE_SECONDS, and leaves them in the queue."""
+        held: list[DeadLetter] = []
         try:
             held.extend(self._receive(self._deadline()))
         finally:
-            self._show_again(held)
+            self._release(held)
         return held
 
     def redrive(
-        self, matches: Callable[[Letter], bool], rate: float, on_letter: Callable[[Letter], None]
+        self,
+        matches: Callable[[DeadLetter], bool],
+        rate: float,
+        on_letter: Callable[[DeadLetter], None],
     ) -> int:
-        """Sends matching letters back to the images queue and deletes them; how many.
+        """Sends matching messages back to the images queue, deletes them, and counts them.
 
-        A letter is sent before it is deleted, so an interruption in between only leaves it there
-        too: the image is then classified twice and written once. Looks again until nothing
-        matches: at a low rate, one look is too short for all.
+        A message is sent before it is deleted, so an interruption in between leaves it in both
+        queues: the image is classified twice and written once. Reads the queue again until nothing
+        matches, because a low rate can take longer than the deadline of one reading.
 
         Args:
-            rate: letters a second at most.
+            rate: messages a second at most.
             on_letter: called after each that was sent.
         """
 
-        def send(letter: Letter) -> None:
+        def send(letter: DeadLetter) -> None:
             self.sqs.send_message(QueueUrl=self.images_queue_url, MessageBody=letter.body)
             self._delete(letter)
             on_letter(letter)
@@ -164,18 +169,18 @@ class DeadLetters:
 
         return self._each_matching(matches, send)
 
-    def remove(self, matches: Callable[[Letter], bool]) -> int:
-        """Deletes matching letters for good; how many."""
+    def remove(self, matches: Callable[[DeadLetter], bool]) -> int:
+        """Deletes matching messages for good, and counts them."""
         return self._each_matching(matches, self._delete)
 
     def _each_matching(
-        self, matches: Callable[[Letter], bool], take: Callable[[Letter], None]
+        self, matches: Callable[[DeadLetter], bool], take: Callable[[DeadLetter], None]
     ) -> int:
-        """Takes those that match, and shows the others again; how many it took."""
+        """Calls `take` with each matching message, counts the calls, and releases the others."""
         taken = 0
         while True:
             deadline, taken_before = self._deadline(), taken
-            others: list[Letter] = []
+            others: list[DeadLetter] = []
             try:
                 with closing(self._receive(deadline)) as found:
                     for letter in found:
@@ -185,43 +190,42 @@ class DeadLetters:
                         else:
                             others.append(letter)
             finally:
-                self._show_again(others)
+                self._release(others)
             if self.monotonic() < deadline or taken == taken_before:
                 return taken
 
     def _deadline(self) -> float:
         return self.monotonic() + DEADLINE_SECONDS
 
-    def _delete(self, letter: Letter) -> None:
+    def _delete(self, letter: DeadLetter) -> None:
         self.sqs.delete_message(
             QueueUrl=self.dead_letter_queue_url, ReceiptHandle=letter.receipt_handle
         )
 
-    def _receive(self, deadline: float) -> Generator[Letter, None, None]:
-        """Each letter once, as it comes; nobody else sees it until LOOK_SECONDS are over. Those
-        that are not taken when this is closed are shown again."""
+    def _receive(self, deadline: float) -> Generator[DeadLetter, None, None]:
+        """Yields each message once, hidden from other readers; closing it releases the rest."""
         seen: set[str] = set()
         empty = 0
         while empty < EMPTY_ANSWERS_TO_STOP and self.monotonic() < deadline:
             found = self.sqs.receive_message(
                 QueueUrl=self.dead_letter_queue_url,
                 MaxNumberOfMessages=BATCH_MESSAGES,
-                VisibilityTimeout=LOOK_SECONDS,
+                VisibilityTimeout=VISIBILITY_TIMEOUT_SECONDS,
                 AttributeNames=["All"],
                 MessageAttributeNames=["All"],
             ).get("Messages", [])
             empty = 0 if found else empty + 1
             fresh = deque(
-                Letter.from_message(each) for each in found if each["MessageId"] not in seen
+                DeadLetter.from_message(each) for each in found if each["MessageId"] not in seen
             )
             seen |= {each.message_id for each in fresh}
             try:
                 while fresh:
                     yield fresh.popleft()
             finally:
-                self._show_again(list(fresh))
+                self._release(list(fresh))
 
-    def _show_again(self, letters: Sequence[Letter]) -> None:
+    def _release(self, letters: Sequence[DeadLetter]) -> None:
         for start in range(0, len(letters), BATCH_MESSAGES):
             self.sqs.change_message_visibility_batch(
                 QueueUrl=self.dead_letter_queue_url,
@@ -234,3 +238,16 @@ class DeadLetters:
                     for index, each in enumerate(letters[start : start + BATCH_MESSAGES])
                 ],
             )
+
+
+def dead_letters_of(target: Target) -> DeadLetters:
+    """Returns the dead letters of a stack."""
+    queues = target.outputs["DeadLetterQueueUrl"], target.outputs["ImagesQueueUrl"]
+    return DeadLetters(target.client("sqs"), *queues)
+
+
+def queue_length(sqs: Any, queue_url: str) -> int:
+    """Returns about how many messages a queue holds, by SQS's estimate, hidden ones included."""
+    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
+    found = sqs.get_queue_attributes(QueueUrl=queue_url, AttributeNames=names)["Attributes"]
+    return sum(int(found[name]) for name in names)

@@ -1,19 +1,20 @@
-"""What the command line tells the person in front of it."""
+"""Errors that the user can correct."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
 
+from imagedrop.text import printable
 from training.errors import TrainingError
 
 
 class UserError(Exception):
-    """Something the user can put right: what is wrong, and what to do next."""
+    """A problem that the user can correct, with the next step. Both are safe to print."""
 
     def __init__(self, problem: str, next_step: str) -> None:
-        super().__init__(problem)
-        self.next_step = next_step
+        super().__init__(printable(problem))
+        self.next_step = printable(next_step)
 
 
 @contextmanager

@@ -1,9 +1,9 @@
-"""Everything about one image, gone: its versions, its prediction, the letters that speak of it.
+"""Erase one image: its versions, its prediction, and the dead letters about it.
 
-What stays is a tombstone with the image's address and nothing of what it showed. Without one, a
-function that had read the image before it was erased, or a bulk run that goes on with prepared
-pixels, would write the prediction again. It is ordered by S3's clock, as rows of bulk runs are:
-whatever S3 said of the key until now is older, and what is uploaded afterwards is not.
+A tombstone stays, with the image's address and nothing of what it showed. Without it, a function
+that read the image before the erasure, or a bulk run that works with prepared pixels, would write
+the prediction again. It is ordered by S3's clock, as rows of bulk runs are: every event of the key
+until now is older, and a later upload is newer.
 """
 
 from __future__ import annotations
@@ -21,10 +21,10 @@ from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.records import Status
 from pipeline.table_items import to_item
 
-# The tombstone's reason, and its version, which no event can name: the events of the erasure itself
-# change a row only while it shows the version that they erased.
+# The tombstone's reason, and its version, which no event can have: the erasure's own events change
+# a row only while it shows the version that they erased.
 FORGOTTEN = "forgotten"
-# S3 tells its time in whole seconds, its events in thousandths.
+# S3's Date header has whole seconds, its events have milliseconds.
 CLOCK_STEP = timedelta(seconds=1)
 # Runs over an inventory or a list of keys may hold any image.
 FOLDER = "folder"
@@ -32,49 +32,49 @@ FOLDER = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was there and is gone.
+    """What was erased, in numbers.
 
     Attributes:
-        bulk_runs: runs whose work files may hold the image's pixels until they expire.
+        bulk_runs: names of runs with work files that may hold the image's pixels until they expire.
     """
 
     versions: int
     rows: int
-    letters: int
+    dead_letters: int
     bulk_runs: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
 class Forgetting:
-    """The places that an image can be in."""
+    """Everything that can hold an image or a message about it."""
 
     s3: Any
     dynamodb: Any
-    letters: DeadLetters
+    dead_letters: DeadLetters
     bucket: str
     table: str
     work_bucket: str
 
     def forget(self, key: str) -> Forgotten:
-        """Doing it twice finds nothing the second time, and finishes what was interrupted.
+        """Erases one image; a second call finishes an interrupted one, or finds nothing.
 
         Raises:
             ClientError: a permission is missing.
         """
         versions, s3_time = self._versions(key)
-        # First, so that what is at work with the image now is too late already.
+        # First, so that a function that is working on the image now comes too late.
         rows = self._bury(key, s3_time, versions)
         for version in versions:
             self.s3.delete_object(Bucket=self.bucket, Key=key, VersionId=version)
         address = f"s3://{self.bucket}/{key}"
-        # A letter that speaks of others too is theirs: sent back, it finds this image gone.
-        letters = self.letters.remove(
+        # A message about other images too is kept for them: after a redrive this image is missing.
+        dead_letters = self.dead_letters.remove(
             lambda letter: {each.image for each in letter.images} == {address}
         )
-        return Forgotten(len(versions), rows, letters, tuple(self._bulk_runs(key)))
+        return Forgotten(len(versions), rows, dead_letters, tuple(self._bulk_runs(key)))
 
     def _versions(self, key: str) -> tuple[list[str], datetime]:
-        """Versions and delete markers of exactly this key, and S3's time when it began to list."""
+        """Lists versions and delete markers of exactly this key; also S3's time when it began."""
         pages = self.s3.get_paginator("list_object_versions").paginate(
             Bucket=self.bucket, Prefix=key
         )
@@ -91,7 +91,7 @@ class Forgetting:
         return found, times[0]
 
     def _bury(self, key: str, s3_time: datetime, versions: list[str]) -> int:
-        """Puts the tombstone where a row is or may still come; how many predictions it replaces."""
+        """Writes the tombstone where a row exists or may come; counts replaced predictions."""
         address = f"s3://{self.bucket}/{key}"
         item = self.dynamodb.get_item(
             TableName=self.table, Key={"image": {"S": address}}, ConsistentRead=True

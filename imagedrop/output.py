@@ -1,24 +1,56 @@
-"""What every command shares: the stream to people, progress bars, the choice of a cloud."""
+"""How every command prints: data on standard output, everything said to people on standard error.
+
+Text from strangers (keys, labels, error messages) never reaches the terminal with its control
+characters or as markup: every function here escapes what it prints.
+"""
 
 from __future__ import annotations
 
-from typing import Annotated
+import csv
+import json
+import sys
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Annotated, Any, Generic, TypeVar
 
 import typer
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeElapsedColumn
+from rich.table import Column, Table
+from rich.text import Text
 
 from imagedrop.target import TargetName
+from imagedrop.text import printable
 
-# Everything said to people goes to standard error, so that standard output is only data.
-console = Console(stderr=True)
+INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 + SIGINT
+
+Item = TypeVar("Item")
+
+console = Console(stderr=True, highlight=False)
 
 TargetOption = Annotated[
     TargetName, typer.Option("--target", help="local never talks to AWS.", show_default=True)
 ]
 
 
+class Format(StrEnum):
+    TABLE = "table"
+    JSONL = "jsonl"
+    CSV = "csv"
+
+
+FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+
+
+def say(line: str, style: str = "") -> None:
+    """Prints one line to standard error; long lines are not wrapped, so commands can be copied."""
+    console.print(Text(printable(line), style), soft_wrap=True)
+
+
 def progress() -> Progress:
+    """Returns progress bars on standard error."""
     return Progress(
         TextColumn("{task.description:>11}"),
         BarColumn(),
@@ -26,3 +58,92 @@ def progress() -> Progress:
         TimeElapsedColumn(),
         console=console,
     )
+
+
+def with_bar(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
+    """Yields the items, and advances a progress bar with each."""
+    with progress() as bars:
+        bar = bars.add_task(title, total=total)
+        for each in items:
+            yield each
+            bars.advance(bar)
+
+
+@contextmanager
+def exit_on_interrupt(*lines: str) -> Iterator[None]:
+    """Prints the lines when the user presses Ctrl-C in the block.
+
+    Raises:
+        typer.Exit: with the code INTERRUPTED, after Ctrl-C.
+    """
+    try:
+        yield
+    except KeyboardInterrupt:
+        for line in lines:
+            say(line)
+        raise typer.Exit(INTERRUPTED) from None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Layout(Generic[Item]):
+    """How items of one kind are printed.
+
+    Attributes:
+        to_json: an item as one JSON line.
+        csv_fields: names of the CSV columns.
+        to_csv: an item as one CSV row, by these names; more names are ignored.
+        columns: makes the headings of the table.
+        to_cells: an item as rows of the table.
+        style: the style of a row of the table, by its cells.
+    """
+
+    to_json: Callable[[Item], Mapping[str, Any]]
+    csv_fields: Sequence[str]
+    to_csv: Callable[[Item], Mapping[str, Any]]
+    columns: Callable[[], Sequence[Column]]
+    to_cells: Callable[[Item], Iterable[Sequence[str]]]
+    style: Callable[[Sequence[str]], str] = lambda _cells: ""
+
+
+def print_items(items: Iterable[Item], format_: Format, layout: Layout[Item]) -> int:
+    """Prints items to standard output and returns how many there were.
+
+    JSON lines and CSV are printed as the items come, a table when all are there.
+    """
+    if format_ is Format.TABLE:
+        found = list(items)
+        cells = (row for each in found for row in layout.to_cells(each))
+        print_table(layout.columns(), cells, layout.style)
+        return len(found)
+    writer = csv.DictWriter(sys.stdout, layout.csv_fields, extrasaction="ignore")
+    if format_ is Format.CSV:
+        writer.writeheader()
+    count = 0
+    for item in items:
+        count += 1
+        if format_ is Format.CSV:
+            writer.writerow(layout.to_csv(item))
+        else:
+            print(json.dumps(layout.to_json(item), ensure_ascii=False))
+    return count
+
+
+def print_table(
+    columns: Iterable[Column],
+    rows: Iterable[Sequence[str]],
+    style: Callable[[Sequence[str]], str] = lambda _cells: "",
+) -> None:
+    """Prints a table to standard output; `style` is asked for the style of each row."""
+    table = Table(*columns, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
+    for cells in rows:
+        table.add_row(*(Text(printable(each)) for each in cells), style=style(cells))
+    Console().print(table)
+
+
+def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
+    """Prints names and values to standard output, a pair a line; long values are not wrapped."""
+    pairs = [(printable(name), printable(value)) for name, value in rows]
+    width = max(len(name) for name, _ in pairs)
+    for name, value in pairs:
+        line = Text.assemble((f"{name:{width + 2}}", "bold"), value)
+        Console(highlight=False).print(line, soft_wrap=True)

@@ -1,6 +1,6 @@
-"""Which cloud a command talks to: the local one, or the AWS account of the credential chain.
+"""The cloud that a command uses: the local one, or the AWS account of the credential chain.
 
-Only endpoints, credentials and names differ; what runs on them is the same code.
+Only endpoints, credentials and names differ; the code is the same.
 """
 
 from __future__ import annotations
@@ -18,8 +18,11 @@ from botocore.exceptions import BotoCoreError, ClientError
 from imagedrop.errors import UserError
 from localcloud import aws, cloud, environments
 from pipeline.adapters.predictions_table import PredictionsTable
+from registry.models_bucket import ModelsBucket
 
 SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"
+# The folder of the images bucket where a new object is classified; the template says the same.
+INCOMING_PREFIX = "incoming/"
 PARALLEL_CALLS = 16
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=PARALLEL_CALLS
@@ -42,6 +45,7 @@ class Target:
     sagemaker_url: str | None = None
 
     def client(self, service: str) -> Any:
+        """Returns a boto3 client that reaches this stack."""
         is_sagemaker = service.startswith("sagemaker")
         return self.session.client(
             service,  # type: ignore[call-overload]
@@ -53,12 +57,18 @@ class Target:
     def images_bucket(self) -> str:
         return self.outputs["ImagesBucketName"]
 
+    def models_bucket(self) -> ModelsBucket:
+        """Returns the stack's bucket of model archives."""
+        return ModelsBucket(self.client("s3"), self.outputs["ModelsBucketName"])
+
     def predictions_table(self) -> PredictionsTable:
+        """Returns the stack's table of predictions."""
         return PredictionsTable(self.client("dynamodb"), self.outputs["PredictionsTableName"])
 
 
 def find_target(name: TargetName) -> Target:
-    """
+    """Finds the deployed stack of a target.
+
     Raises:
         UserError: nothing is deployed there, or it cannot be reached.
     """
@@ -78,7 +88,8 @@ def _local() -> Target:
 
 
 def local_target(running: cloud.Cloud) -> Target:
-    # Whatever the user's environment names, this never talks to AWS, and never through a proxy.
+    """Returns the stack that is deployed in a running local cloud."""
+    # Whatever the environment says, this never talks to AWS, and never through a proxy.
     config = CLIENT_CONFIG.merge(Config(proxies={}))
     return Target(
         aws.session(), running.outputs, running.endpoint_url, config, running.sagemaker_url
@@ -86,13 +97,13 @@ def local_target(running: cloud.Cloud) -> Target:
 
 
 def find_region(name: TargetName) -> str | None:
-    """The region of a target, deployed or not; None where nothing names one."""
+    """Returns the region of a target, deployed or not; None when no setting names one."""
     session = aws.session() if name is TargetName.LOCAL else _aws_session(_deployment())
     return session.region_name
 
 
 def _deployment() -> dict[str, str]:
-    """What samconfig.toml says of the stack on AWS."""
+    """Reads stack name and region on AWS from samconfig.toml."""
     parameters = tomllib.loads(SAMCONFIG.read_text())["default"]
     common = parameters.get("global", {}).get("parameters", {})
     names: dict[str, str] = common | parameters["deploy"]["parameters"]

@@ -1,4 +1,4 @@
-"""A form by which somebody without an account may drop images, within bounds that S3 keeps.
+"""An upload form for guests without an AWS account, with limits that S3 enforces.
 
 https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
 """
@@ -11,40 +11,40 @@ from dataclasses import dataclass
 from botocore.config import Config
 
 from imagedrop.errors import UserError
-from imagedrop.target import Target
-from imagedrop.uploads import INCOMING_PREFIX
+from imagedrop.target import INCOMING_PREFIX, Target
 from imaging.limits import Limits
 
-# A folder of a key: nothing that climbs, and nothing that has to be quoted in a form.
+# A folder name in a key: no path traversal, and nothing to quote in a form.
 _GUEST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
 @dataclass(frozen=True, slots=True)
 class UploadForm:
-    """Where to POST, and the fields to send before the file."""
+    """The address for the POST, and the fields to send before the file."""
 
     url: str
     fields: dict[str, str]
 
 
 def upload_form(target: Target, guest: str, seconds: int) -> UploadForm:
-    """A form for images under ``incoming/GUEST/``, of at most what is read of an image.
+    """Signs a form for images under ``incoming/GUEST/``, up to the largest size that is classified.
 
-    Signed with the caller's credentials: it allows nothing that these may not, and ends with them.
+    It is signed with the caller's credentials: it allows no more than they do, and expires with
+    them.
 
     Args:
-        seconds: how long it can be used.
+        seconds: how long the form is valid.
 
     Raises:
-        UserError: the guest's name does not fit into a key.
+        UserError: the guest's name cannot be a folder's name.
     """
     if _GUEST.fullmatch(guest) is None:
         raise UserError(
             f"{guest!r} cannot be a folder's name.",
-            "Use small letters, digits and hyphens, 63 at most: imagedrop upload-form alice",
+            "Use at most 63 lower case letters, digits and hyphens: imagedrop upload-form alice",
         )
     prefix = f"{INCOMING_PREFIX}{guest}/"
-    # The older signature, which boto3 takes in some regions, is refused where KMS encrypts.
+    # boto3 uses the older signature in some regions; S3 refuses it where KMS encrypts.
     s3 = target.session.client(
         "s3",
         endpoint_url=target.endpoint_url,

@@ -1,4 +1,4 @@
-"""Upload files to S3, once each, and wait for their rows.
+"""Upload files to S3, each content once.
 
 Every object says the sha256 of its bytes in its metadata. A file is there already when the object
 of its key has the same size and the same sha256. ETags cannot tell: an ETag is the MD5 only where
@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import base64
 import mimetypes
-import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,16 +21,13 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from bulk.list_images import SYSTEM_FILES
 from imagedrop.errors import UserError
-from imagedrop.target import PARALLEL_CALLS, Target
+from imagedrop.target import INCOMING_PREFIX, PARALLEL_CALLS
 from imagedrop.text import printable
-from pipeline.records import Record
 from training.data.dataset import file_sha256
 
-INCOMING_PREFIX = "incoming/"
 SHA256 = "sha256"  # the name in an object's metadata; 64 hex digits
 KEY_BYTES = 1024  # of UTF-8; S3's limit
 _NOTHING: Mapping[str, int] = MappingProxyType({})
-POLL_SECONDS = 0.5
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,36 +188,3 @@ def _sha256_of_object(s3: Any, bucket: str, key: str) -> str | None:
             raise
         return None  # deleted since it was listed
     return metadata.get(SHA256)
-
-
-def wait_for_rows(
-    target: Target,
-    sent: Sequence[Sent],
-    *,
-    patience_seconds: float,
-    on_rows: Callable[[int], None],
-) -> dict[str, Record]:
-    """The rows of exactly the versions that were sent, by key.
-
-    Gives up after ``patience_seconds`` without a new row; what is missing then is missing from
-    the answer.
-    """
-    table = target.predictions_table()
-    address = f"s3://{target.images_bucket}/"
-    versions = {address + each.upload.key: each.version for each in sent if each.version}
-    rows: dict[str, Record] = {}
-    deadline = time.monotonic() + patience_seconds
-    while len(rows) < len(versions) and time.monotonic() < deadline:
-        missing = [image for image in versions if image not in rows]
-        new = {
-            image: record
-            for image, record in table.get_many(missing).items()
-            if record.version == versions[image]
-        }
-        if new:
-            rows |= new
-            on_rows(len(new))
-            deadline = time.monotonic() + patience_seconds
-        else:
-            time.sleep(POLL_SECONDS)
-    return {record.key: record for record in rows.values()}

@@ -1,4 +1,4 @@
-"""How far a run is, by the files that its steps have written."""
+"""The progress of a bulk run, counted from the files that its steps have written."""
 
 from __future__ import annotations
 
@@ -9,6 +9,13 @@ from typing import Any
 
 from bulk.run import BulkRun, RunFiles
 from bulk.work_bucket import WorkBucket
+from imagedrop.bulk.runs import BulkRuns, ExecutionStatus
+from imagedrop.polling import poll
+from pipeline.errors import TransientError
+
+POLL_SECONDS = 1.0
+# Listing the files of 100 million images takes minutes: the pauses grow in proportion.
+PAUSE_FACTOR = 4
 
 
 class Phase(StrEnum):
@@ -22,7 +29,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Numbers of images. ``to_transform`` counts once more what comes again in a second round."""
+    """Numbers of images; ``to_transform`` counts images of a second round again."""
 
     phase: Phase = Phase.STARTING
     round: int = 0
@@ -35,14 +42,15 @@ class Progress:
 
 @dataclass(slots=True)
 class ProgressReader:
-    """Reads the work bucket again and again; ``run.json`` never changes and is read once."""
+    """Reads the progress of one run from the work bucket."""
 
     s3: Any
     work: WorkBucket
     run: str
-    _settings: BulkRun | None = None
+    _settings: BulkRun | None = None  # of run.json, which never changes
 
     def read(self) -> Progress:
+        """Counts how far the run is now."""
         files = RunFiles(self.run)
         if self._settings is None:
             written = self.work.read_json(files.run_json)
@@ -51,10 +59,10 @@ class ProgressReader:
             self._settings = BulkRun.from_json(written)
         settings = self._settings
         listing = self.work.read_json(files.listing_json)
-        # Those of the first round hold every image once; a later round's begin with its number.
+        # Chunks of the first round hold every image once; later chunks are named ROUND-NUMBER.
         every_chunk = self._names(files.listing(""))
         chunks = {name for name in every_chunk if "-" not in name}
-        # A chunk is full unless the listing ended with it, or its function's time. Counting the
+        # A chunk is full unless the listing, or its function's time, ended with it. Counting the
         # lines of 100,000 chunks would take longer than the run.
         listed = listing["listed"] if listing else len(chunks) * settings.chunk_images
 
@@ -98,7 +106,7 @@ class ProgressReader:
         return Phase.TRANSFORMING
 
     def _shards(self, files: RunFiles, image_bytes: int) -> dict[str, int]:
-        """Images by shard. The npy header is smaller than an image: division drops it."""
+        """Counts images by shard; the division ignores the npy header, which is below one image."""
         return {
             key: size_bytes // image_bytes
             for key, size_bytes in self._objects(files.shards)
@@ -106,17 +114,43 @@ class ProgressReader:
         }
 
     def _names(self, file: str) -> set[str]:
-        """The chunks that have a file beside this one."""
+        """Returns the chunks that have a file in the folder of this one."""
         return {key.rpartition(".")[0] for key in self._keys(file[: file.rindex("/") + 1])}
 
     def _keys(self, folder: str) -> Iterator[str]:
         return (key for key, _ in self._objects(folder))
 
     def _objects(self, folder: str) -> Iterator[tuple[str, int]]:
-        """Keys, without the folder, and sizes."""
+        """Lists keys without the folder, and sizes in bytes."""
         pages = self.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.work.name, Prefix=folder
         )
         for page in pages:
             for each in page.get("Contents", ()):
                 yield each["Key"].removeprefix(folder), each["Size"]
+
+
+def follow_run(runs: BulkRuns, reader: ProgressReader, run: str) -> Iterator[Progress]:
+    """Yields a run's progress again and again, the last time after it has ended.
+
+    Raises:
+        UserError: there is no such run.
+        TransientError: S3 is busy although the run has ended.
+    """
+    last = Progress()
+
+    def look() -> tuple[Progress, ExecutionStatus]:
+        nonlocal last
+        # Before the files: everything that an ended execution has written is then seen.
+        status = runs.last_execution(run).status
+        try:
+            last = reader.read()
+        except TransientError:
+            if status is not ExecutionStatus.RUNNING:
+                raise
+        return last, status
+
+    looks = poll(
+        look, lambda seen: seen[1] is not ExecutionStatus.RUNNING, POLL_SECONDS, PAUSE_FACTOR
+    )
+    return (progress for progress, _ in looks)

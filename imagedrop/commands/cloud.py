@@ -1,15 +1,15 @@
-"""``imagedrop up``, ``down``, ``status``, ``doctor``: the cloud that everything else works on."""
+"""``imagedrop up``, ``down``, ``status``, ``doctor``: the cloud that the other commands use."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from imagedrop import doctor as checks
-from imagedrop.output import TargetOption, console
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.dead_letters import queue_length
+from imagedrop.output import TargetOption, say
+from imagedrop.target import TargetName, find_target
 from localcloud import cloud, environments
 
 
@@ -26,55 +26,46 @@ def up(
         bool, typer.Option("--deploy/--no-deploy", help="Deploy template.yaml too.")
     ] = True,
 ) -> None:
-    """Start the local cloud and deploy the template in it; once up, it stays until `down`."""
+    """Start the local cloud and deploy the template in it; it runs until `down`."""
     started = cloud.up(
         environments.default_home(),
         deploy=deploy,
-        on_step=lambda step: console.print(f"· {escape(step)}"),
+        on_step=lambda step: say(f"· {step}"),
     )
-    console.print(f"Up at {started.endpoint_url}.", highlight=False)
+    say(f"Up at {started.endpoint_url}.")
     if started.outputs:
-        console.print("Next: imagedrop send PHOTOS --wait")
+        say("Next: imagedrop send PHOTOS --wait")
     else:
-        console.print("Next, for sam and every other AWS tool in this shell:")
+        say("Next, for sam and every other AWS tool in this shell:")
         for name, value in environments.settings(started.endpoint_url).items():
-            console.print(f"  export {name}={value}", highlight=False)
-        console.print("  sam build && sam deploy --config-env local", highlight=False)
+            say(f"  export {name}={value}")
+        say("  sam build && sam deploy --config-env local")
 
 
 def down() -> None:
-    """Stop the local cloud; bucket, table and stack are kept for the next `up`."""
+    """Stop the local cloud; buckets, table and stack are kept for the next `up`."""
     if cloud.down(environments.default_home()):
-        console.print("Stopped. What it holds is kept; `imagedrop up` brings it back.")
+        say("Stopped. Its content is kept; `imagedrop up` brings it back.")
     else:
-        console.print("Nothing was running.")
+        say("Nothing was running.")
 
 
 def status(target: TargetOption = TargetName.LOCAL) -> None:
-    """Say what is deployed, where, and how many messages wait."""
+    """Show what is deployed, where, and how many messages are waiting."""
     found = find_target(target)
     for name, value in found.outputs.items():
-        console.print(f"{name:24} {escape(value)}", highlight=False)
+        say(f"{name:24} {value}")
+    sqs = found.client("sqs")
     for title, queue in (("waiting", "ImagesQueueUrl"), ("dead letters", "DeadLetterQueueUrl")):
-        console.print(f"{title:24} {queue_length(found, found.outputs[queue])}", highlight=False)
-
-
-def queue_length(target: Target, queue_url: str) -> int:
-    """Messages in the queue, those being worked on included (SQS calls it approximate)."""
-    names = ["ApproximateNumberOfMessages", "ApproximateNumberOfMessagesNotVisible"]
-    attributes = target.client("sqs").get_queue_attributes(
-        QueueUrl=queue_url, AttributeNames=names
-    )["Attributes"]
-    return sum(int(attributes[name]) for name in names)
+        say(f"{title:24} {queue_length(sqs, found.outputs[queue])}")
 
 
 def doctor() -> None:
-    """Check this machine and the local cloud; say what to do about what is wrong."""
+    """Check this machine and the local cloud, and say how to repair each problem."""
     results = checks.run_checks()
     for each in results:
-        mark = "[green]ok[/]" if each.ok else "[red]!![/]"
-        console.print(f"{mark}  {each.name:18} {escape(each.finding)}", highlight=False)
+        say(f"{'ok' if each.ok else '!!'}  {each.name:18} {each.finding}", "" if each.ok else "red")
         if each.next_step:
-            console.print(f"{'':22} → {escape(each.next_step)}", highlight=False)
+            say(f"{'':22} → {each.next_step}")
     if not all(each.ok for each in results):
         raise typer.Exit(1)

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Annotated
 
 import typer
+from rich.table import Column
 
 from bulk.prices import NOTED_ON
 from imagedrop.estimates.month import Mode, month_of
-from imagedrop.output import console
-from imagedrop.render import print_costs
+from imagedrop.output import print_table, say
 
 
 def register(app: typer.Typer) -> None:
@@ -23,10 +24,23 @@ def cost(
         Mode | None, typer.Option(help="Dropped one by one, or as a bulk run; both by default.")
     ] = None,
 ) -> None:
-    """Say what a month of images costs on AWS, and what of it is paid for what."""
+    """Print what a month of images costs on AWS, item by item."""
     modes = [mode] if mode else list(Mode)
     print_costs({each: month_of(images, each) for each in modes})
-    console.print(
+    say(
         "US dollars, us-east-1, without free tiers, and without putting images into S3 and "
         f"keeping them. Prices noted on {NOTED_ON}: check before quoting."
     )
+
+
+def print_costs(costs: Mapping[str, Mapping[str, float]]) -> None:
+    """Prints dollars by item, with a column for each mode."""
+    modes = [Column(f"{mode}, $", justify="right") for mode in costs]
+    items = dict.fromkeys(item for each in costs.values() for item in each)
+    rows = [(item, *(_dollars(each.get(item)) for each in costs.values())) for item in items]
+    total = ("together", *(_dollars(sum(each.values())) for each in costs.values()))
+    print_table([Column("paid for"), *modes], [*rows, total])
+
+
+def _dollars(value: float | None) -> str:
+    return "" if value is None else f"{value:,.2f}"

@@ -1,4 +1,4 @@
-"""``make demo``: the whole pipeline, from nothing to a printed table, and nothing left running."""
+"""``imagedrop demo``: run the whole pipeline once and print what it found."""
 
 from __future__ import annotations
 
@@ -7,16 +7,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.console import Console
-from rich.markup import escape
 
+from imagedrop.commands.predictions import print_records
 from imagedrop.errors import UserError
-from imagedrop.output import console
-from imagedrop.render import Format, print_records
-from imagedrop.target import local_target
-from imagedrop.uploads import plan_uploads, upload_all, wait_for_rows
+from imagedrop.output import Format, say
+from imagedrop.predictions import wait_for_rows
+from imagedrop.target import INCOMING_PREFIX, local_target
+from imagedrop.uploads import plan_uploads, upload_all
 from localcloud import cloud, environments
-from pipeline.records import Record
 
 PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
 PATIENCE_SECONDS = 120.0
@@ -32,47 +30,46 @@ def demo(
         Path | None, typer.Argument(help="A folder of photos; the demo's own by default.")
     ] = None,
 ) -> None:
-    """Start a cloud of its own, classify photos in it, print them, and stop it again."""
-    if not run_demo(images, console):
+    """Start a separate local cloud, classify photos in it, print the rows, and stop it again."""
+    if not run_demo(images or PHOTOS):
         raise typer.Exit(1)
 
 
-def run_demo(images: Path | None, console: Console) -> bool:
-    """True when every photo has its row.
+def run_demo(folder: Path) -> bool:
+    """Runs the demo, and says with the seconds so far what it does; True when no row is missing.
 
-    The demo has a cloud of its own beside the user's, so that it never disturbs that one.
+    It uses its own cloud beside the user's, and so cannot disturb that one.
+
+    Raises:
+        UserError: there is no such folder, or it is empty.
     """
     began = time.monotonic()
 
     def step(text: str) -> None:
-        console.print(f"{time.monotonic() - began:6.1f} s  {escape(text)}", highlight=False)
+        say(f"{time.monotonic() - began:6.1f} s  {text}")
 
-    folder = images or PHOTOS
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", "make demo IMAGES=folder-of-photos")
     uploads, _ = plan_uploads([folder])
     home = environments.default_home() / "demo"
-    cloud.down(home)  # one that an interrupted demo left behind
+    cloud.down(home)  # an interrupted demo may have left it running
     try:
         running = cloud.up(home, deploy=True, on_step=step)
         target = local_target(running)
-        step(f"dropping {len(uploads)} images into s3://{target.images_bucket}/incoming/")
-        sent = list(upload_all(target.client("s3"), target.images_bucket, uploads))
+        bucket = target.images_bucket
+        step(f"dropping {len(uploads)} images into s3://{bucket}/{INCOMING_PREFIX}")
+        sent = list(upload_all(target.client("s3"), bucket, uploads))
         rows = wait_for_rows(
             target, sent, patience_seconds=PATIENCE_SECONDS, on_rows=lambda _count: None
         )
         step(f"{len(rows)} rows in the predictions table:")
-        console.print()
-        print_records(in_order(rows), Format.TABLE)
-        console.print()
+        say("")
+        print_records([rows[key] for key in sorted(rows)], Format.TABLE)
+        say("")
     finally:
         cloud.down(home)
     step("everything stopped")
     missing = [each.upload.key for each in sent if each.upload.key not in rows]
     for key in missing:
-        console.print(f"No row: {escape(key)} (logs: {home / 'logs'})")
+        say(f"No row: {key} (logs: {home / 'logs'})")
     return not missing
-
-
-def in_order(rows: dict[str, Record]) -> list[Record]:
-    return [rows[key] for key in sorted(rows)]

@@ -1,16 +1,15 @@
-"""``imagedrop forget``: one image and all that is known of it."""
+"""``imagedrop forget``: erase one image and everything that is known about it."""
 
 from __future__ import annotations
 
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
-from imagedrop.dead_letters import DeadLetters
+from imagedrop.dead_letters import dead_letters_of
 from imagedrop.errors import UserError
 from imagedrop.forget import Forgetting, Forgotten
-from imagedrop.output import TargetOption, console
+from imagedrop.output import TargetOption, console, say
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.text import printable
 
@@ -25,58 +24,55 @@ def forget(
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Erase every version of an image, its prediction, and the dead letters that speak of it."""
+    """Erase every version of an image, its prediction, and the dead letters about it."""
     found = find_target(target)
     chosen = _key(found, key)
     if not yes:
         typer.confirm(f"Erase {printable(chosen)} for good?", abort=True, err=True)
     with console.status("Erasing"):
-        gone = _forgetting(found).forget(chosen)
-    _tell(gone, chosen)
+        erased = _forgetting(found).forget(chosen)
+    _report(erased, chosen)
 
 
 def _key(found: Target, key: str) -> str:
-    """
+    """Returns the key of a key or an s3:// address.
+
     Raises:
-        UserError: the address is one of another bucket.
+        UserError: the address is in another bucket.
     """
     if not key.startswith("s3://"):
         return key
     address = f"s3://{found.images_bucket}/"
     if not key.startswith(address):
         raise UserError(
-            f"{printable(key)} is not in this stack's bucket.",
-            f"Name a key, or an address that begins with {address}",
+            f"{key} is not in this stack's bucket.",
+            f"Give a key, or an address that begins with {address}",
         )
     return key.removeprefix(address)
 
 
 def _forgetting(found: Target) -> Forgetting:
-    letters = DeadLetters(
-        found.client("sqs"), found.outputs["DeadLetterQueueUrl"], found.outputs["ImagesQueueUrl"]
-    )
     return Forgetting(
         found.client("s3"),
         found.client("dynamodb"),
-        letters,
+        dead_letters_of(found),
         found.images_bucket,
         found.outputs["PredictionsTableName"],
         found.outputs["WorkBucketName"],
     )
 
 
-def _tell(gone: Forgotten, key: str) -> None:
-    if not (gone.versions or gone.rows or gone.letters):
-        console.print(f"There was nothing of {escape(printable(key))} left.", highlight=False)
+def _report(erased: Forgotten, key: str) -> None:
+    if not (erased.versions or erased.rows or erased.dead_letters):
+        say(f"Nothing of {key} was left.")
     else:
-        console.print(
-            f"Erased: {gone.versions} versions, {gone.rows} predictions, {gone.letters} dead "
-            "letters. Its name stays in the table, so that no late event brings the rest back.",
-            highlight=False,
+        say(
+            f"Erased: {erased.versions} versions, {erased.rows} predictions, "
+            f"{erased.dead_letters} dead letters. Its name stays in the table, so that no late "
+            "event brings the rest back."
         )
-    if gone.bulk_runs:
-        console.print(
-            "Work files of these bulk runs may hold its pixels, among those of others, until "
-            f"they expire, WorkRetentionDays after they were written: {', '.join(gone.bulk_runs)}",
-            highlight=False,
+    if erased.bulk_runs:
+        say(
+            "Work files of these bulk runs may hold its pixels, among those of other images, until "
+            f"they expire, WorkRetentionDays after they were written: {', '.join(erased.bulk_runs)}"
         )

@@ -1,25 +1,23 @@
-"""``imagedrop predictions``: the table's rows."""
+"""``imagedrop predictions``: print the rows of the predictions table."""
 
 from __future__ import annotations
 
+import json
 import sys
-from collections.abc import Iterator
-from typing import Annotated
+from collections.abc import Iterable, Sequence
+from typing import Annotated, Any
 
 import typer
+from rich.table import Column
 
-from imagedrop.errors import UserError
-from imagedrop.output import TargetOption, console
-from imagedrop.render import Format, print_records
-from imagedrop.target import Target, TargetName, find_target
-from imagedrop.uploads import INCOMING_PREFIX
+from imagedrop.output import Format, FormatOption, Layout, TargetOption, print_items, say
+from imagedrop.predictions import every_record, find_record
+from imagedrop.target import INCOMING_PREFIX, TargetName, find_target
 from pipeline.adapters.predictions_table import Query
-from pipeline.records import Record, Status
+from pipeline.records import FIELD_NAMES, Record, Status
 
 TABLE_ROWS = 50
-EXPORT_PAGE_ROWS = 500
-
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+STYLES = {Status.CLASSIFIED: "", Status.REJECTED: "yellow", Status.DELETED: "dim"}
 
 
 def register(app: typer.Typer) -> None:
@@ -37,11 +35,12 @@ def predictions(
     status_: Annotated[Status | None, typer.Option("--status", case_sensitive=False)] = None,
     min_confidence: Annotated[float | None, typer.Option(min=0, max=1)] = None,
     since: Annotated[
-        str | None, typer.Option(help="UTC time, ISO 8601, or its beginning: 2026-11-24T06.")
+        str | None,
+        typer.Option(help="UTC time in ISO 8601, or the beginning of one: 2026-11-24T06."),
     ] = None,
     limit: Annotated[
         int | None,
-        typer.Option(min=1, help=f"At most so many; {TABLE_ROWS} in a table, else all."),
+        typer.Option(min=1, help=f"Maximum; by default {TABLE_ROWS} in a table, else all rows."),
     ] = None,
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
@@ -49,38 +48,49 @@ def predictions(
     """Print predictions, newest first."""
     found = find_target(target)
     if key is not None:
-        record = find_record(found, key)
-        print_records([record], format_)
+        print_records([find_record(found, key)], format_)
         return
     query = Query(label=label, status=status_, min_confidence=min_confidence, since=since)
     most = limit or (TABLE_ROWS if format_ is Format.TABLE else sys.maxsize)
     count = print_records(every_record(found, query, most), format_)
     if count == 0:
-        console.print("No predictions match.")
+        say("No predictions match.")
     elif limit is None and count == TABLE_ROWS and format_ is Format.TABLE:
-        console.print(f"The newest {TABLE_ROWS}; more with --limit.")
+        say(f"The newest {TABLE_ROWS}; show more with --limit.")
 
 
-def every_record(target: Target, query: Query, most: int) -> Iterator[Record]:
-    table = target.predictions_table()
-    cursor: str | None = None
-    while most > 0:
-        page = table.list(query, limit=min(most, EXPORT_PAGE_ROWS), cursor=cursor)
-        yield from page.records
-        most -= len(page.records)
-        cursor = page.cursor
-        if cursor is None:
-            return
+def print_records(records: Iterable[Record], format_: Format) -> int:
+    """Prints predictions to standard output and returns how many there were."""
+    return print_items(
+        records,
+        format_,
+        Layout(
+            to_json=Record.to_json,
+            csv_fields=FIELD_NAMES,
+            to_csv=_csv_row,
+            columns=lambda: (
+                Column("image", overflow="fold", ratio=1),
+                Column("status", no_wrap=True),
+                Column("label, or reason", overflow="fold"),
+                Column("confidence", justify="right", no_wrap=True),
+                Column("image file", no_wrap=True),
+            ),
+            to_cells=lambda record: [_cells(record)],
+            style=lambda cells: STYLES[Status(cells[1])],
+        ),
+    )
 
 
-def find_record(target: Target, key: str) -> Record:
-    address = f"s3://{target.images_bucket}/"
-    table = target.predictions_table()
-    bare = key.removeprefix(address)
-    for each in dict.fromkeys((bare, INCOMING_PREFIX + bare)):
-        record = table.get(key if key.startswith("s3://") else address + each)
-        if record is not None:
-            return record
-    raise UserError(
-        f"There is no prediction of {key}.", "List what there is with: imagedrop predictions"
+def _csv_row(record: Record) -> dict[str, Any]:
+    row = record.to_json()
+    return row | {"predictions": json.dumps(row["predictions"], ensure_ascii=False)}
+
+
+def _cells(record: Record) -> Sequence[str]:
+    return (
+        record.key.removeprefix(INCOMING_PREFIX),
+        record.status,
+        record.label or record.reason or "",
+        "" if record.confidence is None else f"{record.confidence:.3f}",
+        f"{record.format} {record.width}x{record.height}" if record.width else "",
     )

@@ -1,4 +1,4 @@
-"""``imagedrop upload-form``: let somebody without an account drop images."""
+"""``imagedrop upload-form``: let a guest without an AWS account drop images."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import Annotated
 
 import typer
 
-from imagedrop.output import TargetOption, console
+from imagedrop.output import TargetOption, say
 from imagedrop.target import TargetName, find_target
 from imagedrop.upload_form import upload_form
 
@@ -21,13 +21,13 @@ def register(app: typer.Typer) -> None:
 
 
 def print_upload_form(
-    guest: Annotated[str, typer.Argument(help="Images go to incoming/GUEST/.")],
+    guest: Annotated[str, typer.Argument(help="Images are uploaded to incoming/GUEST/.")],
     minutes: Annotated[
-        int, typer.Option(help="How long it can be used.", min=1, max=7 * 24 * 60)
+        int, typer.Option(help="How long the form is valid.", min=1, max=7 * 24 * 60)
     ] = 60,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Print a form (JSON: url, fields) that takes images of a guest, and nothing else."""
+    """Print a form (JSON: url, fields) that accepts images from a guest, and nothing else."""
     form = upload_form(find_target(target), guest, minutes * 60)
     typer.echo(json.dumps(asdict(form), indent=2))
-    console.print(f"Whoever has it may drop images under incoming/{guest}/ for {minutes} minutes.")
+    say(f"Everyone who has it can drop images under incoming/{guest}/ for {minutes} minutes.")

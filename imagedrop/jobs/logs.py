@@ -10,6 +10,7 @@ from typing import Any
 from botocore.exceptions import ClientError
 
 from imagedrop.jobs.service import Job, Jobs, Kind
+from imagedrop.polling import poll
 
 GROUP = "/aws/sagemaker/TrainingJobs"
 POLL_SECONDS = 2.0
@@ -71,12 +72,12 @@ def follow(
     Raises:
         UserError: there is no such job.
     """
-    while True:
-        job = jobs.find(name)
-        yield Seen(job, tuple(logs.new_lines()))
-        if not job.is_under_way:
-            break
-        time.sleep(poll_seconds)
-    if job.kind is Kind.TRAINING:
+
+    def look() -> Seen:
+        return Seen(jobs.find(name), tuple(logs.new_lines()))
+
+    for seen in poll(look, lambda seen: not seen.job.is_under_way, poll_seconds):
+        yield seen
+    if seen.job.kind is Kind.TRAINING:
         time.sleep(LOG_SECONDS)
-        yield Seen(job, tuple(logs.new_lines()))
+        yield Seen(seen.job, tuple(logs.new_lines()))

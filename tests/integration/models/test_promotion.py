@@ -15,7 +15,8 @@ from typing import Any
 import pytest
 
 from archive.reading import WEIGHTS_NAME, extract_archive
-from imagedrop.uploads import Sent, Upload, wait_for_rows
+from imagedrop.predictions import wait_for_rows
+from imagedrop.uploads import Sent, Upload
 from model.package import DEFAULT_ARCHIVE, package
 from tests.integration.conftest import REPOSITORY, Stack
 

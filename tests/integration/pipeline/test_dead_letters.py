@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from imagedrop.uploads import Sent, Upload, wait_for_rows
+from imagedrop.predictions import wait_for_rows
+from imagedrop.uploads import Sent, Upload
 from pipeline.records import Status
 from tests.integration.conftest import REPOSITORY, Stack
 from tests.s3_events import queue_body, queue_event, s3_record

@@ -18,7 +18,8 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
-from imagedrop.uploads import Sent, Upload, wait_for_rows
+from imagedrop.predictions import wait_for_rows
+from imagedrop.uploads import Sent, Upload
 from pipeline.records import FIELD_NAMES, Record, Status
 from tests.integration.conftest import REPOSITORY, Stack
 

@@ -9,7 +9,8 @@ from typing import Any
 import httpx
 import pytest
 
-from imagedrop.uploads import Sent, Upload, wait_for_rows
+from imagedrop.predictions import wait_for_rows
+from imagedrop.uploads import Sent, Upload
 from imaging.limits import Limits
 from tests.integration.conftest import REPOSITORY, Stack
 

@@ -9,13 +9,13 @@ from typing import Any
 
 import boto3
 import pytest
+from imagedrop.render import Format
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
 from imagedrop.cli import app
 from imagedrop.commands import dead_letters as dead_letters_cli
 from imagedrop.dead_letters import DeadLetters, Letter, each_once
-from imagedrop.render import Format
 from tests.s3_events import BUCKET, queue_body, s3_record
 
 

@@ -1,27 +1,25 @@
-"""Bulk runs on the screen: tables on standard output."""
+"""Print bulk runs as tables."""
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from rich.console import Console
-from rich.markup import escape
-from rich.table import Table
+from rich.table import Column
 
 from bulk.plan_transform import MEBIBYTE
-from imagedrop.bulk.failures import Verdict
 from imagedrop.bulk.progress import Progress
 from imagedrop.bulk.runs import Execution
 from imagedrop.bulk.source import Listing
 from imagedrop.estimates.bulk_run import RunSettings, Sizing, duration
-from imagedrop.text import printable
+from imagedrop.output import print_pairs, print_table
 
 COUNTS = ("listed", "classified", "rejected", "skipped", "failed", "ignored", "unaccounted")
 LABELS_SHOWN = 10
 
 
 def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
+    """Prints the size, time and cost of a run that is not started."""
     seconds = {phase: duration(each) for phase, each in sizing.phase_seconds.items() if each >= 1}
     dollars = {what: f"${each:,.2f}" for what, each in sizing.cost_dollars.items() if each >= 0.01}
     rows = [
@@ -52,6 +50,7 @@ def _parts(parts: Mapping[str, str]) -> str:
 def print_status(
     execution: Execution, progress: Progress, report: Mapping[str, Any] | None
 ) -> None:
+    """Prints how far a run is, or the counts of its report."""
     counts = (
         [(name, f"{report[name]:,}") for name in COUNTS]
         if report
@@ -74,22 +73,27 @@ def print_status(
 
 
 def print_runs(rows: Iterable[tuple[Execution, Mapping[str, Any] | None]]) -> None:
-    table = Table(box=None, pad_edge=False, collapse_padding=True, header_style="bold")
-    table.add_column("run", no_wrap=True)  # to be copied; it ends with the time it was started
-    table.add_column("status", no_wrap=True)
-    table.add_column("images", overflow="fold")
-    for execution, report in rows:
-        status = report["status"] if report else str(execution.status)
-        table.add_row(
-            escape(printable(execution.run)),
-            status,
-            counted(report) if report else "",
-            style="" if status in ("COMPLETE", "RUNNING") else "yellow",
-        )
-    Console().print(table)
+    """Prints runs with status and counts."""
+    print_table(
+        (
+            Column("run", no_wrap=True),  # to be copied; it ends with the time of its start
+            Column("status", no_wrap=True),
+            Column("images", overflow="fold"),
+        ),
+        (
+            (
+                execution.run,
+                report["status"] if report else execution.status,
+                counted(report) if report else "",
+            )
+            for execution, report in rows
+        ),
+        style=lambda cells: "" if cells[1] in ("COMPLETE", "RUNNING") else "yellow",
+    )
 
 
 def print_report(report: Mapping[str, Any]) -> None:
+    """Prints a run's report."""
     rate = report["images_per_second"]
     labels = list(report["labels"].items())
     more = len(labels) - LABELS_SHOWN
@@ -121,25 +125,11 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """One sentence: how many images, and how each of them ended."""
+    """Says in one sentence how many images ended in which way."""
     return f"{report['status']}: {counted(report)}."
 
 
 def counted(report: Mapping[str, Any]) -> str:
+    """Counts the images of a report by how they ended."""
     parts = [f"{report[name]:,} {name}" for name in COUNTS[1:] if report[name]]
     return f"{report['listed']:,} listed: {', '.join(parts) or 'nothing to do'}"
-
-
-def verdict_lines(verdict: Verdict) -> list[str]:
-    """What is wrong, if anything, and what to do next; ready for the terminal."""
-    reason = [f"[red]{escape(printable(verdict.reason))}[/]"] if verdict.reason else []
-    return [*reason, f"→ {escape(printable(verdict.next_step))}"]
-
-
-def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
-    """Name and value a line; a value from a stranger cannot move the cursor."""
-    pairs = [(printable(name), printable(value)) for name, value in rows]
-    width = max(len(name) for name, _ in pairs)
-    console = Console(highlight=False, soft_wrap=True)  # addresses stay whole, to be copied
-    for name, value in pairs:
-        console.print(f"[bold]{escape(name):{width + 2}}[/]{escape(value)}")

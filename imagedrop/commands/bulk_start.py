@@ -1,0 +1,184 @@
+"""``imagedrop bulk start``: upload a folder if it is on disk, and start a run over it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Annotated, Any
+
+import typer
+
+from bulk import prices
+from bulk.list_images import why_ignored
+from imagedrop.bulk.output import print_plan
+from imagedrop.bulk.runs import bulk_runs, name_run
+from imagedrop.bulk.source import (
+    LocalFolder,
+    S3Folder,
+    Source,
+    check_source,
+    list_local,
+    list_source,
+    parse_folder,
+    source_of,
+)
+from imagedrop.commands.bulk_wait import WaitOption, wait_for
+from imagedrop.commands.send import say_failures, say_left_out
+from imagedrop.errors import UserError
+from imagedrop.estimates.bulk_run import RunSettings, overlong_steps, problems, size_run
+from imagedrop.output import TargetOption, exit_on_interrupt, say, with_bar
+from imagedrop.target import Target, TargetName, find_target
+from imagedrop.uploads import objects_below, upload_all
+
+DEFAULTS = RunSettings()
+
+
+def register(bulk: typer.Typer) -> None:
+    """Adds the command."""
+    bulk.command(epilog="Example: imagedrop bulk start s3://my-bucket/photos/ --wait")(start)
+
+
+def start(
+    folder: Annotated[
+        str,
+        typer.Argument(help="s3://BUCKET/FOLDER/, or a folder on disk, which is uploaded first."),
+    ],
+    wait: WaitOption = False,
+    again: Annotated[
+        bool,
+        typer.Option("--again", help="Classify images again that this model has classified."),
+    ] = False,
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Send the files to the model unprepared, one a request."),
+    ] = False,
+    dry_run: Annotated[
+        bool,
+        typer.Option("--dry-run", help="Print size, time and cost; upload and start nothing."),
+    ] = False,
+    inventory: Annotated[
+        str | None,
+        typer.Option(metavar="S3URI", help="List FOLDER by this S3 Inventory (manifest.json)."),
+    ] = None,
+    manifest: Annotated[
+        str | None,
+        typer.Option(metavar="S3URI", help="Only the keys in this text file, one a line."),
+    ] = None,
+    instance_type: Annotated[str, typer.Option(help="Instance type of the transform job.")] = (
+        DEFAULTS.instance_type
+    ),
+    instance_count: Annotated[int, typer.Option(min=1, help="Number of instances.")] = (
+        DEFAULTS.instance_count
+    ),
+    max_concurrent_transforms: Annotated[
+        int, typer.Option(min=1, help="Concurrent requests to each instance.")
+    ] = DEFAULTS.max_concurrent_transforms,
+    chunk_images: Annotated[int, typer.Option(min=1, help="Images a function call.")] = (
+        DEFAULTS.chunk_images
+    ),
+    shard_images: Annotated[int, typer.Option(min=1, help="Images a request.")] = (
+        DEFAULTS.shard_images
+    ),
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Classify every image of a folder; images that this model has classified are skipped."""
+    settings = RunSettings(
+        direct=direct,
+        instance_type=instance_type,
+        instance_count=instance_count,
+        max_concurrent_transforms=max_concurrent_transforms,
+        chunk_images=chunk_images,
+        shard_images=shard_images,
+    )
+    for problem in problems(settings):
+        raise UserError(*problem)
+    found = find_target(target)
+    given = parse_folder(folder, found.images_bucket)
+    if isinstance(given, LocalFolder) and (inventory or manifest):
+        raise UserError(
+            "--inventory and --manifest need a folder in S3.", "Give it as s3://BUCKET/FOLDER/."
+        )
+    s3_folder = given.destination if isinstance(given, LocalFolder) else given
+    source = source_of(s3_folder, inventory, manifest)
+    if dry_run:
+        print_dry_run(found, given, source, settings)
+        return
+    runs = bulk_runs(found)
+    if isinstance(given, LocalFolder):
+        upload(found, given)
+    else:
+        check_source(found.client("s3"), source)
+    run = name_run(s3_folder.name, datetime.now(UTC))
+    runs.start(run_input(run, source, settings, again=again))
+    say(f"Started: {run}")
+    if wait:
+        wait_for(found, run)
+    else:
+        say(f"→ Watch it with: imagedrop bulk status {run} --wait")
+
+
+def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -> dict[str, Any]:
+    """Returns the input of the workflow."""
+    return {
+        "run": run,
+        "source": dict(source),
+        "again": again,
+        "direct": settings.direct,
+        "instance_type": settings.instance_type,
+        "instance_count": settings.instance_count,
+        "max_concurrent_transforms": settings.max_concurrent_transforms,
+        "chunk_images": settings.chunk_images,
+        "shard_images": settings.shard_images,
+    }
+
+
+def print_dry_run(
+    target: Target, folder: LocalFolder | S3Folder, source: Source, settings: RunSettings
+) -> None:
+    """Prints the size, time and cost of a run.
+
+    Raises:
+        UserError: the instance type's price is not known, or the source cannot be listed.
+    """
+    if settings.instance_type not in prices.TRANSFORM_INSTANCE_HOURS:
+        raise UserError(
+            f"The price of {settings.instance_type} is not known.",
+            f"Estimate with one of {', '.join(prices.TRANSFORM_INSTANCE_HOURS)}, or add it to "
+            "imagedrop/estimates/prices.py and imagedrop/estimates/bulk_run.py.",
+        )
+    if isinstance(folder, LocalFolder):
+        listing = list_local(folder)
+    else:
+        listing = list_source(target.client("s3"), source)
+    sizing = size_run(listing.images, settings)
+    print_plan(listing, settings, sizing)
+    for step in overlong_steps(sizing):
+        say(f"Too long: {step}. Raise --chunk-images.", "red")
+    say("Nothing was uploaded or started. How this is computed: docs/bulk.md, Sizing.")
+
+
+def upload(target: Target, folder: LocalFolder) -> None:
+    """Uploads the files that are not there yet, with a progress bar.
+
+    Raises:
+        UserError: a file could not be uploaded; the run would miss it.
+        typer.Exit: the user pressed Ctrl-C.
+    """
+    say_left_out(folder.left_out)
+    s3, destination = target.client("s3"), folder.destination
+    there = objects_below(s3, destination.bucket, destination.prefix)
+    with exit_on_interrupt("No run was started. The same command uploads what is missing."):
+        results = upload_all(s3, destination.bucket, folder.uploads, there)
+        done = list(with_bar(results, "uploaded", len(folder.uploads)))
+    if failures := say_failures(done):
+        raise UserError(
+            f"{failures:,} files could not be uploaded; no run was started.",
+            "Run the same command again: it uploads only what is missing.",
+        )
+    if kept := sum(not each.is_new for each in done):
+        say(f"{kept:,} files are there already.")
+    ours = {each.key for each in folder.uploads}
+    if others := [key for key in there if key not in ours and not why_ignored(key)]:
+        say(
+            f"{len(others):,} files of {destination} are not on this disk and take part too, "
+            f"such as {others[0]}."
+        )

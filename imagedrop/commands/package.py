@@ -1,0 +1,79 @@
+"""``imagedrop package``: make a model's archive and register it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from imagedrop.errors import UserError
+from imagedrop.models.model_files import make_archive
+from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.output import TargetOption, console, say
+from imagedrop.target import TargetName, find_target
+from registry.model_registry import ModelRegistry, RegistrationError
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop package model-output --name dogs --version 2")(package)
+
+
+def package(
+    model: Annotated[
+        str, typer.Argument(help="A folder from training, a model.tar.gz, or its s3:// address.")
+    ],
+    name: Annotated[str | None, typer.Option(help="Replaces the model's own name.")] = None,
+    version: Annotated[str | None, typer.Option(help="Replaces the model's own version.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="Only write the archive here; register nothing.")
+    ] = None,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Make a model's archive, check it, and register it with its lineage."""
+    if output is not None:
+        with TemporaryDirectory() as temporary:
+            archive = make_archive(_fetched(model, target, Path(temporary)), output, name, version)
+        say(f"{archive.card.identity} is in {output}")
+        return
+    found = find_target(target)
+    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
+    with TemporaryDirectory() as temporary:
+        folder = Path(temporary)
+        source = _fetched(model, target, folder)
+        archive = make_archive(source, folder / "model.tar.gz", name, version)
+        with console.status(Text(f"Registering {archive.card.identity}")):
+            stored = found.models_bucket().publish(archive)
+            try:
+                registered, is_new = ModelRegistry(found.client("sagemaker")).register(
+                    archive, stored, endpoint.serving().image
+                )
+            except RegistrationError as error:
+                raise UserError(
+                    str(error), "Give it a new version: imagedrop package … --version 2"
+                ) from error
+    say(f"{registered.identity} {'is' if is_new else 'was already'} registered")
+    say(f"Next: imagedrop promote {registered.name} --version {registered.version}")
+    print(registered.arn)
+
+
+def _fetched(model: str, target: TargetName, folder: Path) -> Path:
+    """Returns the model's path on this machine; downloads it to the folder when it is in S3.
+
+    Raises:
+        UserError: it is in S3 but not in the stack's models bucket.
+    """
+    if not model.startswith("s3://"):
+        return Path(model)
+    bucket = find_target(target).models_bucket()
+    if not bucket.holds(model):
+        raise UserError(
+            f"{model} is not in this stack's models bucket, {bucket.name}.",
+            "Download it and pass the file.",
+        )
+    path = folder / "given.tar.gz"
+    bucket.fetch(model, path)
+    return path
