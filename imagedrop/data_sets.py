@@ -8,7 +8,6 @@ from dataclasses import dataclass
 from typing import Any
 
 from imagedrop.errors import UserError
-from imagedrop.text import printable
 from imagedrop.uploads import Sent, Upload, check_keys, objects_below, upload_all
 from training.data.dataset import DataSet
 
@@ -68,7 +67,7 @@ def _refuse_other_objects(
     if others:
         raise UserError(
             f"{address} holds {len(others)} objects that the folder does not have, "
-            f"{printable(others[0])} among them; a job would train on them too.",
+            f"{others[0]} among them; a job would train on them too.",
             "Remove them, or give the data set another NAME.",
         )
 
@@ -78,7 +77,7 @@ def _refuse_failures(done: Iterable[Sent]) -> None:
     if failures:
         first = failures[0]
         raise UserError(
-            f"{len(failures):,} files could not be uploaded, {printable(str(first.upload.path))} "
-            f"among them: {printable(first.error or '')}",
+            f"{len(failures):,} files could not be uploaded, {first.upload.path} "
+            f"among them: {first.error}",
             "Run the same command again: it uploads only what is missing.",
         )

@@ -22,7 +22,6 @@ from botocore.exceptions import BotoCoreError, ClientError
 from bulk.list_images import SYSTEM_FILES
 from imagedrop.errors import UserError
 from imagedrop.target import INCOMING_PREFIX, PARALLEL_CALLS
-from imagedrop.text import printable
 from training.data.dataset import file_sha256
 
 SHA256 = "sha256"  # the name in an object's metadata; 64 hex digits
@@ -122,7 +121,7 @@ def check_keys(keys: Iterable[str]) -> None:
         if not is_utf8 or len(key.encode()) > KEY_BYTES:
             problem = f"is longer than {KEY_BYTES} bytes" if is_utf8 else "is not UTF-8"
             raise UserError(
-                f"{printable(key)} {problem}: S3 does not accept it as a key.",
+                f"{key} {problem}: S3 does not accept it as a key.",
                 "Rename the file; nothing was uploaded.",
             )
 

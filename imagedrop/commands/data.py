@@ -11,17 +11,14 @@ from pathlib import Path
 from typing import Annotated
 
 import typer
-from rich.markup import escape
 
 from imagedrop.data_sets import upload_data_set
-from imagedrop.errors import UserError
-from imagedrop.output import TargetOption, console, progress
+from imagedrop.errors import UserError, as_user_error
+from imagedrop.output import TargetOption, progress, say
 from imagedrop.target import TargetName, find_target
-from imagedrop.text import printable
 from training.data.check import DataCheck, check
 from training.data.dataset import DataSet
 from training.data.split import check_destination, lay_out, parts_of
-from training.errors import TrainingError
 from training.reports.data import data_page
 
 data = typer.Typer(
@@ -55,7 +52,7 @@ def check_command(
     Ends with 1 when a photo is in two parts or has two labels, because figures measured on such
     data are not to be believed, and when no file can be used.
     """
-    with _told():
+    with _user_errors():
         found = _checked(folder)
         output_dir.mkdir(parents=True, exist_ok=True)
         content = json.dumps(found.to_json(), indent=1) + "\n"
@@ -63,14 +60,14 @@ def check_command(
         report = output_dir / "data.html"
         report.write_text(data_page(found), encoding="utf-8")
     for part, labels in found.counts.items():
-        _say(f"{part:>5}: {sum(labels.values()):,} photos of {len(labels)} classes")
+        say(f"{part:>5}: {sum(labels.values()):,} photos of {len(labels)} classes")
     _name("rejected", [f"{found.name_of(x.image)}: {x.reason}" for x in found.rejected])
     for title, groups in (("in two parts", found.leaks), ("with two labels", found.conflicts)):
         _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
-    _say(f"{len(found.alike)} groups of photos look the same")
-    _say(f"Report: {report}")
+    say(f"{len(found.alike)} groups of photos look the same")
+    say(f"Report: {report}")
     if not found.images:
-        _say("No file can be used.")
+        say("No file can be used.")
     if found.leaks or found.conflicts or not found.images:
         raise typer.Exit(1)
 
@@ -85,7 +82,7 @@ def split_command(
     """Lay photos out in parts: the shares hold in every class, photos that look the same stay
     together, and what is rejected is left out."""
     of_parts = _shares(shares)
-    with _told():
+    with _user_errors():
         check_destination(DataSet.scan(folder), destination)  # before minutes of looking
         found = _checked(folder)
         parts = parts_of(found, seed, of_parts)
@@ -93,10 +90,10 @@ def split_command(
             bar = bars.add_task("laid out", total=len(parts))
             lay_out(found, parts, destination, lambda: bars.advance(bar))
     counts = {part: sum(each == part for each in parts.values()) for part in PARTS}
-    _say(" / ".join(f"{count:,} {part}" for part, count in counts.items()))
+    say(" / ".join(f"{count:,} {part}" for part, count in counts.items()))
     if found.rejected:
-        _say(f"Left out: {len(found.rejected)} rejected files; imagedrop data check names them")
-    _say(f"Next: imagedrop train --data {destination}")
+        say(f"Left out: {len(found.rejected)} rejected files; imagedrop data check names them")
+    say(f"Next: imagedrop train --data {destination}")
 
 
 @data.command("upload", epilog="Example: imagedrop data upload photos/ dogs")
@@ -113,7 +110,7 @@ def upload_command(
             "Give one of letters, digits, dots, hyphens and underscores.",
         )
     found = find_target(target)
-    with _told(), progress() as bars:
+    with _user_errors(), progress() as bars:
         scanned = DataSet.scan(folder)
         bar = bars.add_task("uploaded", total=len(scanned.images))
         done = upload_data_set(
@@ -123,22 +120,19 @@ def upload_command(
             scanned,
             lambda: bars.advance(bar),
         )
-    _say(f"{done.sent:,} sent, {done.kept:,} were there already")
-    _say(f"Next: imagedrop jobs train --data {done.uri} --wait")
+    say(f"{done.sent:,} sent, {done.kept:,} were there already")
+    say(f"Next: imagedrop jobs train --data {done.uri} --wait")
     print(done.uri)
 
 
 @contextmanager
-def _told() -> Iterator[None]:
-    """What is wrong with the folder or the disk, as something the user can put right."""
+def _user_errors() -> Iterator[None]:
+    """Raises what is wrong with the folder or the disk as a `UserError`."""
     try:
-        yield
-    except TrainingError as error:
-        raise UserError(printable(error.problem), error.next_step) from error
+        with as_user_error():
+            yield
     except OSError as error:
-        raise UserError(
-            printable(str(error)), "Put that right, and type the same command again."
-        ) from error
+        raise UserError(str(error), "Correct that, and run the same command again.") from error
 
 
 def _checked(folder: Path) -> DataCheck:
@@ -163,12 +157,8 @@ def _shares(text: str) -> dict[str, float]:
 
 def _name(title: str, findings: list[str]) -> None:
     if findings:
-        console.print(f"[yellow]{len(findings)} {title}[/]", highlight=False)
+        say(f"{len(findings)} {title}", "yellow")
     for each in findings[:NAMED]:
-        _say(f"  {printable(each)}")
+        say(f"  {each}")
     if len(findings) > NAMED:
-        _say(f"  and {len(findings) - NAMED} more")
-
-
-def _say(line: str) -> None:
-    console.print(escape(line), highlight=False, soft_wrap=True)
+        say(f"  and {len(findings) - NAMED} more")

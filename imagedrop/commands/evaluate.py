@@ -11,13 +11,12 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress, TaskID
 
 from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
 from imagedrop.errors import UserError
-from imagedrop.output import console, progress
+from imagedrop.output import progress, say
 from model.package import licences_in, package
 from training.data.dataset import DataSet
 from training.errors import TrainingError
@@ -109,33 +108,33 @@ def _write_reports(found: Evaluation, folder: Path) -> None:
     content = json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
     (folder / "evaluation.json").write_text(content, encoding="utf-8")
     (folder / "evaluation.html").write_text(evaluation_page(found), encoding="utf-8")
-    _say(f"Report: {folder / 'evaluation.html'}")
+    say(f"Report: {folder / 'evaluation.html'}")
 
 
 def _tell(found: Evaluation) -> None:
     low, high = found.top1_interval
-    _say(f"{found.card.identity} on {found.measured_on}")
-    _say(f"top-1     {found.top(1):.4f}  (95 %: {low:.3f} to {high:.3f})")
-    _say(f"top-5     {found.top(5):.4f}")
-    _say(f"macro F1  {found.macro_f1:.4f}")
+    say(f"{found.card.identity} on {found.measured_on}")
+    say(f"top-1     {found.top(1):.4f}  (95 %: {low:.3f} to {high:.3f})")
+    say(f"top-5     {found.top(5):.4f}")
+    say(f"macro F1  {found.macro_f1:.4f}")
     calibration = found.calibration
-    _say(
+    say(
         f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
         f"temperature {calibration.temperature:.2f}"
     )
     if round(calibration.ece_after - calibration.ece_before, 4) > 0:
-        _say("          so few photos do not show that the temperature helps")
+        say("          so few photos do not show that the temperature helps")
     covered = "nothing" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
-    _say(
+    say(
         f"review    {1 - calibration.coverage:.4f} of the photos are for a person; of the others "
         f"{covered} is right"
     )
-    _say(
+    say(
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"
     )
     if found.judged.was_seen:
-        console.print("[yellow]The model was trained on these photos: that says little.[/]")
+        say("The model was trained on these photos: that says little.", "yellow")
 
 
 def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:
@@ -149,7 +148,7 @@ def _write_int8(
     found: Evaluation, int8: Int8Offer, content: Path, calibrate: bool, destination: Path
 ) -> None:
     low, high = int8.loss.interval
-    _say(
+    say(
         f"int8      {int8.top1:.4f}, {int8.loss.points:.2f} points lost (95 %: {low:.1f} to "
         f"{high:.1f}), {int8.times_as_fast_as(found.speed):.1f} times as fast: "
         f"{'recommended' if int8.is_recommended else 'not recommended'}"
@@ -194,9 +193,5 @@ def _package(
     metrics = {**kept, **measured, **noted}
     card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
     package(weights, card, destination, licences_in(content))
-    _say(f"Written: {destination}")
-    _say(f"Next: imagedrop package {destination} --version ANOTHER")
-
-
-def _say(line: str) -> None:
-    console.print(escape(line), highlight=False, soft_wrap=True)
+    say(f"Written: {destination}")
+    say(f"Next: imagedrop package {destination} --version ANOTHER")

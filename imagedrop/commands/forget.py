@@ -64,7 +64,7 @@ def _forgetting(found: Target) -> Forgetting:
 
 def _report(erased: Forgotten, key: str) -> None:
     if not (erased.versions or erased.rows or erased.dead_letters):
-        say(f"Nothing of {key} was left.")
+        say(f"There was nothing of {key} left.")
     else:
         say(
             f"Erased: {erased.versions} versions, {erased.rows} predictions, "

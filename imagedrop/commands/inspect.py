@@ -6,13 +6,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
-from rich.markup import escape
 from rich.progress import Progress
 
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.commands.train import require_torch
 from imagedrop.errors import UserError, as_user_error
-from imagedrop.output import console, progress
+from imagedrop.output import exit_on_interrupt, progress, say
 from training.settings import TrainSettings, declared_settings
 from training.watch.observations import DEFAULT_INTERVAL
 from training.watch.observer import EpochMetrics, TrainingObserver
@@ -26,7 +25,6 @@ SETTINGS = (
     *("backbone", "weights", "unfreeze", "epochs", "finetune_epochs", "batch_size", "lr"),
     *("finetune_lr", "feature_cache", "seed", "amp"),
 )
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
 
 
 def register(app: typer.Typer) -> None:
@@ -78,10 +76,10 @@ def inspect(
     inspection.write(destination)
     page = write_report(inspection, destination)
     for finding in inspection.findings:
-        console.print(f"[bold]{finding.rule}[/]: {finding.status}. {escape(finding.answer)}")
+        say(f"{finding.rule}: {finding.status}. {finding.answer}")
     for issue in inspection.issues:
-        console.print(f"→ {issue.rule}: {escape(issue.advice)}")
-    console.print(f"Report: {escape(str(page))}", highlight=False, soft_wrap=True)
+        say(f"→ {issue.rule}: {issue.advice}")
+    say(f"Report: {page}")
 
 
 def _train(settings: TrainSettings) -> Inspection:
@@ -94,12 +92,8 @@ def _train(settings: TrainSettings) -> Inspection:
     from training.train import log_to_stderr  # noqa: PLC0415
 
     log_to_stderr()
-    try:
-        with progress() as bars:
-            return inspect_training(settings, [EpochBar(bars, settings)])
-    except KeyboardInterrupt:
-        console.print("Stopped; there is no report.")
-        raise typer.Exit(INTERRUPTED) from None
+    with exit_on_interrupt("Stopped; there is no report."), progress() as bars:
+        return inspect_training(settings, [EpochBar(bars, settings)])
 
 
 class EpochBar(TrainingObserver):

@@ -25,9 +25,9 @@ from imagedrop.jobs.plan import (
     stack_from_options,
     time_stamp,
 )
-from imagedrop.jobs.progress import conclude, jobs_of, say, wait_for
+from imagedrop.jobs.progress import conclude, jobs_of, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
-from imagedrop.output import TargetOption
+from imagedrop.output import TargetOption, say
 from imagedrop.target import Target, TargetName, find_region, find_target
 from imagedrop.text import printable
 from training.launch.places import TrainingPlaces

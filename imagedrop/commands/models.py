@@ -84,7 +84,7 @@ def _cells(row: Row) -> list[str]:
     return ["" if shown[name] is None else str(shown[name]) for name in SHOWN]
 
 
-LAYOUT = Layout[Row](
+LAYOUT: Layout[Row] = Layout(
     to_json=_in_order,
     csv_fields=FIELDS,
     to_csv=_in_order,

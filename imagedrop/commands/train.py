@@ -8,11 +8,10 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.errors import UserError, as_user_error
-from imagedrop.output import console
+from imagedrop.output import say
 from training.settings import TrainSettings, declared_settings
 
 
@@ -46,12 +45,11 @@ def train(
         wanted = TrainSettings(data=data, **(best | given))
         result = train_model(wanted)
         page = write_training_page(wanted.output_dir)
-    console.print(
+    say(
         f"{len(result.classes)} classes, trained in {result.seconds:.0f} s: "
-        f"the model is in {escape(str(result.model_dir))}",
-        highlight=False,
+        f"the model is in {result.model_dir}"
     )
-    console.print(f"Report: {escape(str(page))}", highlight=False)
+    say(f"Report: {page}")
 
 
 def read_hyperparameters(file: Path) -> dict[str, Any]:

@@ -8,12 +8,11 @@ from pathlib import Path
 from typing import Annotated, Any
 
 import typer
-from rich.markup import escape
 
 from imagedrop.commands.options import search_options, search_space, setting_options, takes
 from imagedrop.commands.train import require_torch
 from imagedrop.errors import UserError, as_user_error
-from imagedrop.output import console, progress
+from imagedrop.output import progress, say
 from training.settings import TrainSettings, declared_settings
 
 SETTINGS = ("backbone", "weights", "feature_cache", "seed")
@@ -60,7 +59,5 @@ def tune(
     result = output_dir / "tuning.json"
     result.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
     (output_dir / "tuning.html").write_text(tuning_page(found), encoding="utf-8")
-    console.print(
-        f"{found.objective} {found.value:.4f} with {escape(str(found.best))}", highlight=False
-    )
-    console.print(f"Next: imagedrop train --data {escape(str(data))} --hyperparameters {result}")
+    say(f"{found.objective} {found.value:.4f} with {found.best}")
+    say(f"Next: imagedrop train --data {data} --hyperparameters {result}")

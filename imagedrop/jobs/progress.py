@@ -7,23 +7,14 @@ from pathlib import Path
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
-from rich.markup import escape
 
 from imagedrop.errors import UserError
 from imagedrop.estimates import jobs as costs
 from imagedrop.jobs.logs import JobLogs, follow
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of, write_tuning
-from imagedrop.output import console
+from imagedrop.output import INTERRUPTED, say
 from imagedrop.target import Target
-from imagedrop.text import printable
-
-INTERRUPTED = 130  # 128 + SIGINT, as shells have it
-
-
-def say(line: str) -> None:
-    """Whole lines, so that the commands in them can be copied."""
-    console.print(escape(line), highlight=False, soft_wrap=True)
 
 
 def jobs_of(target: Target) -> Jobs:
@@ -44,14 +35,14 @@ def wait_for(target: Target, name: str, output_dir: Path) -> None:
                 say(f"· {now}")
                 last = now
             for line in seen.lines:
-                say(f"  {printable(line)}")
+                say(f"  {line}")
     except KeyboardInterrupt:
         _ask_what_to_stop(found, name)
         raise typer.Exit(INTERRUPTED) from None
     except (BotoCoreError, ClientError) as error:
         # Hours of waiting outlast credentials and networks; a job does not depend on either.
         raise UserError(
-            f"{name} cannot be watched now, and goes on: {printable(str(error))}",
+            f"{name} cannot be watched now, and goes on: {error}",
             f"When that is put right: imagedrop jobs status {name} --wait",
         ) from error
     conclude(target, seen.job, output_dir)
@@ -102,7 +93,7 @@ def conclude(target: Target, job: Job, output_dir: Path) -> None:
             say(f"Next: imagedrop jobs train --data S3URI --hyperparameters {file}")
     say(costs.bill(machine, found.billed_seconds(names)))
     if "FailureReason" in description:
-        say(printable(description["FailureReason"]))
+        say(description["FailureReason"])
     if job.status != "Completed":
         say(f"{job.status}. Its lines: imagedrop jobs logs {job.name}")
         raise typer.Exit(1)

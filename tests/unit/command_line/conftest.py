@@ -15,7 +15,7 @@ from typer.testing import CliRunner, Result
 
 from bulk.run import RunFiles
 from imagedrop.cli import app
-from imagedrop.commands import bulk as bulk_cli
+from imagedrop.commands import bulk, bulk_start
 from imagedrop.target import Target, TargetName
 from tests.kms_etags import answer_as_kms
 
@@ -127,5 +127,6 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         def find(_name: TargetName) -> Target:
             return target
 
-        monkeypatch.setattr(bulk_cli, "find_target", find)
+        for command in (bulk, bulk_start):
+            monkeypatch.setattr(command, "find_target", find)
         yield Stack(s3, stepfunctions, target)

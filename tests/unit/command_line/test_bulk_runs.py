@@ -7,10 +7,10 @@ from collections.abc import Iterator
 
 import pytest
 
-from imagedrop.bulk import wait as bulk_wait
-from imagedrop.bulk.progress import Progress
+from imagedrop import polling
+from imagedrop.bulk.progress import POLL_SECONDS, Progress
 from imagedrop.bulk.runs import bulk_runs
-from imagedrop.commands import bulk as bulk_cli
+from imagedrop.commands import bulk_wait
 from imagedrop.errors import UserError
 from tests.unit.command_line.conftest import Stack
 
@@ -26,7 +26,7 @@ def run(stack: Stack) -> str:
 
 @pytest.fixture(autouse=True)
 def no_pauses(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bulk_wait.time, "sleep", lambda _seconds: None)
+    monkeypatch.setattr(polling.time, "sleep", lambda _seconds: None)
 
 
 def test_the_newest_run_is_the_one_looked_at(stack: Stack, run: str) -> None:
@@ -74,10 +74,10 @@ def test_waiting_goes_on_until_the_run_ends(
             stack.write_report(run)
             stack.end(f"{run}-1")
 
-    monkeypatch.setattr(bulk_wait.time, "sleep", end_after_two)
+    monkeypatch.setattr(polling.time, "sleep", end_after_two)
     assert stack.bulk("status", run, "--wait").exit_code == 0
     assert len(pauses) == 2
-    assert min(pauses) >= bulk_wait.POLL_SECONDS
+    assert min(pauses) >= POLL_SECONDS
 
 
 def test_ctrl_c_stops_the_waiting_and_not_the_run(
@@ -87,7 +87,7 @@ def test_ctrl_c_stops_the_waiting_and_not_the_run(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(bulk_cli, "follow", interrupted)
+    monkeypatch.setattr(bulk_wait, "follow_run", interrupted)
     result = stack.bulk("status", run, "--wait")
     assert result.exit_code == 130
     assert f"imagedrop bulk status {run} --wait" in " ".join(result.stderr.split())

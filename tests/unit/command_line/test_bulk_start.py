@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from imagedrop.bulk.runs import RUN_NAME_CHARACTERS
-from imagedrop.commands import bulk as bulk_cli
+from imagedrop.commands import bulk_start
 from imagedrop.errors import UserError
 from imagedrop.uploads import Sent
 from tests.unit.command_line.conftest import Stack
@@ -62,7 +62,7 @@ def test_files_that_are_there_are_not_uploaded_again(
 ) -> None:
     stack.bulk("start", str(dogs))
     (dogs / "a.jpg").write_bytes(b"c")  # of the same size
-    monkeypatch.setattr(bulk_cli, "name_run", lambda *_: "second")
+    monkeypatch.setattr(bulk_start, "name_run", lambda *_: "second")
     result = stack.bulk("start", str(dogs))
     assert result.exit_code == 0, result.output
     assert "1 files are there already" in result.stderr
@@ -76,7 +76,7 @@ def test_what_something_else_has_put_is_uploaded_again_once(
 ) -> None:
     stack.put("folders/My Dogs/a.jpg", b"a")  # no sha256 in its metadata
     for name in ("first", "second", "third"):
-        monkeypatch.setattr(bulk_cli, "name_run", lambda *_, name=name: name)
+        monkeypatch.setattr(bulk_start, "name_run", lambda *_, name=name: name)
         assert stack.bulk("start", str(dogs)).exit_code == 0
     assert stack.versions() == {"folders/My Dogs/a.jpg": 2, "folders/My Dogs/sub/b.jpg": 1}
 
@@ -93,7 +93,7 @@ def test_no_run_begins_when_a_file_could_not_be_uploaded(
     stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(
-        bulk_cli,
+        bulk_start,
         "upload_all",
         lambda _s3, _bucket, uploads, _there: [Sent(uploads[0], error="disk on fire")],
     )
@@ -111,7 +111,7 @@ def test_an_interrupted_upload_starts_nothing(
         raise KeyboardInterrupt
         yield
 
-    monkeypatch.setattr(bulk_cli, "upload_all", interrupted)
+    monkeypatch.setattr(bulk_start, "upload_all", interrupted)
     result = stack.bulk("start", str(dogs))
     assert result.exit_code == 130
     assert "No run was started" in result.stderr

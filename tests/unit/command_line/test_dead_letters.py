@@ -15,7 +15,8 @@ from typer.testing import CliRunner, Result
 
 from imagedrop.cli import app
 from imagedrop.commands import dead_letters as dead_letters_cli
-from imagedrop.dead_letters import DeadLetters, Letter, each_once
+from imagedrop.dead_letters import DeadLetter, DeadLetters, without_repeats
+from imagedrop.output import Format
 from tests.s3_events import BUCKET, queue_body, s3_record
 
 
@@ -59,7 +60,7 @@ def command(post: Post, *words: str) -> Result:
     """``imagedrop dead-letters WORDS`` over both queues."""
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(dead_letters_cli, "find_target", lambda _name: None)
-        patch.setattr(dead_letters_cli, "_box", lambda _target: post.box)
+        patch.setattr(dead_letters_cli, "dead_letters_of", lambda _target: post.box)
         return CliRunner().invoke(app, ["dead-letters", *words])
 
 
@@ -67,11 +68,11 @@ def about(key: str) -> str:
     return queue_body(s3_record(key))
 
 
-def anything(_letter: Letter) -> bool:
+def anything(_letter: DeadLetter) -> bool:
     return True
 
 
-def nobody(_letter: Letter) -> None:
+def nobody(_letter: DeadLetter) -> None:
     return None
 
 
@@ -89,7 +90,7 @@ def test_a_letter_tells_reason_tries_and_image(post: Post) -> None:
     (letter,) = post.box.all()
     assert letter.names == ("incoming/a b+c%20é.jpg",)
     assert (letter.reason, letter.detail, letter.attempts) == ("SlowDown", "SlowDown: busy", 10)
-    assert letter.speaks_of(f"s3://{BUCKET}/incoming/a b+c%20é.jpg")
+    assert letter.is_about(f"s3://{BUCKET}/incoming/a b+c%20é.jpg")
 
 
 def test_a_letter_that_sqs_moved_has_an_unknown_reason(post: Post) -> None:
@@ -103,7 +104,7 @@ def test_redrive_sends_back_what_matches_and_leaves_the_rest(post: Post) -> None
     for number in range(15):
         reason = ("SlowDown", "RuntimeError")[number % 3 == 0]
         post.send(about(f"incoming/{number}.jpg"), reason)
-    sent: list[Letter] = []
+    sent: list[DeadLetter] = []
     count = post.box.redrive(lambda letter: letter.reason == "SlowDown", 10, sent.append)
     assert count == len(sent) == 10
     assert sorted(post.returned()) == sorted(letter.body for letter in sent)
@@ -121,7 +122,7 @@ def test_interrupted_redrive_loses_nothing(post: Post) -> None:
     for number in range(6):
         post.send(about(f"incoming/{number}.jpg"))
 
-    def interrupt(_letter: Letter) -> None:
+    def interrupt(_letter: DeadLetter) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -135,7 +136,7 @@ def test_an_interruption_between_sending_and_deleting_leaves_the_letter(
 ) -> None:
     post.send(about("incoming/dog.jpg"))
 
-    def killed(_box: DeadLetters, _letter: Letter) -> None:
+    def killed(_box: DeadLetters, _letter: DeadLetter) -> None:
         raise KeyboardInterrupt
 
     monkeypatch.setattr(DeadLetters, "_delete", killed)
@@ -159,7 +160,7 @@ def test_an_image_that_lies_there_twice_is_shown_once_with_its_reason(post: Post
     for format_ in Format:
         shown = command(post, "list", "--format", format_).stdout
         assert ("SlowDown" in shown, "unknown" in shown) == (True, False)
-    assert len(each_once(post.box.all())) == 1
+    assert len(without_repeats(post.box.all())) == 1
 
 
 def test_two_versions_of_an_image_are_two_letters(post: Post) -> None:
@@ -227,7 +228,7 @@ def test_no_control_character_of_a_key_reaches_the_terminal(
     post: Post, capsys: pytest.CaptureFixture[str]
 ) -> None:
     post.send(about("incoming/\x1b[31mred.jpg"))
-    dead_letters_cli._print(post.box.all(), Format.TABLE)
+    dead_letters_cli.print_dead_letters(post.box.all(), Format.TABLE)
     assert "\x1b[31mred" not in capsys.readouterr().out
 
 

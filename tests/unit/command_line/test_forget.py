@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -274,5 +275,7 @@ def test_it_needs_the_permissions_that_the_docs_list_and_no_others(stack: Stack)
         "sqs:ChangeMessageVisibilityBatch": "sqs:ChangeMessageVisibility",
     }
     needed = {permissions.get(call, call) for call in stack.calls}
-    (line,) = [each for each in OPERATIONS.read_text().splitlines() if each.startswith("Rights: ")]
-    assert set(line.removeprefix("Rights: ").rstrip(".").replace("`", "").split(", ")) == needed
+    section = OPERATIONS.read_text().partition("<!-- permissions of imagedrop forget -->\n")[2]
+    listed = re.match(r"```\n(.*?)```\n", section, re.DOTALL)
+    assert listed is not None
+    assert set(listed[1].split()) == needed
