@@ -9,7 +9,6 @@ from typing import Any
 
 import boto3
 import pytest
-from imagedrop.render import Format
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
