@@ -11,6 +11,7 @@ WORKERS ?= auto
 
 PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
+PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray \
@@ -28,10 +29,10 @@ demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 	@$(BIN)/imagedrop demo $(if $(IMAGES),"$(IMAGES)")
 
 check: check-setup static ## The daily loop: formatting, lint, types, imports, fast unit tests
-	@HYPOTHESIS_PROFILE=quick $(BIN)/python -m pytest -n $(WORKERS) -m "not slow and not thorough" tests/unit
+	@TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit
 
 test: lint ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
-	@$(BIN)/python -m pytest -n $(WORKERS) -m "not slow"
+	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit and smdebug
 	@$(BIN)/python -m pytest -m slow

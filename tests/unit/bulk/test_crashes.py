@@ -18,6 +18,8 @@ from pipeline.records import Record, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, bulk_run
 
+pytestmark = pytest.mark.thorough
+
 IMAGES = {
     "folder/1.jpg": jpeg(0),
     "folder/2.jpg": jpeg(60),

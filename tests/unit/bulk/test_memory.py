@@ -17,6 +17,8 @@ from bulk.run import BulkRun, Listed
 from bulk.work_bucket import WorkBucket
 from tests.unit.bulk.conftest import bulk_run
 
+pytestmark = pytest.mark.thorough
+
 FEW, MANY = 20_000, 200_000
 PAGE = CHUNK = 1000
 SHARD = 64

@@ -9,6 +9,8 @@ import pytest
 from pipeline.records import Status
 from tests.unit.exactness.world import SHADES, Killed, World, world
 
+pytestmark = pytest.mark.thorough
+
 
 @pytest.fixture
 def new_world() -> Iterator[Callable[[], World]]:

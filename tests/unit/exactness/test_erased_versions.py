@@ -27,6 +27,7 @@ from pipeline.answers import Answer, Prediction
 from pipeline.errors import TransientError
 from pipeline.events import SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.records import Status
+from tests.cases import cases
 
 KEY = "incoming/dog.jpg"
 IMAGE = f"s3://bucket/{KEY}"
@@ -177,7 +178,7 @@ STEPS = st.lists(st.sampled_from(("put", "put", "hide", 0, 1, 2)), min_size=1, m
 )
 
 
-@settings(max_examples=300, deadline=None, derandomize=True, database=None)
+@settings(max_examples=cases(300), deadline=None, derandomize=True, database=None)
 @given(steps=STEPS, order=st.randoms(use_true_random=False), duplicates=st.integers(0, 12))
 def test_long_histories_in_any_order_with_duplicates_end_in_the_truth(
     steps: tuple[str | int, ...], order: Any, duplicates: int

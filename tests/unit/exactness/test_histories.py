@@ -9,6 +9,7 @@ from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
 from pipeline.records import Status
+from tests.cases import cases
 from tests.unit.exactness.world import SHADES, World, label_of, world
 
 KEYS = (
@@ -92,7 +93,7 @@ STEPS = st.lists(
 
 
 @settings(
-    max_examples=40,
+    max_examples=cases(40),
     deadline=None,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow],
     phases=[Phase.generate],

@@ -12,6 +12,8 @@ from handlers import publish_model
 from tests.unit.template import checks
 from tests.unit.template.translation import PROJECT, Json, load, translate
 
+pytestmark = pytest.mark.thorough
+
 Fault = Callable[[Json], None]
 
 IMAGES = "ImagesBucket.Properties"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.unit.template.translation import PROJECT, load, translate
-from tools import scanners
+from tools import lint, scanners
 
 MOST_SKIPS = 4
 
@@ -27,7 +27,7 @@ def lint_venv() -> None:
 
 
 def test_checkov_skips_at_most_four_rules_each_with_its_reason() -> None:
-    lines = (PROJECT / ".checkov.yaml").read_text().splitlines()
+    lines = (PROJECT / "tools/checkov.yaml").read_text().splitlines()
     skips = [place for place, line in enumerate(lines) if re.fullmatch(r"  - CKV\w+", line)]
     assert 0 < len(skips) <= MOST_SKIPS
     assert all(lines[place - 1].startswith("  # ") for place in skips)
@@ -56,6 +56,26 @@ def test_no_database_of_vulnerabilities_is_asked_unless_one_is_named() -> None:
     outcome = scanners.pip_audit("")
     assert outcome.summary.startswith("skipped")
     assert outcome.findings == ()
+
+
+def test_cfn_lint_finds_a_fault_in_the_translated_template(tmp_path: Path) -> None:
+    broken = translate(load())
+    broken["Resources"]["ImagesQueue"]["Properties"]["VisibilityTimeout"] = 100_000
+    path = tmp_path / "translated.json"
+    path.write_text(json.dumps(broken))
+    assert scanners.cfn_lint(path).findings != ()
+
+
+@pytest.mark.parametrize(("ci", "status"), [("", 0), ("true", 1)])
+def test_a_scanner_that_is_not_installed_fails_in_ci_only(
+    monkeypatch: pytest.MonkeyPatch, ci: str, status: int
+) -> None:
+    outcome = scanners.Outcome("skipped: there is no npm", missing=True)
+    monkeypatch.setattr(
+        scanners, "all_of", lambda *_: [scanners.Scanner("cfn-guard", lambda: outcome)]
+    )
+    monkeypatch.setenv("CI", ci)
+    assert lint.main() == status
 
 
 @needs_lint_venv

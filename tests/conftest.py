@@ -1,0 +1,88 @@
+"""What all tests share: groups for parallel runs, leftover processes, skips in CI, Ctrl-C."""
+
+from __future__ import annotations
+
+import os
+import signal
+import uuid
+from collections.abc import Generator, Iterator
+from typing import Any
+
+import psutil
+import pytest
+
+# Tests that share one of these run in one process of a parallel run: each cloud is made once.
+# All other tests of a file stay together too.
+SHARED = ("stack", "emulator", "shared", "server", "rebuilt")
+# The longest first, so that all processes of a parallel run end at about the same time.
+FIRST = ("tests/integration/", "tests/training/", "tests/model/", "tests/parity/")
+MARK = "IMAGEDROP_TEST_PROCESS"
+GRACE_SECONDS = 20
+
+
+def pytest_configure() -> None:
+    # Under `nohup ... &` SIGINT is ignored, and every child process would inherit that.
+    if signal.getsignal(signal.SIGINT) == signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+    # Two test processes with all cores each would wait for each other.
+    if "PYTEST_XDIST_WORKER" in os.environ:
+        os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    for item in items:
+        fixtures = getattr(item, "fixturenames", ())
+        file = item.nodeid.partition("::")[0]
+        group = next((name for name in SHARED if name in fixtures), file)
+        item.add_marker(pytest.mark.xdist_group(group))
+    items.sort(key=_rank)
+
+
+def _rank(item: pytest.Item) -> tuple[int, int]:
+    fixtures = getattr(item, "fixturenames", ())
+    cloud = next((place for place, name in enumerate(SHARED) if name in fixtures), len(SHARED))
+    folder = next(
+        (place for place, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)
+    )
+    thorough = item.get_closest_marker("thorough") is None
+    return (folder, cloud) if folder < len(FIRST) else (len(FIRST) + thorough, 0)
+
+
+@pytest.hookimpl(hookwrapper=True)
+def pytest_runtest_makereport() -> Generator[None, Any, None]:
+    """A test that is skipped fails in CI, where everything it needs must be installed."""
+    result = yield
+    report = result.get_result()
+    if report.skipped and os.environ.get("CI") == "true":
+        report.outcome = "failed"
+        report.longrepr = f"skipped, which counts as a failure in CI: {report.longrepr}"
+
+
+@pytest.fixture(scope="session", autouse=True)
+def every_process_ends_with_the_tests() -> Iterator[None]:
+    """Fails when a process that a test started is still running at the end, and kills it."""
+    mark = uuid.uuid4().hex
+    os.environ[MARK] = mark
+    yield
+    _, left = psutil.wait_procs(_started_with(mark), timeout=GRACE_SECONDS)
+    commands = []
+    for process in left:
+        try:
+            commands.append(f"{process.pid}: {' '.join(process.cmdline())}")
+            process.kill()
+        except psutil.NoSuchProcess:
+            continue
+    assert commands == []
+
+
+def _started_with(mark: str) -> list[psutil.Process]:
+    """Return every process that inherited this mark, except multiprocessing's own tracker."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            ours = process.environ().get(MARK) == mark and process.pid != os.getpid()
+            if ours and "resource_tracker" not in " ".join(process.cmdline()):
+                found.append(process)
+        except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
+            continue
+    return found
