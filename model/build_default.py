@@ -33,7 +33,7 @@ SOURCE_SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77d
 # ImageNet-1k: 151 Chihuahua … 268 Mexican hairless.
 DOG_CLASSES = range(151, 269)
 
-# What the source weights were trained with: the middle 224/256 of the photo, (x - 127) / 128.
+# As the source weights were trained: the middle 224/256 of the photo, (x - 127) / 128.
 IMAGE_SPEC = ImageSpec(
     size=IMAGE_SIZE,
     resize=256,
@@ -64,13 +64,13 @@ CALIBRATION_PHOTOS = tuple(
 
 
 def default_labels() -> tuple[str, ...]:
-    """The labels in the order of `DOG_CLASSES`; where they come from stands in the file."""
+    """Returns the labels in the order of `DOG_CLASSES`; the file names their source."""
     lines = (SOURCES / "labels.txt").read_text(encoding="utf-8").splitlines()
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
 def source_weights() -> Path:
-    """The state dict inside the installed source package.
+    """Returns the path of the state dict in the installed source package.
 
     Raises:
         importlib.metadata.PackageNotFoundError: it is not installed.
@@ -79,7 +79,7 @@ def source_weights() -> Path:
 
 
 def served_model() -> ServedModel:
-    """The network as it is served, still in PyTorch."""
+    """Returns the network as it is served, in PyTorch."""
     network = load_lite0(source_weights(), SOURCE_SHA256)
     return ServedModel(network, IMAGE_SPEC, DOG_CLASSES)
 
@@ -93,7 +93,7 @@ def build_weights(folder: Path) -> tuple[Path, Path]:
 
 
 def default_card(weights: Path) -> ModelCard:
-    """The card of the default model with these weights."""
+    """Returns the card of the default model with these weights."""
     weights_sha256 = sha256_of(weights)
     return ModelCard(
         name=NAME,
@@ -116,7 +116,7 @@ def default_card(weights: Path) -> ModelCard:
 
 
 def _metrics(weights_sha256: str) -> dict[str, object]:
-    """What was measured with these very weights; nothing when others were measured."""
+    """Returns the metrics measured with these weights; empty when others were measured."""
     metrics: dict[str, object] = json.loads(METRICS_FILE.read_text(encoding="utf-8"))
     if metrics["weights_sha256"] != weights_sha256:
         print("these weights were not measured: see model/measure_default.py", file=sys.stderr)
@@ -125,7 +125,7 @@ def _metrics(weights_sha256: str) -> dict[str, object]:
 
 
 def main() -> int:
-    """The command."""
+    """Runs the command."""
     with tempfile.TemporaryDirectory() as temporary:
         _, int8 = build_weights(Path(temporary))
         card = default_card(int8)

@@ -1,4 +1,4 @@
-"""The same endpoint in AWS's Ray Serve container, which starts what ``config.yaml`` names.
+"""Hosts the endpoint in AWS's Ray Serve container, which starts what ``config.yaml`` names.
 
 The container puts the extracted archive on PYTHONPATH, so the imports are the repository's.
 """

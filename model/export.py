@@ -1,4 +1,4 @@
-"""From a trained PyTorch network to the ONNX graph that the endpoint runs."""
+"""Exports a trained PyTorch network as the ONNX graph that the endpoint runs."""
 
 from __future__ import annotations
 
@@ -20,8 +20,8 @@ class ServedModel(nn.Module):
     Args:
         network: normalised float32 [n, 3, size, size] to logits [n, classes].
         image_spec: mean and std are taken from here, so that the graph and the card agree.
-        classes: the classes that have labels, in the labels' order; None for all of them. With
-            some left out the graph also says how much of the full softmax they got: `known`.
+        classes: the classes that have labels, in the labels' order; None for all of them. When
+            some are left out, the graph has the output `known`, the labelled classes' share.
     """
 
     mean: Tensor
@@ -38,10 +38,10 @@ class ServedModel(nn.Module):
         self.register_buffer("classes", None if classes is None else torch.tensor(classes))
 
     def forward(self, images: Tensor) -> tuple[Tensor, ...]:
-        """uint8 [n, size, size, 3] to `probabilities` [n, labels] and, with classes, `known` [n].
+        """Maps uint8 [n, size, size, 3] to `probabilities` [n, labels] and maybe `known` [n].
 
-        Both float32, 0..1. `probabilities` is the softmax over the labelled classes alone, `known`
-        their share of the softmax over all classes.
+        Both are float32, 0..1. `probabilities` is the softmax over the labelled classes alone,
+        `known` (only with classes) their share of the softmax over all classes.
         """
         logits = self.network(normalise(images, self.mean, self.std))
         if self.classes is None:
@@ -51,7 +51,7 @@ class ServedModel(nn.Module):
 
 
 def normalise(images: Tensor, mean: Tensor, std: Tensor) -> Tensor:
-    """uint8 [n, size, size, 3] to float32 [n, 3, size, size], in training and when served.
+    """Maps uint8 [n, size, size, 3] to float32 [n, 3, size, size], in training and when served.
 
     Args:
         mean: float32 [1, 3, 1, 1], in levels 0..255; so is `std`.
@@ -65,7 +65,7 @@ def export_onnx(model: ServedModel, image_spec: ImageSpec, destination: Path) ->
     Raises:
         OSError: it cannot be written.
     """
-    # Two images, because torch.export takes a dimension of one for a constant.
+    # Two images, because torch.export treats a dimension of one as constant.
     example = torch.zeros((2, image_spec.size, image_spec.size, 3), dtype=torch.uint8)
     program = torch.onnx.export(
         model.eval(),
@@ -80,13 +80,13 @@ def export_onnx(model: ServedModel, image_spec: ImageSpec, destination: Path) ->
     if program is None:
         raise RuntimeError("torch.onnx.export gave no program")
     graph = program.model_proto
-    _forget_origin(graph)
+    _drop_metadata(graph)
     onnx.checker.check_model(graph, full_check=True)
     destination.write_bytes(graph.SerializeToString(deterministic=True))
 
 
-def _forget_origin(graph: onnx.ModelProto) -> None:
-    """Drops the exporter's notes: stack traces and paths of the machine that it ran on."""
+def _drop_metadata(graph: onnx.ModelProto) -> None:
+    """Drops the exporter's metadata: stack traces and paths of its machine."""
     del graph.metadata_props[:]
     del graph.graph.metadata_props[:]
     for part in [*graph.graph.node, *graph.graph.initializer, *graph.graph.value_info]:

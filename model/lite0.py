@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 in PyTorch, as TensorFlow trained it.
+"""EfficientNet-Lite0 in PyTorch, equal to the network that was trained in TensorFlow.
 
 The architecture: Tan and Le, "EfficientNet" (arXiv:1905.11946), table 1, with the "lite" changes of
 tensorflow/tpu `models/official/efficientnet/lite`: ReLU6 instead of swish, no squeeze-and-excite,
@@ -49,7 +49,7 @@ class SamePadConv2d(nn.Conv2d):
         self.uneven_padding = None if is_even else (before, after, before, after)
 
     def forward(self, images: Tensor) -> Tensor:
-        """float32 [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
+        """Maps float32 [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
         if self.uneven_padding is not None:
             images = functional.pad(images, self.uneven_padding)
         outputs: Tensor = super().forward(images)
@@ -73,7 +73,7 @@ class InvertedResidual(nn.Module):
         self.bn2 = nn.BatchNorm2d(outputs, eps=BATCH_NORM_EPSILON)
 
     def forward(self, inputs: Tensor) -> Tensor:
-        """float32 [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
+        """Maps float32 [n, inputs, h, w] to [n, outputs, h / stride, w / stride]."""
         x = inputs
         if self.has_expansion:
             x = functional.relu6(self.bn0(self.expand_conv(x)))
@@ -96,7 +96,7 @@ class EfficientNetLite0(nn.Module):
         self.fc = nn.Linear(HEAD_CHANNELS, IMAGENET_CLASSES)
 
     def forward(self, images: Tensor) -> Tensor:
-        """Normalised float32 [n, 3, 224, 224] to logits [n, 1000]."""
+        """Maps normalised float32 [n, 3, 224, 224] to logits [n, 1000]."""
         x = functional.relu6(self.bn0(self.conv_stem(images)))
         x = self.blocks(x)
         x = functional.relu6(self.bn1(self.conv_head(x)))
@@ -118,11 +118,11 @@ def _blocks() -> list[InvertedResidual]:
 
 
 def load_lite0(weights: Path, sha256: str) -> EfficientNetLite0:
-    """The network with weights from a PyTorch state dict, in evaluation mode.
+    """Loads the network's weights from a PyTorch state dict; returns it in evaluation mode.
 
     Raises:
         OSError: there is no such file.
-        ValueError: the file has another sha256, checked before anything of it is interpreted.
+        ValueError: the file has another sha256; this is checked before the file is parsed.
         RuntimeError: the state dict does not fit the network.
     """
     content = weights.read_bytes()

@@ -1,11 +1,11 @@
-"""How good the default model is, before and after quantisation, on photos of one's own.
+"""Measures the default model on your photos, before and after quantisation.
 
-    python -m model.measure_default --about "whose photos" FOLDER…
+    python -m model.measure_default --about "source of the photos" FOLDER…
 
-Each folder holds a `manifest.csv` with the columns `path` and `label`: a breed, or `not_dog` (what
-follows a colon is ignored). Breeds that ImageNet does not know and photos of several dogs are left
+Each folder has a `manifest.csv` with the columns `path` and `label`: a breed, or `not_dog` (text
+after a colon is ignored). Breeds that ImageNet does not know and photos of several dogs are left
 out. Prints the numbers and writes them, with the sha256 of the weights, to
-`model/default/metrics.json`, from where `python -m model.build_default` puts them on the card.
+`model/default/metrics.json`; `python -m model.build_default` copies them to the card.
 """
 
 from __future__ import annotations
@@ -22,8 +22,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
 
 from archive.reading import sha256_of
 from imaging import Rejection, prepare
@@ -35,6 +33,7 @@ from model.build_default import (
     build_weights,
     default_labels,
 )
+from model.serving.onnx_model import Images, OnnxModel, Scores, joined
 
 IMAGES_PER_RUN = 8
 NOT_A_DOG = "not_dog"
@@ -42,25 +41,16 @@ NOT_A_DOG = "not_dog"
 
 @dataclass(frozen=True, slots=True)
 class LabelledPhotos:
-    """Photos whose content is known.
+    """Photos with known content.
 
     Attributes:
         images: uint8 [n, size, size, 3].
-        answers: per image the indices of the labels that are right; none for what is no dog.
+        answers: per image the indices of the correct labels; empty for an image without a dog.
     """
 
     name: str
-    images: npt.NDArray[np.uint8]
+    images: Images
     answers: list[set[int]]
-
-
-@dataclass(frozen=True, slots=True)
-class Scores:
-    """A model's outputs for n images: float32 [n, labels] and [n], and milliseconds an image."""
-
-    probabilities: npt.NDArray[np.float32]
-    known: npt.NDArray[np.float32]
-    cpu_ms: float
 
 
 def read_photos(folder: Path) -> LabelledPhotos:
@@ -93,22 +83,20 @@ def _usable_rows(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, set[int]
             yield row["path"], answer
 
 
-def score(weights: Path, images: npt.NDArray[np.uint8]) -> Scores:
-    """Runs a model on one core."""
-    options = onnxruntime.SessionOptions()
-    options.intra_op_num_threads = 1
-    session = onnxruntime.InferenceSession(weights, options, providers=["CPUExecutionProvider"])
+def score(weights: Path, images: Images) -> tuple[Scores, float]:
+    """Runs a model on one core; returns its scores and the CPU time in milliseconds an image."""
+    model = OnnxModel(weights)
     batches = [images[i : i + IMAGES_PER_RUN] for i in range(0, len(images), IMAGES_PER_RUN)]
-    session.run(None, {"images": batches[0]})
+    model.run(batches[0])
     started = time.process_time()
-    outputs = [session.run(["probabilities", "known"], {"images": batch}) for batch in batches]
-    cpu_ms = 1000 * (time.process_time() - started) / len(images)
-    probabilities, known = zip(*outputs, strict=True)
-    return Scores(np.concatenate(probabilities), np.concatenate(known), cpu_ms)
+    scores = joined([model.run(batch) for batch in batches])
+    return scores, 1000 * (time.process_time() - started) / len(images)
 
 
 def measure(photos: LabelledPhotos, scores: Scores) -> dict[str, float | int]:
-    """Top-1 and top-5 accuracy over the dogs, and what the gate does to both kinds."""
+    """Returns top-1 and top-5 accuracy over the dogs, and the gate's errors for dogs and others."""
+    if scores.known is None:
+        raise ValueError("the default model must have the output `known`")
     is_dog = np.array([bool(answer) for answer in photos.answers])
     passed = scores.known >= GATE.minimum
     measured: dict[str, float | int] = {}
@@ -130,7 +118,7 @@ def measure(photos: LabelledPhotos, scores: Scores) -> dict[str, float | int]:
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command."""
+    """Runs the command."""
     parser = argparse.ArgumentParser(
         prog="python -m model.measure_default",
         description="Measures the default model; writes model/default/metrics.json.",
@@ -155,9 +143,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _compare(photos: LabelledPhotos, fp32: Path, int8: Path) -> dict[str, object]:
     result: dict[str, object] = {"set": photos.name}
     for name, weights in (("int8", int8), ("fp32", fp32)):
-        scores = score(weights, photos.images)
+        scores, cpu_ms = score(weights, photos.images)
         result[name] = measure(photos, scores)
-        print(f"{photos.name} {name}: {result[name]}, {scores.cpu_ms:.2f} CPU ms an image")
+        print(f"{photos.name} {name}: {result[name]}, {cpu_ms:.2f} CPU ms an image")
     return result
 
 

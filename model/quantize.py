@@ -26,7 +26,7 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-# The network's own arithmetic. Normalisation before it and softmax behind it stay in float32.
+# The arithmetic inside the network. Normalisation before it and softmax after it stay in float32.
 _QUANTISED_OPERATIONS = ["Conv", "Clip", "Add", "ReduceMean", "Gemm"]
 
 SETTINGS = {
@@ -37,7 +37,7 @@ SETTINGS = {
     "float32": "normalisation, logits, softmax",
     "onnxruntime": onnxruntime.__version__,
 }
-"""What `quantize` does, for the record of the training run."""
+"""The settings of `quantize`, recorded on the card with the training run."""
 
 
 def quantize(fp32: Path, destination: Path, calibration: Iterable[Image]) -> None:
@@ -45,8 +45,7 @@ def quantize(fp32: Path, destination: Path, calibration: Iterable[Image]) -> Non
 
     Args:
         fp32: what `export_onnx` wrote.
-        calibration: images uint8 [size, size, 3] like those that the model will see; the ranges of
-            all activations are taken from them.
+        calibration: typical images, uint8 [size, size, 3]; they give the ranges of all activations.
 
     Raises:
         OSError: a file cannot be read or written.
@@ -75,20 +74,20 @@ def quantize(fp32: Path, destination: Path, calibration: Iterable[Image]) -> Non
 
 
 def _weight_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
-    """For every dense layer's weights and each of their channels, the range int8 shall span.
+    """Returns the range that int8 spans, for each channel of every dense layer's weights.
 
     x86 processors without VNNI (AVX2's VPMADDUBSW) add the products of two neighbours, uint8
-    activation times int8 weight, in 16 bits and saturate. Where two neighbouring weights together
-    stay within 128 they cannot: 255 * 128 < 2**15. That widens the ranges by a quarter; giving up
-    one bit of all weights (ONNX Runtime's `reduce_range`) would double them.
-    Depthwise layers do not go through that instruction.
+    activation times int8 weight, in 16 bits, and saturate. They cannot saturate where two
+    neighbouring weights add up to at most 128: 255 * 128 < 2**15. That widens the ranges by a
+    quarter; dropping one bit of all weights (ONNX Runtime's `reduce_range`) would double them.
+    Depthwise layers do not use that instruction.
     """
     weights = {part.name: numpy_helper.to_array(part) for part in model.graph.initializer}
     ranges = {}
     for node in model.graph.node:
         attributes = {part.name: helper.get_attribute_value(part) for part in node.attribute}
         if node.op_type == "Conv" and attributes.get("group", 1) == 1:
-            # [outputs, inputs, h, w]; the inputs of one pixel lie side by side when it runs.
+            # [outputs, inputs, h, w]; the inputs of one pixel are neighbours when it runs.
             weight, channel_axis = weights[node.input[1]].transpose(0, 2, 3, 1), 0
         elif node.op_type == "Gemm":
             channel_axis = 0 if attributes.get("transB") else 1
@@ -102,7 +101,7 @@ def _weight_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
 
 
 def _largest_pair(weights: Floats) -> Floats:
-    """Per row of [channels, inputs]: the largest weight, or neighbours' sum, without its sign."""
+    """Returns, per row of [channels, inputs], the largest absolute weight or sum of neighbours."""
     even = np.pad(weights, ((0, 0), (0, weights.shape[1] % 2)))
     pairs = even[:, 0::2] + even[:, 1::2]
     largest: Floats = np.maximum(np.abs(even).max(axis=1), np.abs(pairs).max(axis=1))
@@ -110,7 +109,7 @@ def _largest_pair(weights: Floats) -> Floats:
 
 
 class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] # untyped library
-    """One image after the other, as ONNX Runtime asks for them."""
+    """Hands the images to ONNX Runtime one by one."""
 
     def __init__(self, images: Iterable[Image]) -> None:
         self._images = iter(images)

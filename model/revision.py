@@ -1,4 +1,4 @@
-"""Which code made a model."""
+"""The revision of the code that makes a model."""
 
 from __future__ import annotations
 
@@ -6,12 +6,12 @@ import subprocess
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-# Written by model.package among the sources that go into a training job, where there is no git.
+# model.package adds this file to the sources of a training job, where there is no git.
 REVISION_NAME = "REVISION"
 
 
 def code_revision(root: Path = ROOT) -> str:
-    """The commit, 40 hex digits; `-changed` behind it when files differ; `unknown` without git."""
+    """Returns the commit, 40 hex digits; with `-changed` if files differ; `unknown` without git."""
     file = root / REVISION_NAME
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
