@@ -156,6 +156,8 @@ def _files(archive: Path, max_bytes: int) -> Iterator[tuple[str, Iterator[bytes]
                 name = rules.checked_name(member)
                 if member.isreg():
                     yield name, _chunks(tar, member)
+        while bounded.read(_CHUNK_BYTES):
+            pass  # to the end, where gzip compares the CRC
 
 
 class _BoundedReader:
