@@ -1,11 +1,15 @@
-"""``make bench``: every measurement behind a figure in the docs, one after the other."""
+"""``make bench``: run the benchmarks behind the docs' figures, one after the other.
+
+Two are not among them because they take much longer: `python -m bench.tuning` (a search on a data
+set) and `python -m bench.soak` (`make soak`).
+"""
 
 from __future__ import annotations
 
 import subprocess
 import sys
 
-# Each is a command of its own, with options: python -m bench.NAME --help
+# Each is a command with options: python -m bench.NAME --help
 BENCHES = (
     "start",
     "decoder",

@@ -36,7 +36,6 @@ MEMORY_BYTES = 512 * 1024 * 1024
 WALL_SECONDS = 60.0
 # What the processor or the allocator does to a broken decoder.
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
-TRIES = 2
 # The process keeps freed memory for the next image instead of having it faulted in anew: glibc up
 # to 64 MB, Pillow up to 16 of its blocks of 1 MB. Saves 1 ms of 5 at 500 x 375 (bench/decoder.py).
 HEAP_VARIABLES = {

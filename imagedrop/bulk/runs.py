@@ -38,7 +38,6 @@ class Execution:
     attempt: int
     status: ExecutionStatus
     started_at: datetime
-    stopped_at: datetime | None
     input: Mapping[str, Any]
     error: str
     cause: str
@@ -156,7 +155,6 @@ class BulkRuns:
             attempt=attempt,
             status=ExecutionStatus(found["status"]),
             started_at=found["startDate"],
-            stopped_at=found.get("stopDate"),
             input=json.loads(found["input"]),
             error=found.get("error", ""),
             cause=found.get("cause", ""),

@@ -110,7 +110,6 @@ class Sizing:
     phase_seconds: dict[str, float]
     s3_puts: int
     s3_gets: int
-    table_reads: int
     table_writes: int
     state_transitions: int
     work_bytes: int
@@ -198,7 +197,6 @@ def size_run(
         phase_seconds=phases,
         s3_puts=s3_puts,
         s3_gets=s3_gets,
-        table_reads=images,
         table_writes=table_writes,
         state_transitions=transitions,
         work_bytes=work_bytes,
