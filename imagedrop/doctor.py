@@ -1,4 +1,4 @@
-"""What can be wrong with this machine or the local cloud, each with what to do about it."""
+"""Check this machine and the local cloud; each problem comes with its remedy."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from localcloud import cloud, environments
 
 ROOT = Path(__file__).parents[1]
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
-# Venvs, build folder and state of the local cloud together, rounded up.
+# Virtual environments, build folder and the local cloud's state, rounded up.
 NEEDED_FREE_BYTES = 2 * 1024**3
 
 EMULATOR_VERSION = "import importlib.metadata as m; print('MiniStack', m.version('ministack'))"
@@ -21,6 +21,8 @@ EMULATOR_VERSION = "import importlib.metadata as m; print('MiniStack', m.version
 
 @dataclass(frozen=True, slots=True)
 class Check:
+    """The result of one check; `next_step` is empty when there is nothing to do."""
+
     name: str
     ok: bool
     finding: str
@@ -28,6 +30,7 @@ class Check:
 
 
 def run_checks() -> list[Check]:
+    """Runs all checks."""
     return [check() for check in CHECKS]
 
 
@@ -48,7 +51,7 @@ def check_tool(name: str, program: Path, *arguments: str) -> Check:
         name,
         answer.returncode == 0,
         found[-1] if found else f"exit code {answer.returncode}",
-        "" if answer.returncode == 0 else f"Set it up anew: rm -r {program.parents[1]}; make setup",
+        "" if answer.returncode == 0 else f"Repair it: rm -r {program.parents[1]}; make setup",
     )
 
 
@@ -66,7 +69,10 @@ def check_disk() -> Check:
     free = shutil.disk_usage(ROOT).free
     ok = free >= NEEDED_FREE_BYTES
     return Check(
-        "disk", ok, f"{free / 1024**3:.1f} GB free", "" if ok else "Free 2 GB for venvs and state."
+        "disk",
+        ok,
+        f"{free / 1024**3:.1f} GB free",
+        "" if ok else "Free 2 GB of disk space.",
     )
 
 
@@ -78,7 +84,7 @@ def check_cloud() -> Check:
     dead = [name for name, alive in found.alive.items() if not alive]
     if dead:
         finding = f"died: {', '.join(dead)}; logs in {home / 'logs'}"
-        return Check("local cloud", False, finding, "Start it anew: imagedrop down && imagedrop up")
+        return Check("local cloud", False, finding, "Restart it: imagedrop down && imagedrop up")
     return Check("local cloud", True, f"{found.cloud.endpoint_url}; logs in {home / 'logs'}")
 
 

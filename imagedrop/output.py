@@ -9,11 +9,11 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, Generic, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import typer
 from rich.console import Console
@@ -27,6 +27,7 @@ from imagedrop.text import printable
 INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 + SIGINT
 
 Item = TypeVar("Item")
+JsonObject = dict[str, Any]
 
 console = Console(stderr=True, highlight=False)
 
@@ -84,38 +85,40 @@ def exit_on_interrupt(*lines: str) -> Iterator[None]:
         raise typer.Exit(INTERRUPTED) from None
 
 
+def _plain(_cells: Sequence[str]) -> str:
+    return ""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Layout(Generic[Item]):
-    """How items of one kind are printed.
+class Layout:
+    """How JSON objects of one kind are printed.
 
     Attributes:
-        to_json: an item as one JSON line.
-        csv_fields: names of the CSV columns.
-        to_csv: an item as one CSV row, by these names; more names are ignored.
-        columns: makes the headings of the table.
-        to_cells: an item as rows of the table.
-        style: the style of a row of the table, by its cells.
+        fields: the columns of the CSV, by the names of an item's members.
+        columns: the headings of the table.
+        cells: makes the table's rows of an item.
+        style: the style of a row, by its cells.
+        to_csv: makes lists in an item one text.
     """
 
-    to_json: Callable[[Item], Mapping[str, Any]]
-    csv_fields: Sequence[str]
-    to_csv: Callable[[Item], Mapping[str, Any]]
-    columns: Callable[[], Sequence[Column]]
-    to_cells: Callable[[Item], Iterable[Sequence[str]]]
-    style: Callable[[Sequence[str]], str] = lambda _cells: ""
+    fields: Sequence[str]
+    columns: Sequence[Column]
+    cells: Callable[[JsonObject], Iterable[Sequence[str]]]
+    style: Callable[[Sequence[str]], str] = _plain
+    to_csv: Callable[[JsonObject], JsonObject] = dict
 
 
-def print_items(items: Iterable[Item], format_: Format, layout: Layout[Item]) -> int:
+def print_items(items: Iterable[JsonObject], format_: Format, layout: Layout) -> int:
     """Prints items to standard output and returns how many there were.
 
     JSON lines and CSV are printed as the items come, a table when all are there.
     """
     if format_ is Format.TABLE:
         found = list(items)
-        cells = (row for each in found for row in layout.to_cells(each))
-        print_table(layout.columns(), cells, layout.style)
+        rows = (row for each in found for row in layout.cells(each))
+        print_table(layout.columns, rows, layout.style)
         return len(found)
-    writer = csv.DictWriter(sys.stdout, layout.csv_fields, extrasaction="ignore")
+    writer = csv.DictWriter(sys.stdout, layout.fields, extrasaction="ignore")
     if format_ is Format.CSV:
         writer.writeheader()
     count = 0
@@ -124,16 +127,16 @@ def print_items(items: Iterable[Item], format_: Format, layout: Layout[Item]) ->
         if format_ is Format.CSV:
             writer.writerow(layout.to_csv(item))
         else:
-            print(json.dumps(layout.to_json(item), ensure_ascii=False))
+            print(json.dumps(item, ensure_ascii=False))
     return count
 
 
 def print_table(
     columns: Iterable[Column],
     rows: Iterable[Sequence[str]],
-    style: Callable[[Sequence[str]], str] = lambda _cells: "",
+    style: Callable[[Sequence[str]], str] = _plain,
 ) -> None:
-    """Prints a table to standard output; `style` is asked for the style of each row."""
+    """Prints a table to standard output; `style` returns the style of a row, by its cells."""
     table = Table(*columns, box=None, pad_edge=False, collapse_padding=True, header_style="bold")
     for cells in rows:
         table.add_row(*(Text(printable(each)) for each in cells), style=style(cells))

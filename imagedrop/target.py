@@ -53,6 +53,19 @@ class Target:
             config=self.config,
         )
 
+    def bulk_output(self, name: str) -> str:
+        """Returns an output that belongs to bulk runs.
+
+        Raises:
+            UserError: the stack is older than bulk runs.
+        """
+        if name not in self.outputs:
+            raise UserError(
+                "This stack has no bulk workflow.",
+                "Deploy today's template: imagedrop up, or sam build && sam deploy",
+            )
+        return self.outputs[name]
+
     @property
     def images_bucket(self) -> str:
         return self.outputs["ImagesBucketName"]

@@ -1,4 +1,4 @@
-"""Why a bulk run ended as it did, in plain words, and what to do next."""
+"""Explains how a bulk run ended, and what to do next."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ from imagedrop.bulk.runs import Execution, ExecutionStatus
 KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         "ResourceLimitExceeded",
-        "The account may not start that many instances of this type for transform jobs.",
-        "Ask for more under Service Quotas (SageMaker, transform job usage), or start with "
+        "The account may not start this many instances of this type for transform jobs.",
+        "Raise the quota in Service Quotas (SageMaker, transform job usage), or start with "
         "another --instance-type or a lower --instance-count.",
     ),
     (
         "AccessDenied",
         "A permission is missing.",
-        "For a folder in another bucket than the stack's own, deploy with the parameter "
-        "BulkSourceBucket=NAME; else give it to the role that the cause names. Then: {resume}",
+        "For a folder in another bucket, deploy with the parameter BulkSourceBucket=NAME; "
+        "otherwise grant the permission to the role in the message. Then: {resume}",
     ),
     (
         "SourceError",
-        "The source is not what it should be.",
-        "Put it right, and start a new run.",
+        "The source is invalid.",
+        "Correct it, and start a new run.",
     ),
     ("NoSuchBucket", "There is no such bucket.", "Check the address, and start a new run."),
     (
@@ -34,14 +34,18 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
         "Too many chunks failed.",
         "See the functions' logs; then: {resume}",
     ),
-    ("States.Timeout", "The run took longer than the workflow allows.", "Go on with: {resume}"),
+    ("States.Timeout", "The run took longer than the workflow allows.", "Resume it with: {resume}"),
     (
         "timed out",
         "A function ran out of its 15 minutes.",
-        "Start a new run with a lower --chunk-images: what is classified is skipped.",
+        "Start a new run with a lower --chunk-images: classified images are skipped.",
     ),
-    ("TooManyRequests", "Lambda had no function free.", "Go on later with: {resume}"),
-    ("Throttl", "A service was too busy for too long.", "Go on later with: {resume}"),
+    (
+        "TooManyRequests",
+        "Lambda had no function free: its concurrency limit was reached.",
+        "Resume it later with: {resume}",
+    ),
+    ("Throttl", "A service throttled the run for too long.", "Resume it later with: {resume}"),
 )
 
 
@@ -54,7 +58,7 @@ class Verdict:
 
 
 def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
-    """How it stands with a run, by its last execution and its report, if there is one."""
+    """Explains a run's state by its last execution and its report, if there is one."""
     run = execution.run
     resume = f"imagedrop bulk resume {run}"
     if execution.status is ExecutionStatus.RUNNING:
@@ -62,7 +66,7 @@ def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
     if report is not None:
         return _explain_report(run, report)
     if execution.status is ExecutionStatus.ABORTED:
-        return Verdict("It was stopped.", f"Go on where it stopped with: {resume}")
+        return Verdict("It was stopped.", f"Resume it with: {resume}")
     told = f"{execution.error} {execution.cause}"
     if execution.status is ExecutionStatus.TIMED_OUT:
         told = f"States.Timeout {told}"
@@ -72,8 +76,8 @@ def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
             words = f"{reason} ({detail})" if detail else reason
             return Verdict(words, next_step.format(resume=resume))
     return Verdict(
-        detail or f"It ended as {execution.status} and says nothing.",
-        f"See the functions' logs; what is done is not done again by: {resume}",
+        detail or f"It ended as {execution.status} without a reason.",
+        f"See the functions' logs; then: {resume}. Finished work is not repeated.",
     )
 
 
@@ -82,26 +86,26 @@ def _explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
         return Verdict("", f"Read the report with: imagedrop bulk report {run}")
     if report["unaccounted"]:
         return Verdict(
-            f"{report['unaccounted']:,} images are unaccounted for. That is a bug of imagedrop.",
+            f"{report['unaccounted']:,} images are unaccounted for. This is a bug in imagedrop.",
             f"Please report it, with the output of: imagedrop bulk report {run} --format json",
         )
     if report["failures"].get("no_output") and not report["transform_jobs"]:
         return Verdict(
-            f"{report['failed']:,} images failed: SageMaker began no transform job.",
-            "Most often the account has no quota for transform jobs on this instance type: ask "
-            "under Service Quotas, or start a new run with another --instance-type.",
+            f"{report['failed']:,} images failed: SageMaker started no transform job.",
+            "Usually the account has no quota for transform jobs on this instance type: raise it "
+            "in Service Quotas, or start a new run with another --instance-type.",
         )
     jobs = [job["reason"] for job in report["transform_jobs"] if job.get("reason")]
     because = f" The transform job says: {jobs[-1]}" if jobs else ""
     return Verdict(
         f"{report['failed']:,} images failed in both rounds.{because}",
-        f"Name them with: imagedrop bulk report {run} --failed; then start a new run of the same "
-        "folder: what is classified is skipped.",
+        f"List them with: imagedrop bulk report {run} --failed; then start a new run of the same "
+        "folder: classified images are skipped.",
     )
 
 
 def _detail(execution: Execution) -> str:
-    """The cause of a failed function is JSON with its message inside."""
+    """Reads the message in the JSON that a failed function leaves as the cause."""
     try:
         cause = json.loads(execution.cause)
         message = str(cause["errorMessage"])

@@ -76,13 +76,12 @@ def run_reports(target: Target) -> RunReports:
 
 
 def work_bucket(target: Target) -> WorkBucket:
-    name = target.outputs.get("WorkBucketName")
-    if name is None:
-        raise UserError(
-            "This stack has no bulk workflow.",
-            "Deploy today's template: imagedrop up, or sam build && sam deploy",
-        )
-    return WorkBucket(target.client("s3"), name)
+    """Returns the stack's bucket of work files and reports.
+
+    Raises:
+        UserError: the stack is older than bulk runs.
+    """
+    return WorkBucket(target.client("s3"), target.bulk_output("WorkBucketName"))
 
 
 def _no_report(run: str) -> UserError:

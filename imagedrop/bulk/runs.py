@@ -1,4 +1,4 @@
-"""Bulk runs as Step Functions knows them: ``RUN-1``, and after each resume ``RUN-2``, ``RUN-3``."""
+"""Bulk runs as executions of Step Functions: ``RUN-1``, and ``RUN-2`` after a resume."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from imagedrop.errors import UserError
 from imagedrop.target import Target
 from pipeline.adapters.service_errors import error_code
 
-# With the round and a hash behind it, it becomes the name of a transform job (63 characters).
+# With the round and a hash appended it is the name of a transform job (63 characters).
 RUN_NAME_CHARACTERS = 40
 TIME_FORMAT = "%Y%m%dt%H%M%S"
 
@@ -32,7 +32,7 @@ class ExecutionStatus(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """One execution of a run; ``attempt`` counts from 1."""
+    """One execution of a run; ``attempt`` is 1 for the first."""
 
     run: str
     attempt: int
@@ -55,10 +55,10 @@ class BulkRuns:
         self._state_machine_arn = state_machine_arn
 
     def start(self, run_input: Mapping[str, Any], attempt: int = 1) -> str:
-        """The name of the new execution.
+        """Starts an execution and returns its name.
 
         Raises:
-            UserError: there is one of this name.
+            UserError: an execution of this name exists.
         """
         name = f"{run_input['run']}-{attempt}"
         try:
@@ -69,16 +69,18 @@ class BulkRuns:
             if error_code(error) == "ExecutionAlreadyExists":
                 raise UserError(
                     f"There is a run {name} already.",
-                    f"Look at it with: imagedrop bulk status {run_input['run']}",
+                    f"See it with: imagedrop bulk status {run_input['run']}",
                 ) from error
             raise
         return name
 
     def resume(self, run: str) -> str:
-        """Starts the run again with its input: what is done is not done again.
+        """Starts a run again with its input, and returns the execution's name.
+
+        The workflow skips what is done.
 
         Raises:
-            UserError: there is no such run, or it is at work.
+            UserError: there is no such run, or it is running.
         """
         last = self.last_execution(run)
         if last.status is ExecutionStatus.RUNNING:
@@ -88,9 +90,10 @@ class BulkRuns:
         return self.start(last.input, last.attempt + 1)
 
     def stop(self, run: str) -> None:
-        """
+        """Stops a run.
+
         Raises:
-            UserError: there is no such run, or nothing of it runs.
+            UserError: there is no such run, or it is not running.
         """
         last = self.last_execution(run)
         if last.status is not ExecutionStatus.RUNNING:
@@ -105,7 +108,8 @@ class BulkRuns:
         )
 
     def last_execution(self, run: str) -> Execution:
-        """
+        """Returns a run's latest execution.
+
         Raises:
             UserError: there is no such run.
         """
@@ -115,21 +119,21 @@ class BulkRuns:
             last = found
             attempt += 1
         if last is None:
-            raise UserError(f"There is no run {run}.", "See which there are: imagedrop bulk list")
+            raise UserError(f"There is no run {run}.", "List the runs with: imagedrop bulk list")
         return last
 
     def newest(self) -> str:
-        """The run that was started or resumed last.
+        """Returns the name of the run that was started or resumed last.
 
         Raises:
-            UserError: there is none.
+            UserError: there are no runs.
         """
         for name in self.names():
             return name
         raise UserError("There are no bulk runs.", "Start one with: imagedrop bulk start FOLDER")
 
     def names(self) -> Iterator[str]:
-        """Each run once, newest first. Step Functions forgets them after 90 days."""
+        """Yields each run's name once, newest first. Step Functions keeps them for 90 days."""
         seen = set()
         pages = self._stepfunctions.get_paginator("list_executions").paginate(
             stateMachineArn=self._state_machine_arn
@@ -165,21 +169,16 @@ class BulkRuns:
 
 
 def bulk_runs(target: Target) -> BulkRuns:
-    """
+    """Returns the runs of a stack.
+
     Raises:
-        UserError: the stack is from before bulk runs.
+        UserError: the stack is older than bulk runs.
     """
-    arn = target.outputs.get("BulkStateMachineArn")
-    if arn is None:
-        raise UserError(
-            "This stack has no bulk workflow.",
-            "Deploy today's template: imagedrop up, or sam build && sam deploy",
-        )
-    return BulkRuns(target.client("stepfunctions"), arn)
+    return BulkRuns(target.client("stepfunctions"), target.bulk_output("BulkStateMachineArn"))
 
 
 def name_run(folder_name: str, now: datetime) -> str:
-    """The folder's name in lower case letters, digits and hyphens, and the UTC time."""
+    """Makes a run's name of the folder's name (lower case, digits, hyphens) and the UTC time."""
     time = now.astimezone(UTC).strftime(TIME_FORMAT)
     longest = RUN_NAME_CHARACTERS - len(time) - 1
     slug = re.sub(r"[^a-z0-9]+", "-", folder_name.lower())[:longest].strip("-")

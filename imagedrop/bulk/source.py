@@ -1,4 +1,4 @@
-"""What a bulk run is about: a folder in S3, or one on disk that is uploaded first."""
+"""The folder of a bulk run: one in S3, or one on disk that is uploaded first."""
 
 from __future__ import annotations
 
@@ -14,10 +14,10 @@ from bulk.sources import SourceError, image_source, split_uri
 from imagedrop.errors import UserError
 from imagedrop.uploads import Upload, plan_uploads
 
-# Beside incoming/, so that an upload triggers nothing.
+# Not under incoming/, so that an upload triggers nothing.
 FOLDERS_PREFIX = "folders/"
 
-# The workflow's own form of a source; see bulk.sources.
+# A source as the workflow's input has it; see bulk.sources.
 Source = Mapping[str, Any]
 
 
@@ -38,7 +38,7 @@ class S3Folder:
 
 @dataclass(frozen=True, slots=True)
 class LocalFolder:
-    """The folder's files, and where they go; ``left_out`` are hidden and system files."""
+    """A folder's files and their destination; ``left_out`` are hidden and system files."""
 
     uploads: Sequence[Upload]
     left_out: Sequence[Path]
@@ -46,9 +46,10 @@ class LocalFolder:
 
 
 def parse_folder(folder: str, images_bucket: str) -> S3Folder | LocalFolder:
-    """
+    """Reads the FOLDER argument of `bulk start`.
+
     Raises:
-        UserError: no such folder, an empty one, or no bucket in the address.
+        UserError: there is no such folder, it is empty, or the address names no bucket.
     """
     if folder.startswith("s3://"):
         bucket, _, prefix = folder.removeprefix("s3://").partition("/")
@@ -60,7 +61,7 @@ def parse_folder(folder: str, images_bucket: str) -> S3Folder | LocalFolder:
     if not path.is_dir():
         raise UserError(
             f"There is no folder {folder}.",
-            "Name a folder on disk, or one in S3: s3://BUCKET/FOLDER/.",
+            "Give a folder on disk, or one in S3: s3://BUCKET/FOLDER/.",
         )
     uploads, left_out = plan_uploads([path], FOLDERS_PREFIX)
     destination = S3Folder(images_bucket, f"{FOLDERS_PREFIX}{path.resolve().name}/")
@@ -68,13 +69,14 @@ def parse_folder(folder: str, images_bucket: str) -> S3Folder | LocalFolder:
 
 
 def source_of(folder: S3Folder, inventory: str | None, manifest: str | None) -> Source:
-    """
+    """Returns the source for the workflow.
+
     Args:
-        inventory: address of an S3 Inventory's manifest.json; the folder says what of it.
-        manifest: address of a text file of keys; the folder says in which bucket they are.
+        inventory: address of an S3 Inventory's manifest.json; only keys in the folder are taken.
+        manifest: address of a text file of keys in the folder's bucket.
 
     Raises:
-        UserError: both, or an address that is none.
+        UserError: both are given, or one is not an s3:// address.
     """
     if inventory and manifest:
         raise UserError("A run has one source.", "Give --inventory or --manifest, not both.")
@@ -92,7 +94,7 @@ def source_of(folder: S3Folder, inventory: str | None, manifest: str | None) -> 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a source holds. An inventory or a list of keys does not tell sizes: 0 bytes."""
+    """The content of a source; 0 bytes for an inventory or a list of keys, which has no sizes."""
 
     images: int
     bytes: int
@@ -100,7 +102,7 @@ class Listing:
 
 
 def list_source(s3: Any, source: Source) -> Listing:
-    """The same listing as the run's own, with nothing written.
+    """Lists a source as the run would, and writes nothing.
 
     Raises:
         UserError: it is empty, or cannot be listed.
@@ -118,7 +120,7 @@ def list_source(s3: Any, source: Source) -> Listing:
 
 
 def check_source(s3: Any, source: Source) -> None:
-    """Looks at the source's first page only: a mistyped address need not become a run.
+    """Lists only the first page, so that a mistyped address does not become a run.
 
     Raises:
         UserError: it is empty, or cannot be listed.
@@ -140,5 +142,6 @@ def _pages(s3: Any, source: Source) -> Iterator[SourcePage]:
 
 
 def list_local(folder: LocalFolder) -> Listing:
+    """Counts a folder's files and their bytes on disk."""
     size_bytes = sum(each.path.stat().st_size for each in folder.uploads)
     return Listing(len(folder.uploads), size_bytes, len(folder.left_out))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
 
@@ -22,6 +23,7 @@ from imagedrop.bulk.source import (
     source_of,
 )
 from imagedrop.commands.bulk_wait import WaitOption, wait_for
+from imagedrop.commands.options import options_of, takes
 from imagedrop.commands.send import say_failures, say_left_out
 from imagedrop.errors import UserError
 from imagedrop.estimates.bulk_run import RunSettings, overlong_steps, problems, size_run
@@ -29,14 +31,13 @@ from imagedrop.output import TargetOption, exit_on_interrupt, say, with_bar
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.uploads import objects_below, upload_all
 
-DEFAULTS = RunSettings()
-
 
 def register(bulk: typer.Typer) -> None:
     """Adds the command."""
     bulk.command(epilog="Example: imagedrop bulk start s3://my-bucket/photos/ --wait")(start)
 
 
+@takes(options_of(RunSettings))
 def start(
     folder: Annotated[
         str,
@@ -46,10 +47,6 @@ def start(
     again: Annotated[
         bool,
         typer.Option("--again", help="Classify images again that this model has classified."),
-    ] = False,
-    direct: Annotated[
-        bool,
-        typer.Option("--direct", help="Send the files to the model unprepared, one a request."),
     ] = False,
     dry_run: Annotated[
         bool,
@@ -63,32 +60,12 @@ def start(
         str | None,
         typer.Option(metavar="S3URI", help="Only the keys in this text file, one a line."),
     ] = None,
-    instance_type: Annotated[str, typer.Option(help="Instance type of the transform job.")] = (
-        DEFAULTS.instance_type
-    ),
-    instance_count: Annotated[int, typer.Option(min=1, help="Number of instances.")] = (
-        DEFAULTS.instance_count
-    ),
-    max_concurrent_transforms: Annotated[
-        int, typer.Option(min=1, help="Concurrent requests to each instance.")
-    ] = DEFAULTS.max_concurrent_transforms,
-    chunk_images: Annotated[int, typer.Option(min=1, help="Images a function call.")] = (
-        DEFAULTS.chunk_images
-    ),
-    shard_images: Annotated[int, typer.Option(min=1, help="Images a request.")] = (
-        DEFAULTS.shard_images
-    ),
+    *,
     target: TargetOption = TargetName.LOCAL,
+    **settings_given: Any,
 ) -> None:
     """Classify every image of a folder; images that this model has classified are skipped."""
-    settings = RunSettings(
-        direct=direct,
-        instance_type=instance_type,
-        instance_count=instance_count,
-        max_concurrent_transforms=max_concurrent_transforms,
-        chunk_images=chunk_images,
-        shard_images=shard_images,
-    )
+    settings = RunSettings(**settings_given)
     for problem in problems(settings):
         raise UserError(*problem)
     found = find_target(target)
@@ -122,12 +99,7 @@ def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -
         "run": run,
         "source": dict(source),
         "again": again,
-        "direct": settings.direct,
-        "instance_type": settings.instance_type,
-        "instance_count": settings.instance_count,
-        "max_concurrent_transforms": settings.max_concurrent_transforms,
-        "chunk_images": settings.chunk_images,
-        "shard_images": settings.shard_images,
+        **asdict(settings),
     }
 
 

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import UTC, datetime
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Column
@@ -15,6 +15,7 @@ from imagedrop.errors import UserError
 from imagedrop.output import (
     Format,
     FormatOption,
+    JsonObject,
     Layout,
     TargetOption,
     console,
@@ -127,29 +128,26 @@ def print_dead_letters(found: Sequence[DeadLetter], format_: Format) -> None:
     if not found and format_ is Format.TABLE:
         return
     print_items(
-        found,
+        (each.to_json() for each in found),
         format_,
         Layout(
-            to_json=DeadLetter.to_json,
-            csv_fields=FIELDS,
-            to_csv=_csv_row,
-            columns=lambda: (
+            fields=FIELDS,
+            columns=(
                 Column("image", overflow="fold", ratio=1),
                 Column("reason", overflow="fold"),
                 Column("tries", justify="right"),
                 Column("age", justify="right", no_wrap=True),
             ),
-            to_cells=lambda letter: [
-                (name, letter.reason, str(letter.attempts or "?"), _age(letter.since))
-                for name in letter.names
-            ],
+            cells=_cells,
+            to_csv=lambda row: row | {name: " ".join(row[name]) for name in ("images", "versions")},
         ),
     )
 
 
-def _csv_row(letter: DeadLetter) -> dict[str, Any]:
-    row = letter.to_json()
-    return row | {"images": " ".join(row["images"]), "versions": " ".join(row["versions"])}
+def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
+    for image in row["images"] or [row["message_id"]]:
+        key = image.removeprefix("s3://").partition("/")[2] or image
+        yield key, row["reason"], str(row["attempts"] or "?"), _age(row["since"])
 
 
 def _age(since: str) -> str:

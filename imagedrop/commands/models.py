@@ -2,12 +2,20 @@
 
 from __future__ import annotations
 
-from typing import Any
+from collections.abc import Iterable, Sequence
 
 import typer
 from rich.table import Column
 
-from imagedrop.output import Format, FormatOption, Layout, TargetOption, print_items, say
+from imagedrop.output import (
+    Format,
+    FormatOption,
+    JsonObject,
+    Layout,
+    TargetOption,
+    print_items,
+    say,
+)
 from imagedrop.target import Target, TargetName, find_target
 from pipeline.events import utc_text
 from registry.model_registry import ModelRegistry
@@ -16,8 +24,6 @@ from registry.served_model import served_model
 
 SHOWN = ("model", "answers", "approval", "labels", "top1", "created_at")
 FIELDS = (*SHOWN, "model_data_url")
-
-Row = dict[str, Any]
 
 
 def register(app: typer.Typer) -> None:
@@ -39,7 +45,15 @@ def models(
     rows = [_default_row(bucket, default_url), *_registered_rows(found)]
     for row in rows:
         row["answers"] = row["model_data_url"] == serving.model_data_url
-    print_items(rows, format_, LAYOUT)
+    print_items(
+        ({name: row[name] for name in FIELDS} for row in rows),
+        format_,
+        Layout(
+            fields=FIELDS,
+            columns=[Column(name, no_wrap=name != "model", overflow="fold") for name in SHOWN],
+            cells=_cells,
+        ),
+    )
     current = bucket.promotions().current
     if (current.model_data_url if current else default_url) != serving.model_data_url:
         say(
@@ -49,7 +63,7 @@ def models(
         )
 
 
-def _registered_rows(found: Target) -> list[Row]:
+def _registered_rows(found: Target) -> list[JsonObject]:
     return [
         {
             "model": each.identity,
@@ -63,7 +77,7 @@ def _registered_rows(found: Target) -> list[Row]:
     ]
 
 
-def _default_row(bucket: ModelsBucket, url: str) -> Row:
+def _default_row(bucket: ModelsBucket, url: str) -> JsonObject:
     card = bucket.read_card(url)
     return {
         "model": card.identity,
@@ -75,19 +89,6 @@ def _default_row(bucket: ModelsBucket, url: str) -> Row:
     }
 
 
-def _in_order(row: Row) -> Row:
-    return {name: row[name] for name in FIELDS}
-
-
-def _cells(row: Row) -> list[str]:
+def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
     shown = row | {"answers": "yes" if row["answers"] else ""}
-    return ["" if shown[name] is None else str(shown[name]) for name in SHOWN]
-
-
-LAYOUT: Layout[Row] = Layout(
-    to_json=_in_order,
-    csv_fields=FIELDS,
-    to_csv=_in_order,
-    columns=lambda: [Column(name, no_wrap=name != "model", overflow="fold") for name in SHOWN],
-    to_cells=lambda row: [_cells(row)],
-)
+    yield ["" if shown[name] is None else str(shown[name]) for name in SHOWN]

@@ -5,12 +5,20 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Iterable, Sequence
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 from rich.table import Column
 
-from imagedrop.output import Format, FormatOption, Layout, TargetOption, print_items, say
+from imagedrop.output import (
+    Format,
+    FormatOption,
+    JsonObject,
+    Layout,
+    TargetOption,
+    print_items,
+    say,
+)
 from imagedrop.predictions import every_record, find_record
 from imagedrop.target import INCOMING_PREFIX, TargetName, find_target
 from pipeline.adapters.predictions_table import Query
@@ -62,35 +70,31 @@ def predictions(
 def print_records(records: Iterable[Record], format_: Format) -> int:
     """Prints predictions to standard output and returns how many there were."""
     return print_items(
-        records,
+        (each.to_json() for each in records),
         format_,
         Layout(
-            to_json=Record.to_json,
-            csv_fields=FIELD_NAMES,
-            to_csv=_csv_row,
-            columns=lambda: (
+            fields=FIELD_NAMES,
+            columns=(
                 Column("image", overflow="fold", ratio=1),
                 Column("status", no_wrap=True),
                 Column("label, or reason", overflow="fold"),
                 Column("confidence", justify="right", no_wrap=True),
                 Column("image file", no_wrap=True),
             ),
-            to_cells=lambda record: [_cells(record)],
+            cells=_cells,
             style=lambda cells: STYLES[Status(cells[1])],
+            to_csv=lambda row: (
+                row | {"predictions": json.dumps(row["predictions"], ensure_ascii=False)}
+            ),
         ),
     )
 
 
-def _csv_row(record: Record) -> dict[str, Any]:
-    row = record.to_json()
-    return row | {"predictions": json.dumps(row["predictions"], ensure_ascii=False)}
-
-
-def _cells(record: Record) -> Sequence[str]:
-    return (
-        record.key.removeprefix(INCOMING_PREFIX),
-        record.status,
-        record.label or record.reason or "",
-        "" if record.confidence is None else f"{record.confidence:.3f}",
-        f"{record.format} {record.width}x{record.height}" if record.width else "",
+def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
+    yield (
+        row["key"].removeprefix(INCOMING_PREFIX),
+        row["status"],
+        row["label"] or row["reason"] or "",
+        "" if row["confidence"] is None else f"{row['confidence']:.3f}",
+        f"{row['format']} {row['width']}x{row['height']}" if row["width"] else "",
     )

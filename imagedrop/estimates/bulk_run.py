@@ -8,6 +8,9 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from math import ceil
+from typing import Annotated
+
+import typer
 
 from bulk import prices
 from bulk.chunks import PARALLEL_CHUNKS
@@ -68,14 +71,21 @@ GIGABYTE = 1024**3
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class RunSettings:
-    """What a run can be told; the names are those of the workflow's input."""
+    """The settings of a run, by their names in the workflow's input; `start` has these options."""
 
-    direct: bool = False
-    instance_type: str = "ml.c5.xlarge"
-    instance_count: int = 1
-    max_concurrent_transforms: int = 2
-    chunk_images: int = 1000
-    shard_images: int = 64
+    direct: Annotated[
+        bool,
+        typer.Option("--direct", help="Send the files to the model unprepared, one a request."),
+    ] = False
+    instance_type: Annotated[str, typer.Option(help="Instance type of the transform job.")] = (
+        "ml.c5.xlarge"
+    )
+    instance_count: Annotated[int, typer.Option(min=1, help="Number of instances.")] = 1
+    max_concurrent_transforms: Annotated[
+        int, typer.Option(min=1, help="Concurrent requests to each instance.")
+    ] = 2
+    chunk_images: Annotated[int, typer.Option(min=1, help="Images a function call.")] = 1000
+    shard_images: Annotated[int, typer.Option(min=1, help="Images a request.")] = 64
 
     @property
     def payload_bytes(self) -> int:

@@ -15,7 +15,7 @@ from tests.unit.command_line.conftest import report
 
 def execution(status: str = "FAILED", error: str = "", cause: str = "") -> Execution:
     now = datetime(2026, 11, 25, tzinfo=UTC)
-    return Execution("dogs", 1, ExecutionStatus(status), now, now, {}, error, cause)
+    return Execution("dogs", 1, ExecutionStatus(status), now, {}, error, cause)
 
 
 @pytest.mark.parametrize(
