@@ -1,8 +1,8 @@
-"""Which of the faults that matter most do scanners find, and which the policy tests?
+"""Measure which of the faults that matter most are found by scanners, and which by the rules.
 
 The first seeded fault of each of the kinds below, one at a time, in the translated template:
-cfn-lint, checkov and cfn-guard, with the exceptions of `make lint`, against the policy tests. Each
-scanner looks at all of the templates in one run.
+cfn-lint, checkov and cfn-guard, with the exceptions of `make lint`, against the rules of
+tests/unit/template. Each scanner looks at all of the templates in one run.
 """
 
 from __future__ import annotations
@@ -14,9 +14,7 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from tests.unit.template.checks import CHECKS
-from tests.unit.template.test_seeded_faults import SEEDED, objects
-from tests.unit.template.translation import load, translate
+from tests.unit.template.seeding import SEEDED, broken, objections
 from tools import scanners
 
 KINDS = (
@@ -29,34 +27,31 @@ KINDS = (
     "no_service_is_a_confused_deputy",
     "only_tls_is_answered",
     "nobody_writes_where_images_are_dropped",
-    "roles_may_do_exactly_what_is_listed",
-    "roles_share_the_stacks_own_policies_alone",
+    "permissions_settings_and_outputs_are_as_reviewed",
+    "every_function_has_its_own_role_within_the_boundary",
     "dead_letters_are_kept_for_14_days",
     "visibility_outlasts_the_function",
-    "concurrency_is_bounded_as_the_endpoint_is",
+    "concurrency_is_limited_as_the_endpoint_is",
     "executions_are_reserved_only_when_asked",
     "credentials_are_the_default_and_tokens_name_their_audience",
     "data_outlives_the_stack",
-    "somebody_can_hear_what_goes_wrong",
-    "runaway_costs_are_heard_of",
+    "alarms_watch_every_step_and_notify",
+    "runaway_costs_notify",
 )
 
 
 def main() -> int:
-    faults = {kind: next(seed for name, seed in SEEDED if name == kind) for kind in KINDS}
+    faults = {kind: next(fault for rule, fault in SEEDED if rule == kind) for kind in KINDS}
     found: list[set[str]] = []
     with tempfile.TemporaryDirectory(prefix="imagedrop-faults-") as name:
         translated, decided = Path(name) / "translated", Path(name) / "decided"
         translated.mkdir()
         decided.mkdir()
-        for index, seed in enumerate(faults.values()):
-            raw = load()
-            seed(raw)
-            broken = translate(raw)
-            (translated / f"{index}.json").write_text(json.dumps(broken))
-            (decided / f"{index}.json").write_text(json.dumps(scanners.decided(broken)))
-            noticed = any(objects(check, broken) for check in CHECKS.values())
-            found.append({"policy"} if noticed else set())
+        for index, fault in enumerate(faults.values()):
+            template = broken(fault)
+            (translated / f"{index}.json").write_text(json.dumps(template))
+            (decided / f"{index}.json").write_text(json.dumps(scanners.decided(template)))
+            found.append({"policy"} if objections(template) else set())
         scans: list[tuple[str, Callable[[Path], set[int]], Path]] = [
             ("cfn-guard", by_cfn_guard, decided),
             ("checkov", by_checkov, translated),

@@ -14,21 +14,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from tests.unit.template.translation import TEMPLATE, load, translate, with_conditions
 from tools.paths import LINT, PROJECT, TOOLS
+from tools.template import TEMPLATE, load, translate, with_conditions
 
 SCANNED_CODE = ("functions", "imagedrop", "localcloud", "model", "tools", "training")
 AUDITED = ("runtime.txt", "train.txt", "test.txt", "lint.txt")
 
 GUARD_PACKAGE = TOOLS / "cfn-guard/node_modules/@cdklabs/cdk-validator-cfnguard"
 # The conditions under which cfn-guard looks at the template: it takes every Fn::If for a fault.
-AS_DEPLOYED = {"Serverless", "MakesKey", "SomebodyHears", "AnotherSource", "InVpc", "Reserves"}
+AS_DEPLOYED = {"Serverless", "MakesKey", "HasAlarmEmail", "AnotherSource", "InVpc", "Reserves"}
 # Control Tower's rules that do not hold, and why.
 GUARD_EXCEPTIONS = {
     "lambda_function_public_access_prohibited_check": "reads Fn::Sub in SourceArn as none; "
-    "only_this_stacks_api_calls_a_function looks at it",
+    "only_this_stacks_api_and_rule_call_a_function looks at it",
     "lambda_inside_vpc_check": "reads a list parameter as an empty list; "
-    "functions_can_live_in_a_vpc looks at it",
+    "functions_can_run_in_a_vpc looks at it",
     "s3_bucket_policy_ssl_requests_only_check": "reads Fn::Sub in Resource as none; "
     "only_tls_is_answered looks at it",
     "s3_bucket_logging_enabled_check": "as CKV_AWS_18 in tools/checkov.yaml",

@@ -21,8 +21,8 @@ _HOST = "127.0.0.1"
 _PATCHES = (
     *("batch_permissions", "batches", "event_source_mappings", "exceptions", "http_api"),
     *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
-    *("queue_urls", "sagemaker_resources", "shutdown", "state_machine_roles"),
-    *("stopped_executions", "tables", "transform_job_tasks"),
+    *("permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
+    *("state_machine_roles", "stopped_executions", "tables", "transform_job_tasks"),
 )
 
 

@@ -167,7 +167,7 @@ def classify_role(stack: Stack) -> Iterator[str]:
         for each in stack.target.client("cloudformation").describe_stack_resources(
             StackName="imagedrop"
         )["StackResources"]
-        if each["LogicalResourceId"] == "ClassifyRole"
+        if each["LogicalResourceId"] == "ClassifyFunctionRole"
     ]
     yield role
     stack.target.client("iam").delete_role_policy(RoleName=role, PolicyName="mended")

@@ -278,6 +278,7 @@ def test_the_api_knows_the_models_labels_and_its_own_health(stack: Stack) -> Non
     assert len(labels["labels"]) == 119
     assert get(stack, "/health") == (200, {"status": "ok"})
     assert get(stack, "/predictions", status="lost")[0] == 400
+    assert get(stack, "/nothing/here")[0] == 404
 
 
 def test_the_api_refuses_who_does_not_sign(stack: Stack) -> None:
@@ -288,7 +289,7 @@ def test_the_api_refuses_who_does_not_sign(stack: Stack) -> None:
 def test_a_function_may_do_no_more_than_its_role_says(stack: Stack) -> None:
     """Shows that permissions are enforced here at all, else the other tests prove nothing."""
     resources = stack.target.client("cloudformation").describe_stack_resources(
-        StackName="imagedrop", LogicalResourceId="ClassifyRole"
+        StackName="imagedrop", LogicalResourceId="ClassifyFunctionRole"
     )["StackResources"]
     iam = stack.target.client("iam")
     role = iam.get_role(RoleName=resources[0]["PhysicalResourceId"])["Role"]
@@ -307,18 +308,25 @@ def test_a_function_may_do_no_more_than_its_role_says(stack: Stack) -> None:
     from localcloud import aws  # noqa: PLC0415
 
     session = aws.session()
-    s3 = session.client(
-        "s3",
-        endpoint_url=stack.target.endpoint_url,
-        aws_access_key_id=credentials["AccessKeyId"],
-        aws_secret_access_key=credentials["SecretAccessKey"],
-        aws_session_token=credentials["SessionToken"],
+    s3, sqs = (
+        session.client(
+            service,
+            endpoint_url=stack.target.endpoint_url,
+            aws_access_key_id=credentials["AccessKeyId"],
+            aws_secret_access_key=credentials["SecretAccessKey"],
+            aws_session_token=credentials["SessionToken"],
+        )
+        for service in ("s3", "sqs")
     )
     bucket = stack.target.images_bucket
     drop(stack, "incoming/readable.jpg", (PHOTOS / "pug.webp").read_bytes())
     s3.get_object(Bucket=bucket, Key="incoming/readable.jpg")["Body"].close()
     with pytest.raises(ClientError, match="AccessDenied"):
         s3.put_object(Bucket=bucket, Key="incoming/forged.jpg", Body=b"")
+    # AWS's policy for event source mappings names every queue; the boundary leaves one of them.
+    sqs.receive_message(QueueUrl=stack.target.outputs["ImagesQueueUrl"])
+    with pytest.raises(ClientError, match="AccessDenied"):
+        sqs.receive_message(QueueUrl=stack.target.outputs["DeadLetterQueueUrl"])
 
 
 def test_nothing_ended_in_the_dead_letter_queue(stack: Stack) -> None:

@@ -13,7 +13,7 @@ from imagedrop.doctor import ARCHIVE
 from imagedrop.estimates import bulk_run as bulk_sizing
 from imagedrop.estimates.bulk_run import RunSettings, duration, overlong_steps, problems, size_run
 from imaging import ImageSpec
-from tests.unit.template import translation
+from tools.template import load
 
 MILLION = 1_000_000
 
@@ -120,7 +120,7 @@ def test_the_documented_scenarios_can_be_run() -> None:
 
 
 def test_the_arithmetic_knows_the_template() -> None:
-    template: Any = translation.load()
+    template: Any = load()
     parameters, resources = template["Parameters"], template["Resources"]
     assert parameters["BulkConcurrency"]["Default"] == bulk_sizing.BULK_CONCURRENCY
     assert parameters["WorkRetentionDays"]["Default"] == bulk_sizing.WORK_KEPT_DAYS

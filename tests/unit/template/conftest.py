@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.template.translation import Json, load, translate
+from tools.template import Json, load, translate
 
 
 @pytest.fixture(scope="session")

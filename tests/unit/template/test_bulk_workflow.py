@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from handlers import bulk_chunks, bulk_steps
-from tests.unit.template.translation import PROJECT
+from tools.paths import PROJECT
 
 Json = dict[str, Any]
 

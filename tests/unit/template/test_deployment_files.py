@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
-from tests.unit.template.translation import PROJECT, load
+from tools.paths import PROJECT
 from tools.sbom import pins
+from tools.template import load
 
 REQUIREMENTS = PROJECT / "functions" / "requirements.txt"
 

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import pytest
 
-from tests.unit.template.checks import CHECKS
-from tests.unit.template.translation import Json
+from tests.unit.template.rules import RULES
+from tools.template import Json
 
 
-@pytest.mark.parametrize("name", CHECKS)
+@pytest.mark.parametrize("name", RULES)
 def test_template(template: Json, name: str) -> None:
-    assert list(CHECKS[name](template)) == []
+    assert list(RULES[name](template)) == []

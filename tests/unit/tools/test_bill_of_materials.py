@@ -6,9 +6,9 @@ import hashlib
 import json
 import tarfile
 
-from tests.unit.template.translation import load
 from tools.paths import PROJECT
 from tools.sbom import ARCHIVE, archive_components, on_default_runtime, pins
+from tools.template import load
 
 
 def test_every_file_of_the_archive_is_listed_with_its_hash() -> None:

@@ -8,8 +8,9 @@ from pathlib import Path
 
 import pytest
 
-from tests.unit.template.translation import PROJECT, load, translate
 from tools import lint, scanners
+from tools.paths import PROJECT
+from tools.template import load, translate
 
 MOST_SKIPS = 4
 

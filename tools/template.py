@@ -6,7 +6,6 @@ import json
 import re
 from collections.abc import Collection, Iterator
 from functools import cache
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -14,15 +13,18 @@ from samtranslator.parser.parser import Parser  # type: ignore[import-untyped]
 from samtranslator.translator.translator import Translator  # type: ignore[import-untyped]
 from samtranslator.yaml_helper import yaml_parse  # type: ignore[import-untyped]
 
+from tools.paths import PROJECT
+
 Json = dict[str, Any]
 
-PROJECT = Path(__file__).parents[3]
 TEMPLATE = PROJECT / "template.yaml"
 NO_VALUE = {"Ref": "AWS::NoValue"}
+# Conditions under which a role may do more.
+EXTENDING = ("AnotherSource", "HasAlarmEmail", "InVpc", "ModelInVpc")
 
 
 def load() -> Json:
-    """``template.yaml``, parsed; a copy of one's own."""
+    """``template.yaml``, parsed; a new copy at each call."""
     template: Json = json.loads(_parsed())
     return template
 
@@ -33,7 +35,7 @@ def _parsed() -> str:
 
 
 def translate(raw: Json) -> Json:
-    """What the SAM transform makes of a parsed template; the argument is left as it was."""
+    """Apply the SAM transform to a parsed template; the argument is not changed."""
     template = json.loads(json.dumps(raw))
     # The translator takes code that lies in S3 only, as after `sam package`.
     template["Globals"]["Function"]["CodeUri"] = "s3://code-bucket/functions"
@@ -46,7 +48,7 @@ def translate(raw: Json) -> Json:
 
 
 def of_type(template: Json, resource_type: str) -> dict[str, Json]:
-    """Logical ids and properties."""
+    """Properties of the resources of one type, by logical id."""
     return {
         logical_id: resource.get("Properties", {})
         for logical_id, resource in template["Resources"].items()
@@ -59,12 +61,9 @@ def properties(template: Json, logical_id: str) -> Json:
     return found
 
 
-def statements(policy: Json) -> list[Json]:
-    """Those that depend on a parameter included: what a role may do at most."""
-    found: list[Json] = with_conditions(
-        policy["PolicyDocument"]["Statement"],
-        {"AnotherSource", "InVpc", "ModelInVpc", "SomebodyHears"},
-    )
+def statements(policy: Json, true: Collection[str] = EXTENDING) -> list[Json]:
+    """Statements of a policy; by default those that depend on a parameter too."""
+    found: list[Json] = with_conditions(policy["PolicyDocument"]["Statement"], true)
     return found
 
 
@@ -73,7 +72,7 @@ def as_list(value: Any) -> list[Any]:
 
 
 def text(value: Any) -> str:
-    """A value with its intrinsics, short enough for a table: ``${Table.Arn}/index/by_time``."""
+    """Write a value with its intrinsics on one line: ``${Table.Arn}/index/by_time``."""
     match value:
         case str():
             return value
@@ -88,7 +87,7 @@ def text(value: Any) -> str:
 
 
 def with_conditions(value: Any, true: Collection[str]) -> Any:
-    """``value`` with every ``Fn::If`` decided, and what has no value left out."""
+    """Decide every ``Fn::If`` in ``value``, and leave out ``AWS::NoValue``."""
     match value:
         case {"Fn::If": [name, yes, no]}:
             return with_conditions(yes if name in true else no, true)
@@ -103,7 +102,7 @@ def with_conditions(value: Any, true: Collection[str]) -> Any:
 
 
 def references(value: Any) -> Iterator[str]:
-    """Logical ids and parameters that a value names."""
+    """Yield the logical ids and parameters that a value refers to."""
     match value:
         case {"Ref": name}:
             yield str(name)

@@ -1,0 +1,72 @@
+"""The HTTP API."""
+
+from __future__ import annotations
+
+from tests.unit.template.rules.registry import Faults, rule
+from tools.template import Json, of_type, text, with_conditions
+
+BY_TOKEN = {
+    "type": "jwt",
+    "identitySource": "$request.header.Authorization",
+    "jwtConfiguration": {"issuer": {"Ref": "JwtIssuer"}, "audience": [{"Ref": "JwtAudience"}]},
+}
+
+
+@rule
+def every_route_asks_for_credentials(template: Json) -> Faults:
+    for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
+        for conditions, scheme in ((set[str](), "AWS_IAM"), ({"ByToken"}, "JWT")):
+            body = with_conditions(api["Body"], conditions)
+            operations = [
+                operation for verbs in body["paths"].values() for operation in verbs.values()
+            ]
+            if not operations:
+                yield f"{name}: no routes"
+            if any(each.get("security") != [{scheme: []}] for each in operations):
+                yield f"{name}: a route is open, or asks for something else than {scheme}"
+        schemes = body.get("components", {}).get("securitySchemes", {})
+        if schemes.get("AWS_IAM", {}).get("x-amazon-apigateway-authtype") != "awsSigv4":
+            yield f"{name}: AWS_IAM is not what it says"
+        if schemes.get("JWT", {}).get("x-amazon-apigateway-authorizer") != BY_TOKEN:
+            yield f"{name}: JWT is not what it says"
+
+
+@rule
+def credentials_are_the_default_and_tokens_name_their_audience(template: Json) -> Faults:
+    no_issuer = {"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}
+    audience = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAudience"}, ""]}]}
+    if template["Parameters"]["JwtIssuer"]["Default"] != "":
+        yield "tokens open the API by default"
+    if template["Conditions"].get("ByToken") != {"Fn::Not": [no_issuer]}:
+        yield "ByToken"
+    asserted = [
+        assertion["Assert"]
+        for each in template.get("Rules", {}).values()
+        for assertion in each["Assertions"]
+    ]
+    if {"Fn::Or": [no_issuer, audience]} not in asserted:
+        yield "tokens for any audience"
+
+
+@rule
+def no_other_site_may_call_the_api(template: Json) -> Faults:
+    for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
+        cors = api.get("CorsConfiguration", api["Body"].get("x-amazon-apigateway-cors"))
+        if cors is not None:
+            yield f"{name}: {cors}"
+
+
+@rule
+def the_api_is_throttled(template: Json) -> Faults:
+    for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
+        settings = stage.get("DefaultRouteSettings", {})
+        for setting in ("ThrottlingRateLimit", "ThrottlingBurstLimit"):
+            if not 0 < settings.get(setting, 0) <= 1000:
+                yield f"{name}: {setting}"
+
+
+@rule
+def the_api_writes_access_logs(template: Json) -> Faults:
+    for name, stage in of_type(template, "AWS::ApiGatewayV2::Stage").items():
+        if text(stage.get("AccessLogSettings", {}).get("DestinationArn")) != "${ApiAccessLogs.Arn}":
+            yield name

@@ -1,0 +1,57 @@
+"""Break the template as ``seeded_faults.yaml`` says, and ask the rules."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tests.unit.template.rules import RULES
+from tools.template import Json, load, translate
+
+_FAULTS: dict[str, list[str]] = yaml.safe_load(
+    (Path(__file__).parent / "seeded_faults.yaml").read_text()
+)
+# Each with the name of the rule that must find it.
+SEEDED = [(rule, fault) for rule, faults in _FAULTS.items() for fault in faults]
+
+
+def broken(fault: str) -> Json:
+    """The template with one fault, translated.
+
+    Raises:
+        KeyError: the path is no longer there: the fault is out of date.
+    """
+    template = load()
+    path, operator, value = re.fullmatch(r"(\S+)(?: (\+?=) (.*))?", fault).groups()  # type: ignore[union-attr]
+    here, last = _at(template, path)
+    if operator is None:
+        del here[last]
+    elif operator == "=":
+        here[last] = yaml.safe_load(value)
+    else:
+        here[last].append(yaml.safe_load(value))
+    return translate(template)
+
+
+def objections(template: Json) -> set[str]:
+    """Names of the rules that find a fault; one that meets a missing key finds none by that."""
+    return {name for name in RULES if _objects(name, template)}
+
+
+def _objects(rule: str, template: Json) -> bool:
+    try:
+        return bool(list(RULES[rule](template)))
+    except (KeyError, IndexError, TypeError, ValueError):
+        return False
+
+
+def _at(template: Json, path: str) -> tuple[Any, str | int]:
+    """The container and the last step of a path."""
+    here: Any = template
+    steps = path[1:].split(".") if path.startswith("/") else ["Resources", *path.split(".")]
+    for step in steps[:-1]:
+        here = here[int(step) if isinstance(here, list) else step]
+    return here, int(steps[-1]) if isinstance(here, list) else steps[-1]
