@@ -24,7 +24,7 @@ from training.settings import TrainSettings
 from training.train import Prepared, fit, prepare
 from training.watch.monitor import Monitor
 from training.watch.observations import DEFAULT_INTERVAL, read_observations
-from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.observer import Phase, StepSeconds, TrainingObserver
 
 INTERVALS = (0, 1, 10, DEFAULT_INTERVAL)
 
@@ -37,25 +37,16 @@ class Run:
     own_share: float
 
 
-class PhaseCpu:
+class PhaseCpu(TrainingObserver):
     """CPU time of each phase, between its first and its last step."""
 
     def __init__(self) -> None:
         self.seconds: dict[Phase, float] = {}
         self._began: dict[Phase, float] = {}
 
-    def on_begin(self, network: object, optimizer: object, settings: object) -> None:
-        """The first step tells which phase it is."""
-
     def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
         began = self._began.setdefault(phase, process_time())
         self.seconds[phase] = process_time() - began
-
-    def on_epoch(self, metrics: EpochMetrics) -> None:
-        """Steps are enough."""
-
-    def on_end(self) -> None:
-        """Nothing is left to do."""
 
 
 def main() -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import asdict
 from pathlib import Path
 
@@ -48,12 +47,6 @@ def metric_regex(name: str) -> str:
 def metric_definitions() -> list[dict[str, str]]:
     """`AlgorithmSpecification.MetricDefinitions` of a SageMaker training job."""
     return [{"Name": name, "Regex": metric_regex(name)} for name in NAMES]
-
-
-def read_metric(line: str, name: str) -> float | None:
-    """The metric of one line of a log; None when it is not there."""
-    found = re.search(metric_regex(name), line)
-    return None if found is None else float(found.group(1))
 
 
 class MetricLog(TrainingObserver):

@@ -15,9 +15,9 @@ from unittest import mock
 
 from sagemaker.core import image_uris
 from sagemaker.core.resources import TrainingJob
+from sdk_job import create_with_sdk
 
 from training.launch import images
-from training.launch.sdk_job import create_with_sdk
 
 
 def sent(request: dict[str, Any]) -> dict[str, Any]:

@@ -15,7 +15,7 @@ from torch import optim
 from training.network import TransferNetwork
 from training.settings import TrainSettings
 from training.train import Prepared, prepare
-from training.watch.observer import EpochMetrics, Phase, StepSeconds
+from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 
 COLOURS = {
     "001.Green_apple": (60, 170, 60),
@@ -85,21 +85,7 @@ def prepared(configure: Configure) -> Prepared:
     return prepare(configure())
 
 
-class Silent:
-    """An observer that does nothing; tests override what they watch."""
-
-    def on_begin(
-        self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
-    ) -> None: ...
-
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None: ...
-
-    def on_epoch(self, metrics: EpochMetrics) -> None: ...
-
-    def on_end(self) -> None: ...
-
-
-class Watched(Silent):
+class Watched(TrainingObserver):
     """An observer that keeps what it is told."""
 
     network: TransferNetwork

@@ -11,11 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
+from tests.processes import running
 from training.errors import TrainingError
 from training.train import Fitted, Prepared, fit, prepare, train
-from training.watch.observer import EpochMetrics
+from training.watch.observer import EpochMetrics, TrainingObserver
 
-from .conftest import Configure, Silent, short_training
+from .conftest import Configure, short_training
 
 EPOCHS = {"head": 2, "finetune": 3}
 
@@ -24,7 +25,7 @@ class Interruption(Exception):  # noqa: N818 - no error of the code's
     """What a test does to a training."""
 
 
-class Interrupt(Silent):
+class Interrupt(TrainingObserver):
     """Ends the training after so many epochs, as nobody planned."""
 
     def __init__(self, after: int) -> None:
@@ -81,17 +82,16 @@ def test_killed_job_continues_and_exports(configure: Configure, tmp_path: Path) 
         if value is not None
         for argument in (f"--{name.replace('_', '-')}", str(value))
     ]
-    job = subprocess.Popen(
-        [sys.executable, "-m", "training.train", *arguments], stdout=subprocess.PIPE, text=True
-    )
-    assert job.stdout is not None
+    command = [sys.executable, "-m", "training.train", *arguments]
     killed_after = 0
-    for line in job.stdout:
-        killed_after += line.startswith("metrics epoch=")
-        if killed_after == 3:
-            job.send_signal(signal.SIGKILL)
-            break
-    assert job.wait(timeout=60) == -signal.SIGKILL
+    with running(command, stdout=subprocess.PIPE) as job:
+        assert job.stdout is not None
+        for line in job.stdout:
+            killed_after += line.startswith("metrics epoch=")
+            if killed_after == 3:
+                job.send_signal(signal.SIGKILL)
+                break
+        assert job.wait(timeout=60) == -signal.SIGKILL
     assert not settings.model_dir.exists()
     watched = Interrupt(after=99)
 

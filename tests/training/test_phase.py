@@ -12,9 +12,13 @@ from torch import Tensor, nn, optim
 
 from training.data.batches import FeatureBatches
 from training.phase import Batches, PhasePlan, PhaseState, cosine, has_lost_patience, run_phase
-from training.watch.observer import EpochMetrics, Phase, StepSeconds, StopTraining
-
-from .conftest import Silent
+from training.watch.observer import (
+    EpochMetrics,
+    Phase,
+    StepSeconds,
+    StopTraining,
+    TrainingObserver,
+)
 
 IMAGES, FEATURES, CLASSES, BATCH = 1003, 4, 3, 16
 
@@ -106,7 +110,7 @@ def test_first_step_is_as_long_as_the_learning_rate_says(lr: float) -> None:
 def test_learning_rate_falls_as_a_cosine_to_nothing() -> None:
     rates = []
 
-    class Rates(Silent):
+    class Rates(TrainingObserver):
         def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
             rates.append(made.optimizer.param_groups[0]["lr"])
 
@@ -141,7 +145,7 @@ def test_zero_head_begins_at_the_loss_of_knowing_nothing() -> None:
     nn.init.zeros_(head.bias)
     losses = []
 
-    class Losses(Silent):
+    class Losses(TrainingObserver):
         def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
             losses.append(loss)
 
@@ -195,7 +199,7 @@ def test_training_without_progress_ends_early() -> None:
 
 
 def test_observer_can_stop_it() -> None:
-    class Stopper(Silent):
+    class Stopper(TrainingObserver):
         def on_epoch(self, metrics: EpochMetrics) -> None:
             raise StopTraining
 

@@ -18,7 +18,7 @@ import torch
 from archive.card import read_model_card
 from localcloud.environments import tools
 from model.package import package_training_source
-from training.metric_lines import read_metric
+from tests.metric_lines import read_metric
 
 from .conftest import LABELS
 

@@ -22,22 +22,21 @@ from model.export import ServedModel, export_onnx
 from model.package import package
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
+from tests.metric_lines import read_metric
 from training import exporting
 from training.data.dataset import load_pixels
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
-from training.metric_lines import read_metric
 from training.settings import TrainSettings
 from training.train import Prepared, fit, loss_function, main, prepare, train
-from training.watch.observer import EpochMetrics, StopTraining
+from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
 from .conftest import (
     COLOURS,
     IMAGES_A_CLASS,
     LABELS,
     Configure,
-    Silent,
     Watched,
     draw,
     draw_folder,
@@ -291,7 +290,7 @@ def test_test_photos_are_never_trained_or_measured_on(tmp_path: Path, configure:
 
 
 def test_stopped_training_exports_nothing(configure: Configure) -> None:
-    class Stopper(Silent):
+    class Stopper(TrainingObserver):
         ended = 0
 
         def on_epoch(self, metrics: EpochMetrics) -> None:

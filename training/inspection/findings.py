@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from enum import StrEnum
+
+NAMES_SHOWN = 3
+NOTHING_LEFT_LOSS = 0.01
+"""A training loss below which gradients are small because everything is learnt."""
 
 
 class Status(StrEnum):
@@ -40,6 +44,11 @@ class Question:
     question: str
     parameters: Mapping[str, float]
 
+    @classmethod
+    def of(cls, rule: object, question: str) -> Question:
+        """What `rule`, a dataclass of its parameters, asks."""
+        return cls(type(rule).__name__, question, asdict(rule))  # type: ignore[call-overload]
+
     def issue(self, answer: str, advice: str) -> Finding:
         return self._finding(Status.ISSUES_FOUND, answer, advice)
 
@@ -52,3 +61,10 @@ class Question:
 
     def _finding(self, status: Status, answer: str, advice: str = "") -> Finding:
         return Finding(self.rule, status, self.question, answer, advice, self.parameters)
+
+
+def listed(names: Sequence[str]) -> str:
+    """The first NAMES_SHOWN of the names, and how many more there are."""
+    more = len(names) - NAMES_SHOWN
+    shown = ", ".join(names[:NAMES_SHOWN])
+    return f"{shown} and {more} more" if more > 0 else shown

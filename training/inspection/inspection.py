@@ -16,9 +16,9 @@ from torch import Tensor
 from training.data.batches import FeatureBatches, PhotoBatches
 from training.errors import TrainingError
 from training.exporting import RECORD_NAME
+from training.inspection.class_rules import ClassCounts
 from training.inspection.findings import Finding, Status
-from training.inspection.profile_rules import judge_profile
-from training.inspection.rules import ClassCounts, judge
+from training.inspection.rules import judge, judge_profile
 from training.settings import TrainSettings
 from training.train import Fitted, Prepared, fit, prepare
 from training.watch import observations, profile

@@ -8,8 +8,8 @@ head of a network trains for seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
 from training.inspection.findings import Finding, Question
@@ -33,7 +33,7 @@ class StepOutlier:
     n_outliers: int = 10
 
     def __call__(self, profile: Profile) -> Finding:
-        question = _question(self, "Do steps take equally long?")
+        question = Question.of(self, "Do steps take equally long?")
         answers = []
         outliers: list[StepTime] = []
         for split in profile.splits:
@@ -81,7 +81,7 @@ class CPUBottleneck:
 
     def __call__(self, profile: Profile) -> Finding:
         return _bottleneck(
-            _question(self, "Does the GPU wait for the CPU?"),
+            Question.of(self, "Does the GPU wait for the CPU?"),
             profile,
             self.threshold,
             lambda sample: (
@@ -104,7 +104,7 @@ class IOBottleneck:
     io_threshold: float = 50.0
 
     def __call__(self, profile: Profile) -> Finding:
-        question = _question(self, "Does it wait for a disk?")
+        question = Question.of(self, "Does it wait for a disk?")
         samples = profile.samples[PATIENCE:]
         waits = [sample.io_wait for sample in samples if sample.io_wait is not None]
         if len(waits) < LEAST_SAMPLES:
@@ -137,7 +137,7 @@ class Dataloader:
     max_waiting: float = 20.0
 
     def __call__(self, profile: Profile) -> Finding:
-        question = _question(self, "Do steps wait for their photos?")
+        question = Question.of(self, "Do steps wait for their photos?")
         if not profile.splits:
             return question.open("No step ran.")
         shares = {}
@@ -167,7 +167,7 @@ class BatchSize:
     gpu_memory_threshold_p95: float = 70.0
 
     def __call__(self, profile: Profile) -> Finding:
-        question = _question(self, "Is the batch large enough to keep the machine busy?")
+        question = Question.of(self, "Is the batch large enough to keep the machine busy?")
         samples = profile.samples[PATIENCE:]
         if len(samples) < LEAST_SAMPLES:
             return question.open(_too_few(profile))
@@ -193,7 +193,7 @@ class OverallSystemUsage:
     """How busy the machine was; finds no issue by itself."""
 
     def __call__(self, profile: Profile) -> Finding:
-        question = _question(self, "How busy was the machine?")
+        question = Question.of(self, "How busy was the machine?")
         if not profile.samples:
             return question.open(_too_few(profile))
         answers = [
@@ -208,19 +208,6 @@ class OverallSystemUsage:
             f"{'; '.join(answers)}. Memory: {peak:.1f} of {total:.0f} GB at most. "
             f"{profile.machine.cores} cores, {device}."
         )
-
-
-def judge_profile(profile: Profile) -> tuple[Finding, ...]:
-    """Every rule, with its default parameters."""
-    rules: tuple[Callable[[Profile], Finding], ...] = (
-        StepOutlier(),
-        Dataloader(),
-        CPUBottleneck(),
-        IOBottleneck(),
-        BatchSize(),
-        OverallSystemUsage(),
-    )
-    return tuple(rule(profile) for rule in rules)
 
 
 def usage(samples: Sequence[SystemSample]) -> dict[str, list[float]]:
@@ -263,8 +250,3 @@ def _too_few(profile: Profile) -> str:
     return (
         f"Too short to say: {len(profile.samples)} samples, {PATIENCE + LEAST_SAMPLES} are needed."
     )
-
-
-def _question(rule: object, text: str) -> Question:
-    parameters: Mapping[str, float] = asdict(rule)  # type: ignore[call-overload]
-    return Question(type(rule).__name__, text, parameters)

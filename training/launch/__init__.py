@@ -1,4 +1,4 @@
-"""What SageMaker is asked for: pure functions from frozen dataclasses to request dictionaries.
+"""Requests to SageMaker: pure functions from frozen dataclasses to request dictionaries.
 
-Nothing here opens a connection; ``imagedrop.launch_*`` send what is built here.
+Nothing here opens a connection; `imagedrop.jobs.service` sends what is built here.
 """

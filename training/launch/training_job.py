@@ -13,7 +13,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from training.errors import TrainingError
-from training.inspection.debugger_request import debugger_request
+from training.launch.debugger_request import debugger_request
 from training.launch.places import shared_prefixes
 from training.metric_lines import metric_definitions
 

@@ -157,4 +157,4 @@ def _problems(job: TuningJob) -> list[tuple[str, str]]:
         ),
         (len(job.parents) <= 5, "SageMaker begins from five searches at most.", "Name fewer."),
     ]
-    return [(problem, next_step) for holds, problem, next_step in checks if not holds]
+            "SageMaker starts from at most five searches.",

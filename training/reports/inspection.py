@@ -6,7 +6,7 @@ from pathlib import Path
 
 from training.inspection.findings import Status
 from training.inspection.inspection import Inspection
-from training.inspection.rules import layer_gradients
+from training.inspection.tensor_rules import layer_gradients
 from training.reports.curves import curves
 from training.reports.page import TEMPLATES, render
 from training.watch.observations import Observations, Sample

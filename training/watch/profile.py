@@ -84,7 +84,7 @@ class SystemSample:
     seconds: float
     """Since the training began."""
     cpu: float
-    """Of all cores, by whatever runs; outside of Linux by this training alone."""
+    """Of all cores, by whatever runs on them."""
     io_wait: float | None
     """Of all cores, idle because a disk had not answered; of the whole machine."""
     gpu: float | None

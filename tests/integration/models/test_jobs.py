@@ -8,13 +8,17 @@ import signal
 import subprocess
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
+from botocore.exceptions import ClientError
 from PIL import Image, ImageDraw
 
 from archive.reading import check_archive
 from tests.integration.conftest import REPOSITORY, Stack
+from tests.processes import running
 
 COLOURS = {"red": (200, 30, 30), "blue": (30, 30, 200)}
 PATIENCE_SECONDS = 120.0
@@ -74,38 +78,55 @@ def test_tuning_job_ends_as_hyperparameters_to_train_with(
     assert float(request["HyperParameters"]["lr"]) == tuning["best"]["lr"]
 
 
-def test_ctrl_c_without_a_terminal_leaves_the_job_running_until_it_is_stopped(
-    stack: Stack, data: str
-) -> None:
-    waiting = subprocess.Popen(
-        [
-            *(sys.executable, "-m", "imagedrop", "jobs", "train", "--data", data),
-            *("--backbone", "efficientnet_lite0", "--set", "epochs=1000"),
-            *("--set", "unfreeze=layer4", "--set", "finetune-epochs=1000"),
-            *("--job-name", "endless", "--wait"),
-        ],
-        cwd=REPOSITORY,
-        env=os.environ | {"IMAGEDROP_HOME": str(stack.home)},
-        stdin=subprocess.PIPE,  # open as long as it waits: nobody answers, and it is no end
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    sagemaker = stack.target.client("sagemaker")
+@pytest.fixture
+def endless(stack: Stack) -> Iterator[str]:
+    """The name of a job that would train for hours; it ends with the test."""
+    name, sagemaker = "endless", stack.target.client("sagemaker")
+    yield name
+    with suppress(ClientError):  # it was never created, or has ended
+        sagemaker.stop_training_job(TrainingJobName=name)
     deadline = time.monotonic() + PATIENCE_SECONDS
-    assert waiting.stderr is not None
-    while "Training" not in waiting.stderr.readline():
-        assert time.monotonic() < deadline
-    waiting.send_signal(signal.SIGINT)
-    assert waiting.wait(timeout=30) == 130
-    assert sagemaker.describe_training_job(TrainingJobName="endless")["TrainingJobStatus"] == (
-        "InProgress"
-    )
-
-    stack.command("jobs", "stop", "endless")
-
-    while sagemaker.describe_training_job(TrainingJobName="endless")["TrainingJobStatus"] != (
-        "Stopped"
-    ):
+    while status_of(stack, name) in ("InProgress", "Stopping"):
         assert time.monotonic() < deadline
         time.sleep(0.2)
-    stack.command("jobs", "status", "endless", exit_code=1)
+
+
+def status_of(stack: Stack, name: str) -> str | None:
+    """A training job's status; None when there is no such job."""
+    try:
+        job = stack.target.client("sagemaker").describe_training_job(TrainingJobName=name)
+    except ClientError:
+        return None
+    return job["TrainingJobStatus"]
+
+
+def test_ctrl_c_without_a_terminal_leaves_the_job_running_until_it_is_stopped(
+    stack: Stack, data: str, endless: str
+) -> None:
+    command = [
+        *(sys.executable, "-m", "imagedrop", "jobs", "train", "--data", data),
+        *("--backbone", "efficientnet_lite0", "--set", "epochs=1000"),
+        *("--set", "unfreeze=layer4", "--set", "finetune-epochs=1000"),
+        *("--job-name", endless, "--wait"),
+    ]
+    deadline = time.monotonic() + PATIENCE_SECONDS
+    with running(
+        command,
+        cwd=REPOSITORY,
+        env=os.environ | {"IMAGEDROP_HOME": str(stack.home)},
+        stdin=subprocess.PIPE,  # stays open and silent: nobody answers the question
+        stderr=subprocess.PIPE,
+    ) as waiting:
+        assert waiting.stderr is not None
+        while "Training" not in waiting.stderr.readline():
+            assert time.monotonic() < deadline
+        waiting.send_signal(signal.SIGINT)
+        assert waiting.wait(timeout=30) == 130
+    assert status_of(stack, endless) == "InProgress"
+
+    stack.command("jobs", "stop", endless)
+
+    while status_of(stack, endless) != "Stopped":
+        assert time.monotonic() < deadline
+        time.sleep(0.2)
+    stack.command("jobs", "status", endless, exit_code=1)

@@ -14,9 +14,8 @@ from pathlib import Path
 sys.path.append(sys.argv[1])
 
 import torch
+from smdebug_hook import hook_network, open_trial, vanishing_gradient_step
 from torch import nn
-
-from training.inspection.smdebug_hook import hook_network, open_trial, vanishing_gradient_step
 
 SAVE_INTERVAL = 2
 STEPS = 6

@@ -15,6 +15,7 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from imagedrop.errors import UserError
 from training.errors import TrainingError
+from training.inspection.class_rules import ClassCounts, ClassImbalance
 from training.inspection.findings import Status
 from training.inspection.inspection import (
     Inspection,
@@ -22,7 +23,6 @@ from training.inspection.inspection import (
     inspect_output,
     inspect_training,
 )
-from training.inspection.rules import ClassCounts
 from training.reports.inspection import write_report
 from training.settings import TrainSettings
 from training.train import Prepared, fit, train
@@ -196,8 +196,6 @@ def test_monitor_alone_is_enough_for_a_report(configure: Configure, tmp_path: Pa
 
 
 def test_names_of_classes_are_escaped(inspection: Inspection, tmp_path: Path) -> None:
-    from training.inspection.rules import ClassImbalance  # noqa: PLC0415
-
     counts = [ClassCounts("<script>alert(1)</script>", 600), ClassCounts("pug", 1)]
     finding = ClassImbalance()(counts, 1)
 

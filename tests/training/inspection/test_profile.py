@@ -18,11 +18,12 @@ from training.inspection.profile_rules import (
     IOBottleneck,
     OverallSystemUsage,
     StepOutlier,
-    judge_profile,
     percentile,
 )
+from training.inspection.rules import judge_profile
 from training.settings import TrainSettings
 from training.train import Prepared, fit
+from training.watch.observer import Phase, StepSeconds, TrainingObserver
 from training.watch.profile import Machine, Profile, StepTime, SystemSample, TimeSplit, read_profile
 from training.watch.profiler import Profiler
 
@@ -134,20 +135,14 @@ def test_percentile_is_the_nearest_rank() -> None:
     assert percentile([3.0], 95) == 3.0
 
 
-class Slow:
+class Slow(TrainingObserver):
     """Takes its time where a test wants it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def on_begin(self, network: object, optimizer: object, settings: object) -> None: ...
-
-    def on_step(self, phase: str, step: int, loss: float, seconds: object) -> None:
+    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
         sleep(self._seconds)
-
-    def on_epoch(self, metrics: object) -> None: ...
-
-    def on_end(self) -> None: ...
 
 
 def test_time_of_a_real_training_is_accounted_for(

@@ -8,17 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from training.inspection.class_rules import ClassCounts, ClassImbalance
 from training.inspection.findings import Finding, Status
-from training.inspection.rules import (
-    ClassCounts,
-    ClassImbalance,
+from training.inspection.loss_rules import LossNotDecreasing, Overfit
+from training.inspection.rules import judge
+from training.inspection.tensor_rules import (
     DeadRelu,
     ExplodingTensor,
-    LossNotDecreasing,
-    Overfit,
     PoorWeightInitialization,
     VanishingGradient,
-    judge,
 )
 from training.watch.observations import Epoch, Observations, PhaseBegin, Sample
 from training.watch.observer import EpochMetrics

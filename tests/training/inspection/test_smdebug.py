@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from localcloud.environments import tools
-from training.inspection.smdebug_hook import strtobool
+
+from .smdebug_hook import strtobool
 
 PYTHON = tools() / "smdebug" / "bin" / "python"
 PROGRAM = Path(__file__).with_name("smdebug_program.py")

@@ -10,6 +10,7 @@ import botocore.session
 import pytest
 from botocore.validate import ParamValidator
 
+from tests.metric_lines import read_metric
 from tests.unit.launch.jobs import (
     BAYESIAN,
     CLOSED,
@@ -24,7 +25,7 @@ from training.errors import TrainingError
 from training.launch.places import shared_prefixes
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import TuningJob, tuning_job_request
-from training.metric_lines import NAMES, metric_line, read_metric
+from training.metric_lines import NAMES, metric_line
 from training.search import OBJECTIVE
 from training.watch.observer import EpochMetrics
 

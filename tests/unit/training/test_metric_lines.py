@@ -8,13 +8,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.metric_lines import read_metric
 from training.metric_lines import (
     NAMES,
     MetricLog,
     metric_definitions,
     metric_line,
     metric_regex,
-    read_metric,
 )
 from training.watch.observer import EpochMetrics
 

@@ -10,8 +10,8 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from botocore.validate import validate_parameters
 
-from training.inspection.debugger_request import debugger_request
-from training.inspection.rules import VanishingGradient
+from training.inspection.tensor_rules import VanishingGradient
+from training.launch.debugger_request import debugger_request
 
 IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
 JOB: dict[str, Any] = {

@@ -1,9 +1,8 @@
-"""A training job's request through SageMaker's own SDK: its `TrainingJob` resource.
+"""Sends a training job's request by SageMaker's own SDK: its `TrainingJob` resource.
 
-boto3 sends the same dictionary without 450 MB of packages, and is what the commands use. For who
-works with the SDK already: the resource waits, refreshes and stops.
-
-Needs `sagemaker-core` (requirements/sagemaker.txt), in an environment of its own.
+The commands send the same dictionary by boto3, which needs 450 MB of packages less; this shows
+that the SDK takes it too. Needs `sagemaker-core` (requirements/sagemaker.txt), in a separate
+environment.
 """
 
 from __future__ import annotations
@@ -12,23 +11,22 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-# Their keys are names that somebody chose, and no members of SageMaker's API.
+# Their keys are chosen by users; they are not members of SageMaker's API.
 _MAPS_OF_NAMES = frozenset({"HyperParameters", "RuleParameters", "CollectionParameters"})
 _HEAD_OF_WORD = re.compile(r"(?<=[a-z0-9])(?=[A-Z])|(?<=[A-Z])(?=[A-Z][a-z])")
 
 
 def create_with_sdk(request: Mapping[str, Any], session: Any = None, region: str = "") -> Any:
-    """Creates the job of `training_job_request`; a `sagemaker.core.resources.TrainingJob`.
+    """Creates the job of `training_job_request`; returns a `sagemaker.core.resources.TrainingJob`.
 
     Args:
-        session: a boto3 session; the SDK's own default without one.
-        region: where to; the session's without one.
+        session: a boto3 session; by default the SDK's.
+        region: by default the session's.
 
     Raises:
-        pydantic.ValidationError: the SDK's shapes do not take the request.
+        pydantic.ValidationError: the request does not fit the SDK's shapes.
         botocore.exceptions.ClientError: SageMaker refuses it.
     """
-    # It takes seconds to import, and hardly anybody has it.
     from sagemaker.core.resources import (  # type: ignore[import-not-found] # noqa: PLC0415
         TrainingJob,
     )
@@ -37,7 +35,7 @@ def create_with_sdk(request: Mapping[str, Any], session: Any = None, region: str
 
 
 def in_snake_case(value: Any) -> Any:
-    """`{"S3Uri": …}` as `{"s3_uri": …}`, all the way down, as the SDK names the same members."""
+    """Renames all members as the SDK does: `{"S3Uri": …}` becomes `{"s3_uri": …}`."""
     if isinstance(value, Mapping):
         return {
             _HEAD_OF_WORD.sub("_", name).lower(): (

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from training.launch.sdk_job import in_snake_case
+from .sdk_job import in_snake_case
 
 
 def test_members_are_in_snake_case_all_the_way_down() -> None:

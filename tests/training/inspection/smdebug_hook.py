@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 
-from training.inspection.debugger_request import RELU_INPUTS
+from training.launch.debugger_request import RELU_INPUTS
 
 if TYPE_CHECKING:
     from torch import nn

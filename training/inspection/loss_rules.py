@@ -1,0 +1,126 @@
+"""SageMaker Debugger's rules about the loss.
+
+Names, parameters and defaults are those of "List of Debugger Built-in Rules",
+https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html. The docstring of a
+rule that decides otherwise says so and why.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+
+from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question
+from training.watch.observations import Observations
+from training.watch.observer import EpochMetrics, Phase
+
+
+@dataclass(frozen=True, slots=True)
+class LossNotDecreasing:
+    """Whether the training loss falls by `diff_percent` every `num_steps` steps.
+
+    The loss is the mean of an epoch, compared with that of an epoch at least `num_steps` steps
+    before: single batches differ by more than what is looked for. SageMaker's rule stops at the
+    first such comparison that fails; here half of them have to, because in the last epochs of a
+    good training the loss stands still too. Or the loss has to end more than
+    `increase_threshold_percent` above its lowest.
+    """
+
+    num_steps: int = 10
+    diff_percent: float = 0.1
+    increase_threshold_percent: float = 5.0
+
+    def __call__(self, seen: Observations) -> Finding:
+        question = Question.of(self, "Does the training loss fall?")
+        answers = []
+        for begin in seen.phases:
+            # Phases are not compared: the second one sees other images, harder ones.
+            losses = self._losses(seen, begin.phase)
+            if len(losses) < 2:
+                continue
+            falls = [100 * (1 - now / before) for before, now in pairwise(losses) if before > 0]
+            stood = sum(not fall >= self.diff_percent for fall in falls)
+            lowest = max(min(losses), NOTHING_LEFT_LOSS)
+            rise = 100 * (losses[-1] / lowest - 1)
+            answers.append(
+                f"Phase {begin.phase}: from {losses[0]:.4g} to {losses[-1]:.4g}; {stood} of "
+                f"{len(falls)} comparisons without a fall of {self.diff_percent} %"
+            )
+            if not rise <= self.increase_threshold_percent:
+                return question.issue(
+                    f"{answers[-1]}; it ended {rise:.3g} % above its lowest.",
+                    "Lower the learning rate: the steps overshoot.",
+                )
+            if 2 * stood >= len(falls) and lowest > NOTHING_LEFT_LOSS:
+                return question.issue(
+                    f"{answers[-1]}.",
+                    "Try another learning rate (imagedrop tune), first a higher one. See whether "
+                    "the labels are right: a network cannot learn folders that are mixed up.",
+                )
+        if not answers:
+            return question.open(f"There are no two epochs {self.num_steps} steps apart.")
+        return question.fine(f"{'. '.join(answers)}.")
+
+    def _losses(self, seen: Observations, phase: Phase) -> list[float]:
+        """Of a phase's first epoch, and of each that ended `num_steps` after the one before."""
+        losses: list[float] = []
+        steps = 0
+        for epoch in seen.epochs:
+            if epoch.metrics.phase == phase:
+                steps += len(epoch.losses)
+                if not losses or steps >= self.num_steps:
+                    losses.append(epoch.metrics.train_loss)
+                    steps = 0
+        return losses
+
+
+@dataclass(frozen=True, slots=True)
+class Overfit:
+    """Whether the validation loss is above the training loss by more than `ratio_threshold` of it.
+
+    Steps are epochs here, because the validation loss is known once an epoch. `patience`: the
+    ratio may be exceeded so many epochs in a row.
+    """
+
+    start_step: int = 0
+    patience: int = 1
+    ratio_threshold: float = 0.1
+
+    def __call__(self, seen: Observations) -> Finding:
+        question = Question.of(
+            self, "Does it learn what the classes look like, or its training images by heart?"
+        )
+        measured = [
+            (epoch.metrics, epoch.metrics.valid_loss)
+            for epoch in seen.epochs[self.start_step :]
+            if epoch.metrics.valid_loss is not None and epoch.metrics.train_loss > 0
+        ]
+        if not measured:
+            return question.open("There are no validation images.")
+        rows: list[list[EpochMetrics]] = [[]]
+        for metrics, valid_loss in measured:
+            if (valid_loss - metrics.train_loss) / metrics.train_loss > self.ratio_threshold:
+                rows[-1].append(metrics)
+            elif rows[-1]:
+                rows.append([])
+        longest = max(rows, key=len)
+        if len(longest) > self.patience:
+            last = longest[-1]
+            return question.issue(
+                f"From epoch {longest[0].epoch} to {last.epoch} the validation loss was above the "
+                f"training loss, at last {last.valid_loss:.4g} against {last.train_loss:.4g}. "
+                f"{_accuracy(last)}",
+                "More photos help most; then --label-smoothing 0.1, more --weight-decay, fewer "
+                "epochs or --patience. With few photos this is usual, and harmless as long as "
+                "the validation accuracy does not fall: the best epoch is the one kept.",
+            )
+        metrics, valid_loss = measured[-1]
+        return question.fine(
+            f"Validation loss {valid_loss:.4g}, training loss {metrics.train_loss:.4g} at the end."
+        )
+
+
+def _accuracy(metrics: EpochMetrics) -> str:
+    if metrics.valid_top1 is None:
+        return ""
+    return f"{100 * metrics.valid_top1:.1f} % of the validation images are right."
