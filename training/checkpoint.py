@@ -1,7 +1,7 @@
-"""What an interrupted training leaves behind, so that the next one continues instead of starting.
+"""Checkpoints, from which an interrupted training resumes.
 
-One file, replaced after every epoch. SageMaker copies `/opt/ml/checkpoints` to S3 all the time and
-back before the next attempt, and gives a spot instance no more than two minutes' notice.
+One file is replaced after every epoch. SageMaker copies `/opt/ml/checkpoints` to S3 continuously
+and back before the next attempt; it announces the end of a spot instance two minutes before.
 """
 
 from __future__ import annotations
@@ -26,14 +26,14 @@ FILE_NAME = "training.pt"
 
 
 class Checkpoint:
-    """The file in a folder, or nothing at all without a folder.
+    """The checkpoint of a training; without a folder it keeps nothing.
 
     Args:
-        identity: what makes two trainings the same one.
+        identity: identifies the trainings that may resume each other's checkpoints.
 
     Raises:
-        OSError: the folder cannot be made or the file not read.
-        TrainingError: the file is that of another training, or is damaged.
+        OSError: the folder cannot be created, or the file cannot be read.
+        TrainingError: the file belongs to another training, or is damaged.
     """
 
     def __init__(self, folder: Path | None, identity: str) -> None:
@@ -47,17 +47,17 @@ class Checkpoint:
 
     @property
     def phase(self) -> Phase | None:
-        """The phase that it was saved in; None before the first epoch of all."""
+        """The phase of the saved epoch; None before the first epoch."""
         phase: Phase | None = self._saved["phase"]
         return phase
 
     @property
     def folds(self) -> list[EpochMetrics]:
-        """How the finished folds of a cross-validation ended."""
+        """The last epochs of the finished folds of a cross-validation."""
         return [EpochMetrics(**metrics) for metrics in self._saved["folds"]]
 
     def state(self) -> PhaseState:
-        """How far the training had come."""
+        """The saved progress, or that of a new training."""
         if self.phase is None:
             return PhaseState()
         history = [EpochMetrics(**metrics) for metrics in self._saved["history"]]
@@ -70,12 +70,12 @@ class Checkpoint:
         )
 
     def restore(self, plan: PhasePlan) -> None:
-        """Puts weights and optimizer of the saved phase back into the plan of that phase."""
+        """Loads the saved weights and optimizer into the plan of the saved phase."""
         plan.module.load_state_dict(self._saved["weights"])
         plan.optimizer.load_state_dict(self._saved["optimizer"])
 
     def save(self, plan: PhasePlan, state: PhaseState) -> None:
-        """Keeps an epoch that has just ended."""
+        """Saves an epoch that has just ended."""
         self._saved |= {
             "phase": plan.name,
             "step": state.step,
@@ -88,7 +88,7 @@ class Checkpoint:
         self._write()
 
     def save_fold(self, metrics: EpochMetrics) -> None:
-        """Keeps a fold that has just ended."""
+        """Saves a fold that has just ended."""
         self._saved["folds"].append(asdict(metrics))
         self._write()
 
@@ -104,13 +104,13 @@ class Checkpoint:
 
 
 def _read(file: Path, identity: str) -> dict[str, Any]:
-    next_step = f"Remove {file} to start anew, or give another --checkpoint-dir."
+    next_step = f"Remove {file} to start again, or give another --checkpoint-dir."
     try:
         saved: Mapping[str, Any] = torch.load(file, map_location="cpu", weights_only=True)
     except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
         raise TrainingError(f"The checkpoint {file} is damaged: {error}.", next_step) from error
     if saved.get("identity") != identity:
         raise TrainingError(
-            f"The checkpoint {file} is that of a training with other data or settings.", next_step
+            f"The checkpoint {file} belongs to a training with other data or settings.", next_step
         )
     return {name: value for name, value in saved.items() if name != "identity"}

@@ -1,10 +1,10 @@
-"""What a training says to the person who started it."""
+"""The error that a training shows to its user."""
 
 from __future__ import annotations
 
 
 class TrainingError(Exception):
-    """Something that person can put right: what is wrong, and what to do next."""
+    """A problem that the user can correct, and the next step."""
 
     def __init__(self, problem: str, next_step: str) -> None:
         super().__init__(f"{problem} {next_step}")

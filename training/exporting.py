@@ -1,4 +1,4 @@
-"""From a trained network to what can be served, and to the records of its training."""
+"""Exports a trained network as a servable model, with the records of its training."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from imaging import ImageSpec, Rejection
 from model.export import ServedModel, export_onnx
 from model.package import ROOT, write_content
 from model.revision import code_revision
-from training.data.dataset import LabelledImage, load_pixels
+from training.data.dataset import LabelledImage, load_pixels, spread
 from training.errors import TrainingError
 from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
@@ -29,7 +29,7 @@ from training.network import TransferNetwork
 from training.settings import TrainSettings
 from training.watch.observer import EpochMetrics
 
-# What goes with a model that was made of the weights of `--weights package`.
+# Copied into models that were trained from `--weights package`.
 PACKAGE_LICENCES = (
     ROOT / "training" / "licences" / "NOTICE",
     ROOT / "model" / "default" / "LICENSE",
@@ -37,8 +37,8 @@ PACKAGE_LICENCES = (
 RECORD_NAME = "training.json"
 CHECKPOINT_NAME = "checkpoint.pt"
 EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
-# Two fp32 runtimes add in different orders; on the networks of this house that was 2e-7 to 4e-7 of
-# a probability. What is hundreds of times that is a wrong graph.
+# Two fp32 runtimes sum in different orders; on these networks probabilities differ by 2e-7 to 4e-7.
+# A difference hundreds of times larger means a wrong graph.
 MAX_DIFFERENCE = 1e-4
 COMPARED_IMAGES = 32
 _VERSIONS_OF = ("torch", "torchvision", "onnx", "onnxruntime", "pillow", "numpy")
@@ -48,14 +48,14 @@ Images = npt.NDArray[np.uint8]
 
 @dataclass(frozen=True, slots=True)
 class Origin:
-    """Where a model comes from."""
+    """The provenance of a model."""
 
     settings: TrainSettings
     classes: tuple[str, ...]
     """In the order of the network's outputs; they become the labels."""
     data_manifest_sha256: str
     backbone_sha256: str
-    """Of the weights that the training began with."""
+    """Of the weights that the training started from."""
     train_images: int
     valid_images: int
     left_out: int
@@ -64,15 +64,15 @@ class Origin:
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     seconds: float
-    """Wall time of the training, features not included."""
+    """Wall time of the training without the features."""
 
 
 @dataclass(frozen=True, slots=True)
 class TrainResult:
-    """What a training leaves."""
+    """The result of a training."""
 
     metrics: EpochMetrics
-    """Of the epoch whose weights were kept; with folds the mean of the folds' last epochs."""
+    """Of the epoch that was kept; with folds the mean of the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     model_dir: Path
@@ -82,11 +82,15 @@ class TrainResult:
 
 
 def check_export_tools() -> None:
-    """TrainingError when a package is missing that only the end of a training needs."""
+    """Checks for the packages that only the end of a training needs.
+
+    Raises:
+        TrainingError: one is missing.
+    """
     missing = [name for name in EXPORT_TOOLS if find_spec(name) is None]
     if missing:
         raise TrainingError(
-            f"Not installed: {', '.join(missing)}; without, the trained model cannot be exported.",
+            f"Not installed: {', '.join(missing)}; the trained model could not be exported.",
             "Install them: pip install -r requirements.txt beside train.py, or `make train-setup`.",
         )
 
@@ -97,11 +101,11 @@ def export_model(
     """Writes the model's folder, the record, the metrics and the state dict.
 
     Args:
-        images: on some of these torch and ONNX Runtime are compared.
+        images: some of them are used to compare torch and ONNX Runtime.
 
     Raises:
-        TrainingError: they do not agree; nothing is written then.
-        OSError: something cannot be written.
+        TrainingError: the two give different probabilities; nothing is written then.
+        OSError: a file cannot be written.
     """
     settings = origin.settings
     served = ServedModel(network.cpu(), spec).eval()
@@ -116,7 +120,7 @@ def export_model(
                 "Keep the checkpoint and report it with the versions of torch and onnx.",
             )
         card = model_card(origin, spec, sha256_of(weights), difference)
-        # The package's weights are under a licence that goes with what is made of them.
+        # The licence of the package's weights requires that it is passed on.
         licences = PACKAGE_LICENCES if settings.weights == "package" else ()
         write_content(weights, card, settings.model_dir, licences)
     write_records(network, origin, card)
@@ -131,14 +135,13 @@ def export_model(
 
 
 def comparison_images(images: Sequence[LabelledImage], spec: ImageSpec) -> Images:
-    """uint8 [n, size, size, 3]: COMPARED_IMAGES at most, from all over the sequence."""
-    step = max(1, len(images) // COMPARED_IMAGES)
-    outcomes = [load_pixels(image, spec) for image in images[::step][:COMPARED_IMAGES]]
+    """Prepares up to COMPARED_IMAGES, evenly from the sequence; returns uint8 [n, size, size, 3]."""
+    outcomes = [load_pixels(image, spec) for image in spread(images, COMPARED_IMAGES)]
     return np.stack([pixels for pixels in outcomes if not isinstance(pixels, Rejection)])
 
 
 def largest_difference(served: ServedModel, weights: Path, images: Images) -> float:
-    """The largest difference of any probability between torch and ONNX Runtime; nan stays nan."""
+    """The largest difference of a probability between torch and ONNX Runtime; NaN if one is NaN."""
     import onnxruntime  # type: ignore[import-untyped] # noqa: PLC0415 - see check_export_tools
 
     session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
@@ -151,7 +154,7 @@ def largest_difference(served: ServedModel, weights: Path, images: Images) -> fl
 def model_card(
     origin: Origin, spec: ImageSpec, weights_sha256: str, difference: float
 ) -> ModelCard:
-    """The card: the folders are the labels; no gate, because nothing else was ever shown to it."""
+    """Makes the card; it has no gate, because the training saw no images of other things."""
     settings = origin.settings
     return ModelCard(
         name=settings.name,
@@ -180,7 +183,7 @@ def model_card(
 
 
 def card_metrics(origin: Origin) -> dict[str, object]:
-    """What validation says; empty without validation images."""
+    """The validation metrics; empty without validation images."""
     metrics = origin.metrics
     if metrics.valid_top1 is None:
         return {}
@@ -198,16 +201,14 @@ def card_metrics(origin: Origin) -> dict[str, object]:
 
 
 def hyperparameters(settings: TrainSettings) -> dict[str, object]:
-    """The settings that shape a model; none that are only about places on one machine."""
-    places = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "weights"}
+    """The settings that influence the model; no paths, no names, nothing about monitoring."""
+    paths = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "weights"}
     labels = {"name", "version", "backbone", "monitor_interval", "profile"}
-    return {
-        name: value for name, value in settings.to_json().items() if name not in places | labels
-    }
+    return {name: value for name, value in settings.to_json().items() if name not in paths | labels}
 
 
 def versions() -> dict[str, str]:
-    """Of Python and of the libraries that a model's numbers depend on."""
+    """The versions of Python and of the libraries that influence a model's numbers."""
     found = {"python": platform.python_version()}
     for name in _VERSIONS_OF:
         try:
@@ -218,7 +219,7 @@ def versions() -> dict[str, str]:
 
 
 def write_records(network: TransferNetwork, origin: Origin, card: ModelCard) -> None:
-    """`training.json`, `metrics.jsonl` and `checkpoint.pt` in the output folder."""
+    """Writes `training.json`, `metrics.jsonl` and `checkpoint.pt` to the output folder."""
     folder = origin.settings.output_dir
     folder.mkdir(parents=True, exist_ok=True)
     record = {

@@ -1,4 +1,4 @@
-"""Why a training ended, where SageMaker and people look for it."""
+"""Writes the reason of a failure to the file that SageMaker reads."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ MAX_CHARACTERS = 1024
 
 
 @contextmanager
-def noted(output_dir: Path | None, environment: Mapping[str, str] = os.environ) -> Iterator[None]:
-    """Writes a failure file for whatever is raised inside, and lets it pass on.
+def recorded(
+    output_dir: Path | None, environment: Mapping[str, str] = os.environ
+) -> Iterator[None]:
+    """Writes a failure file for an exception inside the block, and raises it again.
 
     The file is `/opt/ml/output/failure` in a job (SM_OUTPUT_DIR), else `failure` in `output_dir`;
-    one of an earlier training is removed. A training that was stopped on purpose has not failed.
+    that of an earlier training is removed. StopTraining is not a failure.
     """
     folder = Path(environment["SM_OUTPUT_DIR"]) if "SM_OUTPUT_DIR" in environment else output_dir
     if folder is None:
@@ -39,5 +41,5 @@ def noted(output_dir: Path | None, environment: Mapping[str, str] = os.environ) 
 
 
 def _reason(error: Exception) -> str:
-    """A mistake of the user's is a sentence already; of a bug one wants the class too."""
+    """The sentence of a `TrainingError`; class and message of a bug."""
     return str(error) if isinstance(error, TrainingError) else f"{type(error).__name__}: {error}"

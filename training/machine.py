@@ -1,4 +1,4 @@
-"""What the machine computes on, and how repeatable that is."""
+"""Device, precision, determinism and seeds."""
 
 from __future__ import annotations
 
@@ -15,9 +15,9 @@ def device() -> torch.device:
 
 
 def computes_bfloat16(on: torch.device) -> bool:
-    """Whether in hardware; emulated it is slower than float32.
+    """Whether the device computes bfloat16 in hardware; emulated it is slower than float32.
 
-    An older torch (before `torch.cpu.get_capabilities`) cannot tell of a CPU: no.
+    False for a CPU under an older torch, which lacks `torch.cpu.get_capabilities`.
     """
     if on.type == "cuda":
         return bool(torch.cuda.is_bf16_supported(including_emulation=False))
@@ -28,13 +28,13 @@ def computes_bfloat16(on: torch.device) -> bool:
 
 
 def autocast(amp: bool, on: torch.device) -> torch.autocast:
-    """Mixed precision where it was asked for and the machine has it, else float32."""
+    """Mixed precision, if wanted and computed in hardware; else float32."""
     return torch.autocast(on.type, torch.bfloat16, enabled=amp and computes_bfloat16(on))
 
 
 def be_deterministic() -> None:
-    """Only deterministic algorithms; what has none raises RuntimeError."""
-    # CUDA's matrix products need a workspace of a fixed size for it; read at their first use.
+    """Uses only deterministic algorithms; operations without one then raise RuntimeError."""
+    # CUDA's matrix products then need a workspace of fixed size; they read this at their first use.
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")
     torch.use_deterministic_algorithms(True)
     torch.backends.cudnn.benchmark = False
@@ -43,8 +43,7 @@ def be_deterministic() -> None:
 def seed_epoch(seed: int, epoch: int) -> None:
     """Seeds everything random of one epoch: order, dropout, augmentation.
 
-    Each epoch by itself, so that a training continued after an interruption is the one that was
-    never interrupted.
+    Each epoch has its own seed, so that a resumed training equals one without an interruption.
     """
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
     random.seed(mixed)

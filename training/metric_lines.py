@@ -1,4 +1,4 @@
-"""The one line an epoch that people, logs and tuners read, and how they read it."""
+"""The line of metrics per epoch, and the regular expressions that read it from a log."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ NAMES = ("train_loss", "valid_loss", "valid_top1", "valid_top5", "seconds")
 
 
 def metric_line(metrics: EpochMetrics) -> str:
-    """`metrics epoch=3 train_loss=0.1234 valid_loss=0.2345 valid_top1=0.9123 … seconds=1.23`.
+    """Formats a line such as `metrics epoch=3 train_loss=0.1234 valid_loss=0.2345 … seconds=1.23`.
 
-    What was not measured is left out.
+    Metrics that were not measured are left out.
     """
     values = asdict(metrics)
     decimals = {"seconds": 2}
@@ -29,15 +29,15 @@ def metric_line(metrics: EpochMetrics) -> str:
 
 
 def metric_json(metrics: EpochMetrics) -> str:
-    """The same as one line of JSON, nothing rounded; null for what was not measured."""
+    """Formats one line of JSON, without rounding; null for metrics that were not measured."""
     return json.dumps(asdict(metrics))
 
 
 def metric_regex(name: str) -> str:
-    """What finds a metric in the log, with one group: the number. SageMaker's `Regex`.
+    """The regular expression of a metric, for SageMaker's `Regex`; its group is the number.
 
     Raises:
-        ValueError: there is no such metric.
+        ValueError: the metric does not exist.
     """
     if name not in NAMES:
         raise ValueError(f"there is no metric {name!r}, only {', '.join(NAMES)}")
@@ -50,10 +50,10 @@ def metric_definitions() -> list[dict[str, str]]:
 
 
 class MetricLog(TrainingObserver):
-    """Prints the line of every epoch, and keeps all of them in `metrics.jsonl`.
+    """Prints the line of every epoch, and writes all of them to `metrics.jsonl`.
 
-    A training that continues an earlier one begins the file anew, with its own epochs; the export
-    of the model writes the whole history.
+    A resumed training begins the file again with its own epochs; the export of the model writes
+    the whole history.
     """
 
     def __init__(self, output_dir: Path) -> None:

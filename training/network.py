@@ -1,4 +1,4 @@
-"""The network: a pretrained backbone and a head of one's own."""
+"""The network: a pretrained backbone and a new head."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ from training.errors import TrainingError
 from training.settings import Backbone, Unfreeze
 
 # torchvision/models/resnet.py, ResNet50_Weights.IMAGENET1K_V2: resize 232, crop 224, bilinear;
-# mean and std there are of 0..1, here of levels 0..255.
+# mean and std are for 0..1 there, for levels 0..255 here.
 RESNET50_SPEC = ImageSpec(
     size=224,
     resize=232,
@@ -36,14 +36,14 @@ RESNET50_SPEC = ImageSpec(
     layout="NHWC",
 )
 HEAD_DROPOUT = 0.2
-# Root mean square length of the features that the linear layer sees. Lengths of 5 to 15 learn about
-# equally well at learning rates of 0.003 to 0.03; as they come, features of one backbone are ten
-# times those of another, and the same learning rate trains the one and destroys the other.
+# Root mean square length of the features that the linear layer gets. Lengths of 5 to 15 learn about
+# equally well at learning rates of 0.003 to 0.03. Without rescaling, the features of one backbone
+# are ten times as long as another's, and a learning rate that suits one ruins the other.
 FEATURE_LENGTH = 10.0
 
 
 class Rescale(nn.Module):
-    """Features [n, d], centred and brought to FEATURE_LENGTH by constants that stay as they are."""
+    """Centres features [n, d] and scales them to FEATURE_LENGTH, by constants."""
 
     mean: Tensor
     factor: Tensor
@@ -54,11 +54,11 @@ class Rescale(nn.Module):
         self.register_buffer("factor", torch.ones(()))
 
     def fit(self, features: Tensor) -> None:
-        """Takes the constants from the training images' features, float32 [n, d]."""
+        """Sets the constants from the training images' features, float32 [n, d]."""
         centred = features - features.mean(dim=0)
         length = centred.square().sum(dim=1).mean().sqrt()
         self.mean.copy_(features.mean(dim=0))
-        # Features that are all the same have no length; nothing can be learnt from them anyway.
+        # Identical features have length 0, and nothing can be learnt from them.
         self.factor.copy_(FEATURE_LENGTH / length if length > 0 else torch.ones(()))
 
     def forward(self, features: Tensor) -> Tensor:
@@ -66,16 +66,16 @@ class Rescale(nn.Module):
 
 
 class TransferNetwork(nn.Module):
-    """Normalised float32 [n, 3, size, size] to logits [n, classes]; no softmax anywhere.
+    """Maps normalised float32 [n, 3, size, size] to logits [n, classes]; it has no softmax.
 
-    `train()` leaves whatever is frozen in evaluation mode, so that neither the weights nor the
-    running statistics of a frozen BatchNorm change.
+    `train()` leaves frozen parts in evaluation mode, so that neither the weights nor the running
+    statistics of a frozen BatchNorm change.
     """
 
     backbone: nn.Module
-    """To features [n, d]."""
+    """Maps images to features [n, d]."""
     head: nn.Sequential
-    """From features to logits: rescaling by constants, dropout, one linear layer."""
+    """Maps features to logits: rescaling, dropout, one linear layer."""
 
     def __init__(self, backbone: ResNet | EfficientNetLite0, classes: int) -> None:
         super().__init__()
@@ -85,9 +85,9 @@ class TransferNetwork(nn.Module):
         self.head = _head(Rescale(self.features), self.features, classes)
 
     def with_head(self, head: nn.Sequential) -> TransferNetwork:
-        """The same backbone, not a copy of it, under another head."""
+        """A network that shares this backbone and has another head."""
         other = copy(self)
-        # nn.Module keeps its parts in a dictionary, which a shallow copy shares.
+        # A shallow copy of a module shares the dictionary of its parts.
         other._modules = self._modules | {"head": head}
         return other
 
@@ -106,15 +106,19 @@ class TransferNetwork(nn.Module):
 
 
 def image_spec(backbone: Backbone) -> ImageSpec:
-    """What the backbone's pretrained weights expect."""
+    """The preparation that the backbone's pretrained weights expect."""
     return RESNET50_SPEC if backbone == "resnet50" else LITE0_SPEC
 
 
 def build_network(backbone: Backbone, weights: str, classes: int, seed: int = 1) -> TransferNetwork:
-    """A backbone with `imagenet`, `package` or `random` weights or those of a file; a new head.
+    """Builds a network with a new head.
+
+    Args:
+        weights: of the backbone: `imagenet`, `package`, `random`, or a file.
+        seed: of the head, and of random weights.
 
     Raises:
-        TrainingError: the weights cannot be had, or do not fit.
+        TrainingError: the weights are not available, or do not fit.
     """
     torch.manual_seed(seed)
     network: ResNet | EfficientNetLite0
@@ -128,13 +132,13 @@ def build_network(backbone: Backbone, weights: str, classes: int, seed: int = 1)
             network = _package_network()
         case file:
             _load_weights(network, Path(file))
-    # Again, so that the head is the same whatever was drawn for the backbone.
+    # Again, so that the head does not depend on the random numbers drawn for the backbone.
     torch.manual_seed(seed)
     return TransferNetwork(network, classes)
 
 
 def new_head(network: TransferNetwork, classes: int, seed: int, features: Tensor) -> nn.Sequential:
-    """A head for the backbone, made for the features of the training images, float32 [n, d]."""
+    """Makes a head, rescaled for the features of the training images, float32 [n, d]."""
     torch.manual_seed(seed)
     rescale = Rescale(network.features)
     rescale.fit(features)
@@ -146,10 +150,9 @@ def _head(rescale: Rescale, features: int, classes: int) -> nn.Sequential:
 
 
 def stages(network: TransferNetwork) -> dict[str, nn.ModuleList]:
-    """The backbone's parts from the image to the features: stem, layer1 … layer4.
+    """The backbone's stages from the image to the features: stem, layer1 … layer4.
 
-    EfficientNet-Lite0 is cut as ResNet is, wherever the resolution halves, so that `layer4` works
-    on maps of 7x7 in both.
+    Both backbones are divided where the resolution halves, so `layer4` has maps of 7x7 in both.
     """
     backbone = network.backbone
     if isinstance(backbone, EfficientNetLite0):
@@ -174,18 +177,18 @@ def stages(network: TransferNetwork) -> dict[str, nn.ModuleList]:
 
 
 def freeze(network: TransferNetwork, unfreeze: Unfreeze) -> None:
-    """Leaves gradients to the head and to what `unfreeze` says, and to nothing else."""
+    """Freezes everything but the head and the stages that `unfreeze` names."""
     network.requires_grad_(False)
     network.head.requires_grad_(True)
     for name, stage in stages(network).items():
         if unfreeze in ("all", name):
             stage.requires_grad_(True)
-    # Puts what is frozen now into evaluation mode, and the rest back.
+    # Sets evaluation mode in frozen parts and restores training mode in the others.
     network.train(network.training)
 
 
 def weights_sha256(module: nn.Module) -> str:
-    """64 hex digits over names, shapes and values of everything that the module computes with."""
+    """Hashes names, shapes and values of all parameters and buffers; returns 64 hex digits."""
     digest = hashlib.sha256()
     for name, tensor in module.state_dict().items():
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
@@ -204,7 +207,7 @@ def _imagenet_weights() -> Mapping[str, Tensor]:
             "Without a network, save `torchvision.models.resnet50(weights='IMAGENET1K_V2')"
             ".state_dict()` on a machine that has one and give the file with --weights FILE (in a "
             "SageMaker job: as the channel `weights`), or use --backbone efficientnet_lite0, "
-            "whose weights come with a package.",
+            "whose weights are in a package.",
         ) from error
     return state
 
@@ -220,7 +223,7 @@ def _package_network() -> EfficientNetLite0:
 
 
 def _load_weights(network: ResNet | EfficientNetLite0, file: Path) -> None:
-    """Reads a state dict: of this network with any head, or a training's `checkpoint.pt`."""
+    """Loads a state dict: of this backbone with any head, or a training's `checkpoint.pt`."""
     next_step = (
         "--weights takes imagenet, package, random, or a file with a state dict that "
         "torch.load(weights_only=True) reads."
@@ -246,14 +249,14 @@ def _load_weights(network: ResNet | EfficientNetLite0, file: Path) -> None:
 
 
 def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """The backbone alone, by the names of this house."""
+    """Selects the backbone's tensors and gives them this project's names."""
     if any(name.startswith("backbone.") for name in state):
         state = {
             name.removeprefix("backbone."): tensor
             for name, tensor in state.items()
             if name.startswith("backbone.")
         }
-    # EfficientNet-Lite0 as it is published: `_blocks.0._bn1.weight` for `blocks.0.bn1.weight`.
+    # The published EfficientNet-Lite0 names `blocks.0.bn1.weight` `_blocks.0._bn1.weight`.
     renamed = {name.replace("._", ".").lstrip("_"): tensor for name, tensor in state.items()}
     return {
         name: tensor

@@ -1,4 +1,4 @@
-"""One phase of a training: epochs over all the data, with a cosine schedule and early stopping."""
+"""Runs one phase of a training: epochs with a cosine schedule and early stopping."""
 
 from __future__ import annotations
 
@@ -21,18 +21,18 @@ Batches = Iterable[tuple[Tensor, Tensor]]
 
 @dataclass(frozen=True, slots=True)
 class PhasePlan:
-    """What a phase does."""
+    """Everything that defines a phase."""
 
     name: Phase
     module: nn.Module
-    """What is trained and kept, and called with inputs for logits [n, classes]."""
+    """The module to train and keep; maps inputs to logits [n, classes]."""
     optimizer: optim.Optimizer
-    """Its groups' learning rates are those of the first step."""
+    """The learning rates of its groups are those of the first step."""
     epochs: int
     first_epoch: int
     """The number of the phase's first epoch, from 1."""
     train_batches: Callable[[], Batches]
-    """All images once, in an order that torch's seed decides."""
+    """All images once, in an order decided by torch's seed."""
     train_images: int
     valid_batches: Callable[[], Batches] | None
     loss: nn.CrossEntropyLoss
@@ -41,7 +41,7 @@ class PhasePlan:
     """0: never stops early."""
     seed: int
     precision: Callable[[], AbstractContextManager[Any]]
-    """Within which the forward pass runs: autocast."""
+    """The context of the forward pass: autocast."""
 
     @property
     def steps_an_epoch(self) -> int:
@@ -50,7 +50,7 @@ class PhasePlan:
 
 @dataclass(slots=True)
 class PhaseState:
-    """How far a phase has come; what a checkpoint keeps beside weights and optimizer."""
+    """The progress of a phase, which checkpoints keep along with weights and optimizer."""
 
     step: int = 0
     """Of the whole training."""
@@ -58,17 +58,17 @@ class PhaseState:
     """Of the whole training."""
     best: EpochMetrics | None = None
     best_weights: dict[str, Tensor] = field(default_factory=dict)
-    """The module's state after its best epoch; empty until the phase has had a best one."""
+    """The module's state after its best epoch; empty before there is one."""
 
     @property
     def kept(self) -> EpochMetrics:
-        """The epoch whose weights are kept; RuntimeError before there is one."""
+        """The epoch whose weights are kept; raises RuntimeError before there is one."""
         if self.best is None:
             raise RuntimeError("no epoch has ended yet")
         return self.best
 
     def done(self, phase: Phase) -> int:
-        """Epochs of this phase that are over."""
+        """The number of finished epochs of this phase."""
         return sum(metrics.phase == phase for metrics in self.history)
 
 
@@ -78,10 +78,10 @@ def run_phase(
     observers: Sequence[TrainingObserver],
     on_epoch_end: Callable[[PhaseState], None],
 ) -> None:
-    """Runs the epochs that are left; `plan.module` ends with the last epoch's weights.
+    """Runs the remaining epochs; `plan.module` ends with the last epoch's weights.
 
     Raises:
-        StopTraining: an observer's.
+        StopTraining: an observer stopped the training.
     """
     first_rates = [
         float(group.setdefault("initial_lr", group["lr"])) for group in plan.optimizer.param_groups
@@ -112,7 +112,7 @@ def run_phase(
 
 
 def is_better(metrics: EpochMetrics, best: EpochMetrics | None) -> bool:
-    """More images right, or as many with a lower loss; without validation the later is better."""
+    """Whether more images are right, or as many with a lower loss; without validation always."""
     if best is None or metrics.valid_top1 is None or best.valid_top1 is None:
         return True
     if metrics.valid_top1 != best.valid_top1:
@@ -121,7 +121,7 @@ def is_better(metrics: EpochMetrics, best: EpochMetrics | None) -> bool:
 
 
 def has_lost_patience(plan: PhasePlan, state: PhaseState) -> bool:
-    """Whether the last `patience` epochs of this phase were none of them the best so far."""
+    """Whether none of the last `patience` epochs of this phase is the best so far."""
     if plan.patience == 0 or state.best is None or state.done(plan.name) < plan.patience:
         return False
     return state.history[-1].epoch - state.best.epoch >= plan.patience
@@ -134,7 +134,7 @@ def _train_epoch(
     first_rates: Sequence[float],
     index: int,
 ) -> float:
-    """One pass over all the training images; returns their mean loss."""
+    """Trains on all images once; returns their mean loss."""
     plan.module.train()
     total = plan.epochs * plan.steps_an_epoch
     loss_sum = 0.0
@@ -165,12 +165,12 @@ def _train_epoch(
 
 
 def cosine(step: int, total: int) -> float:
-    """1 at step 0, falling to 0 at `total`: Loshchilov and Hutter (arXiv:1608.03983), eq. 5."""
+    """Falls from 1 at step 0 to 0 at `total`: Loshchilov and Hutter (arXiv:1608.03983), eq. 5."""
     return 0.5 * (1 + math.cos(math.pi * step / total))
 
 
 def measure(plan: PhasePlan, batches: Batches) -> tuple[float, float, float]:
-    """Mean cross entropy in nats, top-1 and top-5, each 0..1, over the batches' images."""
+    """Measures the mean cross entropy in nats, top-1 and top-5 accuracy (0..1) of the batches."""
     plan.module.eval()
     loss_sum, first, among_five, count = 0.0, 0, 0, 0
     with torch.inference_mode():

@@ -1,4 +1,4 @@
-"""Progress bars, on a terminal only: the log of a job has one line an epoch instead."""
+"""Progress bars, on a terminal only: the log of a job has one line per epoch instead."""
 
 from __future__ import annotations
 
@@ -12,6 +12,6 @@ Item = TypeVar("Item")
 
 
 def tracked(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
-    """The items as they are, with a bar on standard error while they are worked on."""
+    """Yields the items, with a progress bar on standard error."""
     console = Console(stderr=True)
     return iter(track(items, title, total=total, console=console, disable=not console.is_terminal))

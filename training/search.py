@@ -1,6 +1,6 @@
-"""What a search for hyperparameters looks through and what it finds, here or in a tuning job.
+"""The space of a search for hyperparameters and its result, for local searches and tuning jobs.
 
-Needs no torch: a tuning job of SageMaker is asked for, and read, by a machine without it.
+It imports no torch: a machine without torch starts tuning jobs and reads their results.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ if TYPE_CHECKING:
     import optuna
 
 OBJECTIVE = "valid_top1"
-LOW_HIGH = "Give the lower one first, above zero."
+LOW_HIGH = "Give the lower value first, above zero."
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SearchSpace:
-    """What is searched: a learning rate (by its logarithm), some batch sizes, whole epochs."""
+    """The search space: learning rates (logarithmic), batch sizes, numbers of epochs.
+
+    Raises:
+        TrainingError: a range is empty or not positive.
+    """
 
     lr: tuple[float, float] = (0.001, 0.1)
     batch_sizes: tuple[int, ...] = (16, 32, 64)
@@ -31,9 +35,10 @@ class SearchSpace:
         if not 1 <= self.epochs[0] <= self.epochs[1]:
             raise TrainingError(f"Epochs from {self.epochs[0]} to {self.epochs[1]}.", LOW_HIGH)
         if not self.batch_sizes or min(self.batch_sizes) < 1:
-            raise TrainingError(f"Batch sizes {self.batch_sizes}.", "Give some of 1 or more.")
+            raise TrainingError(f"Batch sizes {self.batch_sizes}.", "Give sizes of 1 or more.")
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
+        """Asks Optuna for the next hyperparameters, by the names of `TrainSettings`."""
         return {
             "lr": trial.suggest_float("lr", *self.lr, log=True),
             "batch_size": trial.suggest_categorical("batch_size", list(self.batch_sizes)),
@@ -43,7 +48,7 @@ class SearchSpace:
 
 @dataclass(frozen=True, slots=True)
 class TrialResult:
-    """One training of the search. ``value`` is None for one that failed before its first epoch."""
+    """One training of the search; ``value`` is None if it failed before its first epoch."""
 
     number: int
     hyperparameters: dict[str, Any]
@@ -55,7 +60,7 @@ class TrialResult:
 
 @dataclass(frozen=True, slots=True)
 class Tuning:
-    """``tuning.json``: the same from a search here and from a tuning job of SageMaker."""
+    """The result of a local search or a tuning job: the content of ``tuning.json``."""
 
     best: dict[str, Any]
     value: float

@@ -1,7 +1,7 @@
-"""Train a classifier on a folder of photos: `python -m training.train`, `imagedrop train`.
+"""Trains a classifier on a folder of photos: `python -m training.train`, `imagedrop train`.
 
-`train` is the whole way; `prepare`, `fit` and `export` are its parts, for those who train many
-times over the same features (the tuner) or need no model (the inspection).
+`train` runs `prepare`, `fit` and `export`. The tuner prepares once and fits many times; the
+inspection exports nothing.
 """
 
 from __future__ import annotations
@@ -50,27 +50,27 @@ from training.settings import TrainSettings
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
 
-# By name, because as a program this module is called __main__.
+# Not __name__, which is __main__ when this module runs as a program.
 log = logging.getLogger("training.train")
 
-# Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2: each stage towards the image learns slower.
+# Each stage nearer to the image learns slower: Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2.
 STAGE_DECAY = 2.6
 
 
 @dataclass(frozen=True, slots=True)
 class Prepared:
-    """What is the same for every training with these data, this backbone and these weights."""
+    """Everything that trainings on the same data, backbone and weights share."""
 
     data: DataSet
     manifest_sha256: str
     """Of the data; computing it reads every file."""
     network: TransferNetwork
-    """With a head of no use; its backbone has the weights that every training begins with."""
+    """Its head is a placeholder; only its backbone's weights are used."""
     backbone_sha256: str
     spec: ImageSpec
     features: Features
     images: tuple[LabelledImage, ...]
-    """n images that could be prepared, in the order of `features.values`."""
+    """The n images that could be prepared, in the order of `features.values`."""
     labels: Tensor
     """int64 [n]."""
     device: torch.device
@@ -82,24 +82,24 @@ class Fitted:
 
     network: TransferNetwork
     metrics: EpochMetrics
-    """Of the epoch whose weights were kept; with folds the mean of the folds' last epochs."""
+    """Of the epoch that was kept; with folds the mean of the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     """The last epoch of each fold; empty without folds."""
     partition: Partition
-    """What the network was trained on and measured with."""
+    """The images that it was trained and measured on."""
     seconds: float
 
 
 def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -> TrainResult:
-    """Everything from a folder of photos to a servable model; or a failure file that says why not.
+    """Trains on a folder of photos and writes a servable model, or a failure file with the reason.
 
     Raises:
-        TrainingError: something that its user can put right.
+        TrainingError: the user can correct the cause.
         OSError: a file cannot be read or written.
         StopTraining: an observer ended it; nothing is exported.
     """
-    with failure.noted(settings.output_dir):
+    with failure.recorded(settings.output_dir):
         check_export_tools()
         prepared = prepare(settings)
         watching = [MetricLog(settings.output_dir), *inspectors(settings), *callbacks]
@@ -111,7 +111,7 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
 
 
 def prepare(settings: TrainSettings) -> Prepared:
-    """Scans the data, loads the backbone, and has its features of every image.
+    """Scans the data, loads the backbone, and gets its features of every image.
 
     Raises:
         TrainingError: fewer than two classes, or weights that cannot be had.
@@ -143,12 +143,12 @@ def prepare(settings: TrainSettings) -> Prepared:
 def fit(
     prepared: Prepared, settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()
 ) -> Fitted:
-    """Trains a new head and, when asked to, the backbone behind it.
+    """Trains a new head and, if the settings say so, parts of the backbone.
 
-    `prepared` stays as it is: use it again, with other hyperparameters.
+    `prepared` does not change and can be used again with other hyperparameters.
 
     Raises:
-        StopTraining: an observer's.
+        StopTraining: an observer stopped the training.
     """
     started = perf_counter()
     checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
@@ -174,7 +174,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
     """Writes the servable model and the records of the training.
 
     Raises:
-        TrainingError: ONNX and torch do not agree on the model's answers.
+        TrainingError: ONNX Runtime and torch give different probabilities.
     """
     return export_model(
         fitted.network,
@@ -203,7 +203,7 @@ def _fit_once(
     observers: Sequence[TrainingObserver],
     checkpoint: Checkpoint,
 ) -> tuple[TransferNetwork, PhaseState]:
-    """The head on frozen features; then, if anything is to be unfrozen, all of that together."""
+    """Trains the head on frozen features; then, where unfrozen, the backbone together with it."""
     classes = len(prepared.data.classes)
     seen = prepared.features.values[list(parts.train)]
     network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed, seen))
@@ -220,7 +220,7 @@ def _fit_once(
             if plan.name == checkpoint.phase:
                 checkpoint.restore(plan)
             else:
-                # Unless an epoch of this phase does better, it ends as it begins.
+                # If no epoch of this phase is better, the phase changes nothing.
                 state.best_weights = deepcopy(plan.module.state_dict())
             for observer in observers:
                 observer.on_begin(network, plan.optimizer, settings)
@@ -235,7 +235,7 @@ def _fit_once(
 def head_plan(
     network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
 ) -> PhasePlan:
-    """The head alone, over cached features: epochs of milliseconds."""
+    """Plans the training of the head alone on cached features: milliseconds per epoch."""
 
     def batches(rows: Sequence[int], training: bool) -> FeatureBatches:
         values = prepared.features.values[list(rows)].to(prepared.device)
@@ -265,7 +265,7 @@ def head_plan(
 def finetune_plan(
     network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
 ) -> PhasePlan:
-    """Head and unfrozen stages together, over augmented photos."""
+    """Plans the training of head and unfrozen stages together on augmented photos."""
 
     def batches(rows: Sequence[int], training: bool) -> PhotoBatches:
         images = [prepared.images[row] for row in rows]
@@ -294,7 +294,7 @@ def finetune_plan(
 
 
 def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str, object]]:
-    """The head at `lr`, each stage before it slower by STAGE_DECAY; nothing that is frozen."""
+    """Parameter groups: the head at `lr`, each stage before it slower by STAGE_DECAY."""
     groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "lr": lr}]
     for depth, stage in enumerate(reversed(stages(network).values()), 1):
         trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
@@ -306,18 +306,18 @@ def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str,
 def loss_function(
     prepared: Prepared, settings: TrainSettings, parts: Partition
 ) -> nn.CrossEntropyLoss:
-    """Over logits. Class weights are inverse to a class's images, 1 for a class of mean size."""
+    """Makes the loss; a class weight is inverse to the class's size, and 1 for the mean size."""
     weight = None
     if settings.class_weights:
         classes = len(prepared.data.classes)
         counts = torch.bincount(prepared.labels[list(parts.train)], minlength=classes)
-        # A class without images has no share in the loss; 1 only keeps its weight finite.
+        # clamp keeps the weight of a class without images finite; no image uses it.
         weight = (len(parts.train) / (classes * counts.clamp(min=1))).to(prepared.device)
     return nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)
 
 
 def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:
-    """Of each metric over the folds; the seconds are summed."""
+    """The mean of each metric over the folds; the sum of their seconds."""
 
     def over(name: str) -> float:
         return fmean(getattr(fold, name) for fold in folds)
@@ -333,7 +333,7 @@ def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:
 
 
 def _identity(prepared: Prepared, settings: TrainSettings) -> str:
-    """What has to be the same for a checkpoint to be continued."""
+    """Identifies the trainings that may resume each other's checkpoints."""
     return (
         f"{settings.backbone} {hyperparameters(settings)} "
         f"{prepared.manifest_sha256} {prepared.backbone_sha256}"
@@ -341,20 +341,20 @@ def _identity(prepared: Prepared, settings: TrainSettings) -> str:
 
 
 def log_to_stderr() -> None:
-    """What a training says to people goes there; its metrics go to standard output."""
+    """Sends the log to standard error; metric lines go to standard output."""
     logging.basicConfig(format="%(message)s", stream=sys.stderr)
     logging.getLogger("training").setLevel(logging.INFO)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
-    """The command; exit code 0 only when there is a model to serve.
+    """Runs the command; the exit code is 0 only when it wrote a servable model.
 
-    Whoever made a mistake reads one sentence; a bug comes with its traceback. The same is in the
-    failure file.
+    It reports a user's mistake in one sentence and a bug with its traceback, on standard error and
+    in the failure file.
     """
     log_to_stderr()
     try:
-        with failure.noted(None):
+        with failure.recorded(None):
             settings = TrainSettings.from_arguments(
                 sys.argv[1:] if arguments is None else arguments
             )

@@ -1,4 +1,4 @@
-"""Find the hyperparameters: many trainings of the head over the same cached features.
+"""Searches hyperparameters: many trainings of the head on the same cached features.
 
 The default space is the original course project's: learning rate, batch size, epochs.
 """
@@ -23,18 +23,18 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STUDY = "imagedrop"
-# Optuna's own defaults for the median pruner: five trials to compare with, and here one epoch
-# before a trial is compared.
+# The median pruner compares with at least five trials, Optuna's default, from the second epoch on.
 STARTUP_TRIALS, WARMUP_EPOCHS = 5, 1
 
 
 class Reporter(TrainingObserver):
-    """Tells the search how a training stands after each epoch, and ends it when it is hopeless."""
+    """Reports each epoch to the search, which ends a training that is worse than the median."""
 
     def __init__(self, trial: optuna.Trial) -> None:
         self._trial = trial
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
+        """Reports the objective; raises StopTraining when the search prunes the trial."""
         self._trial.report(_objective(metrics), metrics.epoch)
         if self._trial.should_prune():
             raise StopTraining
@@ -48,23 +48,22 @@ def tune(
     parallel: int,
     on_trial: Callable[[], None],
 ) -> Tuning:
-    """Trains until there are so many trials; goes on with those that the output folder holds.
+    """Runs trials until there are as many as wanted; resumes a search in the output folder.
 
-    Tree-structured Parzen estimators propose (Bergstra et al., 2011), and a trial below the median
-    of the others at its epoch is ended.
+    Tree-structured Parzen estimators (Bergstra et al., 2011) propose the hyperparameters. A trial
+    below the median of the others at the same epoch is ended.
 
     Args:
-        settings: everything that is not searched; its output folder keeps the search.
-        space: what is searched.
-        trials: how many there shall be, earlier ones included.
+        settings: everything that is not searched; its output folder holds the search.
+        trials: how many in all, earlier ones included.
         parallel: trainings at once.
-        on_trial: told after each trial.
+        on_trial: called after each trial.
 
     Raises:
-        TrainingError: the folder holds a search over other data or another space, or nothing to
-            measure with.
+        TrainingError: the folder holds a search over other data or another space, or there are no
+            validation images.
     """
-    import optuna  # noqa: PLC0415 - half a second, for those who search
+    import optuna  # noqa: PLC0415 - takes half a second
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = replace(settings, folds=0, checkpoint_dir=None)
@@ -101,13 +100,13 @@ def _study(optuna: Any, settings: TrainSettings, identity: str) -> Any:
     elif known != identity:
         raise TrainingError(
             f"{settings.output_dir} holds a search over other data, weights or another space.",
-            "Search into another --output-dir, or remove that one.",
+            "Give another --output-dir, or remove that one.",
         )
     return study
 
 
 def database(output_dir: Path) -> Path:
-    """Where the trials are kept while there are more to come."""
+    """The database of the trials."""
     return output_dir.resolve() / "trials.sqlite3"
 
 
@@ -119,7 +118,7 @@ def _objective(metrics: EpochMetrics) -> float:
     if metrics.valid_top1 is None:
         raise TrainingError(
             "There are no validation images to compare trainings by.",
-            "Give a part `valid`, or a few more photos a class.",
+            "Add a part `valid`, or a few more photos per class.",
         )
     return metrics.valid_top1
 
@@ -127,7 +126,7 @@ def _objective(metrics: EpochMetrics) -> float:
 def _result(study: Any, space: SearchSpace) -> Tuning:
     results = tuple(_trial_result(each) for each in study.trials if each.state.is_finished())
     if not any(each.status == "complete" for each in results):
-        raise TrainingError("No trial was completed.", "See what the log says of them.")
+        raise TrainingError("No trial was completed.", "The log says why.")
     best = study.best_trial
     return Tuning(
         best=dict(best.params),

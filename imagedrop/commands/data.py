@@ -1,4 +1,4 @@
-"""``imagedrop data``: photos to train on, looked through, split, uploaded."""
+"""``imagedrop data``: check, split and upload photos to train on."""
 
 from __future__ import annotations
 
@@ -22,13 +22,13 @@ from training.data.split import check_destination, lay_out, parts_of
 from training.reports.data import data_page
 
 data = typer.Typer(
-    help="Look through, split and upload photos to train on.",
+    help="Check, split and upload photos to train on.",
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
 PARTS = ("train", "valid", "test")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-NAMED = 10  # findings that are named on the screen; the report has all
+NAMED = 10  # findings printed; the report has all
 
 FolderArgument = Annotated[
     Path, typer.Argument(help="class/photo, or train|valid|test/class/photo.")
@@ -43,16 +43,16 @@ def register(app: typer.Typer) -> None:
 @data.command("check", epilog="Example: imagedrop data check photos/")
 def check_command(
     folder: FolderArgument,
-    output_dir: Annotated[Path, typer.Option(help="Where data.html and data.json go.")] = Path(
-        "data-output"
-    ),
+    output_dir: Annotated[
+        Path, typer.Option(help="Where data.html and data.json are written.")
+    ] = Path("data-output"),
 ) -> None:
-    """Look at every photo: what is rejected, what is there twice, how many of each label.
+    """Check every photo: rejected files, duplicates, and the number of photos of each label.
 
-    Ends with 1 when a photo is in two parts or has two labels, because figures measured on such
-    data are not to be believed, and when no file can be used.
+    The exit code is 1 when a photo is in two parts or has two labels, because metrics of such data
+    cannot be trusted, and when no file can be used.
     """
-    with _user_errors():
+    with _as_user_error():
         found = _checked(folder)
         output_dir.mkdir(parents=True, exist_ok=True)
         content = json.dumps(found.to_json(), indent=1) + "\n"
@@ -76,14 +76,14 @@ def check_command(
 def split_command(
     folder: FolderArgument,
     destination: Annotated[Path, typer.Argument(help="A new folder.")],
-    shares: Annotated[str, typer.Option(help="Of train, valid and test, in percent.")] = "80,10,10",
-    seed: Annotated[int, typer.Option(help="The same one gives the same parts.")] = 1,
+    shares: Annotated[str, typer.Option(help="Percent of train, valid and test.")] = "80,10,10",
+    seed: Annotated[int, typer.Option(help="The same seed gives the same parts.")] = 1,
 ) -> None:
-    """Lay photos out in parts: the shares hold in every class, photos that look the same stay
-    together, and what is rejected is left out."""
+    """Lay photos out in parts: the shares hold in every class, photos that look the same stay in
+    one part, and rejected files are left out."""
     of_parts = _shares(shares)
-    with _user_errors():
-        check_destination(DataSet.scan(folder), destination)  # before minutes of looking
+    with _as_user_error():
+        check_destination(DataSet.scan(folder), destination)  # before minutes of checking
         found = _checked(folder)
         parts = parts_of(found, seed, of_parts)
         with progress() as bars:
@@ -102,15 +102,15 @@ def upload_command(
     name: Annotated[str | None, typer.Argument(help="By default the folder's.")] = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Upload photos for training jobs; what is there already is not sent again."""
+    """Upload photos for training jobs; photos uploaded before are not sent again."""
     chosen = name or folder.resolve().name
     if not NAME.fullmatch(chosen):
         raise UserError(
-            f"{chosen} is no name of a data set.",
-            "Give one of letters, digits, dots, hyphens and underscores.",
+            f"{chosen} is not a valid name of a data set.",
+            "Use letters, digits, dots, hyphens and underscores.",
         )
     found = find_target(target)
-    with _user_errors(), progress() as bars:
+    with _as_user_error(), progress() as bars:
         scanned = DataSet.scan(folder)
         bar = bars.add_task("uploaded", total=len(scanned.images))
         done = upload_data_set(
@@ -126,13 +126,13 @@ def upload_command(
 
 
 @contextmanager
-def _user_errors() -> Iterator[None]:
-    """Raises what is wrong with the folder or the disk as a `UserError`."""
+def _as_user_error() -> Iterator[None]:
+    """Raises an error of the folder or the disk as a `UserError`."""
     try:
         with as_user_error():
             yield
     except OSError as error:
-        raise UserError(str(error), "Correct that, and run the same command again.") from error
+        raise UserError(str(error), "Correct that, and run the command again.") from error
 
 
 def _checked(folder: Path) -> DataCheck:
@@ -149,7 +149,7 @@ def _shares(text: str) -> dict[str, float]:
         percents = []
     if len(percents) not in (2, 3) or min(percents) < 0 or not isclose(sum(percents), 100):
         raise UserError(
-            f"--shares {text} are no percents of train, valid and test.",
+            f"--shares {text} are not percents of train, valid and test.",
             "Write two or three numbers that add up to 100: --shares 80,10,10",
         )
     return {part: each / 100 for part, each in zip(PARTS, percents, strict=False)}

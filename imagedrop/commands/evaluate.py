@@ -1,4 +1,4 @@
-"""``imagedrop evaluate``: how good a model is, on photos that it has not seen."""
+"""``imagedrop evaluate``: measure a model on photos that it was not trained on."""
 
 from __future__ import annotations
 
@@ -15,11 +15,10 @@ from rich.progress import Progress, TaskID
 
 from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
-from imagedrop.errors import UserError
+from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
 from model.package import licences_in, package
 from training.data.dataset import DataSet
-from training.errors import TrainingError
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation, Int8Offer
@@ -44,14 +43,14 @@ def evaluate(
         bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
     ] = False,
     output_dir: Annotated[
-        Path, typer.Option(help="Where evaluation.html and evaluation.json go.")
+        Path, typer.Option(help="Where evaluation.html and evaluation.json are written.")
     ] = Path("evaluation-output"),
 ) -> None:
     """Measure a model: accuracy, confusions, calibration, encodings, speed."""
     if (int8 or calibrate) and find_spec("onnx") is None:
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
     output_dir.mkdir(parents=True, exist_ok=True)
-    # ONNX Runtime takes half a second to import, and most commands do without.
+    # ONNX Runtime takes half a second to import, and most commands do not need it.
     from training.evaluation.evaluate import Steps  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
 
@@ -59,23 +58,22 @@ def evaluate(
         content = _content(model, Path(temporary))
         int8_weights = Path(temporary) / "int8.onnx" if int8 else None
         try:
-            with progress() as bars:
+            with as_user_error(), progress() as bars:
                 steps = Steps(*_on(bars))
                 found = judge(content, DataSet.scan(data), split, int8_weights, steps)
-            _write_reports(found, output_dir)
-            _tell(found)
+        except ArchiveError as error:
+            raise _no_model(model, error) from error
+        _write_reports(found, output_dir)
+        _print_summary(found)
+        with as_user_error():
             if calibrate:
                 _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
             if found.int8 is not None:
                 _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
-        except TrainingError as error:
-            raise UserError(error.problem, error.next_step) from error
-        except ArchiveError as error:
-            raise _no_model(model, error) from error
 
 
 def _content(model: Path, temporary: Path) -> Path:
-    """The folder with the model's files."""
+    """The folder with the model's files, unpacked where it is an archive."""
     if model.is_dir() and all((model / name).is_file() for name in (CARD_NAME, WEIGHTS_NAME)):
         return model
     try:
@@ -93,7 +91,7 @@ def _no_model(model: Path, error: Exception) -> UserError:
 
 
 def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]:
-    """How to begin a step and to advance in it: one bar after the other."""
+    """The callbacks that begin a step and advance in it, with one progress bar per step."""
     current: list[TaskID] = []
 
     def begin(what: str, count: int) -> None:
@@ -111,7 +109,7 @@ def _write_reports(found: Evaluation, folder: Path) -> None:
     say(f"Report: {folder / 'evaluation.html'}")
 
 
-def _tell(found: Evaluation) -> None:
+def _print_summary(found: Evaluation) -> None:
     low, high = found.top1_interval
     say(f"{found.card.identity} on {found.measured_on}")
     say(f"top-1     {found.top(1):.4f}  (95 %: {low:.3f} to {high:.3f})")
@@ -123,18 +121,18 @@ def _tell(found: Evaluation) -> None:
         f"temperature {calibration.temperature:.2f}"
     )
     if round(calibration.ece_after - calibration.ece_before, 4) > 0:
-        say("          so few photos do not show that the temperature helps")
-    covered = "nothing" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
+        say("          on so few photos the temperature does not help")
+    covered = "none" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
     say(
-        f"review    {1 - calibration.coverage:.4f} of the photos are for a person; of the others "
-        f"{covered} is right"
+        f"review    {1 - calibration.coverage:.4f} of the photos need review; of the others "
+        f"{covered} are right"
     )
     say(
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"
     )
     if found.judged.was_seen:
-        say("The model was trained on these photos: that says little.", "yellow")
+        say("The model was trained on these photos, so this says little.", "yellow")
 
 
 def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:
@@ -157,21 +155,21 @@ def _write_int8(
     with TemporaryDirectory() as temporary:
         weights = int8.weights
         if calibrate:
-            # Logits and softmax are float32 in the int8 model too; it has the same temperature.
+            # Logits and softmax are float32 in the int8 model too, so the temperature is the same.
             weights = Path(temporary) / WEIGHTS_NAME
             noted |= _tempered(found, int8.weights, weights)
         _package(found, content, weights, noted, destination)
 
 
 def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, object]:
-    """Writes the weights with the temperature, and returns what the card says of it."""
-    from training.evaluation.calibrated import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
+    """Writes the weights with the temperature; returns the card's entry about it."""
+    from training.evaluation.onnx_temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
 
     write_calibrated(weights, found.calibration.temperature, destination)
     threshold = found.calibration.threshold
     return {
         "calibration": {
-            # Of all calibrations together; it is in the graph already.
+            # The product of all calibrations, as the graph has it.
             "temperature": temperature_of(destination),
             "fitted_on": found.calibration.fitted_on,
             "review_threshold": threshold.confidence if threshold else None,
@@ -182,7 +180,7 @@ def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, 
 def _package(
     found: Evaluation, content: Path, weights: Path, noted: Mapping[str, object], destination: Path
 ) -> None:
-    # What an earlier calibration said still holds for a graph that has its temperature.
+    # An earlier calibration still holds: its temperature is in the graph.
     kept = {name: found.card.metrics[name] for name in found.card.metrics if name == "calibration"}
     measured = {
         "measured_on": found.measured_on,

@@ -1,8 +1,8 @@
-"""Batches of photos for the second phase, in which the backbone learns too.
+"""Batches of photos, for the phase that trains the backbone too, and of cached features.
 
-Each photo is prepared as everywhere else (`imaging.prepare`: oriented, resized, cropped, its sides
-in proportion) and then, in training only, augmented: a square of 50 to 100 % of the prepared
-pixels' area, scaled back to the whole, mirrored every other time. Colours stay as they are.
+Each photo is prepared as everywhere else by `imaging.prepare`, and augmented for training: a random
+square of 50 to 100 % of the prepared pixels' area, scaled to the full size, mirrored half of the
+time. Colours do not change.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Photos(Dataset[tuple[Tensor, int]]):
         image = self._images[index]
         outcome = load_pixels(image, self._spec)
         if isinstance(outcome, Rejection):
-            # It was accepted when the features were made: the file has changed since.
+            # The file was accepted when its features were computed.
             raise OSError(f"{image.path} changed during the training: {outcome.detail}")
         pixels = torch.from_numpy(outcome.copy())
         if self._augment is not None:
@@ -46,10 +46,10 @@ class Photos(Dataset[tuple[Tensor, int]]):
 
 
 def augmentation(spec: ImageSpec) -> v2.Compose:
-    """For uint8 [3, size, size]; driven by torch's seed."""
+    """The random transform of uint8 [3, size, size]; torch's seed decides it."""
     return v2.Compose(
         [
-            # A ratio of 1: a served photo is never squeezed, so a trained one is not either.
+            # A ratio of 1: serving never changes the aspect ratio, so training does not either.
             v2.RandomResizedCrop(spec.size, scale=(LEAST_AREA, 1.0), ratio=(1.0, 1.0)),
             v2.RandomHorizontalFlip(),
         ]
@@ -57,7 +57,7 @@ def augmentation(spec: ImageSpec) -> v2.Compose:
 
 
 class PhotoBatches:
-    """All of the photos once a pass, normalised, in the memory format that convolutions like."""
+    """All photos once per pass, normalised, in the memory format that suits convolutions."""
 
     def __init__(
         self,
@@ -68,7 +68,7 @@ class PhotoBatches:
         *,
         training: bool,
     ) -> None:
-        # On a CPU the network itself keeps all cores busy. Workers start anew every epoch, so that
+        # On a CPU the network keeps all cores busy. Workers are started for every epoch, so that
         # their seeds follow from the epoch's.
         workers = (os.cpu_count() or 1) if on.type == "cuda" else 0
         self._loader = DataLoader(
@@ -84,14 +84,14 @@ class PhotoBatches:
         self._on = on
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """float32 [batch, 3, size, size] and int64 [batch]; the last batch may be smaller."""
+        """Yields float32 [batch, 3, size, size] and int64 [batch]; the last may be smaller."""
         for pixels, labels in self._loader:
             inputs = normalise(pixels.to(self._on, non_blocking=True), self._mean, self._std)
             yield inputs.contiguous(memory_format=torch.channels_last), labels.to(self._on)
 
 
 class FeatureBatches:
-    """The same over cached features in memory: float32 [batch, d] and int64 [batch]."""
+    """Cached features and labels in memory: float32 [batch, d] and int64 [batch]."""
 
     def __init__(self, values: Tensor, labels: Tensor, batch_size: int, *, training: bool) -> None:
         self._values, self._labels = values, labels

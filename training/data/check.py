@@ -1,4 +1,4 @@
-"""What is in a data set, and what in it would spoil a training or its figures."""
+"""Checks a data set for what would spoil a training or its metrics."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ from imaging import ImageSpec, Rejection, prepare
 from training.data.dataset import DataSet, LabelledImage, file_sha256, read_image
 from training.data.duplicates import equal_pairs, groups, near_pairs, perceptual_hash
 
-# What photos are prepared by while they are looked at. Which files are rejected, and which look
-# alike, hardly depends on it; 224 pixels are what both backbones see.
-LOOKED_AT = ImageSpec(
+# How the check prepares photos. Both backbones take 224 pixels; which files are rejected and which
+# look alike hardly depends on it.
+CHECK_SPEC = ImageSpec(
     size=224,
     resize=256,
     crop="center",
@@ -31,7 +31,7 @@ LOOKED_AT = ImageSpec(
 
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that no training would see, and why: a reason of `imaging`."""
+    """A file that trainings leave out, and the reason by `imaging`."""
 
     image: LabelledImage
     reason: str
@@ -39,25 +39,25 @@ class Rejected:
 
 @dataclass(frozen=True, slots=True)
 class Alike:
-    """Photos that are the same to a model."""
+    """Photos that look the same to a model."""
 
     images: tuple[LabelledImage, ...]
     is_same_file: bool  # byte for byte
 
     @property
     def is_leak(self) -> bool:
-        """Whether a model is measured on what it was trained on."""
+        """Whether they are in several parts, so a model is measured on photos it was trained on."""
         return len({each.split for each in self.images}) > 1
 
     @property
     def is_conflict(self) -> bool:
-        """Whether one photo has two labels."""
+        """Whether they have several labels."""
         return len({each.class_index for each in self.images}) > 1
 
 
 @dataclass(frozen=True, slots=True)
 class DataCheck:
-    """The findings; ``images`` are those that can be trained on."""
+    """The findings; ``images`` are the photos that can be trained on."""
 
     data: DataSet
     images: tuple[LabelledImage, ...]
@@ -75,7 +75,7 @@ class DataCheck:
 
     @property
     def counts(self) -> dict[str, Counter[str]]:
-        """Photos that can be trained on, by part and label; the part is `all` without parts."""
+        """The number of usable photos by part and label; without parts the part is `all`."""
         found: dict[str, Counter[str]] = {part: Counter() for part in ("train", "valid", "test")}
         for image in self.images:
             part = found.setdefault(image.split or "all", Counter())
@@ -108,10 +108,10 @@ class DataCheck:
 
 
 def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
-    """Looks at every file, as many at once as there are cores; pixels are not kept.
+    """Reads, prepares and hashes every file, one thread per core; keeps no pixels.
 
     Args:
-        on_image: called after each.
+        on_image: called after each file.
 
     Raises:
         OSError: a file cannot be read.
@@ -119,12 +119,12 @@ def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
 
     def look(image: LabelledImage) -> tuple[str, int | Rejection]:
         digest = file_sha256(image.path)
-        prepared = prepare(read_image(image.path), LOOKED_AT)
+        prepared = prepare(read_image(image.path), CHECK_SPEC)
         on_image()
         if isinstance(prepared, Rejection):
             return digest, prepared
         pixels = np.frombuffer(prepared.pixels, np.uint8)
-        return digest, perceptual_hash(pixels.reshape(LOOKED_AT.size, LOOKED_AT.size, 3))
+        return digest, perceptual_hash(pixels.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(zip(data.images, pool.map(look, data.images), strict=True))
@@ -152,5 +152,5 @@ def _alike(usable: list[tuple[LabelledImage, str, int]]) -> Iterator[Alike]:
 
 
 def largest_to_smallest(labels: Mapping[str, int]) -> float:
-    """How many times the largest class is the smallest."""
+    """The size of the largest class divided by that of the smallest."""
     return max(labels.values(), default=0) / max(1, min(labels.values(), default=1))

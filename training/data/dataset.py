@@ -1,14 +1,12 @@
-"""A folder of labelled photos: what is in it, its labels, its parts, its fingerprint."""
+"""A folder of labelled photos: its images, labels and parts, and its hash."""
 
 from __future__ import annotations
 
 import hashlib
 import os
-import random
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -17,16 +15,16 @@ import numpy.typing as npt
 from imaging import DEFAULT_LIMITS, ImageSpec, Rejection, prepare
 from training.errors import TrainingError
 
-# The parts of a data set, by the names that folders have for them.
+# Folder name → part of a data set.
 SPLITS = {"train": "train", "valid": "valid", "val": "valid", "validation": "valid", "test": "test"}
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
-# The course's folders count their breeds: 001.Affenpinscher.
+# The course numbers its folders: 001.Affenpinscher.
 NUMBERED = re.compile(r"^\d+\.(?=.)")
 
 
 @dataclass(frozen=True, slots=True)
 class LabelledImage:
-    """A photo, the place of its label in the data set's classes, and its part.
+    """A photo, the index of its label in the data set's classes, and its part.
 
     ``split`` is ``train``, ``valid`` or ``test``; None where the data set has no parts.
     """
@@ -38,9 +36,9 @@ class LabelledImage:
 
 @dataclass(frozen=True, slots=True)
 class DataSet:
-    """``class/photo`` or ``train|valid|test/class/photo``; nothing is opened before it is asked.
+    """A folder laid out as ``class/photo`` or ``train|valid|test/class/photo``.
 
-    ``classes`` are the labels, sorted; ``images`` are in the order of their paths.
+    ``classes`` are the labels, sorted; ``images`` are sorted by path. No photo is opened.
     """
 
     folder: Path
@@ -49,10 +47,11 @@ class DataSet:
 
     @classmethod
     def scan(cls, folder: Path) -> DataSet:
-        """
+        """Lists a folder.
+
         Raises:
-            TrainingError: there is no such folder, no class in it, one class alone, two folders
-                for one label in one part, or a link that leads out of it.
+            TrainingError: the folder does not exist, has fewer than two classes, has two folders
+                for one label in one part, or has a link to a file outside.
         """
         if not folder.is_dir():
             raise TrainingError(f"There is no folder {folder}.", "Give one that holds class/photo.")
@@ -61,7 +60,7 @@ class DataSet:
         classes = tuple(sorted({label_of(each.name) for _, each in folders}))
         if len(classes) < 2:
             raise TrainingError(
-                f"{folder} holds {len(classes)} classes; two are the least.",
+                f"{folder} holds {len(classes)} classes; at least two are needed.",
                 "Lay it out as class/photo, or as train/class/photo and valid/class/photo.",
             )
         _no_label_twice(folders)
@@ -82,11 +81,11 @@ class DataSet:
 
     @property
     def manifest_sha256(self) -> str:
-        """Changes with a name, a label, a part, or a byte of any image. Reads them all."""
+        """Hashes the names, labels, parts and bytes of all images; reads every file."""
         return self.manifest_of({each.path: file_sha256(each.path) for each in self.images})
 
     def manifest_of(self, digests: Mapping[Path, str]) -> str:
-        """`manifest_sha256` by the images' sha256, 64 hex digits each, for who has read them."""
+        """`manifest_sha256` from known hashes of the files, 64 hex digits each."""
         manifest = hashlib.sha256()
         for image in self.images:
             name = image.path.relative_to(self.folder).as_posix()
@@ -96,7 +95,7 @@ class DataSet:
 
 
 def file_sha256(path: Path) -> str:
-    """64 hex digits; a file of any length takes no memory to speak of.
+    """Hashes a file in constant memory; returns 64 hex digits.
 
     Raises:
         OSError: the file cannot be read.
@@ -106,7 +105,7 @@ def file_sha256(path: Path) -> str:
 
 
 def read_image(path: Path) -> bytes:
-    """What `prepare` needs of a file: of a film among the photos, one byte more than is allowed.
+    """Reads a file for `prepare`: at most one byte more than its limit, however large it is.
 
     Raises:
         OSError: the file cannot be read.
@@ -116,12 +115,12 @@ def read_image(path: Path) -> bytes:
 
 
 def label_of(folder_name: str) -> str:
-    """``001.Affenpinscher`` and ``Affenpinscher`` are ``affenpinscher``."""
+    """The label of a folder: ``001.Affenpinscher`` and ``Affenpinscher`` are ``affenpinscher``."""
     return NUMBERED.sub("", folder_name).lower()
 
 
 def load_pixels(image: LabelledImage, spec: ImageSpec) -> npt.NDArray[np.uint8] | Rejection:
-    """uint8 [size, size, 3], by the very code that prepares images everywhere else.
+    """Prepares a photo as everywhere else; returns uint8 [size, size, 3].
 
     Raises:
         OSError: the file cannot be read.
@@ -133,46 +132,9 @@ def load_pixels(image: LabelledImage, spec: ImageSpec) -> npt.NDArray[np.uint8] 
 
 
 def spread(images: Sequence[LabelledImage], count: int) -> tuple[LabelledImage, ...]:
-    """So many of them at most, evenly from all over: in a sorted data set, from every class."""
+    """Picks at most `count` images at even distances, so from all classes of a sorted data set."""
     taken = min(count, len(images))
     return tuple(images[number * len(images) // taken] for number in range(taken))
-
-
-def stratified_split(
-    images: Sequence[LabelledImage], seed: int, shares: Mapping[str, float]
-) -> tuple[LabelledImage, ...]:
-    """The same images in the same order, each with a part; the shares hold in every class.
-
-    Every class gets an image into each part as long as it has one for each, the parts with the
-    larger share first; a part whose share is 0 gets none.
-
-    Args:
-        images: what to split.
-        seed: the same one gives the same parts.
-        shares: part → its share of every class; they add up to 1.
-
-    Raises:
-        ValueError: the shares do not add up to 1.
-    """
-    if abs(sum(shares.values()) - 1) > 1e-9:
-        raise ValueError(f"shares that add up to {sum(shares.values())}")
-    split_of: dict[int, str] = {}
-    for places in _shuffled_classes(images, seed):
-        counts = _counts(len(places), shares)
-        names = [name for name, count in counts.items() for _ in range(count)]
-        split_of.update(zip(places, names, strict=True))
-    return tuple(replace(image, split=split_of[place]) for place, image in enumerate(images))
-
-
-def folds(images: Sequence[LabelledImage], count: int, seed: int) -> tuple[int, ...]:
-    """The fold of each image, 0 to ``count - 1``: even over all, and within every class."""
-    fold_of = [0] * len(images)
-    number = 0
-    for places in _shuffled_classes(images, seed):
-        for place in places:
-            fold_of[place] = number % count
-            number += 1
-    return tuple(fold_of)
 
 
 def _parts(folder: Path) -> list[tuple[str | None, Path]]:
@@ -195,7 +157,7 @@ def _files(folder: Path, root: Path) -> Iterator[Path]:
             continue
         if not path.resolve().is_relative_to(root):
             raise TrainingError(
-                f"{path} is a link that leads out of {root}.", "Copy the file to its place."
+                f"{path} links to a file outside {root}.", "Copy the file into the folder."
             )
         yield path
 
@@ -209,28 +171,3 @@ def _no_label_twice(folders: Sequence[tuple[str | None, Path]]) -> None:
                 f"{other.name} and {folder.name} are both {label_of(folder.name)}.",
                 "Move their photos into one folder.",
             )
-
-
-def _shuffled_classes(images: Sequence[LabelledImage], seed: int) -> Iterator[list[int]]:
-    """The places of each class's images, in an order that only the seed decides."""
-    classes: dict[int, list[int]] = defaultdict(list)
-    for place, image in enumerate(images):
-        classes[image.class_index].append(place)
-    shuffler = random.Random(seed)  # noqa: S311 - repeatable, not secret
-    for class_index in sorted(classes):
-        shuffler.shuffle(classes[class_index])
-        yield classes[class_index]
-
-
-def _counts(images: int, shares: Mapping[str, float]) -> dict[str, int]:
-    """Whole images a part, by the largest remainder, and one at least for as many as there are."""
-    parts = sorted((name for name in shares if shares[name]), key=lambda name: -shares[name])
-    counts = {name: int(images * shares[name]) for name in parts}
-    remainders = sorted(parts, key=lambda name: -(images * shares[name] - counts[name]))
-    for name in remainders[: images - sum(counts.values())]:
-        counts[name] += 1
-    for name in parts[:images]:
-        if counts[name] == 0:
-            counts[max(counts, key=lambda each: counts[each])] -= 1
-            counts[name] = 1
-    return counts

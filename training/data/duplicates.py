@@ -1,10 +1,10 @@
-"""Photos that are there twice: by their bytes, or by how they look to a model.
+"""Finds duplicate photos: of the same bytes, or of nearly the same pixels.
 
-How a photo looks is the 64-bit perceptual hash ("pHash") of C. Zauner, "Implementation and
+Pixels are compared by the 64-bit perceptual hash ("pHash") of C. Zauner, "Implementation and
 Benchmarking of Perceptual Image Hash Functions" (2010), section 3.2.1: the lowest frequencies of
-the cosine transform of 32x32 grey pixels, each above or below their median. It is taken from the
-prepared pixels, so that format, size, orientation and quality of a file do not matter, as they do
-not matter to a model. A mirrored photo, or another crop of it, is another photo here.
+the cosine transform of 32x32 grey pixels, each above or below their median. The hash is taken from
+the prepared pixels, so the format, size, orientation and quality of a file do not matter, as they
+do not matter to a model. It does not find mirrored photos or other crops.
 """
 
 from __future__ import annotations
@@ -18,29 +18,29 @@ from PIL import Image
 
 GREY_SIZE, LOW_FREQUENCIES = 32, 8
 # Of 64 bits. Of the 20,100 pairs of 201 photos of dogs and other things, no two different photos
-# were nearer than 14; a photo as a JPEG of quality 30, as WebP or halved stayed within 2; with a
-# twentieth cut off each side it is up to 18 away, which is not found (docs/decisions/training.md).
+# were nearer than 14; a photo as a JPEG of quality 30, as WebP or halved stayed within 2; with
+# 5 % cut off each side it is up to 18 away, which is not found (docs/decisions/training.md).
 NEAR_BITS = 6
 _COMPARED_AT_ONCE = 1 << 20  # 8 MB of differences, however many hashes there are
 
 
 def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> int:
-    """64 bits of an image, uint8 ``[height, width, 3]``."""
+    """The 64-bit hash of an image, uint8 ``[height, width, 3]``."""
     grey = Image.fromarray(pixels).convert("L")
     small = np.asarray(grey.resize((GREY_SIZE, GREY_SIZE), Image.Resampling.BOX), np.float64)
     basis = _cosines()
     low = (basis @ small @ basis.T).ravel()
-    # The first is the mean, which says nothing of the picture; it is left out of the median.
+    # The first value is the mean brightness; the median leaves it out.
     bits = low > np.median(low[1:])
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
 def near_pairs(hashes: Sequence[int], bits: int = NEAR_BITS) -> Iterator[tuple[int, int]]:
-    """Places of hashes that differ in at most so many bits.
+    """Finds the pairs of indices whose hashes differ in at most `bits` bits.
 
-    Each hash is compared with each other, so that none is missed (bench/duplicates.py measures
-    it). Of equal hashes only the first stands for all, paired with each of the others: 5,000 equal
-    photos are 4,999 pairs and not 12 million, and `groups` makes the same of them.
+    It compares all hashes with each other and misses none (bench/duplicates.py measures the time).
+    Equal hashes are paired with the first of them only: 5,000 equal photos are 4,999 pairs instead
+    of 12 million, and `groups` gives the same result.
     """
     yield from equal_pairs(hashes)
     distinct, places = np.unique(np.array(hashes, np.uint64), return_index=True)
@@ -54,7 +54,7 @@ def near_pairs(hashes: Sequence[int], bits: int = NEAR_BITS) -> Iterator[tuple[i
 
 
 def groups(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
-    """Places that hang together by pairs, each group sorted, in the order of their firsts."""
+    """Merges pairs that share an index; each group is sorted, groups are ordered by their first."""
     leader: dict[int, int] = {}
 
     def lead(place: int) -> int:
@@ -72,7 +72,7 @@ def groups(pairs: Iterable[tuple[int, int]]) -> list[tuple[int, ...]]:
 
 
 def equal_pairs(digests: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
-    """Each place with the first of the same digest."""
+    """Pairs each index with the first index of the same digest."""
     first: dict[Hashable, int] = {}
     for place, digest in enumerate(digests):
         if (seen := first.setdefault(digest, place)) != place:
@@ -80,7 +80,7 @@ def equal_pairs(digests: Sequence[Hashable]) -> Iterator[tuple[int, int]]:
 
 
 def _cosines() -> npt.NDArray[np.float64]:
-    """The lowest rows of the cosine transform (DCT-II), ``[8, 32]``; scale does not matter."""
+    """The lowest rows of the cosine transform (DCT-II), float64 ``[8, 32]``, not normalised."""
     frequency = np.arange(LOW_FREQUENCIES)[:, None]
     place = np.arange(GREY_SIZE)[None, :]
     cosines: npt.NDArray[np.float64] = np.cos(np.pi * frequency * (2 * place + 1) / (2 * GREY_SIZE))

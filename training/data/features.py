@@ -1,7 +1,7 @@
-"""The frozen backbone's features of a whole data set, computed once and kept.
+"""Computes the frozen backbone's features of a data set once, and caches them.
 
-Training a head on them takes milliseconds an epoch; running the backbone every epoch instead
-would give the same numbers, because a frozen backbone answers the same image the same way.
+Training a head on features takes milliseconds per epoch. Running the backbone in every epoch would
+give the same numbers, because a frozen backbone gives the same features for the same image.
 """
 
 from __future__ import annotations
@@ -33,19 +33,19 @@ IMAGES_PER_PASS = 16
 
 @dataclass(frozen=True, slots=True)
 class Features:
-    """What the backbone makes of every image that could be prepared."""
+    """The backbone's features of every image that could be prepared."""
 
     values: Tensor
     """float32 [n, d]."""
     rows: tuple[int, ...]
-    """n places in `DataSet.images`, ascending."""
+    """n indices of `DataSet.images`, ascending."""
     rejected: dict[int, str]
-    """Places of the images that were left out, and why."""
+    """Index of each image that was left out → the reason."""
 
 
 @dataclass(frozen=True, slots=True)
 class Extractor:
-    """A frozen backbone with everything that its features depend on."""
+    """A frozen backbone and everything else that its features depend on."""
 
     backbone: nn.Module
     """In evaluation mode, on `device`."""
@@ -56,11 +56,11 @@ class Extractor:
 
     @property
     def identity(self) -> str:
-        """The same for the same features of the same images."""
+        """Identifies the features that this computes, for the cache."""
         return f"{self.weights_sha256}|{self.spec.hash}|amp={self.amp}"
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> Tensor:
-        """uint8 [n, size, size, 3] to float32 [n, d], on the CPU."""
+        """Computes features: uint8 [n, size, size, 3] to float32 [n, d] on the CPU."""
         mean, std = (
             torch.tensor(levels, device=self.device).reshape(1, 3, 1, 1)
             for levels in (self.spec.mean, self.spec.std)
@@ -73,7 +73,7 @@ class Extractor:
 
 
 def default_cache() -> Path:
-    """`~/.cache/imagedrop/features`, or where XDG_CACHE_HOME says that caches are."""
+    """The cache below XDG_CACHE_HOME, by default `~/.cache/imagedrop/features`."""
     home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
     return Path(home) / "imagedrop" / "features"
 
@@ -81,13 +81,13 @@ def default_cache() -> Path:
 def cached_features(
     data: DataSet, manifest_sha256: str, extractor: Extractor, cache: Path
 ) -> Features:
-    """Reads the features from the cache, or computes them and puts them there.
+    """Reads the features from the cache, or computes and stores them.
 
-    They are kept by what they depend on: the images and their order, the backbone's weights, the
-    preparation, the precision.
+    The key is everything that features depend on: the images and their order, the backbone's
+    weights, the preparation and the precision.
 
     Raises:
-        OSError: the cache cannot be read or written, or an image not read.
+        OSError: the cache cannot be read or written, or an image cannot be read.
     """
     key = hashlib.sha256(f"{manifest_sha256}|{extractor.identity}".encode()).hexdigest()[:32]
     file = cache / f"{key}.npz"
@@ -101,7 +101,7 @@ def cached_features(
 
 
 def compute_features(data: DataSet, extractor: Extractor) -> Features:
-    """Runs the backbone over every image; what is rejected is said in the log."""
+    """Runs the backbone over every image; logs the images that are rejected."""
     values: list[Tensor] = []
     rows: list[int] = []
     rejected: dict[int, str] = {}
@@ -111,7 +111,7 @@ def compute_features(data: DataSet, extractor: Extractor) -> Features:
         rows += [row for row, _ in batch]
     for row, reason in rejected.items():
         log.warning("left out: %s: %s", data.images[row].path, reason)
-    # Cloned outside of inference mode, because training needs ordinary tensors.
+    # A clone outside inference mode can be trained on.
     return Features(torch.cat(values).clone() if values else torch.empty(0), tuple(rows), rejected)
 
 
@@ -134,7 +134,7 @@ def _read(file: Path) -> Features:
                 torch.from_numpy(saved["values"]), tuple(saved["rows"].tolist()), dict(reasons)
             )
     except (BadZipFile, EOFError, KeyError, ValueError) as error:
-        # Only a disk that failed leaves such a file: it is renamed into place when complete.
+        # Files are renamed into place when complete, so this means a failed disk.
         raise OSError(f"{file} is damaged ({error}): remove it") from error
 
 

@@ -1,11 +1,13 @@
-"""Which images a training learns from, and which it is measured with."""
+"""Splits images into those that a training learns from and those that it is measured with."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+import random
+from collections import defaultdict
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 
-from training.data.dataset import LabelledImage, folds, stratified_split
+from training.data.dataset import LabelledImage
 from training.errors import TrainingError
 
 TRAIN_SHARE, VALID_SHARE = 0.8, 0.2
@@ -13,19 +15,19 @@ TRAIN_SHARE, VALID_SHARE = 0.8, 0.2
 
 @dataclass(frozen=True, slots=True)
 class Partition:
-    """Places in a sequence of images; no place in both, none twice."""
+    """Indices of a sequence of images; none is in both parts."""
 
     train: tuple[int, ...]
     valid: tuple[int, ...]
 
 
 def partition(images: Sequence[LabelledImage], seed: int) -> Partition:
-    """The data set's own parts `train` and `valid`; where it has none, 80 and 20 % of each class.
+    """Takes the parts `train` and `valid`; without a part `valid`, splits 80 and 20 % per class.
 
-    The part `test` is never touched: it is for the evaluation.
+    The part `test` is left to the evaluation.
 
     Raises:
-        TrainingError: nothing to train on.
+        TrainingError: there is no image to train on.
     """
     has_valid = any(image.split == "valid" for image in images)
     places = _places(images, "train", None)
@@ -45,12 +47,12 @@ def partition(images: Sequence[LabelledImage], seed: int) -> Partition:
 def cross_validation(
     images: Sequence[LabelledImage], count: int, seed: int
 ) -> tuple[list[Partition], Partition]:
-    """`count` partitions, each image once in `valid`; and all of it for the final training.
+    """Makes `count` partitions with each image once in `valid`, and one with all for training.
 
-    All but the part `test`.
+    The part `test` is left to the evaluation.
 
     Raises:
-        TrainingError: nothing to train on.
+        TrainingError: there is no image to train on.
     """
     places = _places(images, "train", "valid", None)
     fold_of = dict(
@@ -68,6 +70,45 @@ def cross_validation(
     return partitions, Partition(places, ())
 
 
+def stratified_split(
+    images: Sequence[LabelledImage], seed: int, shares: Mapping[str, float]
+) -> tuple[LabelledImage, ...]:
+    """Assigns a part to each image, in the shares given, within every class.
+
+    A class with fewer images than parts fills the parts of the largest shares; a class with enough
+    images has one in every part with a share above 0.
+
+    Args:
+        seed: the same seed gives the same parts.
+        shares: part → its share of every class; they add up to 1.
+
+    Returns:
+        The same images in the same order.
+
+    Raises:
+        ValueError: the shares do not add up to 1.
+    """
+    if abs(sum(shares.values()) - 1) > 1e-9:
+        raise ValueError(f"shares add up to {sum(shares.values())}")
+    split_of: dict[int, str] = {}
+    for places in _shuffled_classes(images, seed):
+        counts = _counts(len(places), shares)
+        names = [name for name, count in counts.items() for _ in range(count)]
+        split_of.update(zip(places, names, strict=True))
+    return tuple(replace(image, split=split_of[place]) for place, image in enumerate(images))
+
+
+def folds(images: Sequence[LabelledImage], count: int, seed: int) -> tuple[int, ...]:
+    """Assigns a fold, 0 to ``count - 1``, to each image, evenly overall and within every class."""
+    fold_of = [0] * len(images)
+    number = 0
+    for places in _shuffled_classes(images, seed):
+        for place in places:
+            fold_of[place] = number % count
+            number += 1
+    return tuple(fold_of)
+
+
 def _places(images: Sequence[LabelledImage], *splits: str | None) -> tuple[int, ...]:
     return tuple(place for place, image in enumerate(images) if image.split in splits)
 
@@ -76,3 +117,28 @@ def _checked(parts: Partition) -> Partition:
     if not parts.train:
         raise TrainingError("There is no image to train on.", "See `imagedrop data check FOLDER`.")
     return parts
+
+
+def _shuffled_classes(images: Sequence[LabelledImage], seed: int) -> Iterator[list[int]]:
+    """The indices of each class's images, shuffled by the seed alone."""
+    classes: dict[int, list[int]] = defaultdict(list)
+    for place, image in enumerate(images):
+        classes[image.class_index].append(place)
+    shuffler = random.Random(seed)  # noqa: S311 - repeatable, not secret
+    for class_index in sorted(classes):
+        shuffler.shuffle(classes[class_index])
+        yield classes[class_index]
+
+
+def _counts(images: int, shares: Mapping[str, float]) -> dict[str, int]:
+    """The number of images of each part, by the largest remainder, at least one where possible."""
+    parts = sorted((name for name in shares if shares[name]), key=lambda name: -shares[name])
+    counts = {name: int(images * shares[name]) for name in parts}
+    remainders = sorted(parts, key=lambda name: -(images * shares[name] - counts[name]))
+    for name in remainders[: images - sum(counts.values())]:
+        counts[name] += 1
+    for name in parts[:images]:
+        if counts[name] == 0:
+            counts[max(counts, key=lambda each: counts[each])] -= 1
+            counts[name] = 1
+    return counts

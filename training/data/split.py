@@ -1,4 +1,4 @@
-"""A data set laid out anew in parts, so that no photo is in two of them."""
+"""Lays a data set out in parts, with no photo in two of them."""
 
 from __future__ import annotations
 
@@ -8,16 +8,18 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from training.data.check import DataCheck
-from training.data.dataset import DataSet, LabelledImage, stratified_split
+from training.data.dataset import DataSet, LabelledImage
+from training.data.partition import stratified_split
 from training.errors import TrainingError
 
 
 def parts_of(check: DataCheck, seed: int, shares: Mapping[str, float]) -> dict[LabelledImage, str]:
-    """The part of every photo that can be trained on. The shares hold in every class; photos
-    that look the same go into one part together, and count as one.
+    """Assigns a part to every usable photo, in the given shares of every class.
+
+    Photos that look the same go into the same part and count as one.
 
     Raises:
-        TrainingError: there is none.
+        TrainingError: no photo is usable.
         ValueError: the shares do not add up to 1.
     """
     if not check.images:
@@ -35,16 +37,17 @@ def parts_of(check: DataCheck, seed: int, shares: Mapping[str, float]) -> dict[L
 
 
 def check_destination(data: DataSet, destination: Path) -> None:
-    """
+    """Checks that a new data set can be written there.
+
     Raises:
-        TrainingError: there is something already, or it would become part of the data set.
+        TrainingError: the destination exists, or is inside the data set.
     """
     if destination.exists() or destination.is_symlink():
-        raise TrainingError(f"{destination} is there already.", "Remove it, or give another place.")
+        raise TrainingError(f"{destination} exists already.", "Remove it, or give another folder.")
     if destination.resolve().is_relative_to(data.folder.resolve()):
         raise TrainingError(
-            f"{destination} lies within {data.folder}, and would count as photos of it.",
-            "Give a place outside of it.",
+            f"{destination} is inside {data.folder} and would become part of that data set.",
+            "Give a folder outside.",
         )
 
 
@@ -54,9 +57,9 @@ def lay_out(
     destination: Path,
     on_image: Callable[[], None],
 ) -> None:
-    """`destination/PART/LABEL/…` with the photos as hard links, or copies on another disk.
+    """Writes `destination/PART/LABEL/…`, with hard links to the photos, or copies on another disk.
 
-    It is put together beside its place, and is there whole or not at all.
+    The folder is built under another name and renamed, so it is never incomplete.
 
     Raises:
         TrainingError: `check_destination`.
@@ -77,8 +80,10 @@ def lay_out(
 
 
 def _within_class(check: DataCheck, image: LabelledImage) -> Path:
-    """The path below the class's folder; in a folder named as the part it was in, if any, because
-    two parts may use one name."""
+    """The path below the class's folder.
+
+    A photo that had a part keeps its name as a folder: two parts may use the same file name.
+    """
     parts = image.path.relative_to(check.data.folder).parts
     return Path(*parts[1:]) if image.split is None else Path(parts[0], *parts[2:])
 
@@ -86,7 +91,7 @@ def _within_class(check: DataCheck, image: LabelledImage) -> Path:
 def _link_or_copy(source: Path, place: Path) -> None:
     try:
         os.link(source.resolve(), place)
-    except FileExistsError:  # A.jpg and a.jpg, on a disk to which they are one
+    except FileExistsError:  # A.jpg and a.jpg on a disk that ignores case
         raise
-    except OSError:  # another disk, or one that knows no links
+    except OSError:  # another disk, or one without links
         shutil.copy2(source, place)

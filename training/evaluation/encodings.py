@@ -1,4 +1,4 @@
-"""One photo in the encodings that people really send, for measuring what they cost in accuracy."""
+"""The encodings that people send photos in, to measure their effect on accuracy."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import Any
 from PIL import Image, ImageOps
 
 ORIENTATION_TAG, QUARTER_TURN = 0x0112, 6
-# What messengers send; and 256 colours of a photo of 12 megapixels take 14 seconds to choose.
+# As messengers send photos. Choosing 256 colours of 12 megapixels would take 14 seconds.
 LONGEST_SIDE = 1024
 
 
@@ -20,7 +20,7 @@ def _saved(image: Image.Image, format_: str, **how: Any) -> bytes:
 
 
 def _lying_on_its_side(image: Image.Image) -> bytes:
-    """As a phone writes it: the sensor's pixels, and a tag that says how to turn them."""
+    """The sensor's pixels and an orientation tag, as phones write them."""
     exif = Image.Exif()
     exif[ORIENTATION_TAG] = QUARTER_TURN
     turned = image.transpose(Image.Transpose.ROTATE_90)
@@ -52,7 +52,7 @@ ENCODINGS: Mapping[str, Callable[[Image.Image], bytes]] = {
 
 
 def working_copy(content: bytes) -> Image.Image:
-    """The photo `upright`, its longer side at most LONGEST_SIDE pixels: what is encoded anew.
+    """The photo `upright`, its longer side at most LONGEST_SIDE pixels, ready to be encoded.
 
     Raises:
         OSError: it cannot be decoded.
@@ -63,7 +63,7 @@ def working_copy(content: bytes) -> Image.Image:
 
 
 def upright(content: bytes) -> Image.Image:
-    """The photo as RGB, turned as it is shown.
+    """Decodes a photo to RGB and applies its orientation tag.
 
     Raises:
         OSError: it cannot be decoded.

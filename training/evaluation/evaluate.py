@@ -1,4 +1,4 @@
-"""An archive judged on a data set: everything that `imagedrop evaluate` says."""
+"""Judges an archive on a data set: everything that `imagedrop evaluate` reports."""
 
 from __future__ import annotations
 
@@ -18,28 +18,20 @@ from model.serving.onnx_model import OnnxModel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
 from training.errors import TrainingError
 from training.evaluation import metrics
+from training.evaluation.calibration import Calibration, calibrate
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
-from training.evaluation.measure import (
-    ROBUSTNESS_IMAGES,
-    Calibration,
-    EncodingEffect,
-    Predicted,
-    Speed,
-    calibrate,
-    classes_in,
-    predict,
-    robustness,
-    speed,
-)
+from training.evaluation.measure import Predicted, classes_in, predict
+from training.evaluation.robustness import ROBUSTNESS_IMAGES, EncodingEffect, robustness
+from training.evaluation.speed import Speed, speed
 
-# Half a point of accuracy is what int8 may cost before it is not recommended.
+# int8 is recommended below this loss of accuracy, in percentage points.
 MAX_INT8_LOSS_POINTS = 0.5
 INT8_CALIBRATION_IMAGES = 96
 
 
 @dataclass(frozen=True, slots=True)
 class Int8Offer:
-    """The int8 form of the same model, measured on the same photos."""
+    """The int8 form of the model, measured on the same photos."""
 
     weights: Path
     top1: float
@@ -52,13 +44,13 @@ class Int8Offer:
         return self.loss.points < MAX_INT8_LOSS_POINTS
 
     def times_as_fast_as(self, other: Speed) -> float:
-        """By the CPU time of the models in batches."""
+        """The ratio of the CPU times in batches."""
         return other.model_batch_cpu_ms / self.speed.model_batch_cpu_ms
 
 
 @dataclass(frozen=True, slots=True)
 class Confusion:
-    """So many photos of one class called another, and one of them."""
+    """The photos of one class that were given another's label, and one of them."""
 
     true: str
     called: str
@@ -68,7 +60,7 @@ class Confusion:
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """The whole verdict."""
+    """Everything that was measured of one model."""
 
     card: ModelCard
     data: DataSet
@@ -90,7 +82,7 @@ class Evaluation:
 
     @property
     def confusions(self) -> tuple[Confusion, ...]:
-        """The most frequent first."""
+        """All confusions, the most frequent first."""
         matrix = self.matrix
         np.fill_diagonal(matrix, 0)
         found = []
@@ -110,7 +102,7 @@ class Evaluation:
 
     @property
     def class_scores(self) -> dict[str, metrics.ClassScore]:
-        """Of the classes that the data have."""
+        """The scores of the classes that the data have."""
         scores = zip(self.card.labels, metrics.class_scores(self.matrix), strict=True)
         return {label: score for label, score in scores if score.support}
 
@@ -177,7 +169,7 @@ def _speed_json(speed: Speed) -> dict[str, Any]:
 
 @dataclass(frozen=True, slots=True)
 class Steps:
-    """Who is told of the progress: `begin` with what is done and how many, `advance` with each."""
+    """Callbacks: `begin` with the name and size of a step, `advance` after each of its photos."""
 
     begin: Callable[[str, int], None]
     advance: Callable[[], None]
@@ -190,15 +182,16 @@ def evaluate(
     int8_weights: Path | None,
     steps: Steps,
 ) -> Evaluation:
-    """
+    """Measures a model on a data set.
+
     Args:
         content: a folder with the model's `model.onnx` and `model.json`.
         wanted_part: None for the best there is: see `photos_to_judge`.
-        int8_weights: where the int8 form is to be written and measured; None: it is not.
+        int8_weights: where to write the int8 form, which is measured too; None to skip it.
 
     Raises:
-        TrainingError: the model cannot name a class, or there is nothing to measure with.
-        ArchiveError: the card is none, or another model's.
+        TrainingError: the model lacks a class, or there are too few photos.
+        ArchiveError: the card is invalid, or another model's.
         OSError: a file cannot be read.
     """
     card = _checked_card(content)
@@ -239,11 +232,11 @@ def evaluate(
 def _checked_card(content: Path) -> ModelCard:
     card = read_model_card(content / CARD_NAME)
     if sha256_of(content / WEIGHTS_NAME) != card.weights_sha256:
-        raise ArchiveError(f"{WEIGHTS_NAME} is not the one that {CARD_NAME} speaks of")
+        raise ArchiveError(f"{WEIGHTS_NAME} is not the file that {CARD_NAME} describes")
     return card
 
 
-def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
+def _int8(  # noqa: PLR0913, PLR0917 - shared with the first model
     content: Path,
     card: ModelCard,
     measured: Predicted,
@@ -252,7 +245,7 @@ def _int8(  # noqa: PLR0913, PLR0917 - what the two models have in common
     destination: Path,
     steps: Steps,
 ) -> Int8Offer:
-    # onnx is only there where models are trained.
+    # onnx is installed only where models are trained.
     from model.quantize import quantize  # noqa: PLC0415
 
     chosen = _pixels(spread(ranges, INT8_CALIBRATION_IMAGES), card.image_spec)

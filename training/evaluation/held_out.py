@@ -1,4 +1,4 @@
-"""Which photos of a data set a model may be judged on: those that it did not learn from."""
+"""Chooses the photos to judge a model on: those that it was not trained on."""
 
 from __future__ import annotations
 
@@ -11,21 +11,21 @@ from training.data.dataset import DataSet, LabelledImage, load_pixels
 from training.data.partition import partition
 from training.errors import TrainingError
 
-# The best part first.
+# In order of preference.
 PARTS = ("test", "valid", "train")
 
 
 @dataclass(frozen=True, slots=True)
 class JudgedPhotos:
-    """What to measure, and what else the data set is good for.
+    """The photos to measure, and others to fit on.
 
     Attributes:
-        images: those to measure.
+        images: the photos to measure.
         part: their part; None for all of a data set without parts.
-        validation: others, to fit a temperature on; empty where there are none.
-        training: others, to measure int8's ranges on; empty where there are none.
-        was_seen: the model learnt from the very photos to measure.
-        remark: what to know of them; may be empty.
+        validation: other photos to fit a temperature on; may be empty.
+        training: other photos to measure int8's ranges on; may be empty.
+        was_seen: whether the model was trained on the photos to measure.
+        remark: a caveat for the reader; may be empty.
     """
 
     images: tuple[LabelledImage, ...]
@@ -39,13 +39,13 @@ class JudgedPhotos:
 def photos_to_judge(
     data: DataSet, manifest_sha256: str, card: ModelCard, wanted: str | None
 ) -> JudgedPhotos:
-    """The part named, or the best there is: test, then valid, then train.
+    """Chooses the wanted part, or the best there is: test, then valid, then train.
 
-    Of a data set without parts, from which this very model was trained, the photos that training
-    kept back: the split depends on nothing but the photos and the seed, which the card names.
+    Where this model was trained on this data set, and the data set has no parts, the choice is
+    the validation photos of that training: the split follows from the photos and the card's seed.
 
     Raises:
-        TrainingError: there is no such part.
+        TrainingError: the wanted part does not exist.
         OSError: a photo cannot be read.
     """
     trained_here = card.training_run.get("data_manifest_sha256") == manifest_sha256
@@ -60,7 +60,7 @@ def photos_to_judge(
             f"{data.folder} has no part {wanted}.", "Make parts with: imagedrop data split."
         )
     part = wanted or next(each for each in PARTS if each in there)
-    # With folds the final training is on everything but the part test.
+    # With folds, the final training uses everything but the part test.
     learnt = {"train", "valid"} if _folds(card) else {"train"}
     may_fit = part == "test" and not (trained_here and "valid" in learnt)
     return JudgedPhotos(
@@ -83,12 +83,12 @@ def _kept_back(data: DataSet, card: ModelCard) -> JudgedPhotos:
         validation=(),
         training=tuple(usable[place] for place in parts.train),
         was_seen=False,
-        remark="those that training kept back, and chose its epoch by",
+        remark="the validation photos of its training, which chose its epoch by them",
     )
 
 
 def _usable(data: DataSet, card: ModelCard) -> tuple[LabelledImage, ...]:
-    """Those that training could prepare; only they were split."""
+    """The photos that training could prepare; it split only those."""
     if card.training_run.get("images_left_out") == 0:
         return data.images
     spec = card.image_spec

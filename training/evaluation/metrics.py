@@ -1,7 +1,7 @@
-"""How good a classifier is: pure functions of probabilities and true classes.
+"""Metrics of a classifier: pure functions of probabilities and true classes.
 
 Throughout, `probabilities` is float ``[n, classes]``, each row adding up to 1, and `truth` int
-``[n]``, the place of the true class.
+``[n]``, the index of the true class.
 """
 
 from __future__ import annotations
@@ -18,14 +18,16 @@ Ints = npt.NDArray[np.integer]
 
 CALIBRATION_BINS = 15  # as Guo et al., see `expected_calibration_error`
 Z_95 = 1.959964  # of the normal distribution, two-sided 95 %
-# A probability that underflowed to 0 still has a logarithm.
+# Stands in for a probability that underflowed to 0, so that it has a logarithm.
 _SMALLEST = 1e-30
 
 
 @dataclass(frozen=True, slots=True)
 class ClassScore:
-    """One class: of its `support` images the `recall` were found; of what was called so, the
-    `precision` was right. None where nothing was called so, or nothing is there."""
+    """Precision, recall and F1 of one class of `support` images.
+
+    Precision is None where no image was given the label, recall where no image has it.
+    """
 
     support: int
     precision: float | None
@@ -35,7 +37,7 @@ class ClassScore:
 
 @dataclass(frozen=True, slots=True)
 class Bin:
-    """Predictions whose confidence lies within a bin of the reliability plot."""
+    """The predictions in one bin of the reliability plot: their mean confidence and accuracy."""
 
     count: int
     confidence: float
@@ -43,9 +45,9 @@ class Bin:
 
 
 def top_k(probabilities: Floats, truth: Ints, k: int) -> float:
-    """The share of images whose true class is among the k likeliest; ties count as not.
+    """The share of images whose true class is among the k likeliest; a tie counts as wrong.
 
-    A constant answer is not right by chance of the order in which classes are sorted.
+    So the order of the classes does not decide whether a constant answer is right.
     """
     own = np.take_along_axis(probabilities, truth[:, None], axis=1)
     others_not_below = (probabilities >= own).sum(axis=1) - 1
@@ -53,10 +55,10 @@ def top_k(probabilities: Floats, truth: Ints, k: int) -> float:
 
 
 def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """Where a share measured on so few may lie, with 95 % confidence.
+    """The 95 % confidence interval of a share, `right` of `count`.
 
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927):
-    unlike the textbook's interval it holds for few images and for shares near 1.
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    Unlike the normal approximation it holds for few images and for shares near 0 and 1.
     """
     if count == 0:
         return 0.0, 1.0
@@ -67,14 +69,14 @@ def wilson_interval(right: int, count: int) -> tuple[float, float]:
 
 
 def confusion_matrix(predicted: Ints, truth: Ints, classes: int) -> npt.NDArray[np.int64]:
-    """int64 ``[classes, classes]``: rows are true classes, columns what they were called."""
+    """int64 ``[classes, classes]``: rows are true classes, columns predicted ones."""
     matrix = np.zeros((classes, classes), np.int64)
     np.add.at(matrix, (truth, predicted), 1)
     return matrix
 
 
 def class_scores(matrix: npt.NDArray[np.int64]) -> list[ClassScore]:
-    """One a class, of its confusion matrix."""
+    """The scores of every class of a confusion matrix."""
     scores = []
     for place in range(len(matrix)):
         right = int(matrix[place, place])
@@ -91,14 +93,16 @@ def class_scores(matrix: npt.NDArray[np.int64]) -> list[ClassScore]:
 
 
 def macro_f1(scores: Sequence[ClassScore]) -> float:
-    """The mean F1 of the classes that have images: a rare class counts as much as a common one."""
+    """The mean F1 of the classes that have images; every class counts the same."""
     there = [each.f1 for each in scores if each.support]
     return sum(there) / len(there) if there else 0.0
 
 
 def reliability(probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS) -> list[Bin]:
-    """The likeliest class's confidence against how often it is right, in bins of equal width;
-    empty bins are left out."""
+    """The reliability plot: confidence and accuracy of the likeliest class, in bins of equal width.
+
+    Empty bins are left out.
+    """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
     place = np.minimum((confidence * bins).astype(int), bins - 1)
@@ -114,7 +118,7 @@ def reliability(probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS
 
 
 def expected_calibration_error(probabilities: Floats, truth: Ints) -> float:
-    """ECE: the mean distance of confidence and accuracy, by bins (15, of equal width).
+    """ECE: the mean distance of confidence and accuracy over CALIBRATION_BINS bins.
 
     C. Guo et al., "On Calibration of Modern Neural Networks" (2017), equation 3.
     """
@@ -123,7 +127,7 @@ def expected_calibration_error(probabilities: Floats, truth: Ints) -> float:
 
 
 def tempered(probabilities: Floats, temperature: float) -> Floats:
-    """What the softmax had been with all logits divided by the temperature."""
+    """The probabilities of a softmax whose logits are divided by the temperature."""
     result: Floats = np.exp(_log_tempered(probabilities, temperature))
     return result
 
@@ -148,13 +152,13 @@ def _platt_targets(probabilities: Floats, truth: Ints) -> Floats:
 
 
 def fit_temperature(probabilities: Floats, truth: Ints) -> float:
-    """The temperature with the least cross entropy, between 0.05 and 20.
+    """Finds the temperature with the least cross entropy, between 0.05 and 20.
 
     Guo et al. (2017), section 4.2, with the targets of J. Platt, "Probabilistic outputs for support
-    vector machines" (1999), section 2.2: n images speak for a true class of (n + 1) / (n + 2), and
-    what is left goes to its strongest rival. Without, n images that are all right would ask for
-    certainty, whatever n. The cross entropy has one minimum over 1/T, so a golden section search
-    over the logarithm finds it.
+    vector machines" (1999), section 2.2: the true class gets (n + 1) / (n + 2) for n images, its
+    strongest rival the rest. With targets of 1, n images that are all right would lead to full
+    certainty, however small n is. The cross entropy has one minimum over 1/T, which a golden
+    section search over the logarithm finds.
     """
     low, high = math.log(0.05), math.log(20.0)
     ratio = (math.sqrt(5) - 1) / 2
@@ -174,7 +178,7 @@ def fit_temperature(probabilities: Floats, truth: Ints) -> float:
 
 @dataclass(frozen=True, slots=True)
 class Threshold:
-    """Below `confidence` a person should look; above it `accuracy` holds for `coverage` of all."""
+    """Images below `confidence` need review; the others, a share `coverage`, have `accuracy`."""
 
     confidence: float
     accuracy: float
@@ -182,13 +186,15 @@ class Threshold:
 
 
 def review_threshold(probabilities: Floats, truth: Ints, target: float) -> Threshold | None:
-    """The lowest confidence above which at least the target share is right; None when there is
-    none, not even for the surest image."""
+    """Finds the lowest confidence from which on at least the target share is right.
+
+    None when even the most confident image is wrong.
+    """
     confidence = probabilities.max(axis=1)
     order = np.argsort(-confidence, kind="stable")
     right = (probabilities.argmax(axis=1) == truth)[order]
     accuracy = np.cumsum(right) / np.arange(1, len(right) + 1)
-    # Images of one confidence are above the threshold together.
+    # Images of the same confidence are on the same side of the threshold.
     last_of_tie = np.append(np.diff(confidence[order]) != 0, True)
     good = np.nonzero((accuracy >= target) & last_of_tie)[0]
     if not len(good):
@@ -200,7 +206,7 @@ def review_threshold(probabilities: Floats, truth: Ints, target: float) -> Thres
 
 @dataclass(frozen=True, slots=True)
 class PairedLoss:
-    """What a second model loses against the first on the same images, in percentage points."""
+    """The accuracy that a second model loses on the same images, in percentage points."""
 
     points: float
     interval: tuple[float, float]  # 95 %
@@ -211,10 +217,15 @@ class PairedLoss:
 def paired_loss(
     first_right: npt.NDArray[np.bool_], second_right: npt.NDArray[np.bool_]
 ) -> PairedLoss:
-    """
+    """Compares two models that judged the same images.
+
     The interval is that of paired proportions with a half added to both kinds of difference
     (A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
-    proportions", 2005), so that no difference on few images is not taken for none.
+    proportions", 2005): it is not empty when the models do not differ on a few images.
+
+    Args:
+        first_right: bool ``[n]``, whether the first model is right.
+        second_right: bool ``[n]``.
     """
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())

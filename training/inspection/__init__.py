@@ -1,1 +1,1 @@
-"""Watching a training from inside: is it learning, where does its time go, what to do about it."""
+"""Judges recorded trainings: are they learning, where does their time go, what to change."""

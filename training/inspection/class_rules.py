@@ -15,12 +15,12 @@ from training.inspection.findings import Finding, Question, listed
 
 @dataclass(frozen=True, slots=True)
 class ClassCounts:
-    """How many training images a class has, and how validation went for it."""
+    """The training images of a class, its validation images, and how many of those are wrong."""
 
     label: str
     train_images: int
     valid_images: int | None = None
-    """None when no predictions are known."""
+    """None when the predictions are not known."""
     wrong: int | None = None
 
 
@@ -28,9 +28,9 @@ class ClassCounts:
 class ClassImbalance:
     """Whether classes differ too much in size, or some are mostly wrong.
 
-    `threshold_imbalance`: largest class over smallest. `threshold_misprediction`: share of a class
-    that is wrong. `samples`: labels that have to be processed first. Classes with fewer than
-    `least_measured` validation images are not judged by theirs (ours: one wrong of one is 100 %).
+    `threshold_imbalance`: largest class divided by smallest. `threshold_misprediction`: share of a
+    class that is wrong. `samples`: labels that must be processed first. `least_measured`, which is
+    ours: a class with fewer validation images is not judged by them.
     """
 
     threshold_imbalance: float = 10.0
@@ -39,7 +39,7 @@ class ClassImbalance:
     least_measured: int = 5
 
     def __call__(self, classes: Sequence[ClassCounts], epochs: int) -> Finding:
-        question = Question.of(self, "Does every class have its fair share?")
+        question = Question.of(self, "Are all classes large enough, and learnt?")
         if not classes:
             return question.open("The labels of this training are not known here.")
         processed = epochs * sum(each.train_images for each in classes)
@@ -68,8 +68,8 @@ class ClassImbalance:
         if failing:
             return question.issue(
                 f"{sizes}. Mostly wrong: {listed(failing)}.",
-                "Look at the photos of these classes: wrong folders, or a breed that looks like "
-                "another. Then collect more of them, or train with --class-weights.",
+                "Look at the photos of these classes: they may be in the wrong folder, or two "
+                "classes may look alike. Then collect more, or train with --class-weights.",
             )
         return question.fine(
             f"{sizes}. {len(measured)} of {len(classes)} classes have "

@@ -1,4 +1,4 @@
-"""What a rule says of a training."""
+"""The outcome of a rule."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ NOTHING_LEFT_LOSS = 0.01
 
 
 class Status(StrEnum):
-    """The first two are SageMaker's `RuleEvaluationStatus`; the third is ours."""
+    """`RuleEvaluationStatus` of SageMaker, and NotEvaluated, which is ours."""
 
     ISSUES_FOUND = "IssuesFound"
     NO_ISSUES_FOUND = "NoIssuesFound"
@@ -21,24 +21,24 @@ class Status(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """The outcome of one rule, in words for somebody who never saw SageMaker."""
+    """The outcome of one rule, in words that need no knowledge of SageMaker."""
 
     rule: str
     """SageMaker Debugger's name of the rule."""
     status: Status
     question: str
-    """What the rule asks."""
+    """The question that the rule answers."""
     answer: str
-    """What was seen, with numbers; why not, when it was not evaluated."""
+    """What was measured; or the reason why it was not evaluated."""
     advice: str = ""
-    """What to do; empty when there is nothing to do."""
+    """What to do; empty without an issue."""
     parameters: Mapping[str, float] = field(default_factory=dict)
-    """What the rule compared with, by SageMaker's names."""
+    """The rule's thresholds, by SageMaker's names."""
 
 
 @dataclass(frozen=True, slots=True)
 class Question:
-    """What a rule asks and with which parameters; makes its findings."""
+    """The question of a rule, which makes the rule's findings."""
 
     rule: str
     question: str
@@ -46,7 +46,7 @@ class Question:
 
     @classmethod
     def of(cls, rule: object, question: str) -> Question:
-        """What `rule`, a dataclass of its parameters, asks."""
+        """The question of `rule`, a dataclass whose fields are its parameters."""
         return cls(type(rule).__name__, question, asdict(rule))  # type: ignore[call-overload]
 
     def issue(self, answer: str, advice: str) -> Finding:
@@ -56,7 +56,7 @@ class Question:
         return self._finding(Status.NO_ISSUES_FOUND, answer)
 
     def open(self, reason: str) -> Finding:
-        """Not evaluated, and why."""
+        """The finding that the rule could not be evaluated, and why."""
         return self._finding(Status.NOT_EVALUATED, reason)
 
     def _finding(self, status: Status, answer: str, advice: str = "") -> Finding:

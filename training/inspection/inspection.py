@@ -1,4 +1,4 @@
-"""An inspection: from a training, or from what an inspected training left, to its findings."""
+"""Inspects a training, or the files of an earlier one: from its records to its findings."""
 
 from __future__ import annotations
 
@@ -32,12 +32,12 @@ JSON_NAME = "inspection.json"
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was looked at, and what was found."""
+    """What was recorded, and what was found."""
 
     settings: dict[str, Any]
-    """Of the training; empty when it left no record."""
+    """Of the training; empty when it wrote no record."""
     prepare_seconds: float | None
-    """Until the features were there; None when the training ran earlier."""
+    """Time until the features were computed; None for an earlier training."""
     seen: Observations | None
     """None without a monitor."""
     profile: Profile | None
@@ -46,7 +46,7 @@ class Inspection:
 
     @property
     def issues(self) -> tuple[Finding, ...]:
-        """What needs somebody's attention."""
+        """The findings that need attention."""
         return tuple(each for each in self.findings if each.status is Status.ISSUES_FOUND)
 
     def to_json(self) -> dict[str, Any]:
@@ -64,7 +64,7 @@ class Inspection:
         }
 
     def write(self, folder: Path) -> Path:
-        """The JSON; returns its path."""
+        """Writes the JSON; returns its path."""
         folder.mkdir(parents=True, exist_ok=True)
         file = folder / JSON_NAME
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
@@ -75,14 +75,14 @@ class Inspection:
 def inspect_training(
     settings: TrainSettings, observers: Sequence[TrainingObserver] = ()
 ) -> Inspection:
-    """Trains as the settings say, watched; exports nothing.
+    """Trains with monitor and profiler; exports nothing.
 
     Args:
-        settings: what to train, and how often to look.
-        observers: who else watches, a progress bar perhaps.
+        settings: including how often the monitor records.
+        observers: further observers, such as a progress bar.
 
     Raises:
-        TrainingError: the training cannot begin.
+        TrainingError: the training cannot start.
         OSError: a file cannot be read or written.
     """
     settings = replace(settings, profile=True)
@@ -94,10 +94,10 @@ def inspect_training(
 
 
 def inspect_output(folder: Path) -> Inspection:
-    """Of a training with `--monitor-interval`, `--profile` or both, by its output folder.
+    """Inspects the output folder of a training with `--monitor-interval`, `--profile` or both.
 
     Raises:
-        TrainingError: there is neither a monitor's nor a profiler's file, or one is broken.
+        TrainingError: the folder has neither file, or one is damaged.
     """
     record = folder / RECORD_NAME
     values = json.loads(record.read_text(encoding="utf-8"))["settings"] if record.exists() else {}
@@ -108,7 +108,7 @@ def inspect_output(folder: Path) -> Inspection:
 def class_counts(
     prepared: Prepared, fitted: Fitted, settings: TrainSettings
 ) -> tuple[ClassCounts, ...]:
-    """The training images of each class, and how the network does on its validation images."""
+    """Counts the training images, validation images and wrong predictions of each class."""
     train = Counter(prepared.images[row].class_index for row in fitted.partition.train)
     labels = [prepared.images[row].class_index for row in fitted.partition.valid]
     predicted = predictions(prepared, fitted, settings, fitted.partition.valid)
@@ -125,13 +125,13 @@ def class_counts(
 def predictions(
     prepared: Prepared, fitted: Fitted, settings: TrainSettings, rows: Sequence[int]
 ) -> list[int]:
-    """The most likely class of each image."""
+    """Predicts the most likely class of each image."""
     if not rows:
         return []
     network = fitted.network.eval()
     labels = prepared.labels[list(rows)]
     images = [prepared.images[row] for row in rows]
-    # The features are those of the backbone as it was before the training.
+    # The cached features are those of the backbone before the training.
     if settings.unfreeze == "none":
         values = prepared.features.values[list(rows)].to(prepared.device)
         batches = FeatureBatches(values, labels, settings.batch_size, training=False)()

@@ -19,11 +19,10 @@ from training.watch.observer import EpochMetrics, Phase
 class LossNotDecreasing:
     """Whether the training loss falls by `diff_percent` every `num_steps` steps.
 
-    The loss is the mean of an epoch, compared with that of an epoch at least `num_steps` steps
-    before: single batches differ by more than what is looked for. SageMaker's rule stops at the
-    first such comparison that fails; here half of them have to, because in the last epochs of a
-    good training the loss stands still too. Or the loss has to end more than
-    `increase_threshold_percent` above its lowest.
+    Compared are the mean losses of epochs that are at least `num_steps` steps apart, because single
+    batches differ by more than the fall. SageMaker's rule reports the first comparison that fails;
+    here half of them must fail, because the loss also stops falling at the end of a good training.
+    A loss that ends more than `increase_threshold_percent` above its lowest is an issue too.
     """
 
     num_steps: int = 10
@@ -34,7 +33,7 @@ class LossNotDecreasing:
         question = Question.of(self, "Does the training loss fall?")
         answers = []
         for begin in seen.phases:
-            # Phases are not compared: the second one sees other images, harder ones.
+            # Phases are not compared: the second trains on augmented images, which are harder.
             losses = self._losses(seen, begin.phase)
             if len(losses) < 2:
                 continue
@@ -54,15 +53,15 @@ class LossNotDecreasing:
             if 2 * stood >= len(falls) and lowest > NOTHING_LEFT_LOSS:
                 return question.issue(
                     f"{answers[-1]}.",
-                    "Try another learning rate (imagedrop tune), first a higher one. See whether "
-                    "the labels are right: a network cannot learn folders that are mixed up.",
+                    "Try another learning rate (imagedrop tune), first a higher one. Check the "
+                    "labels: a network cannot learn from photos in the wrong folders.",
                 )
         if not answers:
             return question.open(f"There are no two epochs {self.num_steps} steps apart.")
         return question.fine(f"{'. '.join(answers)}.")
 
     def _losses(self, seen: Observations, phase: Phase) -> list[float]:
-        """Of a phase's first epoch, and of each that ended `num_steps` after the one before."""
+        """The losses of a phase's first epoch, and of epochs at least `num_steps` steps apart."""
         losses: list[float] = []
         steps = 0
         for epoch in seen.epochs:
@@ -78,8 +77,8 @@ class LossNotDecreasing:
 class Overfit:
     """Whether the validation loss is above the training loss by more than `ratio_threshold` of it.
 
-    Steps are epochs here, because the validation loss is known once an epoch. `patience`: the
-    ratio may be exceeded so many epochs in a row.
+    Steps are epochs here, because the validation loss is measured once per epoch. `patience` is how
+    many epochs in a row may exceed the ratio.
     """
 
     start_step: int = 0
@@ -88,7 +87,7 @@ class Overfit:
 
     def __call__(self, seen: Observations) -> Finding:
         question = Question.of(
-            self, "Does it learn what the classes look like, or its training images by heart?"
+            self, "Does it learn what the classes look like, or does it memorise its images?"
         )
         measured = [
             (epoch.metrics, epoch.metrics.valid_loss)
@@ -111,8 +110,8 @@ class Overfit:
                 f"training loss, at last {last.valid_loss:.4g} against {last.train_loss:.4g}. "
                 f"{_accuracy(last)}",
                 "More photos help most; then --label-smoothing 0.1, more --weight-decay, fewer "
-                "epochs or --patience. With few photos this is usual, and harmless as long as "
-                "the validation accuracy does not fall: the best epoch is the one kept.",
+                "epochs or --patience. With few photos this is common, and harmless as long as "
+                "the validation accuracy does not fall: the best epoch is kept.",
             )
         metrics, valid_loss = measured[-1]
         return question.fine(

@@ -1,9 +1,9 @@
-"""SageMaker Debugger's rules about time, over what the profiler saw.
+"""SageMaker Debugger's rules about time.
 
 Names, parameters and defaults are those of "List of Debugger Built-in Profiler Rules",
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-profiler-rules.html, except for
-`patience`: SageMaker's 100 to 1,000 samples of a job of hours are `PATIENCE` here, because the
-head of a network trains for seconds.
+`patience`: SageMaker skips 100 to 1,000 samples of a job of hours, this skips `PATIENCE`, because
+a head is trained within seconds.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from training.inspection.findings import Finding, Question
 from training.watch.profile import Profile, StepTime, SystemSample
 
 PATIENCE = 5
-"""Samples or steps at the beginning that are never typical."""
+"""Samples or steps at the beginning that are not typical."""
 LEAST_SAMPLES = 10
 NO_GPU = "There is no GPU: the CPU does the computing."
 SLOWEST_SHOWN = 3
@@ -26,7 +26,7 @@ SLOWEST_SHOWN = 3
 class StepOutlier:
     """Whether more than `n_outliers` steps took longer than `stddev` standard deviations.
 
-    Of the steps of one phase; those that torch.profiler slowed down are left out.
+    Steps are compared within a phase, without those that torch.profiler slowed down.
     """
 
     stddev: float = 5.0
@@ -57,11 +57,11 @@ class StepOutlier:
             waiting = fmean(step.data / step.seconds for step in outliers)
             return question.issue(
                 f"{answer} The slowest: steps {steps_named}.",
-                "They waited for their photos: put the data set on a faster disk, or make the "
-                "photos smaller once."
+                "They waited for photos: put the data set on a faster disk, or make the photos "
+                "smaller once."
                 if waiting > 0.5
-                else "Something else wanted the machine at these steps: another program, a "
-                "checkpoint, a monitor that looks too often (--monitor-interval).",
+                else "Something else used the machine at these steps: another program, a "
+                "checkpoint, a monitor that records too often (--monitor-interval).",
             )
         return question.fine(answer)
 
@@ -96,7 +96,7 @@ class CPUBottleneck:
 class IOBottleneck:
     """Whether for more than `threshold` percent of the time computing waits for a disk.
 
-    Without a GPU it is the CPU that is underused, below `gpu_threshold` percent.
+    Without a GPU, `gpu_threshold` applies to the usage of the CPU.
     """
 
     threshold: float = 50.0
@@ -130,14 +130,14 @@ class IOBottleneck:
 class Dataloader:
     """Whether steps wait for their batches for more than `max_waiting` percent of their time.
 
-    SageMaker's rule compares the number of loader processes with that of cores, which is its way
-    to guess at this; here the waiting itself is measured. The parameter is ours.
+    SageMaker's rule guesses this from the number of loader processes and cores; here the waiting
+    is measured. The parameter is ours.
     """
 
     max_waiting: float = 20.0
 
     def __call__(self, profile: Profile) -> Finding:
-        question = Question.of(self, "Do steps wait for their photos?")
+        question = Question.of(self, "Do steps wait for photos?")
         if not profile.splits:
             return question.open("No step ran.")
         shares = {}
@@ -190,7 +190,7 @@ class BatchSize:
 
 @dataclass(frozen=True, slots=True)
 class OverallSystemUsage:
-    """How busy the machine was; finds no issue by itself."""
+    """How busy the machine was; never an issue."""
 
     def __call__(self, profile: Profile) -> Finding:
         question = Question.of(self, "How busy was the machine?")
@@ -211,7 +211,7 @@ class OverallSystemUsage:
 
 
 def usage(samples: Sequence[SystemSample]) -> dict[str, list[float]]:
-    """By what was measured: percentages, 0..100."""
+    """The samples in percent, 0..100, by what was measured."""
     columns = {
         "CPU": [sample.cpu for sample in samples],
         "waiting for disks": [each.io_wait for each in samples if each.io_wait is not None],
@@ -222,7 +222,7 @@ def usage(samples: Sequence[SystemSample]) -> dict[str, list[float]]:
 
 
 def percentile(values: Sequence[float], percent: float) -> float:
-    """The smallest value that is not exceeded by `percent` of them (nearest rank)."""
+    """The smallest value that is at least as large as `percent` of them (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-int(percent * len(ordered)) // 100) - 1)]
 
@@ -239,7 +239,7 @@ def _bottleneck(
     samples = [sample for sample in profile.samples[PATIENCE:] if sample.gpu is not None]
     if len(samples) < LEAST_SAMPLES:
         return question.open(
-            _too_few(profile) + " How busy a GPU is can only be told with nvidia-ml-py installed."
+            _too_few(profile) + " The usage of a GPU is only known with nvidia-ml-py installed."
         )
     share = 100 * sum(map(is_waiting, samples)) / len(samples)
     answer = f"{share:.0f} % of the time."
@@ -247,6 +247,4 @@ def _bottleneck(
 
 
 def _too_few(profile: Profile) -> str:
-    return (
-        f"Too short to say: {len(profile.samples)} samples, {PATIENCE + LEAST_SAMPLES} are needed."
-    )
+    return f"Too short: {len(profile.samples)} samples, {PATIENCE + LEAST_SAMPLES} are needed."

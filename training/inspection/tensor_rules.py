@@ -25,16 +25,16 @@ LEAST_FALL = 0.001
 class VanishingGradient:
     """Whether the mean of a gradient's absolute values falls below `threshold`.
 
-    Here of a layer, weight and bias together, not of each tensor: a bias in front of BatchNorm has
-    no gradient by arithmetic, in the healthiest of networks.
+    Judged by layer, weight and bias together, not by tensor: a bias before BatchNorm always has a
+    gradient of zero, in healthy networks too.
     """
 
     threshold: float = 1e-7
 
     def __call__(self, seen: Observations) -> Finding:
-        question = Question.of(self, "Does the error still reach every layer that is to learn?")
+        question = Question.of(self, "Does the error still reach every trained layer?")
         if not seen.samples:
-            return question.open("No step was looked at.")
+            return question.open("No step was recorded.")
         smallest = {
             (sample.phase, layer): (mean_abs, sample)
             for sample in reversed(seen.samples)
@@ -53,13 +53,13 @@ class VanishingGradient:
         names = [layer for _, layer in smallest]
         (phase, layer), (mean_abs, sample) = min(smallest.items(), key=lambda item: item[1][0])
         answer = (
-            f"{_looked_at(seen)}. In {listed(names)} the gradients all but vanished, down to "
+            f"{_looked_at(seen)}. In {listed(names)} the gradients nearly vanished, down to "
             f"{mean_abs:.2g} in {layer} at step {sample.step} (phase {phase})."
         )
         if sample.loss < NOTHING_LEFT_LOSS:
             return question.issue(
                 answer + f" The loss was {sample.loss:.2g} then.",
-                "The network knows its training images by heart: train fewer epochs.",
+                "The network has memorised its training images: train fewer epochs.",
             )
         return question.issue(
             answer,
@@ -75,9 +75,9 @@ class ExplodingTensor:
     only_nan: bool = False
 
     def __call__(self, seen: Observations) -> Finding:
-        question = Question.of(self, "Are all numbers still numbers?")
+        question = Question.of(self, "Are all values finite?")
         if not seen.epochs and not seen.samples:
-            return question.open("No step was looked at.")
+            return question.open("No step was recorded.")
         for name, step in self._exploded(seen):
             return question.issue(
                 f"{name} was not finite, first seen at step {step}.",
@@ -112,13 +112,13 @@ class ExplodingTensor:
 
 @dataclass(frozen=True, slots=True)
 class PoorWeightInitialization:
-    """Whether a network begins with weights it cannot learn from.
+    """Whether a network starts with weights that it cannot learn from.
 
-    Three checks over a phase's first `steps` steps: the variances of what goes into the rectifiers
-    differ by more than `threshold` times; the gradients of some layer lie, from 5th to 95th
-    percentile, within `distribution_range`; the mean loss of the last `patience` of these steps is
-    not at least LEAST_FALL below that of the first. SageMaker's text leaves open how the three are
-    taken together. Here the loss decides and the other two explain: each alone is also true of
+    Three checks over a phase's first `steps` steps: the variances of the rectifiers' inputs differ
+    by more than a factor of `threshold`; the 5th and 95th percentile of the gradients of a layer
+    are within `distribution_range`; the mean loss of the last `patience` steps is not at least
+    LEAST_FALL below that of the first ones. SageMaker's text does not say how to combine them. Here
+    the loss decides and the other two explain it, because each of the two also holds for
     pretrained networks that learn well.
     """
 
@@ -146,7 +146,7 @@ class PoorWeightInitialization:
             if not after < before * (1 - LEAST_FALL) and signs:
                 return question.issue(
                     f"{trend}, and {' and '.join(signs)}.",
-                    "Start from pretrained weights (--weights). A network of your own: He's "
+                    "Start from pretrained weights (--weights). For your own network: He's "
                     "initialisation before rectifiers (torch.nn.init.kaiming_normal_), or "
                     "BatchNorm between the layers.",
                 )
@@ -174,32 +174,31 @@ class PoorWeightInitialization:
 
 @dataclass(frozen=True, slots=True)
 class DeadRelu:
-    """Whether more than `threshold_layer` percent of a layer's rectifiers pass nothing on.
+    """Whether more than `threshold_layer` percent of a layer's rectifiers are dead.
 
-    One is dead that is active in less than `threshold_inactivity` percent of the places looked at.
+    A rectifier is dead when it is positive in less than `threshold_inactivity` percent of the
+    recorded positions.
     """
 
     threshold_inactivity: float = 100 * INACTIVE_SHARE
     threshold_layer: float = 50.0
 
     def __call__(self, seen: Observations) -> Finding:
-        question = Question.of(self, "Do the rectifiers (ReLU) still pass something on?")
+        question = Question.of(self, "Do the rectifiers (ReLU) still pass values on?")
         dead = [
             (relu.dead, name, sample.step)
             for sample in seen.samples
             for name, relu in sample.relu_inputs.items()
         ]
         if not dead:
-            return question.open(
-                "Only the head was trained, on features computed beforehand: no rectifier ran."
-            )
+            return question.open("Only the head was trained, on cached features: no rectifier ran.")
         share, name, step = max(dead)
         answer = f"At most {100 * share:.0f} % of a layer are dead: {name} at step {step}."
         if 100 * share > self.threshold_layer:
             return question.issue(
                 answer,
-                "Lower the learning rate; start from pretrained weights; in a network of your own "
-                "use LeakyReLU or BatchNorm.",
+                "Lower the learning rate; start from pretrained weights; in your own network use "
+                "LeakyReLU or BatchNorm.",
             )
         return question.fine(answer)
 
@@ -214,7 +213,7 @@ def layer_gradients(sample: Sample) -> dict[str, float]:
 
 
 def variance_ratio(sample: Sample) -> float:
-    """The largest variance of a rectifier's input over the smallest; 1 without rectifiers."""
+    """The largest variance of a rectifier's input divided by the smallest; 1 without rectifiers."""
     variances = [relu.variance for relu in sample.relu_inputs.values()]
     if not variances:
         return 1.0
@@ -231,7 +230,7 @@ def _narrowest(sample: Sample) -> tuple[float, str]:
 
 def _looked_at(seen: Observations) -> str:
     layers = {layer for sample in seen.samples for layer in layer_gradients(sample)}
-    return f"{len(seen.samples)} steps were looked at, {len(layers)} layers with gradients"
+    return f"{len(seen.samples)} steps were recorded, {len(layers)} layers with gradients"
 
 
 def _steps(seen: Observations) -> str:

@@ -1,9 +1,9 @@
-"""The entry point of a SageMaker training job: this file lies at the top of its sources."""
+"""The entry point of a SageMaker training job, at the top of its sources."""
 
 import sys
 from pathlib import Path
 
-# `imaging` lies where it does in the repository: functions/imaging.
+# `imaging` and `archive` are in functions/, as in the repository.
 sys.path.insert(0, str(Path(__file__).resolve().parent / "functions"))
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ from PIL import Image
 
 from imaging import prepare
 from imaging.outcome import Rejection
-from training.data.check import LOOKED_AT, DataCheck, largest_to_smallest
+from training.data.check import CHECK_SPEC, DataCheck, largest_to_smallest
 from training.data.dataset import LabelledImage, read_image
 from training.reports.page import TEMPLATES, render
 
@@ -42,10 +42,10 @@ def _part(check: DataCheck, part: str) -> dict[str, object]:
 
 def thumbnail(image: LabelledImage) -> bytes | None:
     """A small JPEG; None if the file has changed since the check and is rejected now."""
-    prepared = prepare(read_image(image.path), LOOKED_AT)
+    prepared = prepare(read_image(image.path), CHECK_SPEC)
     if isinstance(prepared, Rejection):
         return None
-    size = (LOOKED_AT.size, LOOKED_AT.size)
+    size = (CHECK_SPEC.size, CHECK_SPEC.size)
     picture = Image.frombytes("RGB", size, prepared.pixels).resize((THUMBNAIL_PIXELS,) * 2)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)

@@ -8,8 +8,9 @@ import numpy as np
 from markupsafe import Markup
 
 from training.evaluation import metrics
+from training.evaluation.calibration import REVIEW_TARGET
 from training.evaluation.evaluate import MAX_INT8_LOSS_POINTS, Evaluation
-from training.evaluation.measure import REVIEW_TARGET, picture_of
+from training.evaluation.measure import picture_of
 from training.reports.axes import Axis
 from training.reports.charts import Series, column_chart, xy_chart
 from training.reports.matrix import confusion_order, matrix_chart

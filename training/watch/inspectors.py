@@ -1,4 +1,4 @@
-"""The observers that a training's settings ask for."""
+"""The observers that a training's settings switch on."""
 
 from __future__ import annotations
 
@@ -10,9 +10,9 @@ from training.watch.profiler import Profiler
 
 
 def inspectors(settings: TrainSettings) -> list[TrainingObserver]:
-    """They write into `settings.output_dir`; none when the settings ask for none.
+    """Makes the monitor and the profiler, where switched on; they write to `settings.output_dir`.
 
-    The profiler comes first, so that the monitor's time is not taken for the evaluation's.
+    The profiler comes first, so that it does not count the monitor's time as the evaluation's.
     """
     watching: list[TrainingObserver] = []
     if settings.profile:

@@ -1,4 +1,4 @@
-"""An observer that looks at gradients, weights and activations every so many steps."""
+"""An observer that records statistics of gradients, weights and activations."""
 
 from __future__ import annotations
 
@@ -26,18 +26,18 @@ from training.watch.observations import (
 from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 from training.watch.relu_inputs import ReluInputs
 
-# Sorting all values of a gradient would cost more than computing it does.
+# Sorting all values of a gradient takes longer than computing it.
 SAMPLED_VALUES = 2048
 SAMPLED_IMAGES = 8
-# Epochs of a head take milliseconds: to open the file after each would cost more than looking.
+# Epochs of a head take milliseconds; writing after each would cost more than the statistics.
 WRITE_SECONDS = 5.0
 
 
 class Monitor(TrainingObserver):
-    """Writes a file of JSON lines (`observations.py`), and how much time that took.
+    """Writes a file of JSON lines (`observations.py`), which includes the time that this took.
 
-    The loss of every step is kept, because it costs nothing; gradients, weights and the inputs of
-    rectifiers only of the first step of a phase and of every `interval`-th after it.
+    It records the loss of every step, and gradients, weights and inputs of rectifiers of the first
+    step of a phase and every `interval`-th step after it.
     """
 
     def __init__(self, interval: int, file: Path) -> None:
@@ -59,7 +59,7 @@ class Monitor(TrainingObserver):
     def on_begin(
         self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
     ) -> None:
-        """Hooks the network; of the phase `head`, whose network never runs, nothing is hooked."""
+        """Hooks the network; in the phase `head` only the head runs, and no hook is called."""
         if self._started is None:
             self._started = perf_counter()
         self._unhook()
@@ -71,17 +71,17 @@ class Monitor(TrainingObserver):
         ]
 
     def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
-        """Sums up what the step left: its gradients, and the weights after it."""
+        """Records the step's loss and, where due, statistics of its gradients and weights."""
         if self._phase_steps % self._interval == 0:
             started = perf_counter()
-            self._look(phase, step, loss)
+            self._record_step(phase, step, loss)
             self._seconds += perf_counter() - started
         self._losses.append(loss)
         self._phase_steps += 1
         self._steps += 1
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
-        """Keeps the epoch, and writes what was gathered now and then."""
+        """Records the epoch, and writes the records every WRITE_SECONDS."""
         started = perf_counter()
         self._records.append(Epoch(metrics, tuple(self._losses)))
         self._losses.clear()
@@ -90,7 +90,7 @@ class Monitor(TrainingObserver):
         self._seconds += perf_counter() - started
 
     def on_end(self) -> None:
-        """Writes the rest and the cost."""
+        """Writes the remaining records and the cost."""
         ended = perf_counter()
         self._unhook()
         self._write()
@@ -101,10 +101,10 @@ class Monitor(TrainingObserver):
         )
         self._write()
 
-    def _look(self, phase: Phase, step: int, loss: float) -> None:
+    def _record_step(self, phase: Phase, step: int, loss: float) -> None:
         network = self._network
         if network is None:
-            raise RuntimeError("a step before the beginning")
+            raise RuntimeError("on_step before on_begin")
         if self._phase_steps == 0:
             self._records.append(phase_begin(phase, network))
         gradients, weights = parameter_statistics(network)
@@ -136,7 +136,7 @@ class Monitor(TrainingObserver):
 
 
 def phase_begin(phase: Phase, network: nn.Module) -> PhaseBegin:
-    """What has gradients, and how much has none."""
+    """The parameters that have gradients, and the number of values with and without."""
     trained = {name: each for name, each in network.named_parameters() if each.requires_grad}
     total = sum(each.numel() for each in network.parameters())
     values = sum(each.numel() for each in trained.values())
@@ -146,7 +146,7 @@ def phase_begin(phase: Phase, network: nn.Module) -> PhaseBegin:
 def parameter_statistics(
     network: nn.Module,
 ) -> tuple[dict[str, GradientStatistics], dict[str, WeightStatistics]]:
-    """Of every parameter that has a gradient now."""
+    """Statistics of every parameter that has a gradient now, by its name."""
     parameters = {
         name: (parameter.detach(), parameter.grad)
         for name, parameter in network.named_parameters()
@@ -157,7 +157,7 @@ def parameter_statistics(
     rows = torch.stack(
         [_row(weight, gradient) for weight, gradient in parameters.values() if gradient is not None]
     )
-    # One transfer for all of them: on a GPU each is a wait.
+    # One transfer for all of them: on a GPU each transfer waits for all computations.
     numbers = dict(zip(parameters, rows.tolist(), strict=True))
     gradients = {name: GradientStatistics(*row[:4]) for name, row in numbers.items()}
     weights = {name: WeightStatistics(*row[4:]) for name, row in numbers.items()}
@@ -165,7 +165,7 @@ def parameter_statistics(
 
 
 def _row(weight: Tensor, gradient: Tensor) -> Tensor:
-    """float32 [7]: the fields of GradientStatistics, then those of WeightStatistics."""
+    """The fields of GradientStatistics, then those of WeightStatistics: float32 [7]."""
     variance, mean = torch.var_mean(weight, correction=0)
     return torch.stack(
         [
@@ -180,7 +180,7 @@ def _row(weight: Tensor, gradient: Tensor) -> Tensor:
 
 
 def percentiles(values: Tensor) -> tuple[Tensor, Tensor]:
-    """The 5th and the 95th, of values taken evenly from all over the tensor."""
+    """The 5th and the 95th percentile, of SAMPLED_VALUES to twice as many evenly spaced values."""
     stride = max(1, values.numel() // SAMPLED_VALUES)
     ordered = values.flatten()[::stride].sort().values
     last = len(ordered) - 1

@@ -1,4 +1,4 @@
-"""What the monitor saw: its file of JSON lines, written and read in one place."""
+"""The monitor's records: their types, and the file of JSON lines that holds them."""
 
 from __future__ import annotations
 
@@ -14,24 +14,24 @@ from training.watch.observer import EpochMetrics, Phase
 
 FILE_NAME = "monitor.jsonl"
 DEFAULT_INTERVAL = 50
-"""Steps between two looks. Measured (`python -m bench.monitor`): a look costs about as much as a
-step of a head, the cheapest there is, so that 50 is the least round number below 3 %."""
+"""Steps between two samples. Measured by `python -m bench.monitor`: a sample costs about as much as
+a step of a head, the cheapest step there is; 50 is the smallest round number below 3 % overhead."""
 
 
 @dataclass(frozen=True, slots=True)
 class GradientStatistics:
-    """Of the gradient of one parameter."""
+    """Statistics of the gradient of one parameter."""
 
     norm: float
     mean_abs: float
     p5: float
-    """Percentile, of at most `monitor.SAMPLED_VALUES` of its values."""
+    """Percentile, of a sample of its values."""
     p95: float
 
 
 @dataclass(frozen=True, slots=True)
 class WeightStatistics:
-    """Of one trained parameter."""
+    """Statistics of one trained parameter."""
 
     norm: float
     mean: float
@@ -40,17 +40,17 @@ class WeightStatistics:
 
 @dataclass(frozen=True, slots=True)
 class ReluStatistics:
-    """Of what goes into one rectifier (ReLU, ReLU6), over at most `monitor.SAMPLED_IMAGES`."""
+    """Statistics of the input of a rectifier (ReLU, ReLU6), of at most `monitor.SAMPLED_IMAGES`."""
 
     mean: float
     variance: float
     dead: float
-    """0..1: the share of its channels that pass something on in at most 1 % of their places."""
+    """0..1: the share of its channels that are positive in at most 1 % of their positions."""
 
 
 @dataclass(frozen=True, slots=True)
 class PhaseBegin:
-    """What is trained in a phase."""
+    """The trained parameters of a phase."""
 
     phase: Phase
     trained: tuple[str, ...]
@@ -61,7 +61,7 @@ class PhaseBegin:
 
 @dataclass(frozen=True, slots=True)
 class Sample:
-    """One step that was looked at."""
+    """The statistics of one step."""
 
     phase: Phase
     step: int
@@ -69,12 +69,12 @@ class Sample:
     gradients: Mapping[str, GradientStatistics]
     weights: Mapping[str, WeightStatistics]
     relu_inputs: Mapping[str, ReluStatistics]
-    """In the order in which the network computes them; empty where only the head runs."""
+    """In the order of the computation; empty where only the head runs."""
 
 
 @dataclass(frozen=True, slots=True)
 class Epoch:
-    """An epoch and the loss of each of its steps."""
+    """The metrics of an epoch, and the loss of each of its steps."""
 
     metrics: EpochMetrics
     losses: tuple[float, ...]
@@ -82,34 +82,34 @@ class Epoch:
 
 @dataclass(frozen=True, slots=True)
 class Cost:
-    """What watching cost."""
+    """The time that the monitor took."""
 
     interval: int
     samples: int
     steps: int
     seconds: float
-    """Wall time within the monitor."""
+    """Wall time in the monitor."""
     training_seconds: float
-    """Wall time of the training, the monitor's not included."""
+    """Wall time of the training without the monitor."""
 
     @property
     def share(self) -> float:
-        """0..: by how much the training took longer."""
+        """The overhead relative to the training's time, 0 or more."""
         return self.seconds / self.training_seconds if self.training_seconds else 0.0
 
 
 @dataclass(frozen=True, slots=True)
 class Observations:
-    """A whole training as the monitor saw it."""
+    """All records of a training."""
 
     phases: tuple[PhaseBegin, ...]
     samples: tuple[Sample, ...]
     epochs: tuple[Epoch, ...]
     cost: Cost | None
-    """None when the training did not come to its end."""
+    """None when the training did not end normally."""
 
     def losses(self, phase: Phase) -> tuple[float, ...]:
-        """Of every step of a phase."""
+        """The losses of all steps of a phase."""
         return tuple(
             loss for epoch in self.epochs if epoch.metrics.phase == phase for loss in epoch.losses
         )
@@ -119,16 +119,17 @@ Record = PhaseBegin | Sample | Epoch | Cost
 
 
 def to_line(record: Record) -> str:
-    """One line of JSON; numbers that are not finite become texts, which JSON has no numbers for."""
+    """Writes one line of JSON; infinity and NaN, which JSON lacks, become strings."""
     return json.dumps(
         _finite({"kind": type(record).__name__.lower()} | asdict(record)), allow_nan=False
     )
 
 
 def read_observations(file: Path) -> Observations:
-    """
+    """Reads the monitor's file.
+
     Raises:
-        TrainingError: there is no such file, or it is none of the monitor's.
+        TrainingError: the file does not exist, or is not the monitor's.
     """
     next_step = "Train with --monitor-interval 50, or: imagedrop inspect --data FOLDER"
     try:

@@ -1,4 +1,4 @@
-"""How others watch a training from inside: the tuner, the monitor, the profiler, progress bars."""
+"""The interface of everything that watches a training: tuner, monitor, profiler, progress bar."""
 
 from __future__ import annotations
 
@@ -20,26 +20,26 @@ class StopTraining(Exception):  # noqa: N818 - a decision, not an error
 
 @dataclass(frozen=True, slots=True)
 class StepSeconds:
-    """Where the wall time of one step went."""
+    """The wall time of one step, by what it was spent on."""
 
     data: float
     """Waiting for the batch."""
     forward: float
-    """The network and the loss."""
+    """Network and loss."""
     backward: float
     optimizer: float
 
 
 @dataclass(frozen=True, slots=True)
 class EpochMetrics:
-    """How it stands after an epoch; the four of validation are None without validation images."""
+    """Metrics after an epoch; those of validation are None without validation images."""
 
     epoch: int
-    """From 1; the second phase goes on counting."""
+    """From 1, counted through both phases."""
     phase: Phase
     train_loss: float
-    """Mean over the epoch's images of the loss that was minimised (smoothing and class weights
-    included), as it was when each was seen."""
+    """Mean over the epoch's images of the minimised loss, with smoothing and class weights, as it
+    was when the image was used."""
     valid_loss: float | None
     """Mean cross entropy, in nats; never smoothed or weighted."""
     valid_top1: float | None
@@ -59,14 +59,14 @@ class TrainingObserver:
     def on_begin(
         self, network: TransferNetwork, optimizer: optim.Optimizer, settings: TrainSettings
     ) -> None:
-        """A phase begins. Called once a phase: phases differ in optimizer and in what is trained.
+        """A phase begins; its optimizer and its trained parameters differ from the other's.
 
         `network` has `.backbone` and `.head`. In the phase `head` only the head runs, over cached
-        features, so that hooks on the backbone see nothing there.
+        features, so hooks on the backbone see nothing.
         """
 
     def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
-        """The optimizer has stepped; the gradients of the step are still in place.
+        """The optimizer has stepped; the gradients are still there.
 
         Args:
             step: from 0, counted through both phases.

@@ -1,4 +1,4 @@
-"""Where a training's time went: what the profiler saw, written and read in one place."""
+"""The profiler's records: their types, and the JSON file that holds them."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ FILE_NAME = "profile.json"
 
 @dataclass(frozen=True, slots=True)
 class TimeSplit:
-    """Seconds of wall time of one phase, from its beginning to the end of its last epoch."""
+    """Wall time of one phase in seconds, from its beginning to the end of its last epoch."""
 
     phase: Phase
     data: float
@@ -24,9 +24,9 @@ class TimeSplit:
     backward: float
     optimizer: float
     evaluation: float
-    """Validation, its batches included."""
+    """Validation, including its batches."""
     other: float
-    """Everything else: keeping weights, checkpoints, those who watch (this profiler too)."""
+    """The rest: keeping the best weights, checkpoints, observers (including this profiler)."""
 
     @property
     def total(self) -> float:
@@ -51,11 +51,11 @@ class StepTime:
     phase: Phase
     step: int
     data: float
-    """Seconds of waiting for the batch."""
+    """Seconds spent waiting for the batch."""
     compute: float
     """Seconds of forward, backward and optimizer."""
     profiled: bool
-    """Whether torch.profiler recorded it, which makes a step slower."""
+    """Whether torch.profiler recorded the step, which makes it slower."""
 
     @property
     def seconds(self) -> float:
@@ -64,7 +64,7 @@ class StepTime:
 
 @dataclass(frozen=True, slots=True)
 class Operator:
-    """One of torch's operators, over the profiled steps of a phase."""
+    """The time of one of torch's operators in the profiled steps of a phase."""
 
     phase: Phase
     name: str
@@ -76,9 +76,9 @@ class Operator:
 
 @dataclass(frozen=True, slots=True)
 class SystemSample:
-    """How busy the machine was since the sample before; percentages 0..100.
+    """The usage of the machine since the previous sample, in percent, 0..100.
 
-    None is what cannot be told on this machine.
+    None where this machine cannot measure it.
     """
 
     seconds: float
@@ -86,17 +86,17 @@ class SystemSample:
     cpu: float
     """Of all cores, by whatever runs on them."""
     io_wait: float | None
-    """Of all cores, idle because a disk had not answered; of the whole machine."""
+    """Of all cores: idle while waiting for a disk."""
     gpu: float | None
     gpu_memory: float | None
 
 
 @dataclass(frozen=True, slots=True)
 class Machine:
-    """What the training ran on."""
+    """The machine that the training ran on."""
 
     cores: int
-    """Those that this process may use."""
+    """The cores that this process may use."""
     memory_bytes: int
     peak_memory_bytes: int
     """Of this process."""
@@ -105,28 +105,29 @@ class Machine:
 
 @dataclass(frozen=True, slots=True)
 class Profile:
-    """A whole training as the profiler saw it."""
+    """The profile of a training."""
 
     machine: Machine
     batch_size: int
     loader_workers: int
-    """Processes that load photos beside the training; 0: it loads them itself."""
+    """Processes that load photos; 0: the training's own process loads them."""
     splits: tuple[TimeSplit, ...]
     steps: tuple[StepTime, ...]
     operators: tuple[Operator, ...]
-    """Of each phase the ones with the most time."""
+    """Those with the most time in each phase."""
     samples: tuple[SystemSample, ...]
 
     def write(self, file: Path) -> None:
-        """As JSON."""
+        """Writes the profile as JSON."""
         file.parent.mkdir(parents=True, exist_ok=True)
         file.write_text(json.dumps(asdict(self), allow_nan=False) + "\n", encoding="utf-8")
 
 
 def read_profile(file: Path) -> Profile:
-    """
+    """Reads the profiler's file.
+
     Raises:
-        TrainingError: there is no such file, or it is none of the profiler's.
+        TrainingError: the file does not exist, or is not the profiler's.
     """
     next_step = "Train with --profile, or: imagedrop inspect --data FOLDER"
     try:

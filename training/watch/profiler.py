@@ -18,16 +18,16 @@ from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingOb
 from training.watch.profile import Operator, Profile, StepTime, SystemSample, TimeSplit
 from training.watch.usage import UsageMeter, machine
 
-# torch.profiler's schedule, in steps of each phase: the first one is never typical, the next lets
-# the profiler start.
+# torch.profiler's schedule, in steps of each phase: the first step is not typical, during the next
+# the profiler starts.
 WAIT, WARMUP, ACTIVE = 1, 1, 3
 OPERATORS = 15
-# SageMaker's profiler takes system metrics every 500 ms. A head trains for seconds in all.
+# SageMaker's profiler samples the system every 500 ms, but a head is trained within seconds.
 SAMPLE_SECONDS = 0.1
 
 
 class _PhaseClock:
-    """Seconds of the phase that runs, by what they were spent on."""
+    """The time of the current phase, by what it was spent on."""
 
     def __init__(self, phase: Phase | None = None) -> None:
         self.phase = phase
@@ -43,7 +43,7 @@ class _PhaseClock:
         self.steps += 1
 
     def split(self) -> TimeSplit | None:
-        """None before the first step, whose phase is not known."""
+        """The time so far; None before the first step, which tells the phase."""
         if self.phase is None:
             return None
         known = self.data + self.forward + self.backward + self.optimizer + self.evaluation
@@ -83,11 +83,11 @@ class Profiler(TrainingObserver):
             self._meter = UsageMeter()
         self._batch_size = settings.batch_size
         self._clock = _PhaseClock()
-        # Whichever of the two runs: the head alone, or the network around it.
+        # In one phase the head runs alone, in the other the network runs it.
         self._hooks = [
             module.register_forward_hook(self._after_forward) for module in (network, network.head)
         ]
-        # The profiler's library says on stderr that it starts, stops, and finds no GPU.
+        # Keeps the profiler's library from logging its start, its end and a missing GPU to stderr.
         os.environ.setdefault("KINETO_LOG_LEVEL", "99")
         self._profile = profile(
             activities=_activities(),
@@ -113,7 +113,7 @@ class Profiler(TrainingObserver):
         self._last_step = self._evaluated = perf_counter()
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
-        """What passed between the last step and the last forward pass was the evaluation."""
+        """Counts the time between the last step and the last forward pass as evaluation."""
         self._clock.evaluation += self._evaluated - self._last_step
         self._clock.ended = perf_counter()
 
@@ -123,7 +123,7 @@ class Profiler(TrainingObserver):
         Profile(
             machine=machine(),
             batch_size=self._batch_size,
-            # As training/data/batches.py has it.
+            # As in training/data/batches.py.
             loader_workers=(os.cpu_count() or 1) if torch.cuda.is_available() else 0,
             splits=tuple(self._splits),
             steps=tuple(self._steps),
@@ -149,7 +149,7 @@ class Profiler(TrainingObserver):
         self._clock = _PhaseClock()
 
     def _stop_profile(self, phase: Phase) -> None:
-        """Takes the operators; there are none when the phase was shorter than the schedule."""
+        """Ends the recording and keeps its operators, if the phase was long enough to have any."""
         if self._profile is None:
             return
         self._profile.stop()
@@ -159,7 +159,7 @@ class Profiler(TrainingObserver):
 
 
 def operators(recorded: profile, phase: Phase) -> list[Operator]:
-    """The OPERATORS with the most time of their own, on the GPU where there is one."""
+    """The OPERATORS with the most self time, on the GPU where there is one."""
     found = [
         Operator(
             phase,

@@ -1,8 +1,7 @@
-"""What goes into the rectifiers of a network during one forward pass.
+"""Statistics of the inputs of a network's rectifiers during one forward pass.
 
 SageMaker Debugger hooks `nn.ReLU` modules and calls their inputs `relu_input`. Networks that call
-`functional.relu6` have no such modules, so here the functions themselves are watched; both kinds
-of network are then seen the same way.
+`functional.relu6` have no such modules; this intercepts the functions, so it sees both kinds.
 """
 
 from __future__ import annotations
@@ -21,16 +20,16 @@ from torch.utils.hooks import RemovableHandle
 
 # SageMaker's DeadRelu: `threshold_inactivity`, 1 %.
 INACTIVE_SHARE = 0.01
-PLACES = 8
+POSITIONS = 8
 RECTIFIERS = frozenset(
     {functional.relu, functional.relu_, functional.relu6, torch.relu, torch.relu_, Tensor.relu}
 )
 
 
 class ReluInputs(TorchFunctionMode):
-    """Within it, every rectifier's input is summed up; the network computes as without it.
+    """A context that records statistics of every rectifier's input; the results do not change.
 
-    `statistics` has, by `MODULE.relu_input_N`, a float32 [3]: mean, variance, dead share. MODULE is
+    `statistics` maps `MODULE.relu_input_N` to float32 [3]: mean, variance, dead share. MODULE is
     the module that was entered last, N counts its calls.
     """
 
@@ -43,7 +42,7 @@ class ReluInputs(TorchFunctionMode):
         self._hooks: list[RemovableHandle] = []
         self.statistics: dict[str, Tensor] = {}
         self.seconds = 0.0
-        """Wall time of watching."""
+        """Wall time of recording."""
 
     def __enter__(self) -> ReluInputs:
         started = perf_counter()
@@ -77,23 +76,23 @@ class ReluInputs(TorchFunctionMode):
             started = perf_counter()
             name = f"{self._module}.relu_input_{self._calls[self._module]}"
             self._calls[self._module] += 1
-            # Before the rectifier runs, because it may overwrite its input.
+            # Before the rectifier runs, which may overwrite its input.
             self.statistics[name] = summary(thinned(args[0].detach(), self._images))
             self.seconds += perf_counter() - started
         return func(*args, **(kwargs or {}))
 
 
 def thinned(values: Tensor, images: int) -> Tensor:
-    """[n, channels, …] to at most `images` images and, of maps, at most PLACES x PLACES places.
+    """Thins [n, channels, …] to at most `images` images and, of maps, POSITIONS² positions.
 
-    Neighbouring places of a map are alike, and most of a network's activations are in large maps.
+    Neighbouring positions of a map are alike, and most activations are in large maps.
     """
-    strides = [math.ceil(length / PLACES) for length in values.shape[2:]]
+    strides = [math.ceil(length / POSITIONS) for length in values.shape[2:]]
     return values[(slice(images), slice(None), *(slice(None, None, each) for each in strides))]
 
 
 def summary(values: Tensor) -> Tensor:
-    """[n, channels, …] to float32 [3]: mean, variance, share of dead channels."""
+    """Summarises [n, channels, …] as float32 [3]: mean, variance, share of dead channels."""
     numbers = values.float()
     variance, mean = torch.var_mean(numbers, correction=0)
     all_but_channels = [axis for axis in range(values.dim()) if axis != 1]

@@ -150,7 +150,7 @@ def test_small_gradients_of_a_network_that_knows_it_all_are_explained(tmp_path: 
     seen = watched(vanishing(), tmp_path)
     learnt = tuple(replace(sample, loss=1e-6) for sample in seen.samples)
 
-    assert "by heart" in VanishingGradient()(replace(seen, samples=learnt)).advice
+    assert "memorised" in VanishingGradient()(replace(seen, samples=learnt)).advice
     assert "do not learn" in VanishingGradient()(seen).advice
 
 

@@ -103,7 +103,7 @@ def test_split_says_how_many_are_where(folder: Path) -> None:
 def test_place_that_is_taken_is_told_before_photos_are_looked_at(folder: Path) -> None:
     Path("parts").mkdir()
     result = data("split", "photos", "parts")
-    assert "is there already" in str(result.exception)
+    assert "exists already" in str(result.exception)
     assert "looked at" not in result.stderr
 
 

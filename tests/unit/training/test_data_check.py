@@ -162,7 +162,7 @@ def test_parts_that_are_split_anew_keep_photos_of_one_name(tmp_path: Path) -> No
 def test_split_never_touches_what_is_there(folder: Path, tmp_path: Path) -> None:
     write(tmp_path, "parts/mine.txt", b"mine")
     found = checked(folder)
-    with pytest.raises(TrainingError, match="there already"):
+    with pytest.raises(TrainingError, match="exists already"):
         lay_out(found, parts_of(found, 1, SHARES), tmp_path / "parts", lambda: None)
     assert (tmp_path / "parts" / "mine.txt").read_bytes() == b"mine"
 
@@ -170,7 +170,7 @@ def test_split_never_touches_what_is_there(folder: Path, tmp_path: Path) -> None
 def test_split_within_the_photos_is_refused(folder: Path, tmp_path: Path) -> None:
     (tmp_path / "link").symlink_to(folder)
     for destination in (folder / "parts", folder / "dog" / "parts", tmp_path / "link" / "parts"):
-        with pytest.raises(TrainingError, match="lies within"):
+        with pytest.raises(TrainingError, match="is inside"):
             check_destination(DataSet.scan(folder), destination)
 
 

@@ -10,7 +10,8 @@ import pytest
 
 from imaging import Rejection
 from tests.fakes import SPEC, jpeg
-from training.data.dataset import DataSet, LabelledImage, folds, load_pixels, stratified_split
+from training.data.dataset import DataSet, LabelledImage, load_pixels
+from training.data.partition import folds, stratified_split
 from training.errors import TrainingError
 
 
@@ -66,7 +67,7 @@ def test_a_link_out_of_the_folder_is_refused(tmp_path: Path) -> None:
     outside = fill(tmp_path / "outside", "secret.jpg") / "secret.jpg"
     folder = fill(tmp_path / "data", "a/1.jpg", "b/1.jpg")
     (folder / "a" / "link.jpg").symlink_to(outside)
-    with pytest.raises(TrainingError, match="leads out"):
+    with pytest.raises(TrainingError, match="links to a file outside"):
         DataSet.scan(folder)
 
 

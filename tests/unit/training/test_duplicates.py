@@ -10,12 +10,12 @@ import pytest
 
 from imaging import Prepared, prepare
 from tests.unit.training.patterns import encoded, picture
-from training.data.check import LOOKED_AT
+from training.data.check import CHECK_SPEC
 from training.data.duplicates import NEAR_BITS, equal_pairs, groups, near_pairs, perceptual_hash
 
 
 def looks(content: bytes) -> int:
-    prepared = prepare(content, LOOKED_AT)
+    prepared = prepare(content, CHECK_SPEC)
     assert isinstance(prepared, Prepared)
     return perceptual_hash(np.frombuffer(prepared.pixels, np.uint8).reshape(224, 224, 3))
 

@@ -25,11 +25,12 @@ from training.data.dataset import DataSet, LabelledImage, spread
 from training.data.partition import partition
 from training.errors import TrainingError
 from training.evaluation import metrics as classification_metrics
-from training.evaluation.calibrated import temperature_of, write_calibrated
+from training.evaluation.calibration import calibrate
 from training.evaluation.encodings import ENCODINGS, upright, working_copy
 from training.evaluation.evaluate import Evaluation, Steps, evaluate
-from training.evaluation.measure import Predicted, calibrate
+from training.evaluation.measure import Predicted
 from training.evaluation.metrics import tempered
+from training.evaluation.onnx_temperature import temperature_of, write_calibrated
 from training.reports.evaluation import evaluation_page
 
 COLOURS = {"blue": (40, 40, 210), "green": (40, 210, 40), "red": (210, 40, 40)}
@@ -146,7 +147,7 @@ def test_without_a_validation_part_halves_judge_each_other(
     halves = tempered(measured.probabilities, 0.5)
     expected = classification_metrics.expected_calibration_error(halves, measured.truth)
     assert calibration.ece_after == pytest.approx(expected)
-    assert "crosswise" in calibration.fitted_on
+    assert "cross-fitted" in calibration.fitted_on
 
 
 def test_every_encoding_keeps_its_label_but_grey_ones(model: Path, photos: Path) -> None:
@@ -232,7 +233,7 @@ def test_after_folds_the_validation_photos_were_trained_on_and_calibrate_nothing
     assert judged(model, photos, "valid").judged.was_seen
     on_test = judged(model, photos)
     assert not on_test.judged.was_seen
-    assert "crosswise" in on_test.calibration.fitted_on
+    assert "cross-fitted" in on_test.calibration.fitted_on
 
 
 @pytest.mark.parametrize("left_out", [0, 1])
@@ -266,7 +267,7 @@ def test_photos_of_others_without_parts_are_all_judged(model: Path, photos: Path
 def test_weights_of_another_model_are_refused(model: Path, photos: Path) -> None:
     with (model / "model.onnx").open("ab") as file:
         file.write(b"0")
-    with pytest.raises(ArchiveError, match="not the one"):
+    with pytest.raises(ArchiveError, match="not the file"):
         judged(model, photos)
 
 

@@ -12,14 +12,14 @@ from training.watch.observer import StopTraining
 
 
 def test_mistake_of_the_user_is_one_sentence(tmp_path: Path) -> None:
-    with pytest.raises(TrainingError), failure.noted(tmp_path, {}):
+    with pytest.raises(TrainingError), failure.recorded(tmp_path, {}):
         raise TrainingError("There is no data.", "Give --data.")
 
     assert (tmp_path / "failure").read_text() == "There is no data. Give --data.\n"
 
 
 def test_bug_is_named_with_its_class_and_passes_on(tmp_path: Path) -> None:
-    with pytest.raises(ZeroDivisionError), failure.noted(tmp_path / "new", {}):
+    with pytest.raises(ZeroDivisionError), failure.recorded(tmp_path / "new", {}):
         _ = 1 / 0
 
     assert (tmp_path / "new" / "failure").read_text() == "ZeroDivisionError: division by zero\n"
@@ -28,7 +28,7 @@ def test_bug_is_named_with_its_class_and_passes_on(tmp_path: Path) -> None:
 def test_job_has_its_failure_where_sagemaker_reads_it(tmp_path: Path) -> None:
     with (
         pytest.raises(OSError, match="full"),
-        failure.noted(None, {"SM_OUTPUT_DIR": str(tmp_path)}),
+        failure.recorded(None, {"SM_OUTPUT_DIR": str(tmp_path)}),
     ):
         raise OSError("disk full")
 
@@ -36,14 +36,14 @@ def test_job_has_its_failure_where_sagemaker_reads_it(tmp_path: Path) -> None:
 
 
 def test_reason_fits_into_the_field_that_shows_it(tmp_path: Path) -> None:
-    with pytest.raises(ValueError, match="x"), failure.noted(tmp_path, {}):
+    with pytest.raises(ValueError, match="x"), failure.recorded(tmp_path, {}):
         raise ValueError("x" * 5000)
 
     assert len((tmp_path / "failure").read_text().strip()) == 1024
 
 
 def test_training_that_was_stopped_has_not_failed(tmp_path: Path) -> None:
-    with pytest.raises(StopTraining), failure.noted(tmp_path, {}):
+    with pytest.raises(StopTraining), failure.recorded(tmp_path, {}):
         raise StopTraining
 
     assert not (tmp_path / "failure").exists()
@@ -52,7 +52,7 @@ def test_training_that_was_stopped_has_not_failed(tmp_path: Path) -> None:
 def test_failure_of_an_earlier_training_is_forgotten(tmp_path: Path) -> None:
     (tmp_path / "failure").write_text("long ago")
 
-    with failure.noted(tmp_path, {}):
+    with failure.recorded(tmp_path, {}):
         pass
 
     assert not (tmp_path / "failure").exists()

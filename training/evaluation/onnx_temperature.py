@@ -1,4 +1,4 @@
-"""The temperature, within the graph: an archive whose confidences mean what they say."""
+"""Writes a calibration temperature into an ONNX graph, so that every host applies it."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ INVERSE_TEMPERATURE = "inverse_temperature"
 
 
 def write_calibrated(weights: Path, temperature: float, destination: Path) -> None:
-    """Writes the graph with the logits of `probabilities` divided by the temperature.
+    """Writes a copy of the graph that divides the logits of `probabilities` by the temperature.
 
-    A graph that has a temperature already gets the product of both. `known`, which a gate looks
-    at, stays as it is.
+    A temperature that the graph has already is multiplied with this one. The output `known` of a
+    gate does not change.
 
     Raises:
-        TrainingError: the probabilities are no softmax, so there are no logits to divide.
+        TrainingError: the probabilities are not the output of a softmax.
         OSError: a file cannot be read or written.
     """
     model = onnx.load(str(weights))
@@ -39,7 +39,7 @@ def write_calibrated(weights: Path, temperature: float, destination: Path) -> No
 
 
 def temperature_of(weights: Path) -> float:
-    """What the graph divides its logits by, all calibrations together; 1 without any.
+    """Reads the temperature of a graph, the product of all calibrations; 1 without any.
 
     Raises:
         OSError: the file cannot be read.
