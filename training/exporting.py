@@ -135,7 +135,7 @@ def export_model(
 
 
 def comparison_images(images: Sequence[LabelledImage], spec: ImageSpec) -> Images:
-    """Prepares up to COMPARED_IMAGES, evenly from the sequence; returns uint8 [n, size, size, 3]."""
+    """Prepares up to COMPARED_IMAGES of the images; returns uint8 [n, size, size, 3]."""
     outcomes = [load_pixels(image, spec) for image in spread(images, COMPARED_IMAGES)]
     return np.stack([pixels for pixels in outcomes if not isinstance(pixels, Rejection)])
 

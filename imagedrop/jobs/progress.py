@@ -1,4 +1,4 @@
-"""A job on the screen: while it runs, when somebody stops waiting, and how it ended."""
+"""Prints a job's progress and result, and asks what to do on Ctrl-C."""
 
 from __future__ import annotations
 
@@ -22,11 +22,11 @@ def jobs_of(target: Target) -> Jobs:
 
 
 def wait_for(target: Target, name: str, output_dir: Path) -> None:
-    """Until the job ends.
+    """Prints changes of status and new lines of the log until the job ends.
 
     Raises:
-        typer.Exit: it did not complete, or the user stopped waiting.
-        UserError: it cannot be watched any more; the job itself goes on.
+        typer.Exit: the job did not complete, or the user stopped waiting.
+        UserError: the job cannot be watched any more; it keeps running.
     """
     found, last = jobs_of(target), ""
     try:
@@ -40,18 +40,18 @@ def wait_for(target: Target, name: str, output_dir: Path) -> None:
         _ask_what_to_stop(found, name)
         raise typer.Exit(INTERRUPTED) from None
     except (BotoCoreError, ClientError) as error:
-        # Hours of waiting outlast credentials and networks; a job does not depend on either.
+        # Credentials and networks may fail during hours of waiting; the job needs neither.
         raise UserError(
-            f"{name} cannot be watched now, and goes on: {error}",
-            f"When that is put right: imagedrop jobs status {name} --wait",
+            f"{name} cannot be watched now, but keeps running: {error}",
+            f"Then continue with: imagedrop jobs status {name} --wait",
         ) from error
     conclude(target, seen.job, output_dir)
 
 
 def _ask_what_to_stop(found: Jobs, name: str) -> None:
-    """The job goes on, and costs, unless the user says otherwise."""
+    """Asks whether to stop the job too; without an answer it keeps running, and costing."""
     is_to_stop = False
-    # A pipe that nobody writes into would be waited for as long as it is open.
+    # Reading from an open pipe without a writer would block for ever.
     if sys.stdin.isatty():
         try:
             is_to_stop = typer.confirm(f"\nStop {name} too?", default=False, err=True)
@@ -62,17 +62,17 @@ def _ask_what_to_stop(found: Jobs, name: str) -> None:
         found.stop(job)
         say(f"Stopping. See how it ended with: imagedrop jobs status {name}")
     elif job.is_under_way:
-        say(f"It goes on. Watch it with: imagedrop jobs status {name} --wait")
+        say(f"It keeps running. Watch it with: imagedrop jobs status {name} --wait")
         say(f"Stop it with: imagedrop jobs stop {name}")
     else:
-        say(f"It has ended meanwhile. See how with: imagedrop jobs status {name}")
+        say(f"It has ended by now. See how with: imagedrop jobs status {name}")
 
 
 def conclude(target: Target, job: Job, output_dir: Path) -> None:
-    """How it ended.
+    """Prints a job's metrics, model or best hyperparameters, and its bill.
 
     Raises:
-        typer.Exit: it did not complete.
+        typer.Exit: the job did not complete.
     """
     found, description = jobs_of(target), job.description
     if job.kind is Kind.TRAINING:

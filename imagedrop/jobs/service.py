@@ -1,4 +1,4 @@
-"""Training and tuning jobs by boto3: send, ask, stop."""
+"""Training and tuning jobs by boto3: create, describe, stop; and the code that they run."""
 
 from __future__ import annotations
 
@@ -17,11 +17,11 @@ from imagedrop.errors import UserError
 from model.package import package_training_source
 
 UNDER_WAY = ("InProgress", "Stopping")
-# SageMaker's code for a job that is not there is one of these, by operation. The first also says
-# that a name is malformed, and then there is no such job either.
+# SageMaker's codes for a missing job, by operation. The first also means a malformed name, and then
+# the job cannot exist either.
 _NO_SUCH_JOB = ("ValidationException", "ResourceNotFound")
-# What to do about a request that SageMaker refuses, by the code of its refusal.
-_LOOK_AT_THE_REQUEST = "The same command with --dry-run prints what was asked for."
+# The next step after a refused request, by SageMaker's error code.
+_LOOK_AT_THE_REQUEST = "The same command with --dry-run prints the request."
 _REFUSALS = {
     "ResourceInUse": "Give another --job-name.",
     "ResourceLimitExceeded": (
@@ -39,7 +39,7 @@ class Kind(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Job:
-    """What SageMaker says of a job now."""
+    """A job as SageMaker describes it."""
 
     kind: Kind
     name: str
@@ -58,7 +58,7 @@ class Job:
 
     @property
     def step(self) -> str:
-        """How far it is, for people."""
+        """Its progress in words."""
         if self.kind is Kind.TRAINING:
             return str(self.description["SecondaryStatus"])
         counters = self.description["TrainingJobStatusCounters"]
@@ -72,31 +72,34 @@ class Job:
 
 
 class Jobs:
-    """A region's jobs."""
+    """The jobs of a region."""
 
     def __init__(self, sagemaker: Any) -> None:
         self._sagemaker = sagemaker
 
     def create_training(self, request: dict[str, Any]) -> None:
-        """
+        """Creates a training job.
+
         Raises:
             UserError: SageMaker refuses the request.
         """
-        with _refusals_told():
+        with _refusals_as_user_errors():
             self._sagemaker.create_training_job(**request)
 
     def create_tuning(self, request: dict[str, Any]) -> None:
-        """
+        """Creates a tuning job.
+
         Raises:
             UserError: SageMaker refuses the request.
         """
-        with _refusals_told():
+        with _refusals_as_user_errors():
             self._sagemaker.create_hyper_parameter_tuning_job(**request)
 
     def find(self, name: str) -> Job:
-        """
+        """Finds a training or tuning job by its name.
+
         Raises:
-            UserError: there is no job of this name, of either kind.
+            UserError: there is no such job.
         """
         asked = (
             (
@@ -121,21 +124,21 @@ class Jobs:
         )
 
     def stop(self, job: Job) -> None:
-        """Ask it to end; what it has made is kept."""
+        """Asks a job to end; its output so far is kept."""
         if job.kind is Kind.TRAINING:
             self._sagemaker.stop_training_job(TrainingJobName=job.name)
         else:
             self._sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job.name)
 
     def trials(self, name: str) -> list[dict[str, Any]]:
-        """The trainings of a tuning job, in their order."""
+        """The training jobs of a tuning job, in order of their creation."""
         pages = self._sagemaker.get_paginator(
             "list_training_jobs_for_hyper_parameter_tuning_job"
         ).paginate(HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending")
         return [each for page in pages for each in page["TrainingJobSummaries"]]
 
     def billed_seconds(self, trainings: list[str]) -> int:
-        """What these trainings are billed for, together."""
+        """The billed seconds of these training jobs together."""
         return sum(
             int(
                 self._sagemaker.describe_training_job(TrainingJobName=name).get(
@@ -147,25 +150,25 @@ class Jobs:
 
 
 @contextmanager
-def _refusals_told() -> Iterator[None]:
+def _refusals_as_user_errors() -> Iterator[None]:
     try:
         yield
     except ClientError as error:
-        told = error.response["Error"]
-        if told["Code"] not in _REFUSALS:
+        refusal = error.response["Error"]
+        if refusal["Code"] not in _REFUSALS:
             raise
-        raise UserError(told["Message"], _REFUSALS[told["Code"]]) from error
+        raise UserError(refusal["Message"], _REFUSALS[refusal["Code"]]) from error
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """The packed code of a job, and the hash that it is stored under."""
+    """The packed code of a job, and its sha256."""
 
     archive: Path
     sha256: str
 
     def upload(self, s3: Any, bucket: str, key: str) -> bool:
-        """Unless it is there already; whether it was sent."""
+        """Uploads the archive unless the key exists; returns whether it was uploaded."""
         try:
             s3.head_object(Bucket=bucket, Key=key)
         except ClientError as error:
@@ -179,7 +182,7 @@ class Sources:
 
 @contextmanager
 def packed_sources() -> Iterator[Sources]:
-    """The code that is in the tree right now, for as long as the block runs."""
+    """Packs the code of the working tree into an archive that exists during the block."""
     with tempfile.TemporaryDirectory() as folder:
         archive = package_training_source(Path(folder) / "sourcedir.tar.gz")
         yield Sources(archive, hashlib.sha256(archive.read_bytes()).hexdigest())

@@ -1,4 +1,4 @@
-"""A tuning job's trials as the result of a search: `tuning.json`, as from `imagedrop tune`."""
+"""Converts a tuning job's trials to the result of a search, as `imagedrop tune` writes it."""
 
 from __future__ import annotations
 
@@ -17,7 +17,8 @@ _STATUSES = {"Completed": "complete", "Stopped": "pruned", "Failed": "failed"}
 
 
 def tuning_of(job: Job, trials: list[dict[str, Any]]) -> Tuning:
-    """
+    """Converts a tuning job and its trials.
+
     Raises:
         UserError: no trial was completed.
     """
@@ -45,7 +46,7 @@ def tuning_of(job: Job, trials: list[dict[str, Any]]) -> Tuning:
 
 
 def write_tuning(tuning: Tuning, folder: Path) -> Path:
-    """`tuning.json` and `tuning.html`; the former's path."""
+    """Writes `tuning.json` and `tuning.html`; returns the path of the former."""
     folder.mkdir(parents=True, exist_ok=True)
     file = folder / "tuning.json"
     file.write_text(json.dumps(tuning.to_json(), indent=1) + "\n", encoding="utf-8")
@@ -72,7 +73,7 @@ def _result(number: int, trial: Mapping[str, Any]) -> TrialResult:
 
 
 def _value(text: str) -> Any:
-    """`0.014`, `16`, and `"16"` as the SageMaker SDK writes a choice."""
+    """Parses `0.014`, `16`, and `"16"` as the SageMaker SDK writes a choice."""
     value = json.loads(text)
     return json.loads(value) if isinstance(value, str) else value
 

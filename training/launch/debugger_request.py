@@ -1,8 +1,8 @@
-"""The parts of a SageMaker training job's request that switch on Debugger.
+"""The members of a training job's request that switch on SageMaker Debugger.
 
-Debugger is closed to new customers since 2026-07-30, so that this is for those who have it; the
-inspection of this package answers the same questions without. It cannot ride in a tuning job:
-`TrainingJobDefinition` has none of these parts. The shapes are those of
+Debugger is closed to new customers since 2026-07-30, so this is for those who have it; `imagedrop
+inspect` answers the same questions without it. Tuning jobs cannot use it: `TrainingJobDefinition`
+has none of these members. The shapes are those of
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules-api.html.
 """
 
@@ -18,16 +18,16 @@ SYSTEM_INTERVAL_MS = 500
 def debugger_request(
     s3_output: str, rule_image: str, save_interval: int = SAVE_INTERVAL
 ) -> dict[str, Any]:
-    """Parts to merge into the arguments of CreateTrainingJob.
+    """Builds the members to merge into the arguments of CreateTrainingJob.
 
-    The training container has to hold smdebug: the PyTorch images from 2.11 on have it no more.
+    The training container must have smdebug, which PyTorch images from 2.11 on lack.
 
     Args:
-        s3_output: `s3://BUCKET/PREFIX` for tensors and profiles; no prefix of the data.
+        s3_output: `s3://BUCKET/PREFIX` for tensors and profiles; not a prefix of the data.
         rule_image: AWS's image of the rules in the job's region
             (`sagemaker.core.image_uris.retrieve("debugger", region)`).
-        save_interval: steps between two saved ones. A saved step of a ResNet50 that is trained as
-            a whole is 190 MB.
+        save_interval: steps between two saved steps. A saved step of a fully trained ResNet50 has
+            190 MB.
     """
     return {
         "DebugHookConfig": hook_configuration(s3_output, save_interval),
@@ -43,7 +43,7 @@ def debugger_request(
 
 
 def hook_configuration(s3_output: str, save_interval: int) -> dict[str, Any]:
-    """What is saved: gradients, losses, and the inputs of rectifiers, which no default has."""
+    """The tensors to save: gradients, losses, and the inputs of rectifiers."""
     collections = {
         "gradients": {},
         "losses": {},
@@ -62,7 +62,7 @@ def hook_configuration(s3_output: str, save_interval: int) -> dict[str, Any]:
 
 
 def rule_configuration(name: str, image: str, parameters: dict[str, str]) -> dict[str, Any]:
-    """A built-in rule; `rule_to_invoke` is how the image of all rules knows which is meant."""
+    """A built-in rule; `rule_to_invoke` selects it in the image of all rules."""
     return {
         "RuleConfigurationName": name,
         "RuleEvaluatorImage": image,
@@ -71,7 +71,7 @@ def rule_configuration(name: str, image: str, parameters: dict[str, str]) -> dic
 
 
 def profiler_configuration(s3_output: str) -> dict[str, Any]:
-    """System metrics; profiling of the framework ended with PyTorch 2.0."""
+    """System metrics only: Debugger does not profile PyTorch 2.0 and later."""
     return {
         "S3OutputPath": f"{s3_output}/profile",
         "ProfilingIntervalInMilliseconds": SYSTEM_INTERVAL_MS,

@@ -1,7 +1,7 @@
 """Addresses of AWS's containers in ECR, by region.
 
-The accounts are those that AWS publishes ("Available Deep Learning Containers images") and that
-`sagemaker.core.image_uris.retrieve` holds; a slow test compares the two for every region here.
+AWS publishes the accounts ("Available Deep Learning Containers images"); a slow test compares them
+with `sagemaker.core.image_uris.retrieve` for every region here.
 """
 
 from __future__ import annotations
@@ -9,7 +9,7 @@ from __future__ import annotations
 from training.errors import TrainingError
 
 TORCH_VERSION = "2.14"
-# The newest image that still holds smdebug, which Debugger's hook is in; from 2.11 on none does.
+# The newest image with smdebug, the library of Debugger's hook.
 DEBUGGER_TORCH_VERSION = "2.10.0"
 DEBUGGER_PYTHON = "py313"
 CUDA = "cu133"
@@ -64,14 +64,14 @@ RULE_ACCOUNTS = {
     "us-west-1": "685455198987",
     "us-west-2": "895741380848",
 }
-OWN_IMAGE = "Use a region that has it, or name an image of your own with --image."
+OWN_IMAGE = "Use a region that has it, or give your own image with --image."
 
 
 def training_image(region: str, instance_type: str) -> str:
-    """AWS's PyTorch container for trainings, for CPUs or GPUs as the machine has them.
+    """The address of AWS's PyTorch training container for the machine, with CPUs or GPUs.
 
     Raises:
-        TrainingError: AWS has none in this region, as far as is known here.
+        TrainingError: AWS is not known to have one in this region.
     """
     kind = CUDA if has_gpu(instance_type) else "cpu"
     tag = f"{TORCH_VERSION}-{kind}-amzn2023-sagemaker"
@@ -79,10 +79,10 @@ def training_image(region: str, instance_type: str) -> str:
 
 
 def debugger_training_image(region: str, instance_type: str) -> str:
-    """The container for a training under Debugger: an older one, which holds smdebug.
+    """The address of the older training container that has smdebug, for jobs with Debugger.
 
     Raises:
-        TrainingError: AWS has none in this region, as far as is known here.
+        TrainingError: AWS is not known to have one in this region.
     """
     kind = "gpu" if has_gpu(instance_type) else "cpu"
     tag = f"{DEBUGGER_TORCH_VERSION}-{kind}-{DEBUGGER_PYTHON}"
@@ -90,16 +90,16 @@ def debugger_training_image(region: str, instance_type: str) -> str:
 
 
 def rule_image(region: str) -> str:
-    """The container that evaluates Debugger's built-in rules and writes ProfilerReport.
+    """The address of the container that evaluates Debugger's rules and writes ProfilerReport.
 
     Raises:
-        TrainingError: Debugger is not in this region.
+        TrainingError: Debugger is not available in this region.
     """
     return _address(RULE_ACCOUNTS, region, "sagemaker-debugger-rules:latest")
 
 
 def has_gpu(instance_type: str) -> bool:
-    """Whether a machine such as `ml.g5.xlarge` has GPUs of NVIDIA: families g and p."""
+    """Whether a machine such as `ml.g5.xlarge` has NVIDIA GPUs: families g and p."""
     family = instance_type.removeprefix("ml.").partition(".")[0]
     return family[:1] in {"g", "p"}
 

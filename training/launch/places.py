@@ -1,13 +1,13 @@
-"""Where what a training reads and writes lies in the models bucket. No two share a prefix.
+"""The folders of trainings in the models bucket; no two share a prefix.
 
     training/data/NAME/                  data sets
     training/weights/                    weights for jobs without a network
     training/sources/SHA256.tar.gz       the code of a job
     training/jobs/JOB/output/            model.tar.gz and output.tar.gz, as SageMaker names them
     training/checkpoints/JOB/
-    training/debugger/JOB/               tensors and profiles, where Debugger is asked for
+    training/debugger/JOB/               tensors and profiles of jobs with Debugger
 
-`models/` beside it is what endpoints may read; a trained model gets there by being packaged.
+Endpoints may only read `models/`; packaging a trained model copies it there.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlaces:
-    """Addresses in one bucket."""
+    """The addresses in one bucket."""
 
     bucket: str
 
@@ -33,7 +33,7 @@ class TrainingPlaces:
         return f"s3://{self.bucket}/{self.source_key(sha256)}"
 
     def checkpoints_uri(self, job: str) -> str:
-        # With the slash: SageMaker brings back every key that begins with this.
+        # The slash matters: SageMaker copies every key that begins with this address.
         return f"s3://{self.bucket}/training/checkpoints/{job}/"
 
     def debugger_uri(self, job: str) -> str:
@@ -41,10 +41,10 @@ class TrainingPlaces:
 
 
 def shared_prefixes(uris: dict[str, str]) -> list[tuple[str, str]]:
-    """Pairs of names whose places hold one another: `s3://b/a` and `s3://b/a/c`, or the same.
+    """Finds pairs of names with the same or nested addresses, such as `s3://b/a` and `s3://b/a/c`.
 
-    SageMaker reads every key that begins with a channel's address, and the original's tuner
-    uploaded its sources into its data that way.
+    SageMaker reads every key below a channel's address. The original project's tuner uploaded its
+    sources into its data that way.
     """
     folders = {name: uri.rstrip("/") + "/" for name, uri in uris.items()}
     names = sorted(folders)

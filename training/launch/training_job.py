@@ -1,4 +1,4 @@
-"""One training job of SageMaker: what it is told, and the request that says so.
+"""A training job of SageMaker and the request that creates it.
 
 The shapes are those of CreateTrainingJob
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateTrainingJob.html).
@@ -28,7 +28,7 @@ Hyperparameter = str | int | float | bool
 
 @dataclass(frozen=True, slots=True)
 class Vpc:
-    """The network that a job's machine stands in."""
+    """The private network that a job's machine is connected to."""
 
     subnets: tuple[str, ...]
     security_group_ids: tuple[str, ...]
@@ -36,7 +36,7 @@ class Vpc:
 
 @dataclass(frozen=True, slots=True)
 class Debugger:
-    """Where Debugger saves tensors and profiles, and the image of its rules."""
+    """The address for Debugger's tensors and profiles, and the image of its rules."""
 
     s3_output: str
     rule_image: str
@@ -44,18 +44,18 @@ class Debugger:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class TrainingJob:
-    """One run of `train.py` on one machine; it does not train on several.
+    """One run of `train.py` on one machine.
 
     Attributes:
         source_uri: `sourcedir.tar.gz` of `model.package.package_training_source`, in S3.
         channels: S3 addresses by channel: `training`, or `train`, `valid` and `test`; `weights`.
         output_uri: below it SageMaker writes `NAME/output/model.tar.gz`.
         hyperparameters: options of `train.py`, without the dashes before them.
-        checkpoint_uri: a folder of this job alone; an interrupted job goes on from it.
-        max_wait_seconds: with `spot`, for waiting and training together.
+        checkpoint_uri: a folder for this job alone; an interrupted job resumes from it.
+        max_wait_seconds: with `spot`, the limit of waiting and training together.
 
     Raises:
-        TrainingError: two of them contradict each other, or SageMaker would refuse one.
+        TrainingError: two fields contradict each other, or SageMaker would refuse one.
     """
 
     name: str
@@ -83,15 +83,15 @@ class TrainingJob:
 
 
 def training_job_request(job: TrainingJob) -> dict[str, Any]:
-    """The arguments of CreateTrainingJob.
+    """Builds the arguments of CreateTrainingJob.
 
     Raises:
-        TrainingError: a spot machine without checkpoints to go on from.
+        TrainingError: a spot job without checkpoints.
     """
     if job.spot and job.checkpoint_uri is None:
         raise TrainingError(
-            "A spot machine may be taken away, and there is nowhere to go on from.",
-            "Give a place for checkpoints.",
+            "AWS may reclaim a spot machine, and the job has no checkpoints to resume from.",
+            "Give an address for checkpoints.",
         )
     request = {
         "TrainingJobName": job.name,
@@ -111,7 +111,7 @@ def training_job_request(job: TrainingJob) -> dict[str, Any]:
 def entry_point(job: TrainingJob) -> dict[str, str]:
     """The two hyperparameters by which SageMaker's training toolkit finds the code.
 
-    Without a network the toolkit cannot fetch it: then it comes as a channel.
+    Without a network the toolkit cannot download the code, so the code is a channel.
     """
     archive = job.source_uri
     if job.network_isolation:
@@ -120,7 +120,7 @@ def entry_point(job: TrainingJob) -> dict[str, str]:
 
 
 def encoded(hyperparameters: Mapping[str, Hyperparameter]) -> dict[str, str]:
-    """SageMaker takes texts alone; the toolkit reads each as JSON, so that "1" stays a text."""
+    """Encodes hyperparameters as JSON strings, which SageMaker's toolkit decodes."""
     return {name: json.dumps(value) for name, value in hyperparameters.items()}
 
 
@@ -163,7 +163,7 @@ def machine_and_data(job: TrainingJob) -> dict[str, Any]:
 
 
 def channel(name: str, uri: str) -> dict[str, Any]:
-    """One member of InputDataConfig; without its last slash the folder `a` would take `ab` too."""
+    """A member of InputDataConfig; without the final slash the folder `a` would include `ab`."""
     is_file = name in {WEIGHTS_CHANNEL, CODE_CHANNEL}
     return {
         "ChannelName": name,
@@ -188,41 +188,41 @@ def _channels(job: TrainingJob) -> dict[str, str]:
 
 
 def _problems(job: TrainingJob) -> list[tuple[str, str]]:
-    """What cannot be, and what to do about it."""
+    """Problems of the job, each with the next step."""
     checks = [
         (
             _NAME.fullmatch(job.name) is not None,
-            f"{job.name!r} is no name of a job.",
+            f"{job.name!r} is not a valid job name.",
             "Use up to 63 letters, digits and hyphens.",
         ),
         (
             bool(set(job.channels) & set(DATA_CHANNELS)),
-            "There are no data to train on.",
-            "Give them with --data s3://BUCKET/FOLDER/.",
+            "There is no data to train on.",
+            "Give it with --data s3://BUCKET/FOLDER/.",
         ),
         (
             job.spot == (job.max_wait_seconds is not None),
-            "A time to wait belongs to spot machines, and spot machines need one.",
+            "Only spot jobs have a time to wait, and they need one.",
             "Give both or neither.",
         ),
         (
             job.max_wait_seconds is None or job.max_wait_seconds >= job.max_runtime_seconds,
-            "The time to wait includes the time to train, and is shorter.",
+            "The time to wait includes the time to train, but is shorter.",
             "Raise --max-wait-seconds, or lower --max-runtime-seconds.",
         ),
     ]
     found = [(problem, next_step) for holds, problem, next_step in checks if not holds]
     return found + [
         (
-            f"{first} and {second} share a place in S3.",
-            "SageMaker reads all that lies below a channel's address: keep them apart.",
+            f"{first} and {second} share an address in S3.",
+            "SageMaker reads everything below a channel's address: use separate folders.",
         )
         for first, second in shared_prefixes(_places(job))
     ]
 
 
 def _places(job: TrainingJob) -> dict[str, str]:
-    """Everything that is read or written, by what people call it."""
+    """The addresses that the job reads and writes, by their names in messages."""
     places = {f"the channel {name}": uri for name, uri in job.channels.items()}
     places["the sources"] = job.source_uri.rpartition("/")[0]
     places["the output"] = job.output_uri

@@ -1,4 +1,4 @@
-"""A tuning job of SageMaker: many training jobs, whose hyperparameters it chooses.
+"""A tuning job of SageMaker and the request that creates it.
 
 The shapes are those of CreateHyperParameterTuningJob
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateHyperParameterTuningJob.html).
@@ -32,13 +32,13 @@ class TuningJob:
     """A search over `space`, each trial a run of `training`.
 
     Attributes:
-        training: what every trial is told, and the tags of the search. Its name and checkpoints
-            are not used: SageMaker names the trials, and whether it keeps their checkpoints apart
-            is not documented. A trial on a spot machine that is taken away begins anew.
-        parents: earlier tuning jobs to begin from.
+        training: the settings of every trial, and the tags of the search. Its name and checkpoints
+            are not used: SageMaker names the trials, and does not document whether it separates
+            their checkpoints. A trial on a reclaimed spot machine starts again.
+        parents: earlier tuning jobs to start from.
 
     Raises:
-        TrainingError: two of them contradict each other, or SageMaker would refuse one.
+        TrainingError: two fields contradict each other, or SageMaker would refuse one.
     """
 
     name: str
@@ -58,7 +58,7 @@ class TuningJob:
 
 
 def tuning_job_request(job: TuningJob) -> dict[str, Any]:
-    """The arguments of CreateHyperParameterTuningJob."""
+    """Builds the arguments of CreateHyperParameterTuningJob."""
     request: dict[str, Any] = {
         "HyperParameterTuningJobName": job.name,
         "HyperParameterTuningJobConfig": _configuration(job),
@@ -77,7 +77,7 @@ def tuning_job_request(job: TuningJob) -> dict[str, Any]:
 
 
 def parameter_ranges(space: SearchSpace) -> dict[str, Any]:
-    """`ParameterRanges`: the learning rate by its logarithm, batch sizes, whole epochs."""
+    """`ParameterRanges`: learning rates (logarithmic), batch sizes, numbers of epochs."""
     return {
         "ContinuousParameterRanges": [
             {
@@ -110,14 +110,14 @@ def _configuration(job: TuningJob) -> dict[str, Any]:
             "MaxParallelTrainingJobs": job.max_parallel,
         },
         "ParameterRanges": parameter_ranges(job.space),
-        # Hyperband ends hopeless trials by itself and takes no other rule beside it.
+        # Hyperband ends hopeless trials itself and allows no other rule.
         "TrainingJobEarlyStoppingType": (
             "Auto" if job.early_stopping and job.strategy != "Hyperband" else "Off"
         ),
         "RandomSeed": job.random_seed,
     }
     if job.strategy == "Hyperband":
-        # One unit of resource is one line of metrics: an epoch.
+        # One unit of resource is one line of metrics, so one epoch.
         lowest, highest = job.space.epochs
         configuration["StrategyConfig"] = {
             "HyperbandStrategyConfig": {"MinResource": lowest, "MaxResource": highest}
@@ -135,17 +135,17 @@ def _definition(job: TuningJob) -> dict[str, Any]:
 
 
 def _problems(job: TuningJob) -> list[tuple[str, str]]:
-    """What cannot be, and what to do about it."""
+    """Problems of the job, each with the next step."""
     fixed = sorted(set(SEARCHED) & set(job.training.hyperparameters))
     checks = [
         (
             _NAME.fullmatch(job.name) is not None,
-            f"{job.name!r} is no name of a tuning job.",
+            f"{job.name!r} is not a valid name of a tuning job.",
             "Use up to 32 letters, digits and hyphens.",
         ),
         (
             job.training.debugger is None,
-            "Debugger cannot ride in a tuning job: SageMaker refuses the request.",
+            "Debugger cannot be used in a tuning job: SageMaker refuses the request.",
             "Tune without it, then train once with the best and --debugger.",
         ),
         (not fixed, f"Both fixed and searched: {', '.join(fixed)}.", "Leave them to the search."),
@@ -155,6 +155,10 @@ def _problems(job: TuningJob) -> list[tuple[str, str]]:
             f"{job.max_parallel} trials at once, of {job.max_trials} in all.",
             "Give --parallel between 1 and --trials.",
         ),
-        (len(job.parents) <= 5, "SageMaker begins from five searches at most.", "Name fewer."),
+        (
+            len(job.parents) <= 5,
+            "SageMaker starts from five searches at most.",
+            "Give fewer --parent.",
+        ),
     ]
             "SageMaker starts from at most five searches.",

@@ -122,4 +122,4 @@ def test_upload_prints_the_address_alone(folder: Path, bucket: None) -> None:
 
 @pytest.mark.parametrize("name", ["../models", "a/b", ".hidden"])
 def test_name_that_could_lead_elsewhere_is_refused(folder: Path, bucket: None, name: str) -> None:
-    assert "is no name" in refusal("upload", "photos", name)
+    assert "is not a valid name" in refusal("upload", "photos", name)

@@ -77,14 +77,14 @@ def test_debugger_takes_its_own_image_and_place() -> None:
     ("changes", "problem"),
     [
         ({"data": "photos/"}, "reads its data from S3"),
-        ({"data": "s3://models/training/"}, "share a place"),
+        ({"data": "s3://models/training/"}, "share an address"),
         ({"settings": {"colour": "red"}}, "no setting colour"),
         ({"settings": {"lr": "fast"}}, "cannot have"),
         ({"settings": {"epochs": "0"}}, "--epochs"),
         ({"settings": {"data": "photos"}}, "no setting data"),
         ({"subnets": ("subnet-1",)}, "subnets and security groups"),
         ({"spot": True, "max_wait_seconds": 60}, "includes the time to train"),
-        ({"max_wait_seconds": 60_000}, "belongs to spot machines"),
+        ({"max_wait_seconds": 60_000}, "Only spot jobs have a time to wait"),
         ({"network_isolation": True}, "Without a network nothing can be installed"),
         (
             {"network_isolation": True, "image": "own", "backbone": "resnet50"},
@@ -146,7 +146,7 @@ def test_dry_run_without_a_cloud_says_what_else_would_do(asked: Callable[..., An
 def test_search_under_debugger_is_refused_with_another_way(asked: Callable[..., Any]) -> None:
     told = asked("tune", "--data", DATA, "--dry-run", "--role-arn", ROLE, "--debugger").exception
     assert isinstance(told, UserError)
-    assert "Debugger cannot ride in a tuning job" in str(told)
+    assert "Debugger cannot be used in a tuning job" in str(told)
     assert "then train once with the best and --debugger" in told.next_step
 
 
@@ -337,7 +337,7 @@ def test_lost_connection_ends_the_waiting_and_says_that_the_job_goes_on(
         raise EndpointConnectionError(endpoint_url="https://api.sagemaker.eu-west-1.amazonaws.com")
 
     monkeypatch.setattr(job_logs.time, "sleep", lost)
-    with pytest.raises(UserError, match="dogs-1 cannot be watched now, and goes on") as told:
+    with pytest.raises(UserError, match="dogs-1 cannot be watched now, but keeps running") as told:
         wait_for(FakeSageMaker("InProgress"), tmp_path)
     assert "imagedrop jobs status dogs-1 --wait" in told.value.next_step
 

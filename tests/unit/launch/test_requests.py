@@ -120,7 +120,7 @@ def test_nothing_of_debugger_is_sent_without_being_asked_for() -> None:
 
 
 def test_debugger_in_a_tuning_job_is_refused() -> None:
-    with pytest.raises(TrainingError, match="Debugger cannot ride in a tuning job"):
+    with pytest.raises(TrainingError, match="Debugger cannot be used in a tuning job"):
         TuningJob(name="t", training=replace(DEBUGGED, hyperparameters={}))
 
 
@@ -161,15 +161,15 @@ def test_a_hyperparameter_is_searched_or_fixed() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"channels": {"training": "s3://imagedrop-models/training"}}, "share a place in S3"),
+        ({"channels": {"training": "s3://imagedrop-models/training"}}, "share an address in S3"),
         ({"channels": {"training": PLAIN.source_uri.rpartition("/")[0]}}, "the sources share"),
         ({"channels": {"training": f"{PLAIN.output_uri}/dogs-1/"}}, "the output share"),
         ({"channels": {}}, "no data"),
         ({"channels": {"weights": "s3://b/w.pth"}}, "no data"),
-        ({"name": "dogs_1"}, "no name of a job"),
-        ({"name": "d" * 64}, "no name of a job"),
-        ({"spot": True}, "spot machines need one"),
-        ({"max_wait_seconds": 99_999}, "belongs to spot machines"),
+        ({"name": "dogs_1"}, "not a valid job name"),
+        ({"name": "d" * 64}, "not a valid job name"),
+        ({"spot": True}, "they need one"),
+        ({"max_wait_seconds": 99_999}, "Only spot jobs have a time to wait"),
         ({"spot": True, "max_wait_seconds": 60}, "includes the time to train"),
     ],
 )
@@ -181,7 +181,7 @@ def test_what_cannot_be_is_refused(changes: dict[str, Any], problem: str) -> Non
 def test_spot_machine_without_checkpoints_is_refused() -> None:
     job = replace(PLAIN, spot=True, max_wait_seconds=8 * 3600, checkpoint_uri=None)
 
-    with pytest.raises(TrainingError, match="nowhere to go on from"):
+    with pytest.raises(TrainingError, match="no checkpoints to resume from"):
         training_job_request(job)
 
 
@@ -190,8 +190,8 @@ def test_spot_machine_without_checkpoints_is_refused() -> None:
     [
         ({"max_trials": 0, "max_parallel": 0}, "at least one trial"),
         ({"max_parallel": 21}, "21 trials at once, of 20"),
-        ({"name": "n" * 33}, "no name of a tuning job"),
-        ({"parents": tuple("abcdef")}, "five searches at most"),
+        ({"name": "n" * 33}, "not a valid name of a tuning job"),
+        ({"parents": tuple("abcdef")}, "at most five searches"),
     ],
 )
 def test_what_cannot_be_searched_is_refused(changes: dict[str, Any], problem: str) -> None:
