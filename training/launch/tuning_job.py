@@ -157,8 +157,8 @@ def _problems(job: TuningJob) -> list[tuple[str, str]]:
         ),
         (
             len(job.parents) <= 5,
-            "SageMaker starts from five searches at most.",
+            "SageMaker starts from at most five searches.",
             "Give fewer --parent.",
         ),
     ]
-            "SageMaker starts from at most five searches.",
+    return [(problem, next_step) for holds, problem, next_step in checks if not holds]
