@@ -23,4 +23,4 @@ def as_user_error() -> Iterator[None]:
     try:
         yield
     except TrainingError as error:
-        raise UserError(printable(error.problem), error.next_step) from error
+        raise UserError(error.problem, error.next_step) from error
