@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 
 from imagedrop.commands.train import read_hyperparameters
+from tests.text_boxes import unreadable_texts
 from training.errors import TrainingError
 from training.reports.tuning import importance, tuning_page
 from training.search import SearchSpace, TrialResult, Tuning
@@ -127,3 +128,4 @@ def test_the_page_tells_the_best_and_every_trial() -> None:
     assert "learning rate 0.02, batch size 32" in page
     assert "&lt;TPE&gt;" in page
     assert page.count("complete") == 2
+    assert unreadable_texts(page) == []

@@ -54,25 +54,36 @@ class Axis:
     def ticks(self, most: int) -> list[tuple[float, str]]:
         """At most `most + 1` values with their labels: multiples of 1, 2 or 5 times a power of 10.
 
-        A logarithmic axis of less than a decade has no such multiple; it shows its ends.
+        A logarithmic axis has 1, 2 and 5 in each decade, or as few powers of 10 as fit.
         """
         low, high = self.ends
-        step = _step(low, high, most, self.is_whole or self.is_log)
-        first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
-        values = [multiple * step for multiple in range(first, last + 1)]
-        if self.is_log and len(values) < 2:
-            values = [low, high]
-        return [(value, self._label(value, step)) for value in values]
+        if self.is_log:
+            return [(value, f"{10**value:.1g}") for value in _log_ticks(low, high, most)]
+        step = _step(low, high, most, self.is_whole)
+        return [(value, self._label(value, step)) for value in _multiples(low, high, step)]
 
     def _label(self, value: float, step: float) -> str:
-        if self.is_log:
-            return f"{10**value:.2g}"
         if self.is_share:
             value, step = 100 * value, 100 * step
         decimals = max(0, -math.floor(math.log10(step) + 1e-9))
         if decimals > MOST_DECIMALS:
             return f"{value:.3g}"
         return f"{value + 0.0:,.{decimals}f}{' %' if self.is_share else ''}"
+
+
+def _multiples(low: float, high: float, step: float) -> list[float]:
+    first, last = math.ceil(low / step - 1e-9), math.floor(high / step + 1e-9)
+    return [multiple * step for multiple in range(first, last + 1)]
+
+
+def _log_ticks(low: float, high: float, most: int) -> list[float]:
+    """Logarithms to base 10."""
+    decades = range(math.floor(low), math.ceil(high) + 1)
+    every = [decade + math.log10(digit) for decade in decades for digit in (1, 2, 5)]
+    within = [value for value in every if low - 1e-9 <= value <= high + 1e-9]
+    if len(within) <= most + 1:
+        return within
+    return _multiples(low, high, _step(low, high, most, whole=True))
 
 
 def _step(low: float, high: float, most: int, whole: bool) -> float:

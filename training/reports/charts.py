@@ -17,7 +17,7 @@ from training.reports.axes import FONT_PIXELS, Axis, shortened, text_width
 from training.reports.numbers import short
 
 WIDTH, HEIGHT = 440, 250
-TOP, RIGHT, BOTTOM = 26, 24, 42
+TOP, RIGHT, BOTTOM = 26, 30, 42
 COLOURS = 6
 MOST_DOTS = 60  # of a line; more would hide it
 NONE = Markup('<p class="soft">none</p>')
@@ -59,6 +59,11 @@ class _Plot:
         return HEIGHT - BOTTOM - self.y_axis.place(value) * (HEIGHT - BOTTOM - TOP)
 
 
+def breakable(name: str) -> Markup:
+    """A label or file name that may wrap after each underscore."""
+    return Markup("_<wbr>").join(name.split("_"))
+
+
 def xy_chart(series: Sequence[Series], x_axis: Axis, y_axis: Axis) -> Markup:
     """Lines or dots over two axes, with a legend when there is more than one series."""
     points = [point for each in series for point in each.points if _is_finite(point)]
@@ -66,10 +71,8 @@ def xy_chart(series: Sequence[Series], x_axis: Axis, y_axis: Axis) -> Markup:
         return NONE
     ys = [y for _, y in points] + [end for each in series for error in each.errors for end in error]
     plot = _plot(x_axis.around([x for x, _ in points]), y_axis.around(ys))
-    shown = [(number, each) for number, each in enumerate(series) if each.points]
-    drawn = Markup("").join(_series(plot, each, number) for number, each in shown)
-    legend = _legend([(number, each.name) for number, each in shown]) if len(shown) > 1 else ""
-    return _figure(_axes(plot) + drawn, legend)
+    drawn = Markup("").join(_series(plot, each, number) for number, each in enumerate(series))
+    return _figure(_axes(plot) + drawn, _legend(series))
 
 
 def column_chart(counts: Sequence[int], x_axis: Axis, y_axis: Axis) -> Markup:
@@ -101,7 +104,7 @@ def bar_chart(
     most = max(value for _, value in items) or 1.0
     rows = Markup("").join(
         Markup('<tr><th scope="row">{}</th><td>{}</td><td class="number">{}</td></tr>').format(
-            label, _bar(value / most), written(value)
+            breakable(label), _bar(value / most), written(value)
         )
         for label, value in items
     )
@@ -128,9 +131,9 @@ def parallel_chart(axes: Sequence[Axis], lines: Sequence[tuple[str, Sequence[flo
     drawn = [_vertical(axis, x, floor) for axis, x in zip(scaled, xs, strict=True)]
     for number, (name, values) in enumerate(lines):
         places = [(x, y(axis, v)) for x, axis, v in zip(xs, scaled, values, strict=True)]
-        drawn.append(_polyline(places, number, name))
-    legend = _legend([(number, name) for number, (name, _) in enumerate(lines)])
-    return _figure(Markup("").join(drawn), legend)
+        drawn.append(_line(places, number, name))
+    named = [Series(name, list(zip(xs, values, strict=True))) for name, values in lines]
+    return _figure(Markup("").join(drawn), _legend(named))
 
 
 def _is_finite(point: tuple[float, float]) -> bool:
@@ -181,7 +184,7 @@ def _series(plot: _Plot, series: Series, number: int) -> Markup:
             _error_bar(plot, x, *bar, number) for (x, _), bar in zip(places, bars, strict=True)
         ]
     if series.is_joined:
-        parts.append(_polyline(places, number, series.name))
+        parts.append(_line(places, number, series.name))
     if series.has_dots and (len(places) <= MOST_DOTS or not series.is_joined):
         titles = series.titles or [
             f"{series.name}: {short(float(x))}, {short(float(y))}" for x, y in series.points
@@ -197,17 +200,19 @@ def _error_bar(plot: _Plot, x: float, low: float, high: float, number: int) -> M
     return element("path", d=path, class_=f"s{number % COLOURS} error")
 
 
-def _polyline(places: Sequence[tuple[float, float]], number: int, name: str) -> Markup:
+def _line(places: Sequence[tuple[float, float]], number: int, title: str = "") -> Markup:
     points = " ".join(f"{x:.1f},{y:.1f}" for x, y in places)
-    return element(
-        "polyline", element("title", name), points=points, class_=f"s{number % COLOURS} line"
-    )
+    return element("polyline", _title(title), points=points, class_=f"s{number % COLOURS} line")
 
 
-def _dot(x: float, y: float, number: int, title: str) -> Markup:
-    return element(
-        "circle", element("title", title), cx=x, cy=y, r=3.5, class_=f"s{number % COLOURS} filled"
-    )
+def _dot(x: float, y: float, number: int, title: str = "") -> Markup:
+    colour = f"s{number % COLOURS} filled"
+    return element("circle", _title(title), cx=x, cy=y, r=3.5, class_=colour)
+
+
+def _title(title: str) -> Markup:
+    """What a reader sees on hovering."""
+    return element("title", title) if title else Markup("")
 
 
 def _vertical(axis: Axis, x: float, floor: int) -> Markup:
@@ -226,13 +231,18 @@ def _bar(share: float) -> Markup:
     return element("svg", bar, viewBox="0 0 100 10", preserveAspectRatio="none", class_="bar")
 
 
-def _legend(entries: Sequence[tuple[int, str]]) -> Markup:
-    key = Markup('<svg class="key" viewBox="0 0 26 8"><path d="M0 4H26" class="s{} line"/></svg>')
-    items = Markup("").join(
-        Markup("<li>{}{}</li>").format(key.format(number % COLOURS), name)
-        for number, name in entries
-    )
-    return Markup('<ul class="legend">{}</ul>').format(items)
+def _legend(series: Sequence[Series]) -> Markup:
+    """Each name with its line or dot; series without points are left out."""
+    items = [
+        Markup('<li><svg class="key" viewBox="0 0 26 8">{}</svg>{}</li>').format(
+            _line([(0, 4), (26, 4)], number) if each.is_joined else _dot(13, 4, number), each.name
+        )
+        for number, each in enumerate(series)
+        if each.points
+    ]
+    if len(items) < 2:
+        return Markup("")
+    return Markup('<ul class="legend">{}</ul>').format(Markup("").join(items))
 
 
 def _figure(inside: Markup, legend: str = "") -> Markup:

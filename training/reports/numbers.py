@@ -21,8 +21,8 @@ def number(value: float | None, decimals: int = 3) -> Number:
 
 
 def percent(share: float | None, decimals: int = 1) -> Number:
-    """Of a share from 0 to 1: `93.2 %`."""
-    return Number(MISSING if share is None else f"{100 * share:.{decimals}f} %")
+    """Of a share from 0 to 1: `93.2 %`, with a space that does not break."""
+    return Number(MISSING if share is None else f"{100 * share:.{decimals}f}\u00a0%")
 
 
 def scientific(value: float | None) -> Number:

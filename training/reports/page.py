@@ -51,6 +51,7 @@ def _environment(folder: Path) -> Environment:
     environment.tests["numeric"] = _is_number
     for name in FILTERS:
         environment.filters[name] = getattr(numbers, name)
+    environment.filters["breakable"] = charts.breakable
     environment.filters["jpeg"] = lambda data: base64.b64encode(data).decode()
     return environment
 

@@ -32,7 +32,7 @@ def tuning_page(tuning: Tuning) -> str:
         against=[_against(tuning, finished, name) for name in names],
         importance=list(importance(finished, names).items()),
         percent=percent,
-        parallel=_parallel(finished, names),
+        parallel=_parallel(tuning, finished),
         trials=[(each, [short(each.hyperparameters[n]) for n in names]) for each in tuning.trials],
     )
 
@@ -93,8 +93,9 @@ def _place(name: str, hyperparameters: Mapping[str, float]) -> float:
     return math.log10(value) if name == "lr" else value
 
 
-def _parallel(trials: list[TrialResult], names: tuple[str, ...]) -> Markup:
+def _parallel(tuning: Tuning, trials: list[TrialResult]) -> Markup:
     """The best trials: an axis for each hyperparameter and one for the objective."""
+    names = tuning.space_names
     best = sorted(trials, key=lambda each: -(each.value or 0.0))[:PARALLEL_TRIALS]
     lines = [
         (
@@ -103,4 +104,4 @@ def _parallel(trials: list[TrialResult], names: tuple[str, ...]) -> Markup:
         )
         for each in best
     ]
-    return parallel_chart([*map(_axis, names), Axis("objective")], lines)
+    return parallel_chart([*map(_axis, names), Axis(tuning.objective)], lines)

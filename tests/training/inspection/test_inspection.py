@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from imagedrop.cli import app
 from imagedrop.errors import UserError
+from tests.text_boxes import unreadable_texts
 from training.errors import TrainingError
 from training.inspection.class_rules import ClassCounts, ClassImbalance
 from training.inspection.findings import Status
@@ -66,7 +67,7 @@ def text_of(page: str) -> str:
             words.append(data)
 
     Words().feed(re.sub(r"<style>.*?</style>", "", page, flags=re.S))
-    return " ".join(words)
+    return " ".join(words).replace("\u00a0", " ")
 
 
 def test_every_rule_has_an_outcome(inspection: Inspection) -> None:
@@ -128,6 +129,10 @@ def test_report_prints_what_the_monitor_cost(inspection: Inspection, page: str) 
 def test_report_needs_nothing_from_elsewhere(page: str) -> None:
     assert "<script" not in page
     assert not re.search(r'(src|href)="(?!data:)', page)
+
+
+def test_no_text_of_a_chart_covers_another(page: str) -> None:
+    assert unreadable_texts(page) == []
 
 
 def test_json_says_the_same(inspection: Inspection, tmp_path: Path) -> None:

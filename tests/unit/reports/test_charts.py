@@ -8,6 +8,7 @@ import re
 import pytest
 from markupsafe import Markup
 
+from tests.text_boxes import unreadable_texts
 from training.reports.axes import Axis
 from training.reports.charts import (
     NONE,
@@ -18,8 +19,6 @@ from training.reports.charts import (
     xy_chart,
 )
 from training.reports.matrix import confusion_order, matrix_chart
-
-from .text_boxes import cut_off, drawings, overlaps
 
 HOSTILE = '<img onerror="alert(1)" src=x>'
 LONG = "a_class_with_a_very_long_name_that_no_chart_has_room_for"
@@ -46,7 +45,7 @@ CHARTS = {
         [line((-4, 0.5), (0, 0.9))], Axis("learning rate", is_log=True), Axis("top-1")
     ),
     "a logarithm within a decade": xy_chart(
-        [line((-2.9, 0.5), (-2.6, 0.9))], Axis("learning rate", is_log=True), Axis("top-1")
+        [line((-4.9, 0.5), (-4.1, 0.9))], Axis("learning rate", is_log=True), Axis("top-1")
     ),
     "shares": xy_chart(
         [line((0, 0), (1, 1))],
@@ -71,20 +70,19 @@ CHARTS = {
 
 @pytest.mark.parametrize("name", CHARTS)
 def test_no_text_covers_another_or_is_cut_off(name: str) -> None:
-    found = list(drawings(CHARTS[name]))
-    assert found
-    for svg in found:
-        assert overlaps(svg) == []
-        assert cut_off(svg) == []
+    assert "<text" in CHARTS[name]
+    assert unreadable_texts(CHARTS[name]) == []
 
 
 def test_the_overlap_check_finds_texts_that_cover_each_other() -> None:
-    (svg,) = drawings(
+    chart = (
         '<svg viewBox="0 0 100 20"><text x="0" y="12" font-size="12">validation</text>'
         '<text x="40" y="14" font-size="12">training, long</text></svg>'
     )
-    assert overlaps(svg) == [("validation", "training, long")]
-    assert cut_off(svg) == ["training, long"]
+    assert unreadable_texts(chart) == [
+        "'validation' covers 'training, long'",
+        "'training, long' is cut off",
+    ]
 
 
 @pytest.mark.parametrize(
@@ -124,7 +122,8 @@ def test_points_and_error_bars_are_drawn_at_their_values() -> None:
         (Axis("x", 0, 1), ["0.0", "0.2", "0.4", "0.6", "0.8", "1.0"]),
         (Axis("x", 1, 3, is_whole=True), ["1", "2", "3"]),
         (Axis("x", 0, 1, is_share=True), ["0 %", "20 %", "40 %", "60 %", "80 %", "100 %"]),
-        (Axis("x", -3, -1, is_log=True), ["0.001", "0.01", "0.1"]),
+        (Axis("x", -3, -2, is_log=True), ["0.001", "0.002", "0.005", "0.01"]),
+        (Axis("x", -3.1, -1, is_log=True), ["0.001", "0.01", "0.1"]),
         (Axis("x", 0, 12_000), ["0", "5,000", "10,000"]),
         (Axis("x", 0.9991, 0.9999), ["0.9992", "0.9994", "0.9996", "0.9998"]),
     ],

@@ -55,7 +55,7 @@ def test_a_report_follows_light_dark_phone_and_print(template: Path) -> None:
 
 def test_numbers_are_aligned_and_a_table_without_rows_says_none(template: Path) -> None:
     page = render(template, name="photos", jpeg=b"jpeg")
-    assert '<td>photos</td><td class="number">1,234</td><td class="number">50.0 %</td>' in page
+    assert '<td>photos</td><td class="number">1,234</td><td class="number">50.0\u00a0%</td>' in page
     assert page.count('<p class="soft">none</p>') == 1
 
 
@@ -74,7 +74,7 @@ def test_a_name_that_is_not_utf8_is_spelled_out(template: Path) -> None:
         (numbers.number(1_234_567), "1,234,567"),
         (numbers.number(0.12345), "0.123"),
         (numbers.number(None), "—"),
-        (numbers.percent(0.93218), "93.2 %"),
+        (numbers.percent(0.93218), "93.2\u00a0%"),
         (numbers.percent(None), "—"),
         (numbers.scientific(1.234e-7), "1.23e-07"),
         (numbers.short(0.0123456), "0.01235"),

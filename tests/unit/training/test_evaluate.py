@@ -19,6 +19,7 @@ from archive.card import ArchiveError
 from archive.reading import extract_archive
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
+from tests.text_boxes import unreadable_texts
 from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.patterns import encoded
 from training.data.dataset import DataSet, LabelledImage, spread
@@ -322,6 +323,7 @@ def test_report_is_one_file_without_scripts_and_json_holds_the_same(
     assert "<script" not in html
     assert "http" not in html
     assert "&lt;script&gt;, called blue: 1" in html
+    assert unreadable_texts(html) == []
     content = json.loads(json.dumps(found.to_json(), allow_nan=False))
     assert content["top1"] == found.top(1)
     assert content["classes"]["<script>"]["support"] == 4

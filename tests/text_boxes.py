@@ -43,6 +43,15 @@ def drawings(html: str) -> Iterator[ElementTree.Element]:
         yield ElementTree.fromstring(found)  # noqa: S314 - made by our own charts
 
 
+def unreadable_texts(html: str) -> list[str]:
+    """What `overlaps` and `cut_off` find in the drawings of a page or a chart."""
+    found = []
+    for svg in drawings(html):
+        found += [f"{one!r} covers {other!r}" for one, other in overlaps(svg)]
+        found += [f"{text!r} is cut off" for text in cut_off(svg)]
+    return found
+
+
 def overlaps(svg: ElementTree.Element) -> list[tuple[str, str]]:
     """Pairs of texts that cover each other."""
     boxes = [_box(each) for each in svg.iter("text")]
