@@ -18,6 +18,7 @@ def main() -> int:
     """Serve until SIGTERM or SIGINT; 1 when another stand-in uses the state folder."""
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request as INFO
     try:
         service = Service(arguments.state_dir.resolve(), arguments.aws_endpoint_url, Identity())
     except StateInUseError as error:
