@@ -13,7 +13,7 @@ import pytest
 
 # Tests that share one of these run in one process of a parallel run: each cloud is made once.
 # All other tests of a file stay together too.
-SHARED = ("stack", "emulator", "shared", "server", "rebuilt")
+SHARED = ("stack", "emulator", "strict", "shared", "server", "rebuilt")
 # The longest first, so that all processes of a parallel run end at about the same time.
 FIRST = ("tests/integration/", "tests/training/", "tests/model/", "tests/parity/")
 MARK = "IMAGEDROP_TEST_PROCESS"
