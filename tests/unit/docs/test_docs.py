@@ -15,7 +15,11 @@ from imagedrop.cli import app
 from imagedrop.estimates.bulk_run import markdown
 
 REPOSITORY = Path(__file__).parents[3]
-PAGES = [REPOSITORY / "README.md", *sorted((REPOSITORY / "docs").rglob("*.md"))]
+PAGES = [
+    REPOSITORY / "README.md",
+    REPOSITORY / "CONTRIBUTING.md",
+    *sorted((REPOSITORY / "docs").rglob("*.md")),
+]
 CLI: Any = typer.main.get_command(app)
 
 

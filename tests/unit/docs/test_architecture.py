@@ -1,0 +1,55 @@
+"""The tree in docs/architecture.md is the repository's."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from pathlib import Path
+
+REPOSITORY = Path(__file__).parents[3]
+PAGE = REPOSITORY / "docs" / "architecture.md"
+# Folders that the tree names in one line.
+WHOLE = {"tests", "demo", "requirements"}
+
+
+def drawn() -> set[str]:
+    """Return the folders of the page's tree."""
+    text = PAGE.read_text()
+    (block,) = re.findall(r"^```\n(template\.yaml.*?)^```", text, re.S | re.M)
+    parents: list[str] = []
+    found = set()
+    for line in block.splitlines():
+        name = line.split()[0]
+        if name.endswith("/"):
+            depth = (len(line) - len(line.lstrip())) // 2
+            parents = [*parents[:depth], name.rstrip("/")]
+            found.add("/".join(parents))
+    return found
+
+
+def there() -> set[str]:
+    """Return the folders that hold tracked files, except hidden ones and those below `WHOLE`."""
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    folders = {str(parent) for file in files for parent in Path(file).parents} - {"."}
+    return {
+        folder
+        for folder in folders
+        if not folder.startswith(".") and ("/" not in folder or folder.split("/")[0] not in WHOLE)
+    }
+
+
+def test_the_tree_names_every_folder_and_no_other() -> None:
+    assert drawn() == there()
+
+
+def test_every_root_entry_is_explained_once_in_contributing() -> None:
+    files = subprocess.run(
+        ["git", "ls-files"], cwd=REPOSITORY, capture_output=True, text=True, check=True
+    ).stdout.splitlines()
+    entries = {Path(file).parts[0] for file in files}
+    text = (REPOSITORY / "CONTRIBUTING.md").read_text()
+    explained = re.findall(r"^\| `([^`]+?)/?` \|", text.partition("## The root")[2], re.M)
+    assert sorted(explained) == sorted(entries)
+    assert len(entries) <= 24
