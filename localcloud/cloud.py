@@ -28,7 +28,7 @@ _START_DEADLINE_SECONDS = 60.0
 _STOP_GRACE_SECONDS = 30.0  # the emulator saves its state
 _POLL_SECONDS = 0.1
 _ANSWER_TIMEOUT_SECONDS = 5.0
-# What Lambda offers (and the template's PythonRuntime allows) of what this project runs on.
+# Lambda's runtimes that the template's PythonRuntime allows and this project supports.
 _LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 
 OnStep = Callable[[str], None]
@@ -74,12 +74,12 @@ def up(
     project: Path = environments.REPOSITORY,
     on_step: OnStep = lambda _: None,
 ) -> Cloud:
-    """Start what is not running, build and deploy what has changed.
+    """Start the processes that do not run, build and deploy the changes.
 
     Args:
         home: folder for state, logs and ports; made when missing.
         deploy: also build and deploy the template.
-        enforce_iam: let the emulator refuse what the roles' policies do not allow.
+        enforce_iam: the emulator refuses calls that the roles' policies do not allow.
         project: folder of template.yaml, samconfig.toml and functions/.
         on_step: called with one short sentence before each step.
 

@@ -34,7 +34,7 @@ class ContainerNotHealthyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ContainerSpec:
-    """What to run: an extracted archive, its environment, and where the output goes."""
+    """An extracted archive to run, its environment, and the file for its output."""
 
     model_dir: Path
     log_path: Path

@@ -1,6 +1,6 @@
-"""Faults on demand: what a test wants to go wrong with transform jobs, told in one file.
+"""Faults on demand: a test describes faults of transform jobs in one file.
 
-``<state-dir>/faults.json`` is read when a job is created. Without it nothing goes wrong.
+``<state-dir>/faults.json`` is read when a job is created. Without it there are no faults.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from localcloud.sagemaker.errors import ServiceError, validation_exception
 
 @dataclass(frozen=True, slots=True)
 class Faults:
-    """What goes wrong with a job's objects, by their number in the input's order, from 1.
+    """Faults of a job's objects, by their number in the input's order, from 1.
 
     Attributes:
         drop_outputs: transformed, and nothing is written.
@@ -63,25 +63,25 @@ class FaultFile:
             content, written = self._path.read_bytes(), self._path.stat().st_mtime_ns
         except FileNotFoundError:
             return NO_FAULTS
-        told = _checked(content)
-        if not fnmatchcase(name, told.pop("jobs", "*")):
+        wanted = _checked(content)
+        if not fnmatchcase(name, wanted.pop("jobs", "*")):
             return NO_FAULTS
         if written != self._written:
             self._written, self._throttled = written, 0
-        if self._throttled < told.pop("throttle_create", 0):
+        if self._throttled < wanted.pop("throttle_create", 0):
             self._throttled += 1
             raise ServiceError("ThrottlingException", "Rate exceeded")
-        return Faults.from_json(told)
+        return Faults.from_json(wanted)
 
 
 def _checked(content: bytes) -> dict[str, Any]:
     try:
-        told = json.loads(content)
+        wanted = json.loads(content)
     except ValueError as error:
         raise _unusable(f"not JSON: {error}") from error
-    if not isinstance(told, dict):
+    if not isinstance(wanted, dict):
         raise _unusable("not an object")
-    for name, value in told.items():
+    for name, value in wanted.items():
         if name == "jobs":
             good = isinstance(value, str)
         elif name == "throttle_create":
@@ -92,7 +92,7 @@ def _checked(content: bytes) -> dict[str, Any]:
             raise _unusable(f"unknown member {name}")
         if not good:
             raise _unusable(f"{name} can not be {json.dumps(value)}")
-    return told
+    return wanted
 
 
 def _is_number(value: object) -> bool:

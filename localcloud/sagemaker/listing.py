@@ -1,4 +1,4 @@
-"""What all List operations of the control plane share: filter, order, pages."""
+"""Filter, order and pages of the List operations."""
 
 from __future__ import annotations
 

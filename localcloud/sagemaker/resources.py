@@ -1,4 +1,4 @@
-"""What the operations of every kind of resource have in common: records by name, and jobs."""
+"""Shared by all kinds of resources: records by name, and jobs."""
 
 from __future__ import annotations
 

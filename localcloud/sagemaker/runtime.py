@@ -45,7 +45,7 @@ _EXITED = "An error occurred while handling request as the model process exited.
 
 
 class RunningVariants(Protocol):
-    """What the endpoints know: the variant that runs, and whether one will."""
+    """The running variant of an endpoint, and whether it will have one again."""
 
     def running(self, name: str) -> Variant | None: ...
 

@@ -85,7 +85,7 @@ class Application:
 
 
 async def _read(receive: Receive, max_bytes: int) -> bytes:
-    """The whole request body. uvicorn discards what is not read of a larger one."""
+    """Return the whole request body. uvicorn discards the rest of a larger one."""
     content, more = bytearray(), True
     while more:
         message = await receive()

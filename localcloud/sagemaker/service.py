@@ -96,7 +96,7 @@ class Service:
         return json.dumps(await self._operations[operation](given)).encode()
 
     def start(self) -> None:
-        """Within a running event loop: bring back what the state folder holds."""
+        """Restart the endpoints and jobs of the state folder; needs a running event loop."""
         self._artifacts.remove_all_but(self._endpoints.model_dirs())
         self._endpoints.resume()
         self._jobs.resume()

@@ -1,4 +1,4 @@
-"""What the stand-in stores, and how it names it: one JSON file, replaced at every change."""
+"""The stand-in's records and their names: one JSON file, replaced at every change."""
 
 from __future__ import annotations
 

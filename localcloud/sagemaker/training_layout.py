@@ -1,4 +1,4 @@
-"""What a training container finds: the folders under /opt/ml, its variables, its arguments.
+"""A training container's folders under /opt/ml, its variables and its arguments.
 
 As SageMaker's training toolkit makes them from hyperparameters, channels and resources
 (https://github.com/aws/sagemaker-training-toolkit, ENVIRONMENT_VARIABLES.md).
@@ -13,16 +13,16 @@ from pathlib import Path
 from typing import Any
 
 PROGRAM, SOURCES = "sagemaker_program", "sagemaker_submit_directory"
-# What the toolkit keeps for itself of the hyperparameters.
+# Hyperparameters that the toolkit does not pass on.
 _RESERVED = ("sagemaker_", "_tuning_objective_metric")
 HOST = "algo-1"
 _INTERFACE = "eth0"
-# A container sees nothing of the shell that started the stand-in but these.
+# Of the environment that started the stand-in, a container sees only these.
 _INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class OptMl:
-    """The folders of one job; ``root`` stands for /opt/ml."""
+    """The folders of one job; ``root`` is /opt/ml."""
 
     def __init__(self, root: Path) -> None:
         self.root = root
@@ -88,7 +88,7 @@ def environment(job: Mapping[str, Any], folders: OptMl, region: str) -> dict[str
     hyperparameters = users_hyperparameters(job)
     channels = sorted(each["ChannelName"] for each in job.get("InputDataConfig", []))
     program = str(all_hyperparameters(job)[PROGRAM])
-    told: dict[str, Any] = {
+    values: dict[str, Any] = {
         "channels": channels,
         "current_host": HOST,
         "current_instance_type": job["ResourceConfig"]["InstanceType"],
@@ -111,12 +111,12 @@ def environment(job: Mapping[str, Any], folders: OptMl, region: str) -> dict[str
         "user_args": arguments(hyperparameters),
         "user_entry_point": program,
     }
-    told |= {f"channel_{name}": str(folders.channel(name)) for name in channels}
-    told |= {f"hp_{name}": value for name, value in hyperparameters.items()}
+    values |= {f"channel_{name}": str(folders.channel(name)) for name in channels}
+    values |= {f"hp_{name}": value for name, value in hyperparameters.items()}
     inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
         **inherited,
-        **{f"SM_{name.upper()}": _variable(value) for name, value in told.items()},
+        **{f"SM_{name.upper()}": _variable(value) for name, value in values.items()},
         "TRAINING_JOB_NAME": job["TrainingJobName"],
         "TRAINING_JOB_ARN": job["TrainingJobArn"],
         "AWS_REGION": region,

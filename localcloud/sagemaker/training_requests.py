@@ -1,4 +1,4 @@
-"""What CreateTrainingJob and a tuning job's definition must be to run here."""
+"""Checks the requests of training jobs and the definitions of tuning jobs."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from localcloud.sagemaker.training_layout import PROGRAM, SOURCES
 
 
 def check_training(job: Mapping[str, Any], hyperparameters: Mapping[str, str]) -> None:
-    """Refuse what the service refuses, and what is not emulated. Raises ``ServiceError``."""
+    """Raise ``ServiceError`` for a request that SageMaker refuses or that is not emulated."""
     _check_code(job, hyperparameters)
     _check_machine(job)
     for channel in job.get("InputDataConfig", []):

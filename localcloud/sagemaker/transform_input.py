@@ -1,4 +1,4 @@
-"""What a transform job reads and where it writes: keys, manifests, output names."""
+"""Input and output of a transform job: keys, manifests, output names."""
 
 from __future__ import annotations
 

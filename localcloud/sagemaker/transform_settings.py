@@ -1,4 +1,4 @@
-"""How a transform job runs: from its request, the container's own wishes, and the defaults."""
+"""Settings of a transform job: from its request, its container, or the defaults."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _STRATEGIES = {
 
 @dataclass(frozen=True, slots=True)
 class TransformSettings:
-    """What holds for a running job.
+    """Settings of a running job.
 
     ``strategy`` only matters where objects are split into records: with SplitType None a request
     is one whole object, whatever it says (API_CreateTransformJob, BatchStrategy).
@@ -39,7 +39,7 @@ class TransformSettings:
 
     @property
     def concurrency(self) -> int:
-        """Requests under way at once, over all instances."""
+        """Concurrent requests, over all instances."""
         return self.max_concurrent_transforms * self.instance_count
 
     @property
@@ -49,7 +49,7 @@ class TransformSettings:
 
 
 def check_request(request: Mapping[str, Any]) -> None:
-    """Refuse what the service refuses, and what is not emulated. Raises ``ServiceError``."""
+    """Raise ``ServiceError`` for a request that SageMaker refuses or that is not emulated."""
     given = request["TransformInput"]
     source = given["DataSource"].get("S3DataSource", {})
     _only("SplitType", given.get("SplitType", "None"), "None")
@@ -68,14 +68,14 @@ def check_request(request: Mapping[str, Any]) -> None:
 
 def resolve(request: Mapping[str, Any], execution_parameters: bytes | None) -> TransformSettings:
     """The job's settings: the request, else /execution-parameters, else SageMaker's defaults."""
-    wishes = _wishes(execution_parameters)
+    own = _container_settings(execution_parameters)
     client = request.get("ModelClientConfig", {})
     output = request["TransformOutput"]
-    payload_mb = int(request.get("MaxPayloadInMB") or wishes.get("MaxPayloadInMB") or 6)
-    wished = min(int(wishes.get("MaxConcurrentTransforms") or 1), MAX_PAYLOAD_MB // payload_mb)
-    strategy = request.get("BatchStrategy") or wishes.get("BatchStrategy") or "MultiRecord"
+    payload_mb = int(request.get("MaxPayloadInMB") or own.get("MaxPayloadInMB") or 6)
+    concurrent = min(int(own.get("MaxConcurrentTransforms") or 1), MAX_PAYLOAD_MB // payload_mb)
+    strategy = request.get("BatchStrategy") or own.get("BatchStrategy") or "MultiRecord"
     return TransformSettings(
-        max_concurrent_transforms=int(request.get("MaxConcurrentTransforms") or max(wished, 1)),
+        max_concurrent_transforms=int(request.get("MaxConcurrentTransforms") or max(concurrent, 1)),
         max_payload_mb=payload_mb,
         strategy=_STRATEGIES.get(str(strategy), "MultiRecord"),
         instance_count=request["TransformResources"]["InstanceCount"],
@@ -88,14 +88,14 @@ def resolve(request: Mapping[str, Any], execution_parameters: bytes | None) -> T
     )
 
 
-def _wishes(execution_parameters: bytes | None) -> dict[str, Any]:
+def _container_settings(execution_parameters: bytes | None) -> dict[str, Any]:
     if execution_parameters is None:
         return {}
     try:
-        wishes = json.loads(execution_parameters)
+        own = json.loads(execution_parameters)
     except ValueError:
         return {}
-    return wishes if isinstance(wishes, dict) else {}
+    return own if isinstance(own, dict) else {}
 
 
 def _only(member: str, value: str, *emulated: str) -> None:

@@ -1,8 +1,8 @@
-"""How the stand-in chooses the next hyperparameters. A plain search, not SageMaker's own.
+"""Chooses the next hyperparameters of a search. A plain search, not SageMaker's algorithm.
 
-The first trials are drawn at random. Afterwards every other trial lies near the best one so far: a
-normal distribution around it, a tenth of each range wide. `Bayesian`, `Hyperband` and `Random` are
-all told apart in one thing only: `Random` never looks at results.
+The first trials are drawn at random. Afterwards every other trial is near the best one so far: a
+normal distribution around it, a tenth of each range wide. `Bayesian` and `Hyperband`
+behave the same; `Random` ignores results.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ def propose(
 
     Args:
         ranges: ParameterRanges of the request.
-        seen: what is known; empty for a search at random.
+        seen: finished trials; empty for a random search.
         number: of the trial, from 0.
     """
     chance = random.Random(f"{seed}/{number}")  # noqa: S311 - a search, nothing secret
