@@ -14,7 +14,7 @@ FONT_PIXELS = 10
 LARGE_CELL, SMALL_CELL = 26, 13
 CLASSES_WITH_LARGE_CELLS = 30
 LABEL_CHARACTERS = 28
-FAINTEST = 0.15  # of a cell with one photo of many
+FAINTEST = 0.3  # of a cell with one photo of many
 
 
 def confusion_order(rows: Sequence[Sequence[int]]) -> list[int]:
