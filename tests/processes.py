@@ -13,7 +13,7 @@ from typing import Any
 
 @contextmanager
 def running(arguments: Sequence[str | Path], **options: Any) -> Iterator[subprocess.Popen[str]]:
-    """Starts a process in a group of its own; the block's end kills what is left of the group.
+    """Starts a process in a new process group; the end of the block kills the rest of the group.
 
     It reacts to SIGINT however the tests were started: a shell ignores SIGINT in its background
     jobs, and everything that those start would inherit that.

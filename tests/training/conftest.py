@@ -86,7 +86,7 @@ def prepared(configure: Configure) -> Prepared:
 
 
 class Watched(TrainingObserver):
-    """An observer that keeps what it is told."""
+    """An observer that records its calls."""
 
     network: TransferNetwork
     """As it was at the end of the last epoch."""

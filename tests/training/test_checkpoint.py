@@ -26,7 +26,7 @@ class Interruption(Exception):  # noqa: N818 - no error of the code's
 
 
 class Interrupt(TrainingObserver):
-    """Ends the training after so many epochs, as nobody planned."""
+    """Ends the training unexpectedly after a number of epochs."""
 
     def __init__(self, after: int) -> None:
         self.after = after
@@ -47,7 +47,7 @@ TWO_PHASES = {
 
 @pytest.fixture(scope="module")
 def whole(photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Fitted:
-    """The training that nobody interrupts."""
+    """The training without an interruption."""
     folder = tmp_path_factory.mktemp("whole")
     settings = short_training(photos, feature_cache, folder, **TWO_PHASES)
     return fit(prepare(settings), settings)

@@ -1,4 +1,4 @@
-"""A phase sees all the data, at the learning rate it was given, and stops when told to."""
+"""A phase uses all the data at the given learning rate, and stops when an observer says so."""
 
 from __future__ import annotations
 

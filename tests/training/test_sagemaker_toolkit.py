@@ -1,6 +1,6 @@
 """The real `sagemaker-training` toolkit, which starts train.py in a container, starts it here.
 
-Only the folder differs: `/opt/ml` lies under SAGEMAKER_BASE_DIR.
+Only the folder differs: `/opt/ml` is below SAGEMAKER_BASE_DIR.
 """
 
 from __future__ import annotations
@@ -61,7 +61,7 @@ def start(opt_ml: Path) -> subprocess.CompletedProcess[str]:
         "SAGEMAKER_BASE_DIR": str(opt_ml),
         "XDG_CACHE_HOME": str(opt_ml / "cache"),
         "PATH": f"{TOOLKIT.parent}{os.pathsep}{environment['PATH']}",
-        # The toolkit has a venv of its own, a container has torch beside it: here it is ours. The
+        # The toolkit has its own venv; torch, which a container has beside it, is that of ours. The
         # repository is not on this path: the job has the sources it was sent, and no others.
         "PYTHONPATH": sysconfig.get_paths()["purelib"],
     }
@@ -95,7 +95,7 @@ def test_job_succeeds_and_leaves_what_sagemaker_collects(photos: Path, tmp_path:
 @pytest.mark.parametrize(
     ("hyperparameters", "reason"),
     [
-        # Nothing downloads here: the way without a network is told.
+        # Nothing is downloaded here: the message says what to do without a network.
         ({"weights": "missing.pth"}, "missing.pth cannot be used as weights"),
         ({"epochs": 0}, "--epochs must be at least 1."),
     ],
@@ -118,7 +118,7 @@ def test_bug_is_named_in_the_failure_file_and_traced_in_the_log(
     photos: Path, tmp_path: Path
 ) -> None:
     lay_out(tmp_path, photos, {"backbone": "efficientnet_lite0", "epochs": 1})
-    # Nothing can be written where the checkpoints go: nobody's mistake that we foresaw.
+    # Checkpoints cannot be written: an error that the code does not foresee.
     shutil.rmtree(tmp_path / "checkpoints")
     (tmp_path / "checkpoints").write_text("a file, not a folder")
 

@@ -1,4 +1,4 @@
-"""A search proposes, compares, remembers, and leaves what a training can be told."""
+"""A search proposes, compares, resumes, and writes hyperparameters for a training."""
 
 from __future__ import annotations
 

@@ -168,7 +168,7 @@ class PoorWeightInitialization:
             )
         narrowest, layer = min(_narrowest(sample) for sample in samples)
         if narrowest < self.distribution_range:
-            signs.append(f"90 % of the gradients of {layer} lie within {narrowest:.2g}")
+            signs.append(f"90 % of the gradients of {layer} are within {narrowest:.2g}")
         return signs
 
 

@@ -1,8 +1,8 @@
 """SageMaker Debugger's own library, smdebug 1.0.34, around a network of today.
 
-smdebug is not developed any more. It needs protobuf 3.20, which nothing else here can live with:
-it has a virtual environment of its own (`make .tools/smdebug/.installed`), and this module imports
-it only inside of functions. What it lacks is put in its place by `install_shims`:
+smdebug is no longer developed. It needs protobuf 3.20, which conflicts with everything else here,
+so it has its own virtual environment (`make .tools/smdebug/.installed`), and this module imports
+it only inside functions. `install_shims` adds what it misses:
 
 - numpy ≥ 2.3 has no `ndarray.tostring`, which its `make_tensor_proto` calls;
 - Python ≥ 3.12 has no `distutils`, of which it imports `strtobool`.

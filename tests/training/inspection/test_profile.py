@@ -158,7 +158,7 @@ def test_time_of_a_real_training_is_accounted_for(
     assert len(profile.steps) == 6 * 5
     for split in profile.splits:
         assert all(seconds > 0 for _, seconds in split.parts())
-    # 24 steps of an observer that sleeps 10 ms are nobody's but "other".
+    # 24 steps of an observer that sleeps 10 ms count as "other".
     assert head.other >= 0.24
     assert finetune.forward + finetune.backward > head.forward + head.backward
     by_phase = {split.phase: [] for split in profile.splits}

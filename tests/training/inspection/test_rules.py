@@ -155,7 +155,7 @@ def test_small_gradients_of_a_network_that_knows_it_all_are_explained(tmp_path: 
 
 
 def test_narrow_gradients_of_a_network_that_learns_are_no_issue(tmp_path: Path) -> None:
-    """Gradients of pretrained networks lie within 0.001 too."""
+    """Gradients of pretrained networks are within 0.001 too."""
     rule = PoorWeightInitialization(distribution_range=1e9)
 
     finding = rule(watched(healthy(), tmp_path))

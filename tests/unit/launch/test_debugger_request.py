@@ -44,7 +44,7 @@ def test_parts_fit_the_request_of_a_training_job(sagemaker: Any) -> None:
 
 
 def test_parts_do_not_fit_a_tuning_job(sagemaker: Any) -> None:
-    """So that nobody puts them there: SageMaker refuses it too."""
+    """SageMaker refuses them there."""
     shape = sagemaker.shape_for("HyperParameterTrainingJobDefinition")
 
     with pytest.raises(ParamValidationError, match=r"Unknown parameter.*DebugHookConfig"):
