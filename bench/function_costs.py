@@ -26,6 +26,7 @@ from imagedrop.uploads import Upload, upload_all
 from imaging import Prepared, encode_npy, prepare
 from localcloud import cloud, environments
 from model.build_default import IMAGE_SPEC
+from pipeline import clients
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.events import Change, ImageRef
@@ -78,9 +79,9 @@ def measure(running: cloud.Cloud, paths: list[Path]) -> None:
         )
         for each in records
     ]
-    images = ImagesBucket(wiring.client("s3"))
+    images = ImagesBucket(clients.client("s3"))
     endpoint = ModelEndpoint(
-        wiring.client("sagemaker-runtime", wiring.PATIENT), target.outputs["EndpointName"]
+        clients.client("sagemaker-runtime", clients.PATIENT), target.outputs["EndpointName"]
     )
     bodies = [body for ref in refs if isinstance(body := images.read(ref), bytes)]
     prepared = [each for body in bodies if isinstance(each := prepare(body, IMAGE_SPEC), Prepared)]

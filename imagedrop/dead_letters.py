@@ -11,9 +11,9 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imagedrop.target import Target
-from pipeline.adapters.images_queue import BATCH_MESSAGES
 from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, parse_queue_body, utc_text
+from pipeline.retries import BATCH_MESSAGES
 
 # Messages that are read are hidden from other readers for so long, or until they are released.
 VISIBILITY_TIMEOUT_SECONDS = 300

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from imagedrop.errors import UserError
 from imagedrop.target import INCOMING_PREFIX, Target
 from imagedrop.uploads import Sent
-from pipeline.adapters.predictions_table import Query
+from pipeline.queries import Query
 from pipeline.records import Record
 
 PAGE_ROWS = 500

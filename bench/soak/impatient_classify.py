@@ -3,9 +3,9 @@
 Their sum is made for an outage of an hour; a soak has minutes.
 """
 
-from pipeline.adapters import images_queue
+from pipeline import retries
 
-images_queue.PASSING_FAULT_SECONDS = (5, 10, 15, 20, 30, 40, 60, 60, 60)
+retries.TRANSIENT_FAULT_SECONDS = (5, 10, 15, 20, 30, 40, 60, 60, 60)
 
 from handlers.classify import handler  # noqa: E402
 

@@ -30,7 +30,7 @@ def begin_run(
         return BulkRun.from_json(written)
     model = served_model()
     run = BulkRun(
-        run=asked["run"],
+        name=asked["run"],
         source=asked["source"],
         again=asked["again"],
         direct=asked["direct"],
@@ -46,3 +46,16 @@ def begin_run(
     )
     work.write_json(files.run_json, run.to_json())
     return run
+
+
+def read_run(name: str, work: WorkBucket) -> BulkRun:
+    """The run as it was written when it began.
+
+    Raises:
+        LookupError: the listing has not written it.
+    """
+    files = RunFiles(name)
+    written = work.read_json(files.run_json)
+    if written is None:
+        raise LookupError(f"there is no {files.run_json}")
+    return BulkRun.from_json(written)

@@ -9,7 +9,7 @@ from enum import StrEnum
 from typing import Any
 
 from bulk.run import LAST_ROUND, BulkRun
-from pipeline.records import Record, Source, Status
+from pipeline.records import Record, Road, Status
 
 HISTOGRAM_BINS = 20
 EXAMPLES = 200  # by name, of a chunk and of a report; the ledger names all
@@ -60,7 +60,7 @@ def known_already(record: Record, run: BulkRun) -> Entry | None:
     )
     if not is_current:
         return None
-    if record.source is Source.BULK and record.classified_at >= run.started_at:
+    if record.source is Road.BULK and record.classified_at >= run.started_at:
         return entry_of(record)
     if run.again:
         return None

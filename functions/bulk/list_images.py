@@ -10,16 +10,16 @@ from bulk.chunks import write_chunk_names
 from bulk.run import BulkRun, Listed, RunFiles, chunk_name
 from bulk.work_bucket import WorkBucket
 
-# What file managers leave in folders; nobody means to classify it.
+# Files that file managers leave in folders, and that are never meant to be classified.
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
 
-# A source's own idea of how far it is: small, plain JSON, kept in the state between two calls.
+# A source's own note of how far it is: small, plain JSON, kept in the state between two calls.
 Position = Any
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """Some of a source's objects, in its order, and where it goes on; None at its end."""
+    """Some of a source's objects, in its order, and where the next page begins; None at its end."""
 
     listed: list[Listed]
     after: Position
@@ -29,12 +29,12 @@ class ImageSource(Protocol):
     """A folder, an inventory, a list of keys."""
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
-        """From ``after`` on; None is the beginning."""
+        """The pages from ``after`` on; None is the beginning."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far the listing is: what one call of the function tells the next."""
+    """How far the listing is: what one call of the function passes to the next."""
 
     chunks: int = 0
     ignored_files: int = 0
@@ -46,7 +46,7 @@ class Progress:
 
 @dataclass(slots=True)
 class _Buffer:
-    """Lines that wait until they are a file."""
+    """Lines that wait until they fill a file."""
 
     size: int
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -57,59 +57,74 @@ class _Buffer:
             del self.lines[: self.size]
 
 
-@dataclass(frozen=True, slots=True)
-class ListImages:
-    """Writes the listing's chunks, and by name what it leaves out."""
+@dataclass(slots=True)
+class _ListingFiles:
+    """Writes full chunks of listed and ignored lines, and counts them in ``progress``."""
 
-    source: ImageSource
     work: WorkBucket
     run: BulkRun
+    progress: Progress
+    listed: _Buffer
+    ignored: _Buffer
 
-    def go_on(self, progress: Progress, out_of_time: Callable[[], bool]) -> Progress:
-        """Lists until the end, or until the time is; the same call again writes the same files."""
-        files = RunFiles(self.run.run)
-        listed, ignored = _Buffer(self.run.chunk_images), _Buffer(self.run.chunk_images)
-        for page in self.source.pages(progress.after):
-            for each in page.listed:
-                reason = why_ignored(each.key)
-                if reason is None:
-                    listed.lines.append(each.to_json())
-                    progress.listed += 1
-                else:
-                    ignored.lines.append({"key": each.key, "reason": reason})
-                    progress.ignored += 1
-            for lines in listed.full():
-                self._write_chunk(files, progress, lines)
-            for lines in ignored.full():
-                self._write_ignored(files, progress, lines)
-            progress.after = page.after
-            progress.done = page.after is None
-            if progress.done or out_of_time():
-                break
-        else:
-            progress.done = True
-        # What is left becomes shorter files, so that nothing has to wait in the state.
-        if listed.lines:
-            self._write_chunk(files, progress, listed.lines)
-        if ignored.lines:
-            self._write_ignored(files, progress, ignored.lines)
-        if progress.done:
-            write_chunk_names(self.work, files, progress.chunks, round_=0)
-            totals = {"listed": progress.listed, "ignored": progress.ignored}
-            self.work.write_json(files.listing_json, totals)
-        return progress
+    def add(self, page: SourcePage) -> None:
+        for each in page.listed:
+            reason = why_ignored(each.key)
+            if reason is None:
+                self.listed.lines.append(each.to_json())
+                self.progress.listed += 1
+            else:
+                self.ignored.lines.append({"key": each.key, "reason": reason})
+                self.progress.ignored += 1
+        for lines in self.listed.full():
+            self._write_chunk(lines)
+        for lines in self.ignored.full():
+            self._write_ignored(lines)
+        self.progress.after = page.after
 
-    def _write_chunk(
-        self, files: RunFiles, progress: Progress, lines: list[dict[str, Any]]
-    ) -> None:
-        self.work.write_lines(files.listing(chunk_name(progress.chunks)), lines)
-        progress.chunks += 1
+    def write_rest(self) -> None:
+        """What is left becomes shorter files, so that nothing has to wait in the state."""
+        if self.listed.lines:
+            self._write_chunk(self.listed.lines)
+        if self.ignored.lines:
+            self._write_ignored(self.ignored.lines)
 
-    def _write_ignored(
-        self, files: RunFiles, progress: Progress, lines: list[dict[str, Any]]
-    ) -> None:
-        self.work.write_lines(files.ignored(progress.ignored_files), lines)
-        progress.ignored_files += 1
+    def _write_chunk(self, lines: list[dict[str, Any]]) -> None:
+        name = self.run.files.listing(chunk_name(self.progress.chunks))
+        self.work.write_lines(name, lines)
+        self.progress.chunks += 1
+
+    def _write_ignored(self, lines: list[dict[str, Any]]) -> None:
+        self.work.write_lines(self.run.files.ignored(self.progress.ignored_files), lines)
+        self.progress.ignored_files += 1
+
+
+def list_images(
+    source: ImageSource,
+    work: WorkBucket,
+    run: BulkRun,
+    progress: Progress,
+    out_of_time: Callable[[], bool],
+) -> Progress:
+    """Writes the listing's chunks, and by name what it leaves out, until the end or the time is up.
+
+    Returns ``progress``, brought up to date. The same call again writes the same files.
+    """
+    size = run.chunk_images
+    files = _ListingFiles(work, run, progress, _Buffer(size), _Buffer(size))
+    for page in source.pages(progress.after):
+        files.add(page)
+        progress.done = page.after is None
+        if progress.done or out_of_time():
+            break
+    else:
+        progress.done = True
+    files.write_rest()
+    if progress.done:
+        write_chunk_names(work, run.files, progress.chunks, round_=0)
+        totals = {"listed": progress.listed, "ignored": progress.ignored}
+        work.write_json(run.files.listing_json, totals)
+    return progress
 
 
 def known_progress(
@@ -127,7 +142,7 @@ def known_progress(
 
 
 def why_ignored(key: str) -> str | None:
-    """The reason why a name is no image's; None for all others, whatever their ending."""
+    """Why a name is not listed as an image; None where it is, whatever its ending."""
     name = key.rpartition("/")[2]
     if not name:
         return "folder_marker"

@@ -1,16 +1,16 @@
-"""The third step: the manifest of what Batch Transform has still to do, and the job's request."""
+"""The third step: the manifest of what Batch Transform still has to do, and the job's request."""
 
 from __future__ import annotations
 
 import hashlib
 import json
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import partial
-from typing import Any
+from typing import Any, TypedDict
 
 from bulk.chunks import of_each_chunk
-from bulk.run import BulkRun, RunFiles
+from bulk.run import BulkRun
 from bulk.work_bucket import WorkBucket
 
 MEBIBYTE = 1024 * 1024
@@ -18,84 +18,117 @@ MEBIBYTE = 1024 * 1024
 NPY_HEADER_BYTES = 128
 # SageMaker: MaxPayloadInMB, and times MaxConcurrentTransforms, at most 100 (CreateTransformJob).
 LARGEST_PAYLOAD_MB = 100
-# A direct run's requests are files as they lie there; the limit of imaging's own bytes.
+# A direct run's requests are the files as they are: the limit of imaging's own bytes.
 DIRECT_PAYLOAD_MB = 32
 
 
-@dataclass(frozen=True, slots=True)
-class PlanTransform:
-    """Reads what was prepared, chunk by chunk; memory does not grow with the folder."""
+class TransformPlan(TypedDict):
+    """The transform job's request, as bulk.asl.json reads it.
 
-    work: WorkBucket
-    run: BulkRun
+    Keys:
+        objects: how many requests the job has; none is needed when it is 0.
+        job_name: the same for the same execution and manifest.
+        manifest_uri, output_uri: in the work bucket.
+        content_type: of each request.
+        max_payload_mb: the largest request, in MiB, rounded up.
+        max_concurrent_transforms: requests at once to each machine, 100 MB of them at most.
+        sagemaker_model, instance_type, instance_count: as in ``BulkRun``.
+        attempts: how often the workflow has asked for the job without one being made.
+        job: the job as SageMaker describes it; none yet.
+    """
 
-    def go(self, round_: int, execution: str) -> dict[str, Any]:
-        """Writes ``manifest-ROUND.json`` and returns what the workflow's next states need.
+    objects: int
+    job_name: str
+    manifest_uri: str
+    output_uri: str
+    content_type: str
+    max_payload_mb: int
+    max_concurrent_transforms: int
+    sagemaker_model: str
+    instance_type: str
+    instance_count: int
+    attempts: int
+    job: None
 
-        Shards whose output is there already (from a job that was stopped) are left out. The
-        job's name comes from the execution and the manifest: a state that is tried again asks for
-        the same job, and SageMaker refuses to begin it twice.
-        """
-        files = RunFiles(self.run.run)
-        digest = hashlib.sha256()
-        count = 0
 
-        def manifest() -> Iterator[bytes]:
-            nonlocal count
-            head = json.dumps({"prefix": self._prefix(files)})
-            yield f"[{head}".encode()
-            for name in self._names(files, round_):
-                entry = json.dumps(name).encode()
-                digest.update(entry + b"\n")
-                count += 1
-                yield b",\n" + entry
-            yield b"]\n"
+@dataclass(slots=True)
+class _Manifest:
+    """The manifest's pieces, with the count and the digest of the names that went through."""
 
-        key = files.manifest(round_)
-        self.work.write_stream(key, manifest(), "application/json")
-        return {
-            "objects": count,
-            "job_name": f"bulk-{execution[:44]}-{round_}-{digest.hexdigest()[:8]}",
-            "manifest_uri": f"s3://{self.work.name}/{key}",
-            "output_uri": f"s3://{self.work.name}/{files.outputs.rstrip('/')}",
-            "content_type": "application/x-image"
-            if self.run.direct
-            else f"application/x-npy; spec={self.run.image_spec.hash}",
-            "max_payload_mb": self._payload_mb(),
-            "max_concurrent_transforms": min(
-                self.run.max_concurrent_transforms, LARGEST_PAYLOAD_MB // self._payload_mb()
-            ),
-            "sagemaker_model": self.run.sagemaker_model,
-            "instance_type": self.run.instance_type,
-            "instance_count": self.run.instance_count,
-            "attempts": 0,
-            "job": None,
-        }
+    prefix: str
+    names: Iterator[str]
+    count: int = 0
+    digest: Any = field(default_factory=hashlib.sha256)
 
-    def _prefix(self, files: RunFiles) -> str:
-        if not self.run.direct:
-            return f"s3://{self.work.name}/{files.shards}"
-        return f"s3://{self.run.source['bucket']}/"
+    def pieces(self) -> Iterator[bytes]:
+        yield f"[{json.dumps({'prefix': self.prefix})}".encode()
+        for name in self.names:
+            entry = json.dumps(name).encode()
+            self.digest.update(entry + b"\n")
+            self.count += 1
+            yield b",\n" + entry
+        yield b"]\n"
 
-    def _names(self, files: RunFiles, round_: int) -> Iterator[str]:
-        """What the manifest lists: shards or, in a direct run, the images' keys."""
-        for names in of_each_chunk(self.work, files, round_, partial(self._of_chunk, files)):
-            yield from names
 
-    def _of_chunk(self, files: RunFiles, chunk: str) -> list[str]:
-        prepared = self.work.read_json(files.prepared(chunk))
-        if prepared is None:
-            return []  # its function failed; its images come again, or are reported as failed
-        if self.run.direct:
-            return [line["key"] for line in self.work.read_lines(files.direct(chunk))]
-        done = set(self.work.keys(f"{files.outputs}{chunk}-"))
-        names = [f"{shard['name']}.npy" for shard in prepared["shards"]]
-        return [name for name in names if files.output(name) not in done]
+def plan_transform(work: WorkBucket, run: BulkRun, round_: int, execution: str) -> TransformPlan:
+    """Writes ``manifest-ROUND.json`` and returns the transform job's request.
 
-    def _payload_mb(self) -> int:
-        if self.run.direct:
-            return DIRECT_PAYLOAD_MB
-        return payload_mb(self.run.shard_images, self.run.image_spec.image_bytes)
+    Shards that already have an output (from a job that was stopped) are left out. The job's name
+    comes from the execution and the manifest: a state that is retried asks for the same job, and
+    SageMaker refuses to start it twice. Memory does not grow with the folder: it reads what was
+    prepared chunk by chunk.
+    """
+    manifest = _Manifest(_prefix(work, run), _names(work, run, round_))
+    key = run.files.manifest(round_)
+    work.write_stream(key, manifest.pieces(), "application/json")
+    payload = _payload_mb(run)
+    return {
+        "objects": manifest.count,
+        "job_name": f"bulk-{execution[:44]}-{round_}-{manifest.digest.hexdigest()[:8]}",
+        "manifest_uri": f"s3://{work.name}/{key}",
+        "output_uri": f"s3://{work.name}/{run.files.outputs.rstrip('/')}",
+        "content_type": "application/x-image"
+        if run.direct
+        else f"application/x-npy; spec={run.image_spec.hash}",
+        "max_payload_mb": payload,
+        "max_concurrent_transforms": min(
+            run.max_concurrent_transforms, LARGEST_PAYLOAD_MB // payload
+        ),
+        "sagemaker_model": run.sagemaker_model,
+        "instance_type": run.instance_type,
+        "instance_count": run.instance_count,
+        "attempts": 0,
+        "job": None,
+    }
+
+
+def _prefix(work: WorkBucket, run: BulkRun) -> str:
+    if run.direct:
+        return f"s3://{run.source['bucket']}/"
+    return f"s3://{work.name}/{run.files.shards}"
+
+
+def _names(work: WorkBucket, run: BulkRun, round_: int) -> Iterator[str]:
+    """The names in the manifest: shards or, in a direct run, the images' keys."""
+    for names in of_each_chunk(work, run.files, round_, partial(_of_chunk, work, run)):
+        yield from names
+
+
+def _of_chunk(work: WorkBucket, run: BulkRun, chunk: str) -> list[str]:
+    prepared = work.read_json(run.files.prepared(chunk))
+    if prepared is None:
+        return []  # its function failed; its images come again, or are reported as failed
+    if run.direct:
+        return [line["key"] for line in work.read_lines(run.files.direct(chunk))]
+    done = set(work.keys(f"{run.files.outputs}{chunk}-"))
+    names = [f"{shard['name']}.npy" for shard in prepared["shards"]]
+    return [name for name in names if run.files.output(name) not in done]
+
+
+def _payload_mb(run: BulkRun) -> int:
+    if run.direct:
+        return DIRECT_PAYLOAD_MB
+    return payload_mb(run.shard_images, run.image_spec.image_bytes)
 
 
 def payload_mb(shard_images: int, image_bytes: int) -> int:

@@ -10,29 +10,28 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from bulk.ledger import Entry, Fate, entry_of, failed, known_already
-from bulk.run import BulkRun, Listed, RunFiles
+from bulk.run import BulkRun, Listed
 from bulk.shards import ShardWriter
 from bulk.work_bucket import WorkBucket
 from imaging import ImageSpec, Prepared, Rejection
 from pipeline import records
-from pipeline.adapters.predictions_table import Written
 from pipeline.classify_images import PARALLEL_IMAGES
 from pipeline.errors import TransientError
 from pipeline.events import ImageRef
-from pipeline.records import Record, Source
+from pipeline.records import Record, Road, Written
 
 logger = logging.getLogger(__name__)
 
 
 class Images(Protocol):
-    """Where the images lie."""
+    """The bucket with the images."""
 
     def read(self, ref: ImageRef) -> bytes | Rejection | None: ...
     def current(self, bucket: str, key: str) -> ImageRef | None: ...
 
 
 class Predictions(Protocol):
-    """What is known already, and where rejections go."""
+    """The table: known rows, and where rejections go."""
 
     def get_many(self, images: Sequence[str]) -> dict[str, Record]: ...
     def write_listed(self, record: Record, ref: ImageRef) -> Written: ...
@@ -46,16 +45,17 @@ class PrepareChunk:
     prepare: Callable[[bytes, ImageSpec], Prepared | Rejection]
     predictions: Predictions
     work: WorkBucket
-    run: BulkRun
+    bulk_run: BulkRun
     now: Callable[[], str]
+    out_of_time: Callable[[], bool]
 
-    def go(self, chunk: str, round_: int, out_of_time: Callable[[], bool]) -> None:
+    def run(self, chunk: str, round_: int) -> None:
         """Ends with ``prepared/CHUNK.json``; a chunk that has it is done and left alone.
 
         Raises:
             TransientError: the work bucket or the table did not answer: the chunk comes again.
         """
-        files = RunFiles(self.run.run)
+        files = self.bulk_run.files
         if self.work.exists(files.prepared(chunk)):
             return
         began = time.monotonic()
@@ -63,20 +63,18 @@ class PrepareChunk:
         with ThreadPoolExecutor(PARALLEL_IMAGES) as pool:
             entries, refs = self._known(listed, round_, pool)
             shards: list[dict[str, object]] = []
-            if self.run.direct:
+            if self.bulk_run.direct:
                 lines = [Listed.from_ref(ref).to_json() for ref in refs]
                 self.work.write_lines(files.direct(chunk), lines)
             else:
-                writer = ShardWriter(self.work, files, self.run.image_spec, chunk)
-                for number, images in enumerate(
-                    self._full_shards(refs, round_, pool, out_of_time, entries)
-                ):
+                writer = ShardWriter(self.work, files, self.bulk_run.image_spec, chunk)
+                for number, images in enumerate(self._full_shards(refs, round_, pool, entries)):
                     shards.append({"name": writer.write(number, images), "images": len(images)})
         self.work.write_json(
             files.prepared(chunk),
             {
                 "shards": shards,
-                "direct": len(refs) if self.run.direct else 0,
+                "direct": len(refs) if self.bulk_run.direct else 0,
                 "entries": [each.to_json() for each in entries],
                 "seconds": time.monotonic() - began,
             },
@@ -100,7 +98,7 @@ class PrepareChunk:
         for ref in refs:
             row = rows.get(ref.image)
             entry = (
-                known_already(row, self.run)
+                known_already(row, self.bulk_run)
                 if row is not None and row.version == ref.version
                 else None
             )
@@ -123,15 +121,14 @@ class PrepareChunk:
         refs: list[ImageRef],
         round_: int,
         pool: ThreadPoolExecutor,
-        out_of_time: Callable[[], bool],
         entries: list[Entry],
     ) -> Iterator[list[tuple[ImageRef, Prepared]]]:
         """Prepared images, a shard at a time; the others' entries are added to ``entries``."""
-        size = self.run.shard_images
+        size = self.bulk_run.shard_images
         waiting: list[tuple[ImageRef, Prepared]] = []
         for start in range(0, len(refs), size):
             window = refs[start : start + size]
-            results = pool.map(lambda ref: self._prepare(ref, round_, out_of_time), window)
+            results = pool.map(lambda ref: self._prepare(ref, round_), window)
             for ref, result in zip(window, results, strict=True):
                 if isinstance(result, Entry):
                     entries.append(result)
@@ -143,20 +140,20 @@ class PrepareChunk:
         if waiting:
             yield waiting
 
-    def _prepare(
-        self, ref: ImageRef, round_: int, out_of_time: Callable[[], bool]
-    ) -> Prepared | Entry:
+    def _prepare(self, ref: ImageRef, round_: int) -> Prepared | Entry:
         try:
-            if out_of_time():
+            if self.out_of_time():
                 raise TransientError("OutOfTime", "the function's time is nearly over")
             data = self.images.read(ref)
             if data is None:
                 return Entry(ref.key, ref.version, Fate.SKIPPED, reason="gone")
             result = (
-                data if isinstance(data, Rejection) else self.prepare(data, self.run.image_spec)
+                data
+                if isinstance(data, Rejection)
+                else self.prepare(data, self.bulk_run.image_spec)
             )
             if isinstance(result, Rejection):
-                record = records.rejected(ref, result, self.now(), Source.BULK)
+                record = records.rejected(ref, result, self.now(), Road.BULK)
                 return written_entry(self.predictions.write_listed(record, ref), record)
             return result
         except Exception as error:

@@ -20,7 +20,7 @@ from imaging import Rejection, RejectReason
 from pipeline import records
 from pipeline.answers import Answer, InvalidAnswerError, parse_answers
 from pipeline.errors import TransientError
-from pipeline.records import Source
+from pipeline.records import Road
 
 logger = logging.getLogger(__name__)
 
@@ -37,16 +37,16 @@ class RecordChunk:
 
     predictions: Predictions
     work: WorkBucket
-    run: BulkRun
+    bulk_run: BulkRun
     now: Callable[[], str]
 
-    def go(self, chunk: str, round_: int) -> None:
+    def run(self, chunk: str, round_: int) -> None:
         """Ends with ``recorded/CHUNK.json``; a chunk that has it is done and left alone.
 
         Raises:
             TransientError: the work bucket did not answer: the chunk comes again.
         """
-        files = RunFiles(self.run.run)
+        files = self.bulk_run.files
         if self.work.exists(files.recorded(chunk)):
             return
         began = time.monotonic()
@@ -73,11 +73,11 @@ class RecordChunk:
     ) -> Iterator[list[tuple[ShardRow, Verdict]]]:
         for shard in prepared["shards"]:
             yield self._shard_verdicts(files, shard["name"])
-        if self.run.direct:
+        if self.bulk_run.direct:
             rows = [ShardRow(Listed(**line)) for line in self.work.read_lines(files.direct(chunk))]
             # As many at a time as a shard has, so that no more answers are in memory.
-            for start in range(0, len(rows), self.run.shard_images):
-                window = rows[start : start + self.run.shard_images]
+            for start in range(0, len(rows), self.bulk_run.shard_images):
+                window = rows[start : start + self.bulk_run.shard_images]
                 yield list(pool.map(lambda row: self._direct_verdict(files, row), window))
 
     def _shard_verdicts(self, files: RunFiles, name: str) -> list[tuple[ShardRow, Verdict]]:
@@ -101,7 +101,7 @@ class RecordChunk:
     def _verdict(self, answer: Answer | None) -> Verdict:
         if answer is None:
             return "invalid_output"
-        return answer if answer.model == self.run.model else "another_model"
+        return answer if answer.model == self.bulk_run.model else "another_model"
 
     def _direct_verdict(self, files: RunFiles, row: ShardRow) -> tuple[ShardRow, Verdict]:
         output = self.work.read(files.output(row.image.key))
@@ -119,9 +119,9 @@ class RecordChunk:
         if isinstance(verdict, str):
             return failed(ref.key, ref.version, verdict, round_)
         record = (
-            records.rejected(ref, verdict, self.now(), Source.BULK)
+            records.rejected(ref, verdict, self.now(), Road.BULK)
             if isinstance(verdict, Rejection)
-            else records.classified(ref, row, verdict, self.now(), Source.BULK)
+            else records.classified(ref, row, verdict, self.now(), Road.BULK)
         )
         try:
             return written_entry(self.predictions.write_listed(record, ref), record)

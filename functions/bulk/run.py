@@ -1,4 +1,4 @@
-"""One bulk run: what was asked for, what it works with, and where its files lie."""
+"""One bulk run: its settings, its model, and the names of its files."""
 
 from __future__ import annotations
 
@@ -9,8 +9,7 @@ from typing import Any
 from imaging import ImageSpec
 from pipeline.events import NO_SEQUENCER, Change, ImageRef
 
-# A run's images are asked for once more when the first round failed on them; what fails twice is
-# reported by name.
+# Images that failed in the first round are tried once more; what fails twice is reported by name.
 LAST_ROUND = 1
 
 
@@ -18,11 +17,22 @@ LAST_ROUND = 1
 class BulkRun:
     """``run.json``: written once, when the run begins, and read by every step.
 
-    ``model`` is the record's name of it (``name@version``), ``sagemaker_model`` SageMaker's.
-    ``source`` says what to list; ``direct`` sends the files as they are, one a request.
+    Attributes:
+        name: of the run, as `imagedrop bulk start` prints it; ``run`` in JSON.
+        source: what to list (``bulk.sources.image_source``).
+        again: also classify images that this model has classified already.
+        direct: send the files as they are, one per request.
+        model: the model's name in the records (``name@version``).
+        sagemaker_model: its name in SageMaker.
+        image_spec: how it wants images prepared.
+        instance_type, instance_count: the machines of the transform job.
+        max_concurrent_transforms: requests at once to each machine.
+        chunk_images: images per function call.
+        shard_images: images per request of the transform job.
+        started_at: UTC, ISO 8601.
     """
 
-    run: str
+    name: str
     source: Mapping[str, Any]
     again: bool
     direct: bool
@@ -36,17 +46,25 @@ class BulkRun:
     shard_images: int
     started_at: str
 
+    @property
+    def files(self) -> RunFiles:
+        return RunFiles(self.name)
+
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> BulkRun:
-        """
+        """Reads ``run.json``.
+
         Raises:
             TypeError: a field is missing or unknown.
             ValueError: the image spec is malformed.
         """
-        return cls(**{**value, "image_spec": ImageSpec.from_json(value["image_spec"])})
+        fields = {name: each for name, each in value.items() if name != "run"}
+        fields["image_spec"] = ImageSpec.from_json(value["image_spec"])
+        return cls(name=value["run"], **fields)
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self) | {"image_spec": self.image_spec.to_json()}
+        fields = asdict(self) | {"image_spec": self.image_spec.to_json()}
+        return {"run": fields.pop("name"), **fields}
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,10 +96,6 @@ class RunFiles:
     @property
     def report_json(self) -> str:
         return f"reports/{self.run}/report.json"
-
-    @property
-    def report_html(self) -> str:
-        return f"reports/{self.run}/report.html"
 
     def listing(self, chunk: str) -> str:
         return f"{self.root}listing/{chunk}.jsonl"
@@ -137,8 +151,8 @@ def chunk_name(number: int, round_: int = 0) -> str:
 class Listed:
     """A line of a listing: the current version of one object.
 
-    ``version`` is None where the source does not tell it (a list of keys, an inventory without
-    versions); it is asked for when the chunk is prepared.
+    ``version`` is None where the source does not say it (a list of keys, an inventory without
+    versions); it is looked up when the chunk is prepared.
     """
 
     bucket: str
@@ -153,7 +167,8 @@ class Listed:
         return cls(ref.bucket, ref.key, ref.version, ref.versioned, ref.size_bytes, ref.received_at)
 
     def to_ref(self) -> ImageRef:
-        """
+        """The listed version as a reference.
+
         Raises:
             ValueError: the version is not known yet.
         """

@@ -16,7 +16,7 @@ from botocore.exceptions import ClientError
 
 from bulk.list_images import ImageSource, Position, SourcePage
 from bulk.run import Listed
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.events import utc_text
 
 if TYPE_CHECKING:
@@ -70,7 +70,7 @@ class Folder:
     def pages(self, after: Position) -> Iterator[SourcePage]:
         marker = after or {}
         while True:
-            with transient_errors_named(), missing_sources_named():
+            with translate_errors(), missing_sources_named():
                 page = self._s3.list_object_versions(
                     Bucket=self._bucket, Prefix=self._prefix, **marker
                 )
@@ -107,7 +107,7 @@ class Inventory:
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
         bucket, key = split_uri(self._manifest_uri)
-        with transient_errors_named(), missing_sources_named():
+        with translate_errors(), missing_sources_named():
             manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
         if manifest.get("fileFormat") != "CSV":
             raise SourceError(
@@ -127,7 +127,7 @@ class Inventory:
         yield SourcePage([], None)
 
     def _lines(self, bucket: str, key: str) -> Iterator[str]:
-        with transient_errors_named(), missing_sources_named():
+        with translate_errors(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
             with gzip.GzipFile(fileobj=body) as unpacked:
                 yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
@@ -150,7 +150,7 @@ class KeyList:
     def pages(self, after: Position) -> Iterator[SourcePage]:
         bucket, key = split_uri(self._uri)
         position = after or 0
-        with transient_errors_named(), missing_sources_named():
+        with translate_errors(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
             for read in _pages_of(islice(body.iter_lines(), position, None)):
                 position += len(read)

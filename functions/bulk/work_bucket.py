@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -26,7 +26,7 @@ class WorkBucket:
         self.name = name
 
     def exists(self, key: str) -> bool:
-        with transient_errors_named():
+        with translate_errors():
             try:
                 self._s3.head_object(Bucket=self.name, Key=key)
             except ClientError as error:
@@ -41,7 +41,7 @@ class WorkBucket:
         Raises:
             TransientError: S3 is busy or did not answer.
         """
-        with transient_errors_named():
+        with translate_errors():
             try:
                 # closing(), because the body's own context manager hands out the raw stream,
                 # without botocore's check of the length and without its errors.
@@ -63,7 +63,7 @@ class WorkBucket:
         return [json.loads(line) for line in content.split(b"\n") if line]
 
     def write(self, key: str, content: bytes, content_type: str) -> None:
-        with transient_errors_named():
+        with translate_errors():
             self._s3.put_object(Bucket=self.name, Key=key, Body=content, ContentType=content_type)
 
     def write_json(self, key: str, value: Any) -> None:
@@ -81,7 +81,7 @@ class WorkBucket:
         if second is None:
             self.write(key, first, content_type)
             return
-        with transient_errors_named():
+        with translate_errors():
             upload = self._s3.create_multipart_upload(
                 Bucket=self.name, Key=key, ContentType=content_type
             )
@@ -98,7 +98,7 @@ class WorkBucket:
 
     def keys(self, prefix: str) -> Iterator[str]:
         """In S3's order, which is that of the keys' UTF-8 bytes; a page of 1,000 in memory."""
-        with transient_errors_named():
+        with translate_errors():
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=prefix
             ):

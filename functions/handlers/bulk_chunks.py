@@ -6,9 +6,14 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from bulk.begin import read_run
 from bulk.prepare_chunk import PrepareChunk
 from bulk.record_chunk import RecordChunk
-from handlers import bulk_wiring, wiring
+from bulk.run import BulkRun
+from bulk.work_bucket import WorkBucket
+from handlers import wiring
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.clients import client
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -25,32 +30,32 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
     Returns an empty object: all that a Distributed Map collects must stay below 256 KB.
     """
-    STEPS[event["step"]](event, context)
+    work = WorkBucket(client("s3"), wiring.settings.work_bucket)
+    run = read_run(event["input"]["run"], work)
+    STEPS[event["step"]](event, work, run, context)
     return {}
 
 
-def prepare(event: dict[str, Any], context: LambdaContext) -> None:
+def prepare_step(
+    event: dict[str, Any], work: WorkBucket, run: BulkRun, context: LambdaContext
+) -> None:
     PrepareChunk(
-        images=bulk_wiring.images_bucket(),
+        images=ImagesBucket(client("s3")),
         prepare=wiring.decoder().prepare,
         predictions=wiring.predictions_table(),
-        work=bulk_wiring.work_bucket(),
-        run=bulk_wiring.bulk_run(event),
+        work=work,
+        bulk_run=run,
         now=wiring.utc_now,
-    ).go(
-        event["chunk"],
-        event["round"],
-        out_of_time=lambda: wiring.seconds_left(context) < LAST_START_SECONDS,
+        out_of_time=wiring.deadline(context, LAST_START_SECONDS),
+    ).run(event["chunk"], event["round"])
+
+
+def record_step(
+    event: dict[str, Any], work: WorkBucket, run: BulkRun, _context: LambdaContext
+) -> None:
+    RecordChunk(wiring.predictions_table(), work, run, wiring.utc_now).run(
+        event["chunk"], event["round"]
     )
 
 
-def record(event: dict[str, Any], _context: LambdaContext) -> None:
-    RecordChunk(
-        predictions=wiring.predictions_table(),
-        work=bulk_wiring.work_bucket(),
-        run=bulk_wiring.bulk_run(event),
-        now=wiring.utc_now,
-    ).go(event["chunk"], event["round"])
-
-
-STEPS = {"prepare": prepare, "record": record}
+STEPS = {"prepare": prepare_step, "record": record_step}

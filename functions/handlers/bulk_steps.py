@@ -3,17 +3,21 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from bulk.begin import begin_run
-from bulk.list_images import ListImages, known_progress
-from bulk.plan_transform import PlanTransform
-from bulk.reconcile import Reconcile
+from bulk.begin import begin_run, read_run
+from bulk.list_images import known_progress, list_images
+from bulk.plan_transform import plan_transform
+from bulk.reconcile import reconcile
 from bulk.run import RunFiles
 from bulk.sources import image_source
-from handlers import bulk_wiring, wiring
+from bulk.work_bucket import WorkBucket
+from handlers import wiring
+from pipeline.clients import client
+from registry.served_model import served_model
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -27,35 +31,41 @@ LAST_START_SECONDS = 30
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Runs the step that the state machine names; returns what its next states read."""
-    answer = STEPS[event["step"]](event, context)
+    work = WorkBucket(client("s3"), wiring.settings.work_bucket)
+    known = {
+        "run": event["input"]["run"],
+        "work_bucket": work.name,
+        "concurrency": wiring.settings.bulk_concurrency,
+    }
+    answer = known | STEPS[event["step"]](event, work, context)
     logger.info(event["step"], extra=answer)
     return answer
 
 
-def list_images(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+def list_step(event: dict[str, Any], work: WorkBucket, context: LambdaContext) -> dict[str, Any]:
     """Lists until all is listed or the time is nearly over; then the workflow calls it again."""
-    work = bulk_wiring.work_bucket()
-    files = RunFiles(event["input"]["run"])
-    progress = known_progress(event["progress"], work, files)
+    progress = known_progress(event["progress"], work, RunFiles(event["input"]["run"]))
     if not progress.done:
-        run = begin_run(event["input"], work, wiring.served_model, wiring.utc_now)
-        source = image_source(wiring.client("s3"), run.source)
-        progress = ListImages(source, work, run).go_on(
-            progress, out_of_time=lambda: wiring.seconds_left(context) < LAST_START_SECONDS
-        )
-    return bulk_wiring.state(files.run, round=0, progress=asdict(progress))
+        s3, endpoint_name = client("s3"), wiring.settings.endpoint_name
+        served = partial(served_model, client("sagemaker"), s3, endpoint_name)
+        run = begin_run(event["input"], work, served, wiring.utc_now)
+        source = image_source(s3, run.source)
+        out_of_time = wiring.deadline(context, LAST_START_SECONDS)
+        list_images(source, work, run, progress, out_of_time)
+    return {"round": 0, "progress": asdict(progress)}
 
 
-def plan_transform(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    run = bulk_wiring.bulk_run(event)
-    plan = PlanTransform(bulk_wiring.work_bucket(), run).go(event["round"], event["execution"])
-    return bulk_wiring.state(run.run, round=event["round"], **plan)
+def plan_step(event: dict[str, Any], work: WorkBucket, _context: LambdaContext) -> dict[str, Any]:
+    run = read_run(event["input"]["run"], work)
+    plan = plan_transform(work, run, event["round"], event["execution"])
+    return {"round": event["round"], **plan}
 
 
-def reconcile(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
-    run = bulk_wiring.bulk_run(event)
-    step = Reconcile(bulk_wiring.work_bucket(), run, wiring.utc_now)
-    return bulk_wiring.state(run.run, **step.go(event["round"], event["job"]))
+def reconcile_step(
+    event: dict[str, Any], work: WorkBucket, _context: LambdaContext
+) -> dict[str, Any]:
+    run = read_run(event["input"]["run"], work)
+    return reconcile(work, run, wiring.utc_now, event["round"], event["job"])
 
 
-STEPS = {"list": list_images, "plan": plan_transform, "reconcile": reconcile}
+STEPS = {"list": list_step, "plan": plan_step, "reconcile": reconcile_step}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import os
 from functools import cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
-from handlers import wiring
+from pipeline.clients import PATIENT, client
+from pipeline.settings import Settings
 from registry.model_registry import ModelRegistry
 from registry.models_bucket import ModelsBucket
 from registry.propose_model import Notifier, ProposeModel
@@ -33,11 +33,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG
 @cache
 def propose_model() -> ProposeModel:
     """Makes the use case from the function's environment, once an execution environment."""
-    sagemaker = wiring.client("sagemaker", wiring.PATIENT)
+    settings, sagemaker = Settings(), client("sagemaker", PATIENT)
     return ProposeModel(
         sagemaker=sagemaker,
-        models=ModelsBucket(wiring.client("s3", wiring.PATIENT), os.environ["MODELS_BUCKET"]),
+        models=ModelsBucket(client("s3", PATIENT), settings.models_bucket),
         registry=ModelRegistry(sagemaker),
-        notifier=Notifier(wiring.client("sns", wiring.PATIENT), os.environ["ALARM_TOPIC_ARN"]),
-        serving_image=os.environ["SERVING_IMAGE"],
+        notifier=Notifier(client("sns", PATIENT), settings.alarm_topic_arn),
+        serving_image=settings.serving_image,
     )

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import logging
-import os
 import urllib.request
 from collections.abc import Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from typing import Any
 
 import boto3
 
+from pipeline.settings import Settings
 from registry.default_model import publish_default, withdraw_default
 from registry.models_bucket import ModelsBucket
 
@@ -34,7 +34,7 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     answer = {name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")}
     answer["PhysicalResourceId"] = event.get("PhysicalResourceId", NOT_PUBLISHED)
     try:
-        models = ModelsBucket(boto3.client("s3"), os.environ["MODELS_BUCKET"])
+        models = ModelsBucket(boto3.client("s3"), Settings().models_bucket)
         if event["RequestType"] == "Delete":
             withdraw_default(models, event["PhysicalResourceId"])
         else:

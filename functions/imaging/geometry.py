@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass
 
-from imaging.formats.orientation import swaps_sides
 from imaging.spec import ImageSpec
 
 # EXIF orientations that mirror the stored image along one of its own axes on the way to display.
@@ -40,6 +39,11 @@ def frame(stored: tuple[int, int], orientation: int, spec: ImageSpec) -> Frame:
         top = height - spec.size - top
     box = (left / width, top / height, (left + spec.size) / width, (top + spec.size) / height)
     return Frame(resized=resized, box=box)
+
+
+def swaps_sides(orientation: int) -> bool:
+    """Whether the image is displayed with its height as width."""
+    return orientation >= 5
 
 
 def resized_sides(sides: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:

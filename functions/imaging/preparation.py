@@ -8,12 +8,11 @@ from imaging.colour import to_rgb, to_rgb_or_grey
 from imaging.formats.avif import open_avif
 from imaging.formats.bmp import open_bmp
 from imaging.formats.jpeg import open_jpeg
-from imaging.formats.orientation import swaps_sides
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.png import open_png
 from imaging.formats.sniff import sniff_format
-from imaging.formats.source import Source, damage_found_by_pillow
 from imaging.formats.webp import open_webp
-from imaging.geometry import Frame, crop_offsets, frame, resized_sides
+from imaging.geometry import Frame, crop_offsets, frame, resized_sides, swaps_sides
 from imaging.limits import DEFAULT_LIMITS, Limits
 from imaging.outcome import Prepared, Rejection, RejectReason, Unusable
 from imaging.spec import ImageSpec
@@ -65,7 +64,7 @@ def _check_length(data: bytes, limits: Limits) -> None:
         )
 
 
-def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits) -> Source:
+def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits) -> OpenedImage:
     match format_name:
         case "JPEG":
             return open_jpeg(data, spec, limits)
@@ -86,7 +85,7 @@ def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits)
             )
 
 
-def _pixels(source: Source, spec: ImageSpec) -> bytes:
+def _pixels(source: OpenedImage, spec: ImageSpec) -> bytes:
     """Decodes the image and makes the model's input of it."""
     with damage_found_by_pillow(source.size):
         source.image.load()

@@ -3,7 +3,7 @@
 Each execution environment of the function has its own, so at most `ClassifyConcurrency` calls reach
 a dead endpoint in each pause. It spares the endpoint, not the messages: a message may meet an
 environment that knows nothing yet. What makes the messages last is the count that they carry
-themselves: `PASSING_FAULT_SECONDS` in `adapters/images_queue.py`.
+themselves: `TRANSIENT_FAULT_SECONDS` in `retries.py`.
 M. Nygard, "Release It!" (2007), chapter 5.2.
 """
 

@@ -19,11 +19,19 @@ class Status(StrEnum):
     DELETED = "DELETED"
 
 
-class Source(StrEnum):
-    """The road an image took."""
+class Road(StrEnum):
+    """How an image came in; ``source`` in the record."""
 
     DROP = "drop"
     BULK = "bulk"
+
+
+class Written(StrEnum):
+    """What the table did with a listed image's record."""
+
+    NOW = "now"
+    BEFORE = "before"  # the row says it already
+    NEWER_VERSION = "newer_version"  # the row shows a later version, or its deletion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -39,7 +47,7 @@ class Record:
     predictions: tuple[Prediction, ...] = ()
     reason: str | None = None
     model: str | None = None
-    source: Source
+    source: Road
     format: str | None = None
     width: int | None = None
     height: int | None = None
@@ -55,7 +63,7 @@ class Record:
 FIELD_NAMES = tuple(field.name for field in fields(Record))
 
 
-class Described(Protocol):
+class ImageInfo(Protocol):
     """What is known of an image's file: a ``Prepared``, or a row of a shard."""
 
     @property
@@ -67,54 +75,53 @@ class Described(Protocol):
 
 
 def classified(
-    ref: ImageRef, described: Described, answer: Answer, now: str, source: Source = Source.DROP
+    ref: ImageRef, info: ImageInfo, answer: Answer, now: str, source: Road = Road.DROP
 ) -> Record:
-    return Record(
-        image=ref.image,
-        key=ref.key,
-        version=ref.version,
-        status=Status.CLASSIFIED,
+    """The record of an image that the model has answered."""
+    return _record(
+        ref,
+        Status.CLASSIFIED,
+        now,
+        source,
         label=answer.label,
         confidence=answer.confidence,
         predictions=answer.predictions,
         model=answer.model,
-        source=source,
-        format=described.format,
-        width=described.width,
-        height=described.height,
-        bytes=ref.size_bytes,
-        received_at=ref.received_at,
-        classified_at=now,
+        format=info.format,
+        width=info.width,
+        height=info.height,
     )
 
 
-def rejected(ref: ImageRef, rejection: Rejection, now: str, source: Source = Source.DROP) -> Record:
-    return Record(
-        image=ref.image,
-        key=ref.key,
-        version=ref.version,
-        status=Status.REJECTED,
+def rejected(ref: ImageRef, rejection: Rejection, now: str, source: Road = Road.DROP) -> Record:
+    """The record of a file that will never be classified, with the reason."""
+    return _record(
+        ref,
+        Status.REJECTED,
+        now,
+        source,
         reason=str(rejection.reason),
-        source=source,
         format=rejection.format,
         width=rejection.width,
         height=rejection.height,
-        bytes=ref.size_bytes,
-        received_at=ref.received_at,
-        classified_at=now,
     )
 
 
 def deleted(ref: ImageRef, now: str, reason: str | None = None) -> Record:
     """A tombstone: it keeps a late event of an older version from bringing the image back."""
+    return _record(ref, Status.DELETED, now, Road.DROP, reason=reason)
+
+
+def _record(ref: ImageRef, status: Status, now: str, source: Road, **known: Any) -> Record:
+    """Every record says of its image what the reference says."""
     return Record(
         image=ref.image,
         key=ref.key,
         version=ref.version,
-        status=Status.DELETED,
-        reason=reason,
-        source=Source.DROP,
+        status=status,
+        source=source,
         bytes=ref.size_bytes,
         received_at=ref.received_at,
         classified_at=now,
+        **known,
     )

@@ -1,33 +1,74 @@
-"""What the template tells the functions, read once from the environment."""
+"""The functions' settings: every environment variable that template.yaml sets, typed."""
 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from imaging import ImageSpec
 
 
 @dataclass(frozen=True, slots=True)
-class ClassifySettings:
-    """Settings of ``ClassifyFunction``."""
+class Settings:
+    """A function has only the variables that it needs; reading another one is a ``KeyError``.
 
-    predictions_table: str
-    endpoint_name: str
-    image_spec: ImageSpec
-    max_payload_bytes: int
+    Attributes that are not text raise ``ValueError`` when the variable is malformed.
+    """
 
-    @classmethod
-    def from_environment(cls, environment: Mapping[str, str]) -> ClassifySettings:
-        """
-        Raises:
-            KeyError: the template does not set a variable.
-            ValueError: a variable is malformed.
-        """
-        return cls(
-            predictions_table=environment["PREDICTIONS_TABLE"],
-            endpoint_name=environment["ENDPOINT_NAME"],
-            image_spec=ImageSpec.from_json(json.loads(environment["IMAGE_SPEC"])),
-            max_payload_bytes=int(environment["MAX_PAYLOAD_BYTES"]),
-        )
+    environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
+
+    @property
+    def alarm_topic_arn(self) -> str:
+        """Empty when the stack has no topic."""
+        return self.environment["ALARM_TOPIC_ARN"]
+
+    @property
+    def bulk_concurrency(self) -> int:
+        """Chunks of a bulk run that are prepared or recorded at once."""
+        return int(self.environment["BULK_CONCURRENCY"])
+
+    @property
+    def dead_letter_queue_url(self) -> str:
+        return self.environment["DEAD_LETTER_QUEUE_URL"]
+
+    @property
+    def endpoint_name(self) -> str:
+        return self.environment["ENDPOINT_NAME"]
+
+    @property
+    def image_spec(self) -> ImageSpec:
+        """How the deployed model wants images prepared."""
+        return ImageSpec.from_json(json.loads(self.environment["IMAGE_SPEC"]))
+
+    @property
+    def images_queue_url(self) -> str:
+        return self.environment["IMAGES_QUEUE_URL"]
+
+    @property
+    def max_payload_bytes(self) -> int:
+        """The largest request that the endpoint takes."""
+        return int(self.environment["MAX_PAYLOAD_BYTES"])
+
+    @property
+    def max_receives(self) -> int:
+        """The queue's maxReceiveCount: after that many tries SQS takes a message away."""
+        return int(self.environment["MAX_RECEIVES"])
+
+    @property
+    def models_bucket(self) -> str:
+        return self.environment["MODELS_BUCKET"]
+
+    @property
+    def predictions_table(self) -> str:
+        return self.environment["PREDICTIONS_TABLE"]
+
+    @property
+    def serving_image(self) -> str:
+        """The address of the container that serves models."""
+        return self.environment["SERVING_IMAGE"]
+
+    @property
+    def work_bucket(self) -> str:
+        return self.environment["WORK_BUCKET"]

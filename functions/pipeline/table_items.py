@@ -9,11 +9,11 @@ from typing import Any
 
 from pipeline.answers import Prediction
 from pipeline.events import ImageRef
-from pipeline.records import FIELD_NAMES, Record, Source, Status
+from pipeline.records import FIELD_NAMES, Record, Road, Status
 
 # One partition of an index takes 1,000 writes a second; eight of them 8,000 images a second,
 # far above what one endpoint answers, and a listing still asks few enough partitions.
-INDEX_SHARDS = 8
+INDEX_PARTITIONS = 8
 
 Item = dict[str, dict[str, Any]]
 
@@ -37,7 +37,7 @@ def to_item(record: Record, ref: ImageRef) -> Item:
     ``sequencer`` orders the changes of one key; ``answer`` tells a duplicate from another
     model's answer to the same version.
     """
-    shard = str(zlib.crc32(record.image.encode()) % INDEX_SHARDS)
+    partition = str(zlib.crc32(record.image.encode()) % INDEX_PARTITIONS)
     item: Item = {
         "image": {"S": record.image},
         "key": {"S": record.key},
@@ -49,7 +49,7 @@ def to_item(record: Record, ref: ImageRef) -> Item:
         "classified_at": {"S": record.classified_at},
         "sequencer": {"S": ref.sequencer},
         "answer": {"S": answer_identity(record)},
-        "time_shard": {"S": shard},
+        "time_shard": {"S": partition},
         "recency": {"S": f"{record.classified_at}#{short_name(record.image)}"},
     }
     for name in ("reason", "model", "format"):
@@ -61,7 +61,7 @@ def to_item(record: Record, ref: ImageRef) -> Item:
     if record.label is not None and record.confidence is not None:
         item["label"] = {"S": record.label}
         item["confidence"] = _confidence(record.confidence)
-        item["label_shard"] = {"S": f"{record.label}#{shard}"}
+        item["label_shard"] = {"S": f"{record.label}#{partition}"}
         item["predictions"] = {
             "L": [
                 {"M": {"label": {"S": each.label}, "confidence": _confidence(each.confidence)}}
@@ -106,7 +106,7 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
         ),
         reason=text("reason"),
         model=text("model"),
-        source=Source(item["source"]["S"]),
+        source=Road(item["source"]["S"]),
         format=text("format"),
         width=number("width"),
         height=number("height"),

@@ -17,7 +17,7 @@ from botocore.exceptions import ClientError
 
 from archive.card import ModelCard
 from archive.reading import ModelArchive
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from registry.models_bucket import StoredModel
 
 if TYPE_CHECKING:
@@ -113,13 +113,13 @@ class ModelRegistry:
                 )
             return package, False
         request = package_request(archive, stored, serving_image, made_by)
-        with transient_errors_named():
+        with translate_errors():
             arn = self._sagemaker.create_model_package(**request)["ModelPackageArn"]
         return self._describe(arn), True
 
     def packages(self) -> Iterator[ModelPackage]:
         """Yields every version of every model, by name, the newest version first."""
-        with transient_errors_named():
+        with translate_errors():
             pages = self._sagemaker.get_paginator("list_model_package_groups").paginate(
                 SortBy="Name", SortOrder="Ascending"
             )
@@ -136,7 +136,7 @@ class ModelRegistry:
         """Yields the versions of one model, the newest first; none if there is no such model."""
         if not self._has_group(name):
             return
-        with transient_errors_named():
+        with translate_errors():
             pages = self._sagemaker.get_paginator("list_model_packages").paginate(
                 ModelPackageGroupName=name, SortBy="CreationTime", SortOrder="Descending"
             )
@@ -152,7 +152,7 @@ class ModelRegistry:
 
     def decide(self, package: ModelPackage, approval: Approval, why: str) -> None:
         """Sets the approval status of a package, with the reason."""
-        with transient_errors_named():
+        with translate_errors():
             self._sagemaker.update_model_package(
                 ModelPackageArn=package.arn,
                 ModelApprovalStatus=approval.value,
@@ -161,14 +161,14 @@ class ModelRegistry:
 
     def _make_group(self, name: str) -> None:
         if not self._has_group(name):
-            with transient_errors_named():
+            with translate_errors():
                 self._sagemaker.create_model_package_group(
                     ModelPackageGroupName=name,
                     ModelPackageGroupDescription=f"{GROUP_DESCRIPTION}{name}",
                 )
 
     def _has_group(self, name: str) -> bool:
-        with transient_errors_named():
+        with translate_errors():
             try:
                 self._sagemaker.describe_model_package_group(ModelPackageGroupName=name)
             except ClientError as error:
@@ -179,7 +179,7 @@ class ModelRegistry:
         return True
 
     def _describe(self, arn: str) -> ModelPackage:
-        with transient_errors_named():
+        with translate_errors():
             found: Any = self._sagemaker.describe_model_package(ModelPackageName=arn)
         containers = found.get("InferenceSpecification", {}).get("Containers", [{}])
         lineage = found.get("CustomerMetadataProperties", {})

@@ -13,7 +13,7 @@ from botocore.exceptions import ClientError
 
 from archive.card import CARD_NAME, ModelCard
 from archive.reading import ModelArchive
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from registry.promotions import PROMOTIONS_KEY, Promotions
 
 if TYPE_CHECKING:
@@ -51,7 +51,7 @@ class ModelsBucket:
             folder: by default named by the archive's whole sha256, so no two archives share one.
         """
         archive_key, card_key = _keys_in(folder or f"{FOLDER_PREFIX}{archive.sha256.hex()}")
-        with transient_errors_named():
+        with translate_errors():
             with archive.path.open("rb") as body:
                 self._s3.put_object(
                     Bucket=self.name,
@@ -70,7 +70,7 @@ class ModelsBucket:
 
     def withdraw(self, folder: str) -> None:
         """Deletes what ``publish`` put into a folder; does nothing if the bucket is gone."""
-        with transient_errors_named():
+        with translate_errors():
             try:
                 for key in _keys_in(folder):
                     self._s3.delete_object(Bucket=self.name, Key=key)
@@ -87,7 +87,7 @@ class ModelsBucket:
             raise ValueError(f"{model_data_url} is not in the bucket {self.name}")
         key = model_data_url.removeprefix(self._url(""))
         with (
-            transient_errors_named(),
+            translate_errors(),
             closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body,
             destination.open("wb") as file,
         ):
@@ -104,7 +104,7 @@ class ModelsBucket:
     def promotions(self) -> Promotions:
         """Reads the list of promotions; raises ValueError when the object is not such a list."""
         content = None
-        with transient_errors_named():
+        with translate_errors():
             try:
                 found = self._s3.get_object(Bucket=self.name, Key=PROMOTIONS_KEY)
                 with closing(found["Body"]) as body:
@@ -116,7 +116,7 @@ class ModelsBucket:
 
     def write_promotions(self, promotions: Promotions) -> None:
         """Replaces the list of promotions."""
-        with transient_errors_named():
+        with translate_errors():
             self._s3.put_object(
                 Bucket=self.name,
                 Key=PROMOTIONS_KEY,
@@ -139,7 +139,7 @@ def read_card(s3: S3Client, model_data_url: str) -> ModelCard:
     bucket, _, key = model_data_url.removeprefix("s3://").partition("/")
     card_key = f"{key.rpartition('/')[0]}/{CARD_NAME}"
     with (
-        transient_errors_named(),
+        translate_errors(),
         closing(s3.get_object(Bucket=bucket, Key=card_key)["Body"]) as body,
     ):
         return ModelCard.from_bytes(body.read())

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 
 from archive.card import ArchiveError
 from archive.reading import check_archive
-from pipeline.adapters.service_errors import transient_errors_named
+from pipeline.adapters.service_errors import translate_errors
 from registry.model_registry import ModelPackage, ModelRegistry, RegistrationError
 from registry.models_bucket import ModelsBucket
 
@@ -61,7 +61,7 @@ class Notifier:
         if not self._topic_arn:
             return
         printable = "".join(each if " " <= each <= "~" else "?" for each in subject)
-        with transient_errors_named():
+        with translate_errors():
             self._sns.publish(
                 TopicArn=self._topic_arn, Subject=printable[:MAX_SUBJECT_CHARACTERS], Message=text
             )
@@ -125,7 +125,7 @@ def find_training_job(sagemaker: SageMakerClient, name: str) -> TrainingJob:
         TransientError: SageMaker is busy or did not answer.
         ClientError: anything else, most often a missing job.
     """
-    with transient_errors_named():
+    with translate_errors():
         job = sagemaker.describe_training_job(TrainingJobName=name)
     return TrainingJob(
         name=name,

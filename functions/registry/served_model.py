@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from imaging import ImageSpec
-from pipeline.adapters.service_errors import transient_errors_named
+from pipeline.adapters.service_errors import translate_errors
 from registry.models_bucket import read_card
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def describe_serving(sagemaker: SageMakerClient, endpoint_name: str) -> Serving:
         TransientError: SageMaker is busy or did not answer.
         ClientError: anything else, most often a missing endpoint.
     """
-    with transient_errors_named():
+    with translate_errors():
         endpoint = sagemaker.describe_endpoint(EndpointName=endpoint_name)
         config = sagemaker.describe_endpoint_config(
             EndpointConfigName=endpoint["EndpointConfigName"]

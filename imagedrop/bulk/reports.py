@@ -1,4 +1,4 @@
-"""What a run leaves behind: its report, and every image by name in its ledger."""
+"""The results of a run: its report, and every image by name in its ledger."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from bulk.run import RunFiles
 from bulk.work_bucket import WorkBucket
 from imagedrop.bulk.report_page import report_page
 from imagedrop.errors import UserError
+from imagedrop.estimates.finished_run import run_cost
 from imagedrop.target import Target
 
 
@@ -21,18 +22,24 @@ class RunReports:
     work: WorkBucket
 
     def find(self, run: str) -> dict[str, Any] | None:
-        """None while the run has not ended by itself."""
+        """The report, with its estimated cost; None while the run has not ended by itself."""
         report: dict[str, Any] | None = self.work.read_json(RunFiles(run).report_json)
-        return report
+        if report is None or "estimated_cost_dollars" in report:  # as runs of 0.1 wrote it
+            return report
+        return report | {"estimated_cost_dollars": run_cost(report)}
 
     def read(self, run: str) -> dict[str, Any]:
-        """
+        """The report, with its estimated cost.
+
         Raises:
             UserError: there is no report.
         """
         report = self.find(run)
         if report is None:
-            raise _no_report(run)
+            raise UserError(
+                f"There is no report of {run}: it has not ended, or there is no such run.",
+                f"See how far it is with: imagedrop bulk status {run}",
+            )
         return report
 
     def page(self, run: str) -> str:
@@ -45,10 +52,10 @@ class RunReports:
         return report_page(report, report["estimated_cost_dollars"])
 
     def address(self, run: str) -> str:
-        return f"s3://{self.work.name}/{RunFiles(run).report_html}"
+        return f"s3://{self.work.name}/{RunFiles(run).report_json}"
 
     def entries(self, run: str, fates: set[Fate]) -> Iterator[dict[str, Any]]:
-        """Lines of the ledger, chunk by chunk; of a run at work, those there are.
+        """Lines of the ledger, chunk by chunk; while a run is working, those that exist.
 
         Raises:
             UserError: the run has recorded nothing, or its work files have expired.
@@ -68,7 +75,8 @@ class RunReports:
 
 
 def run_reports(target: Target) -> RunReports:
-    """
+    """The reports in the stack's work bucket.
+
     Raises:
         UserError: the stack is from before bulk runs.
     """
@@ -76,16 +84,9 @@ def run_reports(target: Target) -> RunReports:
 
 
 def work_bucket(target: Target) -> WorkBucket:
-    """Returns the stack's bucket of work files and reports.
+    """The stack's bucket of work files and reports.
 
     Raises:
-        UserError: the stack is older than bulk runs.
+        UserError: the stack is from before bulk runs.
     """
     return WorkBucket(target.client("s3"), target.bulk_output("WorkBucketName"))
-
-
-def _no_report(run: str) -> UserError:
-    return UserError(
-        f"There is no report of {run}: it has not ended, or there is no such run.",
-        f"See how far it is with: imagedrop bulk status {run}",
-    )

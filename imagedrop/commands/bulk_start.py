@@ -8,7 +8,6 @@ from typing import Annotated, Any
 
 import typer
 
-from bulk import prices
 from bulk.list_images import why_ignored
 from imagedrop.bulk.output import print_plan
 from imagedrop.bulk.runs import bulk_runs, name_run
@@ -26,6 +25,7 @@ from imagedrop.commands.bulk_wait import WaitOption, wait_for
 from imagedrop.commands.options import options_of, takes
 from imagedrop.commands.send import say_failures, say_left_out
 from imagedrop.errors import UserError
+from imagedrop.estimates import prices
 from imagedrop.estimates.bulk_run import RunSettings, overlong_steps, problems, size_run
 from imagedrop.output import TargetOption, exit_on_interrupt, say, with_bar
 from imagedrop.target import Target, TargetName, find_target

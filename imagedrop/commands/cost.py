@@ -8,8 +8,8 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
-from bulk.prices import NOTED_ON
 from imagedrop.estimates.month import Mode, month_of
+from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.output import print_table, say
 
 

@@ -21,7 +21,7 @@ from imagedrop.output import (
 )
 from imagedrop.predictions import every_record, find_record
 from imagedrop.target import INCOMING_PREFIX, TargetName, find_target
-from pipeline.adapters.predictions_table import Query
+from pipeline.queries import Query
 from pipeline.records import FIELD_NAMES, Record, Status
 
 TABLE_ROWS = 50

@@ -1,18 +1,17 @@
-"""How many chunks, shards, requests, seconds and dollars a bulk run is. Arithmetic only.
+"""How many chunks, shards, requests, seconds and dollars a bulk run takes. Arithmetic only.
 
-``python -m imagedrop.estimates.bulk_run`` prints the tables of docs/bulk.md.
+``python -m bench.sizing_tables`` prints the tables of docs/bulk.md.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from math import ceil
 from typing import Annotated
 
 import typer
 
-from bulk import prices
 from bulk.chunks import PARALLEL_CHUNKS
 from bulk.plan_transform import (
     DIRECT_PAYLOAD_MB,
@@ -22,8 +21,18 @@ from bulk.plan_transform import (
     payload_mb,
 )
 from bulk.record_chunk import PARALLEL_WRITES
+from imagedrop.estimates import prices
+from imagedrop.estimates.stack import (
+    BULK_CONCURRENCY,
+    IMAGE_BYTES,
+    LAMBDA_MEGABYTES,
+    LAMBDA_SECONDS,
+    STEPS_LAMBDA_MEGABYTES,
+    WORK_KEPT_DAYS,
+    WRITES_PER_IMAGE,
+)
 from pipeline.classify_images import PARALLEL_IMAGES
-from pipeline.table_items import INDEX_SHARDS
+from pipeline.table_items import INDEX_PARTITIONS
 
 # --- measured, on the two cores of the machine this was written on ---------------------------
 # A photo of a usual size; one of 12 megapixels takes 32 ms (docs/decisions/imaging.md).
@@ -48,23 +57,16 @@ RECONCILE_CHUNK_SECONDS = READ_MILLISECONDS / 1000 / PARALLEL_CHUNKS
 INSTANCE_START_SECONDS = 240.0
 
 # --- AWS's limits ----------------------------------------------------------------------------
-LAMBDA_SECONDS = 900
 LIST_PAGE_KEYS = 1_000
 PREFIX_GETS_PER_SECOND = 5_500
-TABLE_WRITES_PER_SECOND = 1_000 * INDEX_SHARDS
+TABLE_WRITES_PER_SECOND = 1_000 * INDEX_PARTITIONS
 
-# --- the template's, the functions' and the model's own numbers ------------------------------
-LAMBDA_MEGABYTES = 1769  # of the functions that prepare and record
-SMALL_LAMBDA_MEGABYTES = 512  # of those that list, plan and reconcile
-WORK_KEPT_DAYS = 14
-IMAGE_BYTES = 224 * 224 * 3
-INDEXES = 2
+# --- the workflow's own numbers --------------------------------------------------------------
 # Starting the child workflow and its one task.
 TRANSITIONS_A_CHUNK = 2
 TRANSITIONS_A_RUN = 12
 
 INSTANCE_VCPUS = {"ml.m5.xlarge": 4, "ml.c5.xlarge": 4, "ml.g5.xlarge": 4}
-BULK_CONCURRENCY = 5
 
 GIGABYTE = 1024**3
 
@@ -106,6 +108,20 @@ class RunSettings:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Usage:
+    """What a run uses of AWS's services, apart from the transform job's machines."""
+
+    lambda_requests: int
+    lambda_gigabyte_seconds: float
+    s3_puts: int
+    s3_gets: int
+    table_reads: int
+    table_writes: int
+    state_transitions: int
+    work_bytes: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
     """One run, when every image is new, readable, and answered in the first round."""
 
@@ -115,14 +131,8 @@ class Sizing:
     payload_bytes: int
     prepare_chunk_seconds: float
     record_chunk_seconds: float
-    lambda_requests: int
-    lambda_gigabyte_seconds: float
     phase_seconds: dict[str, float]
-    s3_puts: int
-    s3_gets: int
-    table_writes: int
-    state_transitions: int
-    work_bytes: int
+    usage: Usage
     cost_dollars: dict[str, float]
 
     @property
@@ -137,81 +147,92 @@ class Sizing:
 def size_run(
     images: int, settings: RunSettings, *, lambda_concurrency: int = BULK_CONCURRENCY
 ) -> Sizing:
-    """
+    """The size of a run of so many images.
+
     Args:
         lambda_concurrency: how many chunks are worked on at once.
 
     Raises:
         KeyError: the price of that instance type is not known.
     """
-    hourly_dollars = prices.TRANSFORM_INSTANCE_HOURS[settings.instance_type].dollars
     chunks = ceil(images / settings.chunk_images)
     shards = 0 if settings.direct else _shards(images, settings)
     requests = images if settings.direct else shards
-    prepare_chunk = (
-        _prepare_milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
+    phases = _phases(images, settings, ceil(chunks / lambda_concurrency))
+    used = Usage(
+        lambda_requests=2 * chunks + ceil(phases["list"] / LAMBDA_SECONDS) + 2,
+        lambda_gigabyte_seconds=_gigabyte_seconds(images, settings, phases),
+        # Of each chunk: listing, prepared, ledger, recorded, and what Plan lists.
+        s3_puts=ceil(images / LIST_PAGE_KEYS) + 5 * chunks + 2 * shards + requests,
+        # Of each chunk: run.json, what is done, listing and prepared, twice each; and recorded.
+        s3_gets=(0 if settings.direct else images) + 9 * chunks + shards + 2 * requests,
+        table_reads=images,
+        table_writes=images * WRITES_PER_IMAGE,
+        state_transitions=2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN,
+        work_bytes=0 if settings.direct else images * IMAGE_BYTES,
     )
-    record_chunk = _record_milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
-    waves = ceil(chunks / lambda_concurrency)
-    phases = {
-        "list": ceil(images / LIST_PAGE_KEYS) * LIST_PAGE_SECONDS,
-        "prepare": max(
-            waves * prepare_chunk, 0.0 if settings.direct else images / PREFIX_GETS_PER_SECOND
-        ),
-        "plan": chunks * PLAN_CHUNK_SECONDS,
-        "transform": _transform_seconds(images, settings),
-        "record": max(waves * record_chunk, images / TABLE_WRITES_PER_SECOND),
-        "reconcile": chunks * RECONCILE_CHUNK_SECONDS,
-    }
-    large_seconds = (
-        images
-        / 1000
-        * (_prepare_milliseconds(settings.direct) + _record_milliseconds(settings.direct))
-    )
-    small_seconds = phases["list"] + phases["plan"] + phases["reconcile"]
-    gigabyte_seconds = (
-        large_seconds * LAMBDA_MEGABYTES + small_seconds * SMALL_LAMBDA_MEGABYTES
-    ) / 1024
-    lambda_requests = 2 * chunks + ceil(phases["list"] / LAMBDA_SECONDS) + 2
-    # Of each chunk: listing, prepared, ledger, recorded, and what Plan lists.
-    s3_puts = ceil(images / LIST_PAGE_KEYS) + 5 * chunks + 2 * shards + requests
-    # Of each chunk: run.json, what is done, listing and prepared, twice each; and recorded.
-    s3_gets = (0 if settings.direct else images) + 9 * chunks + shards + 2 * requests
-    transitions = 2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN
-    table_writes = images * (1 + INDEXES)
-    work_bytes = 0 if settings.direct else images * IMAGE_BYTES
-    cost = {
-        "transform": phases["transform"] / 3600 * settings.instance_count * hourly_dollars,
-        "lambda": gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
-        + lambda_requests / 1e6 * prices.LAMBDA_MILLION_REQUESTS.dollars,
-        "table": table_writes / 1e6 * prices.TABLE_MILLION_WRITES.dollars
-        + images / 1e6 * prices.TABLE_MILLION_READS.dollars,
-        "s3 requests": s3_puts / 1e6 * prices.S3_MILLION_PUTS.dollars
-        + s3_gets / 1e6 * prices.S3_MILLION_GETS.dollars,
-        "s3 storage of the work files": work_bytes
-        / GIGABYTE
-        * prices.S3_GB_MONTH.dollars
-        * WORK_KEPT_DAYS
-        / 30,
-        "step functions": transitions / 1e6 * prices.STEP_FUNCTIONS_MILLION_TRANSITIONS.dollars,
-    }
+    hourly_dollars = prices.TRANSFORM_INSTANCE_HOURS[settings.instance_type].dollars
+    transform = phases["transform"] / 3600 * settings.instance_count * hourly_dollars
     return Sizing(
         images=images,
         chunks=chunks,
         shards=shards,
         payload_bytes=settings.payload_bytes,
-        prepare_chunk_seconds=prepare_chunk,
-        record_chunk_seconds=record_chunk,
-        lambda_requests=lambda_requests,
-        lambda_gigabyte_seconds=gigabyte_seconds,
+        prepare_chunk_seconds=_chunk_seconds(_prepare_milliseconds, images, settings),
+        record_chunk_seconds=_chunk_seconds(_record_milliseconds, images, settings),
         phase_seconds=phases,
-        s3_puts=s3_puts,
-        s3_gets=s3_gets,
-        table_writes=table_writes,
-        state_transitions=transitions,
-        work_bytes=work_bytes,
-        cost_dollars=cost,
+        usage=used,
+        cost_dollars={"transform": transform, **_usage_dollars(used)},
     )
+
+
+def _chunk_seconds(
+    milliseconds: Callable[[bool], float], images: int, settings: RunSettings
+) -> float:
+    return milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
+
+
+def _phases(images: int, settings: RunSettings, waves: int) -> dict[str, float]:
+    """Seconds of each phase; ``waves`` of chunks follow each other."""
+    chunks = ceil(images / settings.chunk_images)
+    reads = 0.0 if settings.direct else images / PREFIX_GETS_PER_SECOND
+    prepare = waves * _chunk_seconds(_prepare_milliseconds, images, settings)
+    record = waves * _chunk_seconds(_record_milliseconds, images, settings)
+    return {
+        "list": ceil(images / LIST_PAGE_KEYS) * LIST_PAGE_SECONDS,
+        "prepare": max(prepare, reads),
+        "plan": chunks * PLAN_CHUNK_SECONDS,
+        "transform": _transform_seconds(images, settings),
+        "record": max(record, images / TABLE_WRITES_PER_SECOND),
+        "reconcile": chunks * RECONCILE_CHUNK_SECONDS,
+    }
+
+
+def _gigabyte_seconds(images: int, settings: RunSettings, phases: dict[str, float]) -> float:
+    per_image = _prepare_milliseconds(settings.direct) + _record_milliseconds(settings.direct)
+    chunks_seconds = images / 1000 * per_image
+    steps_seconds = phases["list"] + phases["plan"] + phases["reconcile"]
+    return (chunks_seconds * LAMBDA_MEGABYTES + steps_seconds * STEPS_LAMBDA_MEGABYTES) / 1024
+
+
+def _usage_dollars(used: Usage) -> dict[str, float]:
+    million = 1e6
+    return {
+        "lambda": used.lambda_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
+        + used.lambda_requests / million * prices.LAMBDA_MILLION_REQUESTS.dollars,
+        "table": used.table_writes / million * prices.TABLE_MILLION_WRITES.dollars
+        + used.table_reads / million * prices.TABLE_MILLION_READS.dollars,
+        "s3 requests": used.s3_puts / million * prices.S3_MILLION_PUTS.dollars
+        + used.s3_gets / million * prices.S3_MILLION_GETS.dollars,
+        "s3 storage of the work files": used.work_bytes
+        / GIGABYTE
+        * prices.S3_GB_MONTH.dollars
+        * WORK_KEPT_DAYS
+        / 30,
+        "step functions": used.state_transitions
+        / million
+        * prices.STEP_FUNCTIONS_MILLION_TRANSITIONS.dollars,
+    }
 
 
 def _shards(images: int, settings: RunSettings) -> int:
@@ -288,140 +309,6 @@ def overlong_steps(sizing: Sizing) -> list[str]:
     ]
 
 
-# --- the tables of docs/bulk.md --------------------------------------------------------------
-
-
-@dataclass(frozen=True, slots=True)
-class Scenario:
-    """A column of the table."""
-
-    title: str
-    images: int
-    settings: RunSettings
-    lambda_concurrency: int
-
-    def size(self) -> Sizing:
-        return size_run(self.images, self.settings, lambda_concurrency=self.lambda_concurrency)
-
-
-SCENARIOS = (
-    Scenario("10 thousand", 10_000, RunSettings(), 5),
-    Scenario("1 million", 1_000_000, RunSettings(), 5),
-    Scenario("1 million, in a hurry", 1_000_000, RunSettings(instance_count=8), 40),
-    Scenario("100 million", 100_000_000, RunSettings(instance_count=20, chunk_images=10_000), 40),
-)
-
-
-def markdown() -> Iterator[str]:
-    """The tables: sizes, what they assume, prices."""
-    sized = [each.size() for each in SCENARIOS]
-    settings = RunSettings()
-    yield from _table(
-        ["", *(each.title for each in SCENARIOS)],
-        [
-            [f"`{settings.instance_type}` instances"]
-            + [str(each.settings.instance_count) for each in SCENARIOS],
-            ["`BulkConcurrency`", *(str(each.lambda_concurrency) for each in SCENARIOS)],
-            ["images a chunk", *(f"{each.settings.chunk_images:,}" for each in SCENARIOS)],
-            [
-                "chunks",
-                *(f"{each.chunks:,}" for each in sized),
-            ],
-            [
-                f"shards of {settings.shard_images} images, "
-                f"{settings.payload_bytes / MEBIBYTE:.1f} MiB each",
-                *(f"{each.shards:,}" for each in sized),
-            ],
-            ["work files, GiB", *(f"{each.work_bytes / GIGABYTE:,.1f}" for each in sized)],
-            ["a chunk in Prepare, s", *(f"{each.prepare_chunk_seconds:.1f}" for each in sized)],
-            ["a chunk in Record, s", *(f"{each.record_chunk_seconds:.1f}" for each in sized)],
-            *(
-                [f"phase {phase}", *(duration(each.phase_seconds[phase]) for each in sized)]
-                for phase in sized[0].phase_seconds
-            ),
-            ["**time**", *(f"**{duration(each.seconds)}**" for each in sized)],
-            ["Lambda, GB-s", *(f"{each.lambda_gigabyte_seconds:,.0f}" for each in sized)],
-            ["S3 PUT and LIST", *(f"{each.s3_puts:,}" for each in sized)],
-            ["S3 GET", *(f"{each.s3_gets:,}" for each in sized)],
-            ["table writes, indexes included", *(f"{each.table_writes:,}" for each in sized)],
-            ["state transitions", *(f"{each.state_transitions:,}" for each in sized)],
-            *(
-                [f"{what}, $", *(f"{each.cost_dollars[what]:,.2f}" for each in sized)]
-                for what in sized[0].cost_dollars
-            ),
-            ["**cost, $**", *(f"**{each.dollars:,.2f}**" for each in sized)],
-            [
-                "$ a million images",
-                *(f"{each.dollars / each.images * 1e6:,.2f}" for each in sized),
-            ],
-        ],
-    )
-    yield ""
-    yield from _table(["it assumes", "", "from"], ASSUMPTIONS)
-    yield ""
-    yield from _table(
-        ["price, us-east-1", "$", "noted on; check before quoting"],
-        [
-            [each.unit, f"{each.dollars:.10f}".rstrip("0").rstrip("."), each.noted_on]
-            for each in prices.ALL
-        ],
-    )
-
-
-MEASURED = "measured on two cores"
-ASSUMED = "assumed, not measured on AWS"
-ASSUMPTIONS: Sequence[Sequence[str]] = (
-    ["preparing an image, CPU", f"{PREPARE_CPU_MILLISECONDS:g} ms", MEASURED],
-    [
-        "preparing a photo of 12 megapixels, CPU",
-        f"{PREPARE_LARGE_CPU_MILLISECONDS:g} ms",
-        MEASURED,
-    ],
-    [
-        "images a second and vCPU of a transform instance",
-        f"{SERVED_IMAGES_PER_SECOND_PER_VCPU:g}",
-        "AWS's Ray Serve on two cores: 103 to 170 images/s; the lower end",
-    ],
-    [
-        "inference alone, int8, CPU",
-        f"{INFERENCE_CPU_MILLISECONDS:g} ms",
-        f"{MEASURED}; a direct run's rate is "
-        f"{INFERENCE_CPU_MILLISECONDS:g}/{INFERENCE_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS:g} "
-        "of the above, since its instances prepare too",
-    ],
-    ["writing a row, CPU", f"{PUT_ITEM_CPU_MILLISECONDS:g} ms", MEASURED],
-    [
-        "waiting for a row to be written",
-        f"{PUT_ITEM_MILLISECONDS:g} ms, {PARALLEL_WRITES} at once",
-        ASSUMED,
-    ],
-    [
-        "waiting for an object to be read",
-        f"{READ_MILLISECONDS:g} ms, {PARALLEL_IMAGES} at once",
-        ASSUMED,
-    ],
-    ["writing shards", f"{WRITE_BYTES_PER_SECOND / 1e6:g} MB/s a function", ASSUMED],
-    ["listing 1,000 keys", f"{LIST_PAGE_SECONDS:g} s, one after the other", ASSUMED],
-    [
-        "a chunk in Plan, in Reconcile",
-        f"{2 * READ_MILLISECONDS:g} ms, {READ_MILLISECONDS:g} ms, {PARALLEL_CHUNKS} at once",
-        ASSUMED,
-    ],
-    [
-        "start of a transform job, paid for",
-        f"{INSTANCE_START_SECONDS / 60:g} min",
-        ASSUMED,
-    ],
-    ["work files are kept", f"{WORK_KEPT_DAYS} days", "`WorkRetentionDays`"],
-    ["S3, reads a second under one prefix", f"{PREFIX_GETS_PER_SECOND:,}", "AWS's documentation"],
-    [
-        "the table's writes a second",
-        f"{TABLE_WRITES_PER_SECOND:,}",
-        f"{INDEX_SHARDS} partitions of an index of 1,000 each; a new table begins with less",
-    ],
-)
-
-
 def duration(seconds: float) -> str:
     """As one says it: 45 s, 12 min, 3.4 h, 2.1 days."""
     if seconds < 100:
@@ -431,14 +318,3 @@ def duration(seconds: float) -> str:
     if seconds < 48 * 3600:
         return f"{seconds / 3600:.1f} h"
     return f"{seconds / 86400:.1f} days"
-
-
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> Iterator[str]:
-    yield f"| {' | '.join(header)} |"
-    yield "|" + "---|" * len(header)
-    for row in rows:
-        yield f"| {' | '.join(row)} |"
-
-
-if __name__ == "__main__":
-    print("\n".join(markdown()))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from bulk.prices import TRAINING_INSTANCE_HOURS
+from imagedrop.estimates.prices import TRAINING_INSTANCE_HOURS
 
 
 def dollars(instance_type: str, seconds: float) -> float | None:

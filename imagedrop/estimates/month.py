@@ -7,11 +7,8 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-from bulk import prices
+from imagedrop.estimates import prices
 from imagedrop.estimates.bulk_run import (
-    IMAGE_BYTES,
-    INDEXES,
-    LAMBDA_MEGABYTES,
     PREPARE_CPU_MILLISECONDS,
     PUT_ITEM_CPU_MILLISECONDS,
     PUT_ITEM_MILLISECONDS,
@@ -20,15 +17,18 @@ from imagedrop.estimates.bulk_run import (
     RunSettings,
     size_run,
 )
+from imagedrop.estimates.stack import (
+    BATCH_IMAGES,
+    ENDPOINT_MEGABYTES,
+    IMAGE_BYTES,
+    LAMBDA_MEGABYTES,
+    WRITES_PER_IMAGE,
+)
 from pipeline.classify_images import PARALLEL_IMAGES
+from pipeline.retries import BATCH_MESSAGES
 
-# The template's: BatchSize of the mapping, EndpointMemoryMegabytes.
-BATCH_IMAGES = 25
-ENDPOINT_GIGABYTES = 4
 # Assumed: a serverless endpoint of 4 GB computes like two vCPUs.
 ENDPOINT_VCPUS = 2
-# A batch is received at once, in calls of up to ten messages, and deleted likewise.
-SQS_CALL_MESSAGES = 10
 LOG_LINE_BYTES = 500
 
 
@@ -59,19 +59,20 @@ def drop_cost(images: int) -> dict[str, float]:
     gigabyte = 1e9
     return {
         "queue": millions
-        * (1 + 2 / SQS_CALL_MESSAGES)  # sent by S3 one by one
+        * (1 + 2 / BATCH_MESSAGES)  # sent by S3 one by one, received and deleted in tens
         * prices.SQS_MILLION_REQUESTS.dollars,
         "lambda": images * function_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
         + millions / BATCH_IMAGES * prices.LAMBDA_MILLION_REQUESTS.dollars,
         "s3 requests": millions * prices.S3_MILLION_GETS.dollars,
         "endpoint, seconds": images
         * answer_seconds
-        * ENDPOINT_GIGABYTES
+        * ENDPOINT_MEGABYTES
+        / 1024
         * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
         "endpoint, data": images
         * IMAGE_BYTES
         / gigabyte
         * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
-        "table": millions * (1 + INDEXES) * prices.TABLE_MILLION_WRITES.dollars,
+        "table": millions * WRITES_PER_IMAGE * prices.TABLE_MILLION_WRITES.dollars,
         "logs": images * LOG_LINE_BYTES / gigabyte * prices.LOGS_GB.dollars,
     }

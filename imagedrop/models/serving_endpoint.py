@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imagedrop.errors import UserError
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from registry.served_model import Serving, describe_serving
 
 if TYPE_CHECKING:
@@ -62,7 +62,7 @@ class ServingEndpoint:
             ],
         }
         config["EndpointConfigName"] = _name_of(config)
-        with transient_errors_named():
+        with translate_errors():
             _unless_there(self._sagemaker.create_model, model)
             _unless_there(self._sagemaker.create_endpoint_config, config)
         return str(config["EndpointConfigName"])
@@ -91,7 +91,7 @@ class ServingEndpoint:
                 },
                 "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": each} for each in alarms]},
             }
-        with transient_errors_named():
+        with translate_errors():
             try:
                 self._sagemaker.update_endpoint(**request)
             except ClientError as error:
@@ -112,7 +112,7 @@ class ServingEndpoint:
         """
         deadline = time.monotonic() + UPDATE_DEADLINE_SECONDS
         while time.monotonic() < deadline:
-            with transient_errors_named():
+            with translate_errors():
                 endpoint = self._sagemaker.describe_endpoint(EndpointName=self.name)
             status = endpoint["EndpointStatus"]
             yield status

@@ -7,8 +7,8 @@ import io
 
 from PIL.BmpImagePlugin import BmpImageFile
 
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.orientation import AS_STORED
-from imaging.formats.source import Source, damage_found_by_pillow
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 
@@ -16,7 +16,7 @@ from imaging.outcome import RejectReason, Unusable
 _BYTES_PER_PIXEL = 12
 
 
-def open_bmp(data: bytes, limits: Limits) -> Source:
+def open_bmp(data: bytes, limits: Limits) -> OpenedImage:
     """Opens an uncompressed BMP file; raises Unusable."""
     with damage_found_by_pillow():
         image = BmpImageFile(io.BytesIO(data))
@@ -25,4 +25,4 @@ def open_bmp(data: bytes, limits: Limits) -> Source:
     limits.check_memory(_BYTES_PER_PIXEL * size[0] * size[1], size)
     if [tile.codec_name for tile in image.tile] != ["raw"]:
         raise Unusable(RejectReason.UNSUPPORTED_FORMAT, "a compressed BMP", size)
-    return Source("BMP", image, size, AS_STORED, extent=size)
+    return OpenedImage("BMP", image, size, AS_STORED, extent=size)

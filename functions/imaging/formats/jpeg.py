@@ -13,8 +13,8 @@ from dataclasses import dataclass, field
 
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.orientation import read_orientation
-from imaging.formats.source import Source, damage_found_by_pillow
 from imaging.geometry import Frame, frame
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
@@ -67,7 +67,7 @@ class _Header:
         return self.frame_marker in _PROGRESSIVE or not all_at_once
 
 
-def open_jpeg(data: bytes, spec: ImageSpec, limits: Limits) -> Source:
+def open_jpeg(data: bytes, spec: ImageSpec, limits: Limits) -> OpenedImage:
     """Opens the main picture of a JPEG file for a decoding at reduced size; raises Unusable."""
     header = _read_header(data, limits)
     limits.check_size(header.size)
@@ -80,7 +80,7 @@ def open_jpeg(data: bytes, spec: ImageSpec, limits: Limits) -> Source:
     orientation = read_orientation(header.exif, header.xmp)
     extent = _reduce(image, frame(header.size, orientation, spec))
     limits.check_memory(_decoded_bytes(header, image.size), header.size)
-    return Source("JPEG", image, header.size, orientation, extent)
+    return OpenedImage("JPEG", image, header.size, orientation, extent)
 
 
 def _reduce(image: JpegImageFile, part: Frame) -> tuple[float, float]:

@@ -30,11 +30,6 @@ def read_orientation(exif: bytes | None, xmp: bytes | None) -> int:
     return AS_STORED
 
 
-def swaps_sides(orientation: int) -> bool:
-    """Whether the image is displayed with its height as width."""
-    return orientation >= 5
-
-
 def _from_exif(exif: bytes) -> int | None:
     tiff = exif.removeprefix(b"Exif\0\0")
     byte_order = {b"II*\0": "<", b"MM\0*": ">"}.get(tiff[:4])

@@ -14,8 +14,8 @@ from dataclasses import dataclass, field
 
 from PIL.PngImagePlugin import PngImageFile
 
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.orientation import read_orientation
-from imaging.formats.source import Source, damage_found_by_pillow
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 
@@ -41,7 +41,7 @@ class _Chunks:
     transparent_colour: bool = False
 
 
-def open_png(data: bytes, limits: Limits) -> Source:
+def open_png(data: bytes, limits: Limits) -> OpenedImage:
     """Opens a PNG file whose chunks are all whole; raises Unusable."""
     size, bytes_per_pixel = _read_image_header(data)
     limits.check_size(size)
@@ -51,7 +51,7 @@ def open_png(data: bytes, limits: Limits) -> Source:
     limits.check_memory(bytes_per_pixel * size[0] * size[1], size)
     with damage_found_by_pillow(size):
         image = PngImageFile(io.BytesIO(b"".join([_SIGNATURE, *chunks.kept])))
-    return Source("PNG", image, size, read_orientation(chunks.exif, chunks.xmp), extent=size)
+    return OpenedImage("PNG", image, size, read_orientation(chunks.exif, chunks.xmp), extent=size)
 
 
 def _read_image_header(data: bytes) -> tuple[tuple[int, int], int]:

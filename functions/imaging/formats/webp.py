@@ -5,8 +5,8 @@ import struct
 
 from PIL.WebPImagePlugin import WebPImageFile
 
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.orientation import read_orientation
-from imaging.formats.source import Source, damage_found_by_pillow
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 
@@ -15,7 +15,7 @@ from imaging.outcome import RejectReason, Unusable
 _BYTES_PER_PIXEL = 16
 
 
-def open_webp(data: bytes, limits: Limits) -> Source:
+def open_webp(data: bytes, limits: Limits) -> OpenedImage:
     """Opens a WebP file; raises Unusable."""
     size = _canvas_size(data)
     limits.check_size(size)
@@ -26,7 +26,7 @@ def open_webp(data: bytes, limits: Limits) -> Source:
     with damage_found_by_pillow(size):
         image = WebPImageFile(io.BytesIO(data))
     orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
-    return Source("WEBP", image, size, orientation, extent=size)
+    return OpenedImage("WEBP", image, size, orientation, extent=size)
 
 
 def _canvas_size(data: bytes) -> tuple[int, int]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from botocore.exceptions import ClientError
 
 from imaging import DEFAULT_LIMITS, Rejection, RejectReason
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 
@@ -36,7 +36,7 @@ class ImagesBucket:
         """
         if ref.size_bytes > self._max_bytes:
             return self._too_large(ref.size_bytes)
-        with transient_errors_named():
+        with translate_errors():
             try:
                 response = (
                     self._s3.get_object(Bucket=ref.bucket, Key=ref.key, VersionId=ref.version)
@@ -64,7 +64,7 @@ class ImagesBucket:
         Raises:
             TransientError: S3 is busy or did not answer.
         """
-        with transient_errors_named():
+        with translate_errors():
             try:
                 head = self._s3.head_object(Bucket=bucket, Key=key)
             except ClientError as error:

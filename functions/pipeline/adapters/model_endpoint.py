@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imaging import ImageSpec
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.answers import Answer, parse_answers
 from pipeline.errors import SpecMismatchError, TransientError
 
@@ -38,7 +38,7 @@ class ModelEndpoint:
             InvalidAnswerError: the answer breaks the contract.
             ClientError: anything else, a missing permission above all.
         """
-        with transient_errors_named():
+        with translate_errors():
             try:
                 response = self._runtime.invoke_endpoint(
                     EndpointName=self._endpoint_name,

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import heapq
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, replace
-from enum import StrEnum
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
-from pipeline.adapters.service_errors import error_code, transient_errors_named
+from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.events import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
-from pipeline.records import Record, Status
-from pipeline.table_items import INDEX_SHARDS, ITEM_NAMES, Item, from_item, to_item
+from pipeline.queries import Page, Query
+from pipeline.records import Record, Status, Written
+from pipeline.table_items import INDEX_PARTITIONS, ITEM_NAMES, Item, from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -47,44 +47,6 @@ DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
 # label must not read a whole table in one request (2,000 rows of 0.7 kB are 175 read units).
 MAX_ROWS_A_PAGE = 2_000
 BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
-
-
-class Written(StrEnum):
-    """What became of a listed image's record."""
-
-    NOW = "now"
-    BEFORE = "before"  # the row says it already
-    NEWER_VERSION = "newer_version"  # the row shows a later version, or its deletion
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Query:
-    """What to list, newest first. ``since`` is a UTC ISO 8601 time, or the start of one.
-
-    Images that were deleted are only listed when ``status`` asks for them.
-    """
-
-    label: str | None = None
-    status: Status | None = None
-    min_confidence: float | None = None
-    since: str | None = None
-
-    def matches(self, record: Record) -> bool:
-        if self.status is None and record.status is Status.DELETED:
-            return False
-        if self.status is not None and record.status is not self.status:
-            return False
-        return self.min_confidence is None or (
-            record.confidence is not None and record.confidence >= self.min_confidence
-        )
-
-
-@dataclass(frozen=True, slots=True)
-class Page:
-    """Records, newest first; ``cursor`` is None when there are no more."""
-
-    records: list[Record]
-    cursor: str | None
 
 
 class PredictionsTable:
@@ -142,7 +104,7 @@ class PredictionsTable:
 
     def _put(self, item: Item, **condition: Any) -> Item | None:
         """None when it is written; the row that is there when the condition refuses it."""
-        with transient_errors_named():
+        with translate_errors():
             try:
                 self._dynamodb.put_item(
                     TableName=self._table_name,
@@ -176,7 +138,7 @@ class PredictionsTable:
             return Written.NOW
         if old["version"] != item["version"] or old["status"]["S"] == Status.DELETED:
             return Written.NEWER_VERSION
-        with transient_errors_named():
+        with translate_errors():
             return self._answer_anew(item)
 
     def _answer_anew(self, item: Item) -> Written:
@@ -209,7 +171,7 @@ class PredictionsTable:
         Args:
             image: the image's address, ``s3://bucket/key``.
         """
-        with transient_errors_named():
+        with translate_errors():
             response = self._dynamodb.get_item(
                 TableName=self._table_name, Key={"image": {"S": image}}
             )
@@ -221,7 +183,7 @@ class PredictionsTable:
         for start in range(0, len(images), BATCH_GET_KEYS):
             keys: list[Any] = [{"image": {"S": each}} for each in images[start:][:BATCH_GET_KEYS]]
             while keys:
-                with transient_errors_named():
+                with translate_errors():
                     response = self._dynamodb.batch_get_item(
                         RequestItems={self._table_name: {"Keys": keys}}
                     )
@@ -241,10 +203,13 @@ class PredictionsTable:
         if cursor is not None and query.since is not None and cursor <= query.since:
             return Page([], cursor=None)
         matching: list[Record] = []
-        # Every shard reads a little more than its share; skew costs a second query, no rows.
-        page_size = max(10, 2 * limit // INDEX_SHARDS)
+        # Each partition reads a little more than its share; skew costs a second query, no rows.
+        page_size = max(10, 2 * limit // INDEX_PARTITIONS)
         merged = heapq.merge(
-            *(self._shard(query, shard, cursor, page_size) for shard in range(INDEX_SHARDS)),
+            *(
+                self._partition(query, number, cursor, page_size)
+                for number in range(INDEX_PARTITIONS)
+            ),
             key=_recency,
             reverse=True,
         )
@@ -256,13 +221,13 @@ class PredictionsTable:
                 return Page(matching, cursor=_recency(item))
         return Page(matching, cursor=None)
 
-    def _shard(
-        self, query: Query, shard: int, before: str | None, page_size: int
+    def _partition(
+        self, query: Query, number: int, before: str | None, page_size: int
     ) -> Iterator[Mapping[str, Any]]:
         index, name, value = (
-            ("by_time", "time_shard", str(shard))
+            ("by_time", "time_shard", str(number))
             if query.label is None
-            else ("by_label", "label_shard", f"{query.label}#{shard}")
+            else ("by_label", "label_shard", f"{query.label}#{number}")
         )
         conditions = [f"{name} = :partition"]
         values: dict[str, Any] = {":partition": {"S": value}}
@@ -286,7 +251,7 @@ class PredictionsTable:
             "Limit": page_size,
         }
         while True:
-            with transient_errors_named():
+            with translate_errors():
                 response = self._dynamodb.query(**request)
             yield from (item for item in response["Items"] if _recency(item) != before)
             if "LastEvaluatedKey" not in response:

@@ -46,12 +46,20 @@ def error_code(error: ClientError) -> str:
     return str(error.response.get("Error", {}).get("Code", ""))
 
 
+def reason_of(error: Exception) -> str:
+    """The service's own code where it has one, else the class of the error."""
+    if isinstance(error, TransientError):
+        return error.code
+    code = error_code(error) if isinstance(error, ClientError) else ""
+    return code or type(error).__name__
+
+
 def http_status(error: ClientError) -> int:
     return int(error.response.get("ResponseMetadata", {}).get("HTTPStatusCode", 0))
 
 
 @contextmanager
-def transient_errors_named() -> Iterator[None]:
+def translate_errors() -> Iterator[None]:
     """Raises ``TransientError`` instead of botocore's own; what is no passing fault stays."""
     try:
         yield

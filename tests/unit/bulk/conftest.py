@@ -12,10 +12,10 @@ import pytest
 from moto import mock_aws
 
 from bulk.ledger import Entry
-from bulk.list_images import ListImages, Progress
-from bulk.plan_transform import PlanTransform
+from bulk.list_images import Progress, list_images
+from bulk.plan_transform import plan_transform
 from bulk.prepare_chunk import PrepareChunk
-from bulk.reconcile import Reconcile
+from bulk.reconcile import reconcile
 from bulk.record_chunk import RecordChunk
 from bulk.run import BulkRun, RunFiles
 from bulk.sources import image_source
@@ -34,7 +34,7 @@ Spoil = Callable[[str, bytes], bytes | None]
 def bulk_run(**changes: Any) -> BulkRun:
     return replace(
         BulkRun(
-            run="trial",
+            name="trial",
             source={"kind": "folder", "bucket": "images", "prefix": "folder/"},
             again=False,
             direct=False,
@@ -66,18 +66,19 @@ class Bulk:
 
     @property
     def files(self) -> RunFiles:
-        return RunFiles(self.run.run)
+        return self.run.files
 
     def put(self, key: str, body: bytes) -> str:
         return str(self.s3.put_object(Bucket="images", Key=key, Body=body)["VersionId"])
 
     def list(self) -> Progress:
         source = image_source(self.s3, self.run.source)
-        listing = ListImages(source, self.work, self.run)
         progress = Progress()
         while not progress.done:  # one page a call: what has to survive between two calls does
             told = json.loads(json.dumps({"after": progress.after}))
-            progress = listing.go_on(replace(progress, **told), out_of_time=lambda: True)
+            progress = list_images(
+                source, self.work, self.run, replace(progress, **told), out_of_time=lambda: True
+            )
         return progress
 
     def chunks(self, round_: int) -> list[str]:
@@ -85,14 +86,20 @@ class Bulk:
 
     def prepare(self, round_: int = 0) -> None:
         step = PrepareChunk(
-            ImagesBucket(self.s3), prepare, self.table, self.work, self.run, lambda: NOW
+            ImagesBucket(self.s3),
+            prepare,
+            self.table,
+            self.work,
+            self.run,
+            now=lambda: NOW,
+            out_of_time=lambda: False,
         )
         for chunk in self.chunks(round_):
             if ("prepare", chunk) not in self.lost_chunks:
-                step.go(chunk, round_, out_of_time=lambda: False)
+                step.run(chunk, round_)
 
     def plan(self, round_: int = 0, execution: str = "trial-1") -> dict[str, Any]:
-        return PlanTransform(self.work, self.run).go(round_, execution)
+        return dict(plan_transform(self.work, self.run, round_, execution))
 
     def manifest(self, round_: int = 0) -> tuple[str, list[str]]:
         head, *names = self.work.read_json(self.files.manifest(round_)) or [{}]
@@ -117,10 +124,10 @@ class Bulk:
         step = RecordChunk(self.table, self.work, self.run, lambda: NOW)
         for chunk in self.chunks(round_):
             if ("record", chunk) not in self.lost_chunks:
-                step.go(chunk, round_)
+                step.run(chunk, round_)
 
     def reconcile(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
-        return Reconcile(self.work, self.run, lambda: NOW).go(round_, job)
+        return reconcile(self.work, self.run, lambda: NOW, round_, job)
 
     def go(self) -> dict[str, Any]:
         """The whole run; its report."""

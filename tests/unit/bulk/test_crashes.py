@@ -96,7 +96,7 @@ def fresh(bulk: Bulk, name: str) -> Bulk:
     dynamodb = boto3.client("dynamodb")
     for item in dynamodb.scan(TableName="predictions")["Items"]:
         dynamodb.delete_item(TableName="predictions", Key={"image": item["image"]})
-    made = Bulk(bulk.s3, bulk.table, bulk_run(run=name), bulk.work)
+    made = Bulk(bulk.s3, bulk.table, bulk_run(name=name), bulk.work)
     made.list()
     return made
 

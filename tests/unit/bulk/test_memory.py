@@ -10,9 +10,9 @@ from typing import Any
 import pytest
 
 from bulk.ledger import Entry, Fate, Sums
-from bulk.list_images import ListImages, Position, Progress, SourcePage
-from bulk.plan_transform import PlanTransform
-from bulk.reconcile import Reconcile
+from bulk.list_images import Position, Progress, SourcePage, list_images
+from bulk.plan_transform import plan_transform
+from bulk.reconcile import reconcile
 from bulk.run import BulkRun, Listed
 from bulk.work_bucket import WorkBucket
 from tests.unit.bulk.conftest import bulk_run
@@ -86,17 +86,17 @@ class SyntheticWork(WorkBucket):
 
 
 def listing(work: SyntheticWork, run: BulkRun) -> None:
-    progress = ListImages(SyntheticSource(work.images), work, run).go_on(Progress(), lambda: False)
+    progress = list_images(SyntheticSource(work.images), work, run, Progress(), lambda: False)
     assert progress.listed == work.images
 
 
 def planning(work: SyntheticWork, run: BulkRun) -> None:
-    plan = PlanTransform(work, run).go(0, "trial-1")
+    plan = plan_transform(work, run, 0, "trial-1")
     assert plan["objects"] == work.images // CHUNK * (CHUNK // SHARD + 1)
 
 
 def reconciling(work: SyntheticWork, run: BulkRun) -> None:
-    result: Mapping[str, Any] = Reconcile(work, run, lambda: "2999-01-01T00:00:00.000Z").go(0, None)
+    result: Mapping[str, Any] = reconcile(work, run, lambda: "2999-01-01T00:00:00.000Z", 0, None)
     assert result["summary"]["classified"] == work.images
 
 

@@ -38,6 +38,6 @@ def test_nothing_that_an_image_holds_is_logged_or_lies_in_the_work_bucket(
     assert "invalid output" in logged
     assert "SECRET" not in logged + "".join(capsys.readouterr())
     written = list(bulk.work.keys(""))
-    assert bulk.files.report_html in written
+    assert bulk.files.report_json in written
     for key in written:
         assert b"SECRET" not in (bulk.work.read(key) or b""), key

@@ -21,7 +21,7 @@ def reader(bulk: Bulk) -> ProgressReader:
         bulk.put(f"folder/{number:03}.jpg", jpeg(number))
     bulk.put("folder/text.jpg", b"<html>")
     bulk.work.write_json(bulk.files.run_json, bulk.run.to_json())
-    return ProgressReader(bulk.s3, bulk.work, bulk.run.run)
+    return ProgressReader(bulk.s3, bulk.work, bulk.run.name)
 
 
 def test_before_anything_is_written_the_run_is_starting(bulk: Bulk) -> None:

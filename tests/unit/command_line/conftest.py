@@ -98,7 +98,10 @@ def report(run: str, **changes: Any) -> dict[str, Any]:
         "images_per_second": 0.1,
         "transform_jobs": [],
         "shards": 1,
-        "estimated_cost_dollars": {"together": 0.01},
+        "instance_type": "ml.m5.xlarge",
+        "instance_count": 1,
+        "function_seconds": {"prepare": 2.0, "record": 1.0},
+        "instance_hours": 0.1,
         "ledger": f"s3://work/work/{run}/ledger/",
     } | changes
 

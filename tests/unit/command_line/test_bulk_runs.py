@@ -43,7 +43,7 @@ def test_waiting_ends_well_only_with_a_complete_report(stack: Stack, run: str) -
     result = stack.bulk("status", run, "--wait")
     assert result.exit_code == 0
     assert "COMPLETE: 3 listed: 2 classified, 1 rejected." in result.stderr
-    assert f"s3://work/reports/{run}/report.html" in result.stderr
+    assert f"s3://work/reports/{run}/report.json" in result.stderr
     assert f"imagedrop bulk report {run} --format html > report.html" in result.stderr
 
 
@@ -153,6 +153,35 @@ def test_a_report_in_each_format(stack: Stack, run: str) -> None:
     page = stack.bulk("report", run, "--format", "html").stdout
     assert page.startswith("<!doctype html>")
     assert "truncated" in page
+    assert run in page
+
+
+def test_the_page_escapes_the_names_of_strangers(stack: Stack, run: str) -> None:
+    hostile = {"key": "folder/<script>alert(1)</script>.jpg", "reason": "not_an_image"}
+    stack.write_report(run, examples={"rejected": [hostile], "failed": []})
+    page = stack.bulk("report", run, "--format", "html").stdout
+    assert "&lt;script&gt;" in page
+    assert "<script" not in page
+
+
+def test_the_cost_follows_from_the_measured_quantities(stack: Stack, run: str) -> None:
+    stack.write_report(run)
+    report = json.loads(stack.bulk("report", run, "--format", "json").stdout)
+    cost = report["estimated_cost_dollars"]
+    # 3 s of 1,769 MB at $0.0000133334 a GB-second; 0.1 h of ml.m5.xlarge at $0.23.
+    assert cost["functions"] == pytest.approx(3 * 1769 / 1024 * 0.0000133334, abs=1e-6)
+    assert cost["transform"] == pytest.approx(0.023)
+    # 3 prepared images: 3 writes each, and 3 rows looked up.
+    assert cost["table"] == pytest.approx((9 * 0.625 + 3 * 0.125) / 1e6, abs=1e-6)
+    assert cost["together"] == pytest.approx(
+        sum(dollars for name, dollars in cost.items() if name != "together"), abs=4e-6
+    )
+
+
+def test_a_report_of_an_earlier_version_keeps_its_cost(stack: Stack, run: str) -> None:
+    stack.write_report(run, estimated_cost_dollars={"together": 0.01})
+    report = json.loads(stack.bulk("report", run, "--format", "json").stdout)
+    assert report["estimated_cost_dollars"] == {"together": 0.01}
 
 
 def test_failed_and_rejected_images_are_named_from_the_ledger(stack: Stack, run: str) -> None:

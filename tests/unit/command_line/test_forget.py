@@ -21,10 +21,10 @@ from imagedrop.errors import UserError
 from imagedrop.forget import FORGOTTEN
 from imagedrop.target import Target
 from pipeline import records
-from pipeline.adapters.predictions_table import PredictionsTable, Written
+from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
 from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
-from pipeline.records import Record, Status
+from pipeline.records import Record, Status, Written
 from tests.s3_events import BUCKET, queue_body, s3_record
 
 KEY = "incoming/a b+c%20é.jpg"

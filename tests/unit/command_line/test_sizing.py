@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
-from bulk import prices
+from bench import sizing_tables
 from imagedrop.doctor import ARCHIVE
 from imagedrop.estimates import bulk_run as bulk_sizing
+from imagedrop.estimates import prices, stack
 from imagedrop.estimates.bulk_run import RunSettings, duration, overlong_steps, problems, size_run
 from imaging import ImageSpec
 from tools.template import load
@@ -63,8 +64,8 @@ def test_the_parts_of_the_cost_follow_the_prices() -> None:
 
 def test_a_direct_run_has_no_shards_and_one_request_an_image() -> None:
     direct, prepared = (size_run(MILLION, RunSettings(direct=each)) for each in (True, False))
-    assert (direct.shards, direct.work_bytes) == (0, 0)
-    assert direct.s3_puts > MILLION > prepared.s3_puts
+    assert (direct.shards, direct.usage.work_bytes) == (0, 0)
+    assert direct.usage.s3_puts > MILLION > prepared.usage.s3_puts
     assert direct.phase_seconds["transform"] > 2 * prepared.phase_seconds["transform"]
     assert direct.phase_seconds["prepare"] < prepared.phase_seconds["prepare"]
 
@@ -114,7 +115,7 @@ def test_requests_at_once_never_exceed_what_sagemaker_takes() -> None:
 
 
 def test_the_documented_scenarios_can_be_run() -> None:
-    for each in bulk_sizing.SCENARIOS:
+    for each in sizing_tables.SCENARIOS:
         assert problems(each.settings) == []
         assert overlong_steps(each.size()) == []
 
@@ -122,21 +123,26 @@ def test_the_documented_scenarios_can_be_run() -> None:
 def test_the_arithmetic_knows_the_template() -> None:
     template: Any = load()
     parameters, resources = template["Parameters"], template["Resources"]
-    assert parameters["BulkConcurrency"]["Default"] == bulk_sizing.BULK_CONCURRENCY
-    assert parameters["WorkRetentionDays"]["Default"] == bulk_sizing.WORK_KEPT_DAYS
+    assert parameters["BulkConcurrency"]["Default"] == stack.BULK_CONCURRENCY
+    assert parameters["WorkRetentionDays"]["Default"] == stack.WORK_KEPT_DAYS
     chunks = resources["BulkChunksFunction"]["Properties"]
     steps = resources["BulkStepsFunction"]["Properties"]
-    assert chunks["MemorySize"] == bulk_sizing.LAMBDA_MEGABYTES
-    assert steps["MemorySize"] == bulk_sizing.SMALL_LAMBDA_MEGABYTES
+    assert chunks["MemorySize"] == stack.LAMBDA_MEGABYTES
+    assert steps["MemorySize"] == stack.STEPS_LAMBDA_MEGABYTES
     table = resources["PredictionsTable"]["Properties"]
-    assert len(table["GlobalSecondaryIndexes"]) == bulk_sizing.INDEXES
-    assert chunks["Timeout"] == steps["Timeout"] == bulk_sizing.LAMBDA_SECONDS
+    assert 1 + len(table["GlobalSecondaryIndexes"]) == stack.WRITES_PER_IMAGE
+    classify = resources["ClassifyFunction"]["Properties"]
+    (batch,) = {each["Properties"]["BatchSize"] for each in classify["Events"].values()}
+    assert batch == stack.BATCH_IMAGES
+    assert classify["MemorySize"] == stack.LAMBDA_MEGABYTES
+    assert parameters["EndpointMemoryMegabytes"]["Default"] == stack.ENDPOINT_MEGABYTES
+    assert chunks["Timeout"] == steps["Timeout"] == stack.LAMBDA_SECONDS
 
 
 def test_the_arithmetic_knows_the_default_model() -> None:
     with tarfile.open(ARCHIVE) as archive:
         card: Any = json.load(archive.extractfile("model.json"))  # type: ignore[arg-type]
-    assert ImageSpec.from_json(card["image_spec"]).image_bytes == bulk_sizing.IMAGE_BYTES
+    assert ImageSpec.from_json(card["image_spec"]).image_bytes == stack.IMAGE_BYTES
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import typer
 
+from bench.sizing_tables import markdown
 from imagedrop.cli import app
-from imagedrop.estimates.bulk_run import markdown
 
 REPOSITORY = Path(__file__).parents[3]
 PAGES = [
@@ -95,9 +95,7 @@ def test_every_file_that_a_command_names_exists() -> None:
 
 def test_the_sizing_tables_are_what_the_arithmetic_says() -> None:
     page = (REPOSITORY / "docs" / "bulk.md").read_text()
-    assert "\n".join(markdown()) in page, (
-        "put the output of python -m imagedrop.estimates.bulk_run there"
-    )
+    assert "\n".join(markdown()) in page, "put the output of python -m bench.sizing_tables there"
 
 
 def test_every_sample_event_has_its_line() -> None:

@@ -13,8 +13,8 @@ import pytest
 from botocore.exceptions import ClientError, ReadTimeoutError
 
 from handlers import wiring
-from pipeline.adapters.images_queue import FailedMessage
 from pipeline.records import Status
+from pipeline.retries import FailedMessage
 from tests.fakes import NPY_HEADER_BYTES, SPEC
 from tests.unit.exactness.world import SHADES, World, world
 

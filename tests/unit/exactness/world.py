@@ -25,8 +25,9 @@ from imaging import prepare
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.adapters.predictions_table import PredictionsTable, Query
+from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.classify_images import ClassifyImages
+from pipeline.queries import Query
 from pipeline.records import Record
 from tests.fakes import NPY_HEADER_BYTES, SPEC, jpeg
 from tests.s3_events import BUCKET, queue_body, s3_record
@@ -198,7 +199,7 @@ def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
         images_queue = ImagesQueue(Watched(sqs, calls), queue, dead)  # type: ignore[arg-type]
         patch.setattr(wiring, "classify_images", lambda: use_case)
         patch.setattr(wiring, "images_queue", lambda: images_queue)
-        patch.setattr(wiring, "max_receives", lambda: 10)
+        patch.setenv("MAX_RECEIVES", "10")
         patch.setattr(classify.metrics, "namespace", "imagedrop", raising=False)
         patch.setattr(classify.metrics, "service", "classify", raising=False)
         yield World(s3, dynamodb, sqs, runtime, calls, PredictionsTable(dynamodb, "t"), dead)

@@ -10,8 +10,10 @@ from typing import Any
 import pytest
 
 from handlers import api, wiring
-from pipeline.adapters.predictions_table import Page, Query
+from pipeline import clients
+from pipeline.api_requests import id_of
 from pipeline.errors import TransientError
+from pipeline.queries import Page, Query
 from pipeline.records import Record, Status
 from tests.fakes import image_ref
 from tests.model_archives import card
@@ -93,7 +95,7 @@ def test_the_id_of_a_listing_finds_that_prediction_whatever_its_key(table: FakeT
 
 
 def test_an_unknown_image_is_not_found(table: FakeTable) -> None:
-    status, body = call(f"/predictions/{api.id_of('s3://bucket/incoming/none.jpg')}")
+    status, body = call(f"/predictions/{id_of('s3://bucket/incoming/none.jpg')}")
     assert status == 404
     assert "s3://bucket/incoming/none.jpg" in body["message"]
 
@@ -167,7 +169,7 @@ class Served:
 def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
     fake = Served()
     monkeypatch.setenv("ENDPOINT_NAME", "dogs")
-    monkeypatch.setattr(wiring, "client", lambda _service: fake)
+    monkeypatch.setattr(clients, "client", lambda _service: fake)
     api._model_labels.cache_clear()
     yield fake
     api._model_labels.cache_clear()

@@ -13,9 +13,9 @@ from PIL import Image
 
 from handlers import classify, wiring
 from imaging import Rejection
-from pipeline.adapters.images_queue import FailedMessage
 from pipeline.errors import TransientError
 from pipeline.records import Status
+from pipeline.retries import FailedMessage
 from tests.fakes import FakeEndpoint, FakePredictions, jpeg, use_case_over
 from tests.s3_events import queue_body, queue_event, s3_record
 
@@ -83,7 +83,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     assert isinstance(use_case.predictions, FakePredictions)
     queue = FakeQueue([])
     monkeypatch.setattr(wiring, "images_queue", lambda: queue)
-    monkeypatch.setattr(wiring, "max_receives", lambda: 10)
+    monkeypatch.setenv("MAX_RECEIVES", "10")
     return Pipeline(endpoint, use_case.predictions, objects, queue)
 
 

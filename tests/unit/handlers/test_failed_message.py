@@ -5,9 +5,10 @@ from __future__ import annotations
 import pytest
 from botocore.exceptions import ClientError
 
-from handlers.classify import failed_message
+from pipeline.adapters.service_errors import reason_of
 from pipeline.answers import InvalidAnswerError
 from pipeline.errors import TransientError
+from pipeline.retries import failed_message
 from tests.s3_events import queue_event
 
 
@@ -22,11 +23,14 @@ from tests.s3_events import queue_event
 )
 def test_the_reason_is_the_services_code_or_the_errors_class(error: Exception, reason: str) -> None:
     (message,) = queue_event("body")["Records"]
-    assert failed_message(message, error).reason == reason
+    assert failed_message(message, error, reason_of(error)).reason == reason
 
 
 def test_the_first_receive_is_told_where_sqs_tells_it() -> None:
     (message,) = queue_event("body")["Records"]
-    assert failed_message(message, RuntimeError()).first_receive_ms == 0
+    assert failed_message(message, RuntimeError(), "RuntimeError").first_receive_ms == 0
     message["attributes"]["ApproximateFirstReceiveTimestamp"] = "1795593600000"
-    assert failed_message(message, RuntimeError()).first_receive_ms == 1_795_593_600_000
+    assert (
+        failed_message(message, RuntimeError(), "RuntimeError").first_receive_ms
+        == 1_795_593_600_000
+    )

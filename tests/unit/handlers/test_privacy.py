@@ -15,8 +15,8 @@ from typing import Any
 import pytest
 
 from handlers import api, publish_model, wiring
-from pipeline.adapters.predictions_table import Page, Query
 from pipeline.errors import TransientError
+from pipeline.queries import Page, Query
 from tests.unit.handlers.test_classify import Context
 
 SECRET = "SECRET0123456789"

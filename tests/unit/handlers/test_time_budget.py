@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from typing import Any
 
 import pytest
@@ -9,8 +10,9 @@ import yaml
 from botocore.config import Config
 
 from handlers import classify, wiring
+from pipeline import clients
 from pipeline.errors import TransientError
-from tests.fakes import FakeEndpoint, image_ref, jpeg, use_case_over
+from tests.fakes import SPEC, FakeEndpoint, image_ref, jpeg, use_case_over
 from tests.unit.handlers.test_classify import Context
 from tests.unit.pipeline.test_predictions_table import TEMPLATE, CloudFormationLoader
 
@@ -31,22 +33,22 @@ def function_seconds() -> float:
 
 
 def test_a_write_or_a_word_to_the_queue_ends_in_time() -> None:
-    assert longest_seconds(wiring.BRIEF) < classify.LAST_WRITE_SECONDS
+    assert longest_seconds(clients.BRIEF) < classify.LAST_WRITE_SECONDS
 
 
 def test_an_endpoint_call_leaves_time_for_a_write() -> None:
-    needed = longest_seconds(wiring.PATIENT) + longest_seconds(wiring.BRIEF)
+    needed = longest_seconds(clients.PATIENT) + longest_seconds(clients.BRIEF)
     assert needed < classify.LAST_START_SECONDS
 
 
 def test_the_endpoint_has_its_own_60_seconds() -> None:
-    settings: Any = wiring.PATIENT
+    settings: Any = clients.PATIENT
     assert settings.read_timeout > 60
 
 
 def test_a_read_and_its_write_end_in_time() -> None:
     decode_seconds = 10
-    needed = longest_seconds(wiring.QUICK) + decode_seconds + longest_seconds(wiring.BRIEF)
+    needed = longest_seconds(clients.QUICK) + decode_seconds + longest_seconds(clients.BRIEF)
     assert needed < classify.LAST_START_SECONDS
 
 
@@ -60,7 +62,7 @@ def test_the_function_writes_and_reports_with_the_brief_clients(
 ) -> None:
     made: list[tuple[str, Config]] = []
 
-    def client(service: str, config: Config = wiring.QUICK) -> object:
+    def client(service: str, config: Config = clients.QUICK) -> object:
         made.append((service, config))
         return object()
 
@@ -70,21 +72,15 @@ def test_the_function_writes_and_reports_with_the_brief_clients(
     monkeypatch.setenv("PREDICTIONS_TABLE", "t")
     monkeypatch.setenv("ENDPOINT_NAME", "e")
     monkeypatch.setenv("MAX_PAYLOAD_BYTES", "1000000")
-    monkeypatch.setattr(wiring.ClassifySettings, "from_environment", lambda _: _settings())
+    monkeypatch.setenv("IMAGE_SPEC", json.dumps(SPEC.to_json()))
     wiring.classify_images.__wrapped__()
     wiring.images_queue.__wrapped__()
     assert dict(made) == {
-        "s3": wiring.QUICK,
-        "sagemaker-runtime": wiring.PATIENT,
-        "dynamodb": wiring.BRIEF,
-        "sqs": wiring.BRIEF,
+        "s3": clients.QUICK,
+        "sagemaker-runtime": clients.PATIENT,
+        "dynamodb": clients.BRIEF,
+        "sqs": clients.BRIEF,
     }
-
-
-def _settings() -> wiring.ClassifySettings:
-    from tests.fakes import SPEC  # noqa: PLC0415
-
-    return wiring.ClassifySettings("t", "e", SPEC, 1_000_000)
 
 
 def test_answers_that_came_too_late_to_be_written_come_again() -> None:
@@ -116,7 +112,7 @@ def test_too_late_for_words_to_the_queue_the_batch_is_still_reported(
     use_case = use_case_over({})
     monkeypatch.setattr(wiring, "classify_images", lambda: use_case)
     monkeypatch.setattr(wiring, "images_queue", lambda: None)  # a call would fail the test
-    monkeypatch.setattr(wiring, "max_receives", lambda: 1)
+    monkeypatch.setenv("MAX_RECEIVES", "1")
     message = {
         "messageId": "m0",
         "receiptHandle": "handle",

@@ -10,7 +10,7 @@ import pytest
 from PIL import features
 
 from imaging import Prepared, Rejection, RejectReason, preparation, prepare
-from imaging.formats.source import damage_found_by_pillow
+from imaging.formats.opened_image import damage_found_by_pillow
 from tests.unit.imaging.pictures import (
     SPEC,
     encode,

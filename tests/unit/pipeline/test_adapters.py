@@ -17,12 +17,13 @@ from urllib3.exceptions import ProtocolError
 
 from imaging import ImageSpec, Rejection, RejectReason
 from pipeline.adapters.images_bucket import ImagesBucket
-from pipeline.adapters.images_queue import FailedMessage, ImagesQueue, retry_seconds
+from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.adapters.service_errors import transient_errors_named
+from pipeline.adapters.service_errors import translate_errors
 from pipeline.answers import InvalidAnswerError
 from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.events import Change, ImageRef
+from pipeline.retries import FailedMessage, retry_seconds, send_back
 
 SPEC = ImageSpec.from_json(
     {
@@ -135,7 +136,7 @@ def test_a_missing_permission_is_a_bug() -> None:
     ],
 )
 def test_no_connection_and_no_answer_are_transient(error: Exception) -> None:
-    with pytest.raises(TransientError, match=type(error).__name__), transient_errors_named():
+    with pytest.raises(TransientError, match=type(error).__name__), translate_errors():
         raise error
 
 
@@ -245,7 +246,8 @@ def test_failed_messages_are_made_visible_in_tens() -> None:
         sqs.add_response(
             "change_message_visibility_batch", {"Successful": [], "Failed": []}, expected
         )
-    images_queue.retry_soon([failed(f"m{i}", f"handle-{i}") for i in range(12)])
+    messages = [failed(f"m{i}", f"handle-{i}") for i in range(12)]
+    send_back(images_queue, messages, last=[], too_late=lambda: False)
     sqs.assert_no_pending_responses()
 
 

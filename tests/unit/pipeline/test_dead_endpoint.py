@@ -10,10 +10,10 @@ import pytest
 import yaml
 
 from imaging import ImageSpec
-from pipeline.adapters.images_queue import PASSING_FAULT_SECONDS, retry_seconds
 from pipeline.answers import Answer, Prediction
 from pipeline.circuit_breaker import LONGEST_PAUSE_SECONDS, GuardedEndpoint
 from pipeline.errors import TransientError
+from pipeline.retries import TRANSIENT_FAULT_SECONDS, retry_seconds
 from tests.fakes import SPEC
 from tests.unit.pipeline.test_predictions_table import TEMPLATE, CloudFormationLoader
 
@@ -102,7 +102,7 @@ class Simulation:
         if count == max_receives_of_the_template:
             self.given_up += 1
             return
-        delay = retry_seconds(count, error.retry_after_seconds, may_pass=True)
+        delay = retry_seconds(count, error.retry_after_seconds, is_transient=True)
         heapq.heappush(visible, (self.outage.now + took + delay, message))
 
 
@@ -125,8 +125,8 @@ def test_no_image_is_given_up_over_an_endpoint_that_is_dead_for_an_hour(
 
 
 def test_the_pauses_of_all_tries_last_an_hour_and_the_breakers_longest_pause() -> None:
-    assert len(PASSING_FAULT_SECONDS) == max_receives() - 1
-    shortest = sum(each - each // 4 for each in PASSING_FAULT_SECONDS)
+    assert len(TRANSIENT_FAULT_SECONDS) == max_receives() - 1
+    shortest = sum(each - each // 4 for each in TRANSIENT_FAULT_SECONDS)
     assert shortest > HOUR_SECONDS + LONGEST_PAUSE_SECONDS
 
 
@@ -143,6 +143,6 @@ def test_a_dead_endpoint_is_called_a_few_times_and_not_by_every_message() -> Non
 
 @pytest.mark.parametrize("receives", range(1, 12))
 def test_a_passing_fault_waits_by_its_count_less_a_quarter_of_chance(receives: int) -> None:
-    longest = PASSING_FAULT_SECONDS[min(receives, 9) - 1]
-    pauses = [retry_seconds(receives, may_pass=True) for _ in range(300)]
+    longest = TRANSIENT_FAULT_SECONDS[min(receives, 9) - 1]
+    pauses = [retry_seconds(receives, is_transient=True) for _ in range(300)]
     assert 0.75 * longest <= min(pauses) < max(pauses) <= longest

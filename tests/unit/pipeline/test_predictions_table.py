@@ -16,10 +16,11 @@ from moto import mock_aws
 from imaging import Rejection, RejectReason
 from pipeline import records
 from pipeline.adapters import predictions_table
-from pipeline.adapters.predictions_table import PredictionsTable, Query, Written
+from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
 from pipeline.events import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
-from pipeline.records import Record, Status
+from pipeline.queries import Query
+from pipeline.records import Record, Status, Written
 from pipeline.table_items import from_item, to_item
 
 TEMPLATE = Path(__file__).parents[3] / "template.yaml"
@@ -56,7 +57,7 @@ def classified(
         confidence=confidence,
         predictions=(Prediction(label, confidence), Prediction("basset", 0.05)),
         model=model,
-        source=records.Source.DROP,
+        source=records.Road.DROP,
         format="JPEG",
         width=640,
         height=480,
@@ -272,7 +273,7 @@ def listed_ref(version: str = "v1", at: str = "2026-11-24T06:00:00.000Z") -> Ima
 
 
 def bulk_record(ref: ImageRef, label: str = "boxer", model: str = "dogs@1") -> Record:
-    return replace(classified(ref, label, model=model), source=records.Source.BULK)
+    return replace(classified(ref, label, model=model), source=records.Road.BULK)
 
 
 def test_a_listed_image_without_a_row_gets_one(table: PredictionsTable) -> None:
@@ -326,7 +327,7 @@ def test_another_models_listed_answer_keeps_the_sequencer_of_the_drop(
     assert table.get(ref.image) == bulk_record(ref, model="dogs@2")
     older = image_ref(version="v0", sequencer="09")
     assert not table.write(classified(older), older)
-    record = records.rejected(ref, rejection, "2026-11-24", records.Source.BULK)
+    record = records.rejected(ref, rejection, "2026-11-24", records.Road.BULK)
     assert table.write_listed(record, ref) is Written.NOW
     assert table.get(ref.image) == record  # label, confidence and model are gone with the answer
 

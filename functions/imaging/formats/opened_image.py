@@ -1,4 +1,4 @@
-"""What every format's reader hands over: a checked image, not decoded yet."""
+"""The result of every format's reader: a checked image, not decoded yet."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -10,7 +10,7 @@ from imaging.outcome import RejectReason, Unusable
 
 
 @dataclass(slots=True)
-class Source:
+class OpenedImage:
     """An opened file whose header has passed the limits; `image.load()` decodes it."""
 
     format: str

@@ -1,0 +1,40 @@
+"""A batch of queue messages: the images that they are about, and the messages that failed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.events import ImageRef, parse_queue_body
+
+
+@dataclass(frozen=True, slots=True)
+class MessageBatch:
+    """The references in each readable message, and the error of each unreadable one, by id."""
+
+    refs_by_id: dict[str, list[ImageRef]] = field(default_factory=dict)
+    unreadable: dict[str, Exception] = field(default_factory=dict)
+
+    @property
+    def refs(self) -> list[ImageRef]:
+        return [ref for refs in self.refs_by_id.values() for ref in refs]
+
+    def errors(self, image_errors: Mapping[ImageRef, Exception]) -> dict[str, Exception]:
+        """The error of each message that failed, by id: its own, or that of its first image."""
+        failed = dict(self.unreadable)
+        for message_id, refs in self.refs_by_id.items():
+            if error := next((image_errors[ref] for ref in refs if ref in image_errors), None):
+                failed[message_id] = error
+        return failed
+
+
+def read_messages(messages: Sequence[Mapping[str, Any]]) -> MessageBatch:
+    """Parses messages as Lambda passes them on. An unreadable one does not hold up the others."""
+    batch = MessageBatch()
+    for message in messages:
+        try:
+            batch.refs_by_id[message["messageId"]] = parse_queue_body(message["body"])
+        except Exception as error:  # noqa: BLE001 - it is logged, and the message is retried
+            batch.unreadable[message["messageId"]] = error
+    return batch
