@@ -26,7 +26,7 @@ KINDS = (
     "only_the_images_bucket_of_this_account_sends",
     "no_service_is_a_confused_deputy",
     "only_tls_is_answered",
-    "nobody_writes_where_images_are_dropped",
+    "no_role_writes_where_images_are_dropped",
     "permissions_settings_and_outputs_are_as_reviewed",
     "every_function_has_its_own_role_within_the_boundary",
     "dead_letters_are_kept_for_14_days",

@@ -204,5 +204,5 @@ def _run(program: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
         env=own_environment(),
         capture_output=True,
         text=True,
-        check=False,  # most of them tell findings by their status; what they print is read
+        check=False,  # most exit with an error when they find something; the output is read
     )

@@ -37,7 +37,7 @@ def _parsed() -> str:
 def translate(raw: Json) -> Json:
     """Apply the SAM transform to a parsed template; the argument is not changed."""
     template = json.loads(json.dumps(raw))
-    # The translator takes code that lies in S3 only, as after `sam package`.
+    # The translator accepts code in S3 only, as after `sam package`.
     template["Globals"]["Function"]["CodeUri"] = "s3://code-bucket/functions"
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine":

@@ -1,4 +1,4 @@
-"""Write down what each role may do, and what each function and the stack tell others.
+"""Write down what each role may do, each function's variables and the stack's outputs.
 
 ``python -m tests.unit.template.review`` rewrites ``reviewed.txt``; a person reviews its diff.
 A role may do what its policies allow and, where it has a permissions boundary, the boundary too.
@@ -166,7 +166,7 @@ def _common(one: str, other: str) -> str | None:
     if _contains(other, one):
         return one
     if _overlap(one, other):
-        raise ValueError(f"cannot tell what {one} and {other} have in common")
+        raise ValueError(f"cannot compute what {one} and {other} have in common")
     return None
 
 

@@ -63,7 +63,7 @@ def no_permission_is_a_wildcard(template: Json) -> Faults:
 
 
 @rule
-def nobody_writes_where_images_are_dropped(template: Json) -> Faults:
+def no_role_writes_where_images_are_dropped(template: Json) -> Faults:
     # A role that classifies images and can write one could call itself for ever.
     for name, statement in _granted(template):
         actions = as_list(statement["Action"])

@@ -41,7 +41,7 @@ def images_and_work_files_expire_when_asked(template: Json) -> Faults:
     """Originals by a parameter, with their older versions; work files always."""
     kept = _lifecycle(template, "ImagesBucket", set())
     if any("ExpirationInDays" in each for each in kept):
-        yield "ImagesBucket: images expire although nobody asked"
+        yield "ImagesBucket: images expire although no parameter says so"
     rules = _lifecycle(template, "ImagesBucket", {"ImagesExpire"})
     expiring = [each for each in rules if _expires(each, "ImageRetentionDays")]
     if [each["Prefix"] for each in expiring] != ["incoming/", "folders/"]:

@@ -97,7 +97,7 @@ def functions_can_run_in_a_vpc(template: Json) -> Faults:
         if with_conditions(function, {"InVpc"}).get("VpcConfig") != wanted:
             yield name
         if "VpcConfig" in with_conditions(function, ()):
-            yield f"{name}: in a VPC that nobody named"
+            yield f"{name}: in a VPC although no parameter names one"
 
 
 @rule

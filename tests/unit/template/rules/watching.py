@@ -52,7 +52,7 @@ def alarms_watch_every_step_and_notify(template: Json) -> Faults:
     for name, alarm in alarms.items():
         notified = with_conditions(alarm, {"HasAlarmEmail"}).get("AlarmActions")
         if notified != [{"Ref": "AlarmTopic"}]:
-            yield f"{name} notifies nobody"
+            yield f"{name} does not notify AlarmTopic"
         if "AlarmActions" in with_conditions(alarm, ()):
             yield f"{name} notifies a topic that does not exist"
     if template["Resources"]["AlarmTopic"].get("Condition") != "HasAlarmEmail":
