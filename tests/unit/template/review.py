@@ -170,6 +170,7 @@ def _common(one: str, other: str) -> str | None:
     return None
 
 
+@cache
 def _contains(pattern: str, other: str) -> bool:
     return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("*"))), other))
 
