@@ -14,6 +14,7 @@ from bulk.work_bucket import WorkBucket
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.clients import client
+from pipeline.events import utc_now
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -45,17 +46,13 @@ def prepare_step(
         predictions=wiring.predictions_table(),
         work=work,
         bulk_run=run,
-        now=wiring.utc_now,
+        now=utc_now,
         out_of_time=wiring.deadline(context, LAST_START_SECONDS),
     ).run(event["chunk"], event["round"])
 
 
-def record_step(
-    event: dict[str, Any], work: WorkBucket, run: BulkRun, _context: LambdaContext
-) -> None:
-    RecordChunk(wiring.predictions_table(), work, run, wiring.utc_now).run(
-        event["chunk"], event["round"]
-    )
+def record_step(event: dict[str, Any], work: WorkBucket, run: BulkRun, _: LambdaContext) -> None:
+    RecordChunk(wiring.predictions_table(), work, run, utc_now).run(event["chunk"], event["round"])
 
 
 STEPS = {"prepare": prepare_step, "record": record_step}

@@ -17,6 +17,7 @@ from bulk.sources import image_source
 from bulk.work_bucket import WorkBucket
 from handlers import wiring
 from pipeline.clients import client
+from pipeline.events import utc_now
 from registry.served_model import served_model
 
 if TYPE_CHECKING:
@@ -48,24 +49,22 @@ def list_step(event: dict[str, Any], work: WorkBucket, context: LambdaContext) -
     if not progress.done:
         s3, endpoint_name = client("s3"), wiring.settings.endpoint_name
         served = partial(served_model, client("sagemaker"), s3, endpoint_name)
-        run = begin_run(event["input"], work, served, wiring.utc_now)
+        run = begin_run(event["input"], work, served, utc_now)
         source = image_source(s3, run.source)
         out_of_time = wiring.deadline(context, LAST_START_SECONDS)
         list_images(source, work, run, progress, out_of_time)
     return {"round": 0, "progress": asdict(progress)}
 
 
-def plan_step(event: dict[str, Any], work: WorkBucket, _context: LambdaContext) -> dict[str, Any]:
+def plan_step(event: dict[str, Any], work: WorkBucket, _: LambdaContext) -> dict[str, Any]:
     run = read_run(event["input"]["run"], work)
     plan = plan_transform(work, run, event["round"], event["execution"])
     return {"round": event["round"], **plan}
 
 
-def reconcile_step(
-    event: dict[str, Any], work: WorkBucket, _context: LambdaContext
-) -> dict[str, Any]:
+def reconcile_step(event: dict[str, Any], work: WorkBucket, _: LambdaContext) -> dict[str, Any]:
     run = read_run(event["input"]["run"], work)
-    return reconcile(work, run, wiring.utc_now, event["round"], event["job"])
+    return reconcile(work, run, utc_now, event["round"], event["job"])
 
 
 STEPS = {"list": list_step, "plan": plan_step, "reconcile": reconcile_step}

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
 from functools import cache
 from typing import TYPE_CHECKING
 
@@ -16,7 +15,7 @@ from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.circuit_breaker import GuardedEndpoint
 from pipeline.classify_images import ClassifyImages
 from pipeline.clients import BRIEF, PATIENT, client
-from pipeline.events import utc_text
+from pipeline.events import utc_now
 from pipeline.settings import Settings
 
 if TYPE_CHECKING:
@@ -59,7 +58,3 @@ def classify_images() -> ClassifyImages:
 def deadline(context: LambdaContext, seconds: float) -> Callable[[], bool]:
     """Whether less than so many seconds are left until Lambda stops this call; asked anew."""
     return lambda: context.get_remaining_time_in_millis() < 1000 * seconds
-
-
-def utc_now() -> str:
-    return utc_text(datetime.now(UTC))

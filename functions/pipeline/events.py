@@ -59,6 +59,11 @@ def utc_text(moment: datetime) -> str:
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
+def utc_now() -> str:
+    """The time now, as ``utc_text`` writes it."""
+    return utc_text(datetime.now(UTC))
+
+
 def parse_queue_body(body: str) -> list[ImageRef]:
     """The references in one queue message; empty for the test event S3 sends at set-up.
 
