@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from pathlib import Path
 
 from imaging.spec import ImageSpec
@@ -138,19 +138,7 @@ class ModelCard:
         }
 
 
-_FIELDS = frozenset(
-    {
-        "schema",
-        "name",
-        "version",
-        "labels",
-        "image_spec",
-        "gate",
-        "metrics",
-        "training_run",
-        "weights_sha256",
-    }
-)
+_FIELDS = {"schema"} | {each.name for each in fields(ModelCard)} - {"other_fields"}
 
 
 def read_model_card(path: Path) -> ModelCard:

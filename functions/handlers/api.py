@@ -77,4 +77,4 @@ def _model_labels(_period: int) -> dict[str, Any]:
     model = served_model(
         clients.client("sagemaker"), clients.client("s3"), wiring.settings.endpoint_name
     )
-    return {"model": model.identity, "labels": model.labels}
+    return {"model": model.card.identity, "labels": model.card.answers}

@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from imaging import ImageSpec
+from archive.card import ModelCard
 from pipeline.adapters.service_errors import translate_errors
 from registry.models_bucket import read_card
 
@@ -28,6 +28,7 @@ class Serving:
 
     @property
     def model_name(self) -> str:
+        """SageMaker's name of the model."""
         return str(self.config["ProductionVariants"][0]["ModelName"])
 
     @property
@@ -46,19 +47,10 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """The model that answers now, which bulk runs use too.
+    """The model that answers now, which bulk runs use too."""
 
-    Attributes:
-        identity: `name@version`, as in the records.
-        sagemaker_model: SageMaker's name of the model.
-        labels: everything that it can answer; the gate's label is the last.
-    """
-
-    identity: str
-    sagemaker_model: str
-    image_spec: ImageSpec
-    labels: tuple[str, ...]
-    model_data_url: str
+    serving: Serving
+    card: ModelCard
 
 
 def describe_serving(sagemaker: SageMakerClient, endpoint_name: str) -> Serving:
@@ -86,11 +78,4 @@ def served_model(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -
         ArchiveError: the card is malformed.
     """
     serving = describe_serving(sagemaker, endpoint_name)
-    card = read_card(s3, serving.model_data_url)
-    return ServedModel(
-        identity=card.identity,
-        sagemaker_model=serving.model_name,
-        image_spec=card.image_spec,
-        labels=card.answers,
-        model_data_url=serving.model_data_url,
-    )
+    return ServedModel(serving, read_card(s3, serving.model_data_url))

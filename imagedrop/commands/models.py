@@ -37,14 +37,14 @@ def models(
 ) -> None:
     """List the registered models, and show which one answers."""
     found = find_target(target)
-    serving = served_model(
+    served = served_model(
         found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"]
     )
     bucket = found.models_bucket()
     default_url = found.outputs["DefaultModelDataUrl"]
     rows = [_default_row(bucket, default_url), *_registered_rows(found)]
     for row in rows:
-        row["answers"] = row["model_data_url"] == serving.model_data_url
+        row["answers"] = row["model_data_url"] == served.serving.model_data_url
     print_items(
         ({name: row[name] for name in FIELDS} for row in rows),
         format_,
@@ -55,9 +55,9 @@ def models(
         ),
     )
     current = bucket.promotions().current
-    if (current.model_data_url if current else default_url) != serving.model_data_url:
+    if (current.model_data_url if current else default_url) != served.serving.model_data_url:
         say(
-            f"{serving.identity} answers, but {current.model if current else 'the default model'} "
+            f"{served.card.identity} answers, but {current.model if current else 'the default model'} "
             "was promoted last. Promote the one that you want.",
             "yellow",
         )

@@ -80,7 +80,7 @@ def answering(stack: Stack) -> str:
 
 
 class Load(threading.Thread):
-    """Drops a photo every tenth of a second until it is told to end."""
+    """Drops a photo every tenth of a second until it is stopped."""
 
     def __init__(self, stack: Stack, prefix: str) -> None:
         super().__init__(daemon=True)

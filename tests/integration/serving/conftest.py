@@ -1,4 +1,4 @@
-"""The default model with today's code, as an archive would bring it, in a process of its own."""
+"""The default model with today's code, extracted from an archive, in its own process."""
 
 from __future__ import annotations
 

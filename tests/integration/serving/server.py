@@ -98,7 +98,7 @@ class Server:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
+    """Returns a port that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

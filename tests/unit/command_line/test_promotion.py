@@ -116,7 +116,7 @@ class FakeModels:
 
 @dataclass
 class FakeAnswers:
-    """The endpoint's runtime: answers as the model that serves, unless told otherwise."""
+    """The endpoint's runtime: answers as the serving model, or with the given faults."""
 
     sagemaker: FakeSageMaker
     faults: list[Exception] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""A training job ends: its model is put forward once, people are told, nobody promotes it."""
+"""A training job ends: its model is proposed once, people are notified, none is promoted."""
 
 from __future__ import annotations
 

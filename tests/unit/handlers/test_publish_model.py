@@ -152,7 +152,7 @@ def test_update_with_another_archive_is_another_resource_beside_the_first(
 
     new = cloudformation.answer["PhysicalResourceId"]
     assert new != old
-    # The old one stays until CloudFormation deletes it: the endpoint still stands on it.
+    # The old one stays until CloudFormation deletes it: the endpoint still uses it.
     assert keys(s3) == {
         f"{each}/{name}" for each in (old, new) for name in ("model.tar.gz", "model.json")
     }
@@ -161,14 +161,14 @@ def test_update_with_another_archive_is_another_resource_beside_the_first(
 def test_delete_takes_back_what_was_published_and_nothing_else(
     s3: Any, archive: Path, cloudformation: CloudFormation
 ) -> None:
-    s3.put_object(Bucket=BUCKET, Key="models/of-somebody/model.tar.gz", Body=b"trained")
+    s3.put_object(Bucket=BUCKET, Key="models/of-another/model.tar.gz", Body=b"trained")
     publish_model.handler(event("Create"), Context())
     published = cloudformation.answer["PhysicalResourceId"]
     cloudformation.requests.clear()
 
     publish_model.handler(event("Delete", published), Context())
 
-    assert keys(s3) == {"models/of-somebody/model.tar.gz"}
+    assert keys(s3) == {"models/of-another/model.tar.gz"}
     assert cloudformation.answer["Status"] == "SUCCESS"
     assert cloudformation.answer["PhysicalResourceId"] == published
 
@@ -186,7 +186,7 @@ def test_delete_needs_no_archive_in_the_bundle(
 def test_delete_after_a_failed_creation_touches_nothing(
     s3: Any, archive: Path, cloudformation: CloudFormation
 ) -> None:
-    s3.put_object(Bucket=BUCKET, Key="not-published/model.tar.gz", Body=b"of somebody")
+    s3.put_object(Bucket=BUCKET, Key="not-published/model.tar.gz", Body=b"of another")
 
     publish_model.handler(event("Delete", publish_model.NOT_PUBLISHED), Context())
 

@@ -90,12 +90,12 @@ def test_weights_of_another_card_are_not_packaged(
 
 def test_licences_lie_on_top(card: ModelCard, weights: Path, tmp_path: Path) -> None:
     notice = tmp_path / "NOTICE"
-    notice.write_text("whose it is")
+    notice.write_text("licence text")
 
     archive = package(weights, card, tmp_path / "model.tar.gz", [notice])
 
     extract_archive(archive, tmp_path / "there")
-    assert (tmp_path / "there" / "NOTICE").read_text() == "whose it is"
+    assert (tmp_path / "there" / "NOTICE").read_text() == "licence text"
 
 
 def test_archive_holds_the_serving_code_and_nothing_of_training_or_building() -> None:

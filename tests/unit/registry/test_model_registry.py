@@ -1,4 +1,4 @@
-"""What the Model Registry is told of an archive, and what it tells afterwards."""
+"""The request that registers an archive, and what the registry answers afterwards."""
 
 from __future__ import annotations
 
@@ -112,7 +112,7 @@ def test_versions_are_listed_the_newest_first_and_other_projects_groups_are_not(
 ) -> None:
     client: Any = boto3.client("sagemaker")
     client.create_model_package_group(
-        ModelPackageGroupName="churn", ModelPackageGroupDescription="of somebody"
+        ModelPackageGroupName="churn", ModelPackageGroupDescription="of another project"
     )
     for version in ("7", "8"):
         each = dataclasses.replace(

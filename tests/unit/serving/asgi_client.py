@@ -70,7 +70,7 @@ async def call(
         if waiting:
             return waiting.pop(0)
         await connected_for_ever.wait()
-        raise AssertionError("nobody sets this event")
+        raise AssertionError("this event is never set")
 
     async def send(message: Any) -> None:
         sent.append(message)

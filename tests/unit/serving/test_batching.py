@@ -1,4 +1,4 @@
-"""Callers are gathered into runs, and nobody notices the others."""
+"""Callers share runs of the model, and none notices the others."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ def while_the_model_is_busy(
     max_images: int = 4,
     meanwhile: Callable[[list[asyncio.Future[Scores]]], None] = lambda _: None,
 ) -> list[Scores | BaseException]:
-    """One caller keeps the model busy; all of `calls` arrive; then the model goes on."""
+    """One caller keeps the model busy; all of `calls` arrive; then the model continues."""
 
     async def scenario() -> list[Scores | BaseException]:
         batcher = Batcher(model.run, max_images, runners=1)
