@@ -57,7 +57,8 @@ def models(
     current = bucket.promotions().current
     if (current.model_data_url if current else default_url) != served.serving.model_data_url:
         say(
-            f"{served.card.identity} answers, but {current.model if current else 'the default model'} "
+            f"{served.card.identity} answers, but "
+            f"{current.model if current else 'the default model'} "
             "was promoted last. Promote the one that you want.",
             "yellow",
         )
