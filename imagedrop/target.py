@@ -5,10 +5,8 @@ Only endpoints, credentials and names differ; the code is the same.
 
 from __future__ import annotations
 
-import tomllib
 from dataclasses import dataclass
 from enum import StrEnum
-from pathlib import Path
 from typing import Any
 
 import boto3
@@ -16,11 +14,11 @@ from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
+from imagedrop.samconfig import SavedDeployment, read_deployment
 from localcloud import aws, cloud, environments
 from pipeline.adapters.predictions_table import PredictionsTable
 from registry.models_bucket import ModelsBucket
 
-SAMCONFIG = Path(__file__).parents[1] / "samconfig.toml"
 # The folder of the images bucket where a new object is classified; the template says the same.
 INCOMING_PREFIX = "incoming/"
 PARALLEL_CALLS = 16
@@ -62,7 +60,7 @@ class Target:
         if name not in self.outputs:
             raise UserError(
                 "This stack has no bulk workflow.",
-                "Deploy today's template: imagedrop up, or sam build && sam deploy",
+                "Deploy today's template: imagedrop up, or imagedrop deploy",
             )
         return self.outputs[name]
 
@@ -111,31 +109,35 @@ def local_target(running: cloud.Cloud) -> Target:
 
 def find_region(name: TargetName) -> str | None:
     """Returns the region of a target, deployed or not; None when no setting names one."""
-    session = aws.session() if name is TargetName.LOCAL else _aws_session(_deployment())
+    session = aws.session() if name is TargetName.LOCAL else aws_session(read_deployment())
     return session.region_name
 
 
-def _deployment() -> dict[str, str]:
-    """Reads stack name and region on AWS from samconfig.toml."""
-    parameters = tomllib.loads(SAMCONFIG.read_text())["default"]
-    common = parameters.get("global", {}).get("parameters", {})
-    names: dict[str, str] = common | parameters["deploy"]["parameters"]
-    return names
+def aws_session(saved: SavedDeployment) -> boto3.Session:
+    """Returns a session of the profile and the region that were saved.
 
-
-def _aws_session(names: dict[str, str]) -> boto3.Session:
-    return boto3.Session(region_name=names.get("region"))
+    Raises:
+        UserError: this machine has no such profile.
+    """
+    try:
+        return boto3.Session(profile_name=saved.profile, region_name=saved.region)
+    except BotoCoreError as error:
+        raise UserError(
+            f"The AWS profile in samconfig.toml cannot be used: {error}",
+            "List the profiles with: aws configure list-profiles. Another: imagedrop deploy "
+            "--profile NAME",
+        ) from error
 
 
 def _aws() -> Target:
-    names = _deployment()
-    session = _aws_session(names)
+    saved = read_deployment()
+    session = aws_session(saved)
     try:
-        stacks = session.client("cloudformation").describe_stacks(StackName=names["stack_name"])
+        stacks = session.client("cloudformation").describe_stacks(StackName=saved.stack_name)
     except (ClientError, BotoCoreError) as error:
         raise UserError(
-            f"The stack {names['stack_name']} cannot be read: {error}",
-            "Check your AWS credentials, and deploy with: sam build && sam deploy --guided",
+            f"The stack {saved.stack_name} cannot be read: {error}",
+            "Check your AWS credentials, and deploy with: imagedrop deploy",
         ) from error
     outputs = stacks["Stacks"][0].get("Outputs", [])
     return Target(session, {each["OutputKey"]: each["OutputValue"] for each in outputs})
