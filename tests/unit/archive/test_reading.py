@@ -254,7 +254,11 @@ def peak_bytes(call: Callable[[], object]) -> int:
         tracemalloc.stop()
 
 
-@pytest.mark.parametrize("content", [b"", b"not a gzip file", gzip.compress(b"not a tar" * 999)])
+@pytest.mark.parametrize(
+    "content",
+    [b"", b"not a gzip file", gzip.compress(b"not a tar" * 999)],
+    ids=["empty", "text", "gzip of no tar"],
+)
 def test_a_file_that_is_not_a_tar_gz_is_refused(path: Path, read: Read, content: bytes) -> None:
     path.write_bytes(content)
     with pytest.raises(ArchiveError, match=r"not a tar\.gz"):

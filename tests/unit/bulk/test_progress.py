@@ -9,7 +9,7 @@ import pytest
 
 from bulk.run import chunk_name
 from imagedrop.bulk.progress import Phase, Progress, ProgressReader
-from imagedrop.commands.bulk import bar_values
+from imagedrop.commands.bulk_wait import bar_values
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk
 
