@@ -20,6 +20,7 @@ from imagedrop.target import Target, TargetName, find_target
 from pipeline.events import utc_text
 from registry.model_registry import ModelRegistry
 from registry.models_bucket import ModelsBucket
+from registry.promotions import Promotion
 from registry.served_model import served_model
 
 SHOWN = ("model", "answers", "approval", "labels", "top1", "created_at")
@@ -56,12 +57,22 @@ def models(
     )
     current = bucket.promotions().current
     if (current.model_data_url if current else default_url) != served.serving.model_data_url:
-        say(
-            f"{served.card.identity} answers, but "
-            f"{current.model if current else 'the default model'} "
-            "was promoted last. Promote the one that you want.",
-            "yellow",
-        )
+        _warn(served.card.identity, current)
+
+
+def _warn(answering: str, promoted: Promotion | None) -> None:
+    """Says that another model answers than the records say, and how to change it."""
+    if promoted is None:
+        say(f"{answering} answers, but no promotion is recorded.", "yellow")
+        say("→ Promote the model that you want: imagedrop promote NAME --version VERSION")
+        return
+    say(
+        f"{answering} answers, and not {promoted.model}, which was promoted last. An update of the "
+        "stack that was rolled back does this: it restores the endpoint of the template.",
+        "yellow",
+    )
+    name, _, version = promoted.model.rpartition("@")
+    say(f"→ Promote it again: imagedrop promote {name} --version {version}")
 
 
 def _registered_rows(found: Target) -> list[JsonObject]:

@@ -123,7 +123,7 @@ class Promoter:
             bake_seconds=self.bake_seconds,
             alarms=self.alarms,
         )
-        for status in self.endpoint.until_in_service(config_name):
+        for status in self.endpoint.until_in_service(config_name, bake_seconds=self.bake_seconds):
             self.on_step(f"The endpoint is {status}")
 
     @contextmanager

@@ -23,10 +23,19 @@ if TYPE_CHECKING:
 
 POLL_SECONDS = 0.5
 # A container gets eight minutes to start; an update on instances takes half an hour and more.
-UPDATE_DEADLINE_SECONDS = 3600
+UPDATE_SECONDS = 3600
 # How long the old instances stay beside the new ones: SageMaker allows one hour at most.
 MAX_BAKE_SECONDS = 3600
+# Of MaximumExecutionTimeoutInSeconds (API_BlueGreenUpdatePolicy).
+MIN_TIMEOUT_SECONDS, MAX_TIMEOUT_SECONDS = 600, 28_800
+# SageMaker needs some time after its own timeout to go back and to say why.
+ROLLBACK_SECONDS = 600
 
+# Of a container that DescribeModel shows, CreateModel takes these together. DescribeModel adds a
+# ModelDataSource, which contradicts another ModelDataUrl.
+_CONTAINER_MEMBERS = (
+    *("Image", "ModelDataUrl", "Environment", "Mode", "ContainerHostname", "ImageConfig"),
+)
 _MODEL_MEMBERS = ("ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
 _CONFIG_MEMBERS = (
     *("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig", "ExplainerConfig"),
@@ -49,29 +58,36 @@ class ServingEndpoint:
 
     def make_config(self, now: Serving, model_data_url: str) -> str:
         """Makes a configuration like the one that serves, with another archive; its name."""
-        container = {**now.model["PrimaryContainer"], "ModelDataUrl": model_data_url}
+        container = _given(now.model["PrimaryContainer"], _CONTAINER_MEMBERS)
         model: dict[str, Any] = {
-            **{each: now.model[each] for each in _MODEL_MEMBERS if each in now.model},
-            "PrimaryContainer": container,
+            **_given(now.model, _MODEL_MEMBERS),
+            "PrimaryContainer": {**container, "ModelDataUrl": model_data_url},
         }
         model["ModelName"] = _name_of(model)
         config: dict[str, Any] = {
-            **{each: now.config[each] for each in _CONFIG_MEMBERS if each in now.config},
+            **_given(now.config, _CONFIG_MEMBERS),
             "ProductionVariants": [
                 {**now.config["ProductionVariants"][0], "ModelName": model["ModelName"]}
             ],
         }
         config["EndpointConfigName"] = _name_of(config)
+        sagemaker = self._sagemaker
         with translate_errors():
-            _unless_there(self._sagemaker.create_model, model)
-            _unless_there(self._sagemaker.create_endpoint_config, config)
+            _make_once(sagemaker.create_model, model, sagemaker.describe_model, "ModelName")
+            _make_once(
+                sagemaker.create_endpoint_config,
+                config,
+                sagemaker.describe_endpoint_config,
+                "EndpointConfigName",
+            )
         return str(config["EndpointConfigName"])
 
     def begin_update(
         self, config_name: str, *, is_on_instances: bool, bake_seconds: int, alarms: Sequence[str]
     ) -> None:
         """Starts the switch. On instances SageMaker itself rolls back if an alarm goes off while
-        both fleets run; serverless endpoints have no such rollback.
+        both fleets run, and the new fleet is as large as the old one, which autoscaling may have
+        changed; serverless endpoints have neither.
 
         Raises:
             UserError: another update is under way.
@@ -80,6 +96,8 @@ class ServingEndpoint:
         """
         request: dict[str, Any] = {"EndpointName": self.name, "EndpointConfigName": config_name}
         if is_on_instances:
+            # Without it the fleet shrinks to the configuration's InitialInstanceCount.
+            request["RetainAllVariantProperties"] = True
             request["DeploymentConfig"] = {
                 "BlueGreenUpdatePolicy": {
                     "TrafficRoutingConfiguration": {
@@ -87,7 +105,7 @@ class ServingEndpoint:
                         "WaitIntervalInSeconds": bake_seconds,
                     },
                     "TerminationWaitInSeconds": 0,
-                    "MaximumExecutionTimeoutInSeconds": UPDATE_DEADLINE_SECONDS,
+                    "MaximumExecutionTimeoutInSeconds": update_timeout_seconds(bake_seconds),
                 },
                 "AutoRollbackConfiguration": {"Alarms": [{"AlarmName": each} for each in alarms]},
             }
@@ -103,14 +121,17 @@ class ServingEndpoint:
                     ) from error
                 raise
 
-    def until_in_service(self, config_name: str) -> Iterator[str]:
+    def until_in_service(self, config_name: str, *, bake_seconds: int) -> Iterator[str]:
         """Yields the endpoint's status, poll after poll, until it serves with `config_name`.
+
+        It waits longer than SageMaker does, so that SageMaker's own timeout is the reason.
 
         Raises:
             UserError: the endpoint kept or went back to its old configuration. The message has
                 SageMaker's reason.
         """
-        deadline = time.monotonic() + UPDATE_DEADLINE_SECONDS
+        longest = update_timeout_seconds(bake_seconds) + ROLLBACK_SECONDS
+        deadline = time.monotonic() + longest
         while time.monotonic() < deadline:
             with translate_errors():
                 endpoint = self._sagemaker.describe_endpoint(EndpointName=self.name)
@@ -127,9 +148,26 @@ class ServingEndpoint:
                 )
             time.sleep(POLL_SECONDS)
         raise UserError(
-            f"The endpoint was not in service after {UPDATE_DEADLINE_SECONDS} seconds.",
+            f"The endpoint was not in service after {longest} seconds.",
             "Check with: imagedrop models",
         )
+
+
+def update_timeout_seconds(bake_seconds: int) -> int:
+    """How long an update may take: the watch of the alarms, and an hour for all the rest.
+
+    SageMaker asks for more than the sum of its waits (API_BlueGreenUpdatePolicy).
+    """
+    return min(max(bake_seconds + UPDATE_SECONDS, MIN_TIMEOUT_SECONDS), MAX_TIMEOUT_SECONDS)
+
+
+def _given(described: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
+    """The members of a description that a request can repeat.
+
+    `False` is the default of EnableNetworkIsolation; Describe shows it in every answer.
+    """
+    found = {each: described[each] for each in members if each in described}
+    return {name: value for name, value in found.items() if value is not False}
 
 
 def _name_of(request: Mapping[str, Any]) -> str:
@@ -138,11 +176,24 @@ def _name_of(request: Mapping[str, Any]) -> str:
     return f"imagedrop-promoted-{digest[:_HASH_CHARACTERS]}"[:_NAME_CHARACTERS]
 
 
-def _unless_there(create: Any, request: Mapping[str, Any]) -> None:
+def _make_once(create: Any, request: Mapping[str, Any], describe: Any, name: str) -> None:
+    """Creates a resource unless it is there: names are hashes, so it is the same one.
+
+    SageMaker has no error code for a name that is taken: it is a ValidationException as any
+    other. To ask for the name tells them apart without reading the message.
+    """
     try:
         create(**request)
     except ClientError as error:
-        # SageMaker has no error code for a name that is taken. Every other cause of a
-        # ValidationException shows when the name is used.
+        if error_code(error) != "ValidationException" or not _is_there(describe, name, request):
+            raise
+
+
+def _is_there(describe: Any, name: str, request: Mapping[str, Any]) -> bool:
+    try:
+        describe(**{name: request[name]})
+    except ClientError as error:
         if error_code(error) != "ValidationException":
             raise
+        return False
+    return True

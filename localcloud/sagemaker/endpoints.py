@@ -11,6 +11,7 @@ from pathlib import Path
 
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
 from localcloud.sagemaker.container import Container, ContainerNotHealthyError, ContainerSpec
+from localcloud.sagemaker.endpoint_updates import check_update, retain
 from localcloud.sagemaker.errors import ServiceError, validation_exception
 from localcloud.sagemaker.listing import list_page
 from localcloud.sagemaker.models import (
@@ -30,6 +31,7 @@ SERVERLESS_START_SECONDS = 180.0
 # "your-algorithms-inference-code": 200 from /ping within the 8 minutes after startup.
 INSTANCE_START_SECONDS = 480.0
 DRAIN_SECONDS = 60.0
+_HIDDEN = ("Variants", "PendingConfigName", "Retains")
 _IN_PROGRESS = ("Creating", "Updating", "SystemUpdating", "Deleting")
 
 
@@ -51,9 +53,10 @@ class Variant:
 class Endpoints(Resources):
     """CreateEndpoint, UpdateEndpoint, DeleteEndpoint, DescribeEndpoint, ListEndpoints.
 
-    A record in ``State.endpoints`` is the endpoint's description, ``PendingConfigName`` during an
-    update, and ``Variants``: the one variant that runs, with URL, folder and environment of its
-    archive, so that deleting a model or a configuration does no harm, as on AWS.
+    A record in ``State.endpoints`` is the endpoint's description, ``PendingConfigName`` and
+    ``Retains`` (RetainAllVariantProperties) of an update, and ``Variants``: the one variant that
+    runs, with URL, folder and environment of its archive, so that deleting a model or a
+    configuration does no harm, as on AWS.
     """
 
     noun, kind, words = "Endpoint", "endpoint", "endpoint"
@@ -80,6 +83,7 @@ class Endpoints(Resources):
     async def update(self, request: Record) -> Record:
         record = self.get(request["EndpointName"])
         arn = record["EndpointArn"]
+        check_update(request)
         if record["EndpointStatus"] in _IN_PROGRESS:
             raise validation_exception(f'Cannot update in-progress endpoint "{arn}".')
         if record["EndpointStatus"] == "Failed":
@@ -88,6 +92,7 @@ class Endpoints(Resources):
         self._configs.get(config_name)
         record.pop("FailureReason", None)
         record["PendingConfigName"] = config_name
+        record["Retains"] = request.get("RetainAllVariantProperties", False)
         self._set_status(record, "Updating")
         name = record["EndpointName"]
         self._begin(name, partial(self._deploy, name, config_name))
@@ -175,7 +180,8 @@ class Endpoints(Resources):
         record = self._records[name]
 
         async def bring_up() -> tuple[Record, Variant]:
-            variant = await self._resolve(self._configs.get(config_name)["ProductionVariants"][0])
+            (configured,) = self._configs.get(config_name)["ProductionVariants"]
+            variant = await self._resolve(retain(record, configured))
             return variant, await self._start(name, variant)
 
         started = await self._or_failure(record, bring_up)
@@ -275,7 +281,7 @@ def _failure_reason(error: Exception) -> str:
 
 
 def _description(record: Record) -> Record:
-    shown = {k: v for k, v in record.items() if k not in ("Variants", "PendingConfigName")}
+    shown = {k: v for k, v in record.items() if k not in _HIDDEN}
     if "Variants" in record:
         shown["ProductionVariants"] = [describe_variant(v) for v in record["Variants"]]
     return shown

@@ -21,10 +21,45 @@ class Models(Resources):
         self._storage = storage
 
     async def create(self, request: Record) -> Record:
+        _check_sources(request)
         url = model_data_url(request)
         if not await asyncio.to_thread(self._storage.exists, *split_s3_uri(url)):
             raise validation_exception(f"Could not find model data at {url}.")
         return {"ModelArn": self._add(request)["ModelArn"]}
+
+    async def describe(self, request: Record) -> Record:
+        """What was given, and what SageMaker adds to it.
+
+        As in an answer that AWS recorded (sagemaker-core, tests of `transform`): the archive's URL
+        comes back as a ModelDataSource too.
+        """
+        model = await super().describe(request)
+        container = model["PrimaryContainer"]
+        source = {
+            "S3Uri": model_data_url(model),
+            "S3DataType": "S3Object",
+            "CompressionType": "Gzip",
+        }
+        added = {"Mode": "SingleModel", "Environment": {}} | container
+        added["ModelDataSource"] = {"S3DataSource": source}
+        return {
+            "EnableNetworkIsolation": False,
+            "DeploymentRecommendation": {
+                "RecommendationStatus": "COMPLETED",
+                "RealTimeInferenceRecommendations": [],
+            },
+            **model,
+            "PrimaryContainer": added,
+        }
+
+
+def _check_sources(model: Record) -> None:
+    """Refuses two sources of model data. The words that AWS has for it are not known."""
+    container = model.get("PrimaryContainer", {})
+    if container.get("ModelDataUrl") and container.get("ModelDataSource"):
+        raise validation_exception(
+            "Both ModelDataUrl and ModelDataSource cannot be specified for one container."
+        )
 
 
 def model_data_url(model: Record) -> str:

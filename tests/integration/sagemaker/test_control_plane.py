@@ -163,6 +163,61 @@ def test_call_under_way_is_answered_by_the_old_model_after_the_switch(
         assert held.result() == "v1"
 
 
+def test_model_is_described_as_aws_does_and_its_description_cannot_be_sent_back(
+    shared: StandIn,
+) -> None:
+    shared.create_model("described")
+    described = shared.sagemaker.describe_model(ModelName="described")
+    container, url = described["PrimaryContainer"], f"s3://{BUCKET}/v1/model.tar.gz"
+    assert container["ModelDataUrl"] == url
+    assert container["ModelDataSource"] == {
+        "S3DataSource": {"S3Uri": url, "S3DataType": "S3Object", "CompressionType": "Gzip"}
+    }
+    assert described["EnableNetworkIsolation"] is False
+    assert described["DeploymentRecommendation"]["RecommendationStatus"] == "COMPLETED"
+
+    code, message = refusal(
+        shared.sagemaker.create_model,
+        ModelName="sent-back",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer=container,
+    )
+    assert code == "ValidationException"
+    assert "ModelDataSource" in message
+
+
+def test_update_resets_the_number_of_instances_unless_it_retains_them(shared: StandIn) -> None:
+    machines = {"InstanceType": "ml.m5.xlarge"}
+    shared.create_endpoint("fleet", **machines, InitialInstanceCount=3)
+    shared.create_config("fleet-1", "fleet", **machines, InitialInstanceCount=1)
+    for retains, count in ((True, 3), (False, 1)):
+        shared.sagemaker.update_endpoint(
+            EndpointName="fleet",
+            EndpointConfigName="fleet-1",
+            RetainAllVariantProperties=retains,
+        )
+        (variant,) = shared.settled("fleet")["ProductionVariants"]
+        assert variant["CurrentInstanceCount"] == count
+
+
+@pytest.mark.parametrize(("timeout", "is_refused"), [(3600, True), (3601, False)])
+def test_timeout_of_an_update_is_longer_than_its_waits(
+    shared: StandIn, endpoint: str, timeout: int, is_refused: bool
+) -> None:
+    policy = {
+        "TrafficRoutingConfiguration": {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 3000},
+        "TerminationWaitInSeconds": 600,
+        "MaximumExecutionTimeoutInSeconds": timeout,
+    }
+    _, message = refusal(
+        shared.sagemaker.update_endpoint,
+        EndpointName=endpoint,
+        EndpointConfigName="nowhere",
+        DeploymentConfig={"BlueGreenUpdatePolicy": policy},
+    )
+    assert ("MaximumExecutionTimeoutInSeconds" in message) is is_refused
+
+
 def test_failed_update_keeps_the_old_model(shared: StandIn) -> None:
     shared.create_endpoint("blue")
     shared.create_model("blue-2", "crashes")

@@ -41,6 +41,7 @@ class FakeSageMaker:
     configs: dict[str, Any] = field(default_factory=dict)
     updates: list[dict[str, Any]] = field(default_factory=list)
     comes_up: bool = True
+    refusal: str = ""
     serves: str = "config"
     looks: int = 0
 
@@ -74,15 +75,42 @@ class FakeSageMaker:
         }
 
     def describe_endpoint_config(self, **request: Any) -> Any:
-        return self.configs[request["EndpointConfigName"]]
+        return _found(self.configs, request["EndpointConfigName"])
 
     def describe_model(self, **request: Any) -> Any:
-        return self.models[request["ModelName"]]
+        """With what AWS adds: a fixture of sagemaker-core that was recorded from an account."""
+        model = _found(self.models, request["ModelName"])
+        container = model["PrimaryContainer"]
+        source = {
+            "S3Uri": container["ModelDataUrl"],
+            "S3DataType": "S3Object",
+            "CompressionType": "Gzip",
+        }
+        return {
+            **model,
+            "PrimaryContainer": {
+                "Mode": "SingleModel",
+                "Environment": {},
+                **container,
+                "ModelDataSource": {"S3DataSource": source},
+            },
+            "EnableNetworkIsolation": model.get("EnableNetworkIsolation", False),
+            "DeploymentRecommendation": {
+                "RecommendationStatus": "COMPLETED",
+                "RealTimeInferenceRecommendations": [],
+            },
+            "ModelArn": f"arn:aws:sagemaker:us-east-1:000000000000:model/{model['ModelName']}",
+            "CreationTime": datetime.now(UTC),
+        }
 
     def create_model(self, **request: Any) -> None:
+        if "ModelDataSource" in request["PrimaryContainer"]:
+            raise _invalid("a ModelDataSource beside ModelDataUrl")
         _take(self.models, request["ModelName"], request)
 
     def create_endpoint_config(self, **request: Any) -> None:
+        if self.refusal:
+            raise _invalid(self.refusal)
         _take(self.configs, request["EndpointConfigName"], request)
 
     def update_endpoint(self, **request: Any) -> None:
@@ -94,8 +122,19 @@ class FakeSageMaker:
 
 def _take(table: dict[str, Any], name: str, request: dict[str, Any]) -> None:
     if name in table:
-        raise ClientError({"Error": {"Code": "ValidationException"}}, "Create")
+        raise _invalid(f'Cannot create already existing "{name}".')
     table[name] = request
+
+
+def _found(table: dict[str, Any], name: str) -> Any:
+    if name not in table:
+        raise _invalid(f'Could not find "{name}".')
+    return table[name]
+
+
+def _invalid(message: str) -> ClientError:
+    """SageMaker has this one code for all that is wrong with a request."""
+    return ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "Call")
 
 
 @dataclass
@@ -209,7 +248,13 @@ def test_promoted_model_keeps_everything_but_its_archive(world: World) -> None:
     }
     assert config["KmsKeyId"] == "arn:key"
     assert model["ExecutionRoleArn"] == "arn:aws:iam::000000000000:role/serving"
-    assert model["PrimaryContainer"] == {"Image": "serving:1", "ModelDataUrl": NEW}
+    assert set(model) == {"ModelName", "ExecutionRoleArn", "PrimaryContainer"}
+    assert model["PrimaryContainer"] == {
+        "Image": "serving:1",
+        "ModelDataUrl": NEW,
+        "Mode": "SingleModel",
+        "Environment": {},
+    }
     assert world.registry.decided == [Approval.APPROVED]
     assert world.models.noted.current is not None
     assert world.models.noted.current.model_data_url == NEW
@@ -225,6 +270,38 @@ def test_instances_are_switched_blue_green_and_watched_by_sagemaker() -> None:
     assert traffic == {"Type": "ALL_AT_ONCE", "WaitIntervalInSeconds": 120}
     named = policy["AutoRollbackConfiguration"]["Alarms"]
     assert named == [{"AlarmName": name} for name in ALARMS]
+
+
+@pytest.mark.parametrize("bake_seconds", [0, 300, serving_endpoint.MAX_BAKE_SECONDS])
+def test_update_on_instances_may_take_longer_than_its_waits(bake_seconds: int) -> None:
+    world = World(FakeSageMaker(INSTANCES), bake_seconds=bake_seconds)
+    world.promoter().promote("new", "7")
+
+    policy = world.sagemaker.updates[0]["DeploymentConfig"]["BlueGreenUpdatePolicy"]
+    timeout = policy["MaximumExecutionTimeoutInSeconds"]
+    wait = policy["TrafficRoutingConfiguration"]["WaitIntervalInSeconds"]
+    assert timeout > wait + policy["TerminationWaitInSeconds"]
+    assert 600 <= timeout <= 28_800  # API_BlueGreenUpdatePolicy
+
+
+def test_promotion_keeps_the_number_of_instances() -> None:
+    world = World(FakeSageMaker(INSTANCES))
+    world.promoter().promote("new", "7")
+    assert world.sagemaker.updates[0]["RetainAllVariantProperties"] is True
+
+
+def test_network_isolation_is_kept() -> None:
+    world = World(FakeSageMaker(INSTANCES))
+    world.sagemaker.models["model"]["EnableNetworkIsolation"] = True
+    world.promoter().promote("new", "7")
+    assert list(world.sagemaker.models.values())[-1]["EnableNetworkIsolation"] is True
+
+
+def test_refusal_that_is_not_a_taken_name_reaches_the_person(world: World) -> None:
+    world.sagemaker.refusal = "Could not find model"
+    with pytest.raises(ClientError, match="Could not find model"):
+        world.promoter().promote("new", "7")
+    assert world.sagemaker.updates == []
 
 
 def test_serverless_knows_no_deployment_policy(world: World) -> None:
