@@ -9,10 +9,11 @@ import json
 from pathlib import Path
 
 import numpy as np
-import onnxruntime
 from fastapi import FastAPI, Request
 from PIL import Image, ImageOps
 from ray import serve
+
+from model.serving.onnx_runtime import onnxruntime
 
 MODEL_DIR = Path(__file__).parent
 SIZE = 224

@@ -10,8 +10,12 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 from onnx import helper, numpy_helper
+
+from model.serving.onnx_runtime import onnxruntime
+
+# isort: split
+# After the import that turns telemetry off.
 from onnxruntime.quantization import (  # type: ignore[import-untyped]
     CalibrationDataReader,
     CalibrationMethod,

@@ -142,7 +142,8 @@ def comparison_images(images: Sequence[LabelledImage], spec: ImageSpec) -> Image
 
 def largest_difference(served: ServedModel, weights: Path, images: Images) -> float:
     """The largest difference of a probability between torch and ONNX Runtime; NaN if one is NaN."""
-    import onnxruntime  # type: ignore[import-untyped] # noqa: PLC0415 - see check_export_tools
+    # See check_export_tools.
+    from model.serving.onnx_runtime import onnxruntime  # noqa: PLC0415
 
     session = onnxruntime.InferenceSession(weights, providers=["CPUExecutionProvider"])
     (found,) = session.run(["probabilities"], {"images": images})

@@ -7,7 +7,8 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-import onnxruntime  # type: ignore[import-untyped]
+
+from model.serving.onnx_runtime import onnxruntime
 
 Images = npt.NDArray[np.uint8]
 

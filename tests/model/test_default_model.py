@@ -7,7 +7,6 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 import pytest
 import torch
 from onnx import numpy_helper
@@ -24,6 +23,7 @@ from model.build_default import (
 )
 from model.lite0 import load_lite0
 from model.quantization_images import Images
+from model.serving.onnx_runtime import onnxruntime
 
 Floats = npt.NDArray[np.float32]
 

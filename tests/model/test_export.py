@@ -6,13 +6,13 @@ from pathlib import Path
 
 import numpy as np
 import onnx
-import onnxruntime  # type: ignore[import-untyped]
 import torch
 from torch import nn
 
 from imaging import ImageSpec
 from model.export import ServedModel, export_onnx
 from model.quantize import quantize
+from model.serving.onnx_runtime import onnxruntime
 
 SPEC = ImageSpec(
     size=32,
