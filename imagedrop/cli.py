@@ -15,6 +15,7 @@ from imagedrop.commands import (
     data,
     dead_letters,
     demo,
+    deploy,
     evaluate,
     forget,
     inspect,
@@ -36,6 +37,7 @@ from pipeline.errors import TransientError
 # In the order of `imagedrop --help`.
 COMMANDS = (
     cloud,
+    deploy,
     send,
     predictions,
     bulk,

@@ -40,6 +40,17 @@ LOGS_GB = Price(0.50, "CloudWatch Logs, GB taken in")
 SERVERLESS_ENDPOINT_GB_SECOND = Price(0.00002, "serverless endpoint, GB-second")
 SERVERLESS_ENDPOINT_DATA_GB = Price(0.016, "serverless endpoint, GB in and out")
 
+KMS_KEY_MONTH = Price(1.00, "KMS, month of a key, and again for each of its first two rotations")
+ALARM_MONTH = Price(0.10, "CloudWatch, month of an alarm")
+ECR_GB_MONTH = Price(0.10, "ECR, GB-month")
+TABLE_GB_MONTH = Price(0.25, "DynamoDB, GB-month")
+TABLE_BACKUP_GB_MONTH = Price(0.20, "DynamoDB, GB-month of point-in-time recovery")
+
+ENDPOINT_INSTANCE_HOURS = {
+    name: Price(dollars, f"real-time endpoint, hour of {name}")
+    for name, dollars in {"ml.m5.large": 0.115, "ml.m5.xlarge": 0.23, "ml.c5.xlarge": 0.204}.items()
+}
+
 TRANSFORM_INSTANCE_HOURS = {
     name: Price(dollars, f"Batch Transform, hour of {name}")
     for name, dollars in {

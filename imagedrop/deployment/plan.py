@@ -1,0 +1,99 @@
+"""What a deployment will do, computed before it begins."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagedrop.deployment.quotas import Quota, ask_quotas
+from imagedrop.deployment.regions import peculiarities
+from imagedrop.deployment.stacks import BROKEN, Stack
+from imagedrop.deployment.template import Template, count_kinds
+from imagedrop.errors import UserError
+from imagedrop.estimates.idle import idle_month
+from imagedrop.samconfig import SavedDeployment
+
+IN_REVIEW = "REVIEW_IN_PROGRESS"
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """Everything that a person should know before agreeing.
+
+    Attributes:
+        status: of the stack that is there; None when it will be created.
+        idle_dollars: US dollars a month by line; None where the price is not known.
+    """
+
+    chosen: SavedDeployment
+    account: str
+    region: str
+    status: str | None
+    kinds: Mapping[str, int]
+    idle_dollars: Mapping[str, float | None]
+    peculiarities: list[str]
+    quotas: list[Quota]
+
+
+def make_plan(session: boto3.Session, chosen: SavedDeployment, template: Template) -> Plan:
+    """Asks AWS for what the plan needs; changes nothing.
+
+    Raises:
+        UserError: no region, no valid credentials, or a stack that cannot be deployed to.
+    """
+    if session.region_name is None:
+        raise UserError("No region is chosen.", "imagedrop deploy --region us-east-1")
+    account = _account(session)
+    status = _stack(session, chosen.stack_name).status()
+    _require_deployable(chosen.stack_name, status)
+    status = None if status == IN_REVIEW else status
+    values = template.values(chosen.parameters)
+    created = template.created(values)
+    functions = list(created.values()).count("AWS::Serverless::Function")
+
+    def client(service: str) -> Any:
+        return session.client(service)  # type: ignore[call-overload]
+
+    return Plan(
+        chosen,
+        account,
+        session.region_name,
+        status,
+        count_kinds(created),
+        idle_month(created, values),
+        peculiarities(session.region_name),
+        ask_quotas(client, values, functions),
+    )
+
+
+def _stack(session: boto3.Session, name: str) -> Stack:
+    return Stack(session.client("cloudformation"), name)
+
+
+def _account(session: boto3.Session) -> str:
+    try:
+        return str(session.client("sts").get_caller_identity()["Account"])
+    except (ClientError, BotoCoreError) as error:
+        raise UserError(
+            f"AWS does not accept these credentials: {error}",
+            "Sign in (aws sso login, aws configure), or name a profile with --profile.",
+        ) from error
+
+
+def _require_deployable(name: str, status: str | None) -> None:
+    if status in BROKEN:
+        raise UserError(
+            f"The stack {name} is {status}: AWS can only delete it.",
+            "Delete what the failed try left, then deploy again: imagedrop destroy, "
+            "imagedrop deploy",
+        )
+    # A stack in review has a change set and no resources yet; SAM takes it up.
+    if status is not None and status.endswith("_IN_PROGRESS") and status != IN_REVIEW:
+        raise UserError(
+            f"The stack {name} is {status}: another operation is running.",
+            "Wait for its end; the CloudFormation console shows it.",
+        )

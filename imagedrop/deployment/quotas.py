@@ -1,0 +1,138 @@
+"""The account's quotas that this stack needs, asked where AWS answers.
+
+Service Quotas lists what was applied to an account; what it does not list has AWS's default.
+It says nothing of the memory of a serverless endpoint, and for Lambda's concurrency a new
+account's limit of 10 shows in Lambda's own account settings only.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass, fields
+from typing import Any
+
+from botocore.exceptions import BotoCoreError, ClientError
+
+from imagedrop.estimates.bulk_run import RunSettings
+from imagedrop.jobs.options import JobOptions
+from pipeline.adapters.service_errors import error_code
+
+Clients = Callable[[str], Any]  # a boto3 client by the service's name
+
+SERVERLESS_CONCURRENCY = "L-96300102"
+# Public reports of new accounts: "'Memory size in MB per serverless endpoint' is 3072 MBs".
+NEW_ACCOUNT_ENDPOINT_MEGABYTES = 3072
+# What Lambda wants to stay unreserved.
+UNRESERVED_EXECUTIONS = 100
+API_EXECUTIONS = 20  # ReservedConcurrentExecutions of ApiFunction
+
+
+@dataclass(frozen=True, slots=True)
+class Quota:
+    """A quota and what the stack needs of it.
+
+    Attributes:
+        allowed: None when it could not be asked; `problem` then says why.
+        is_for_all: False when only some uses need it, such as training jobs.
+    """
+
+    name: str
+    needed: float
+    allowed: float | None
+    problem: str = ""
+    is_for_all: bool = True
+
+    @property
+    def is_enough(self) -> bool:
+        """Whether it was asked and suffices."""
+        return self.allowed is not None and self.allowed >= self.needed
+
+    @property
+    def is_too_small(self) -> bool:
+        """Whether it was asked and does not suffice."""
+        return self.allowed is not None and self.allowed < self.needed
+
+    def line(self) -> str:
+        """Says it in one line."""
+        if self.allowed is None:
+            return f"{self.name}: needs {self.needed:g}; {self.problem}"
+        return f"{self.name}: needs {self.needed:g}, the account has {self.allowed:g}"
+
+
+def ask_quotas(clients: Clients, values: Mapping[str, str], functions: int) -> list[Quota]:
+    """Asks for every quota; one that AWS does not tell is in the list too, with the reason.
+
+    Args:
+        values: the template's parameters.
+        functions: how many Lambda functions the stack has.
+    """
+    return [_lambda_executions(clients, values, functions), *_sagemaker(clients, values)]
+
+
+def _lambda_executions(clients: Clients, values: Mapping[str, str], functions: int) -> Quota:
+    classify, bulk = int(values["ClassifyConcurrency"]), int(values["BulkConcurrency"])
+    needed = classify + bulk
+    if values["ReserveConcurrency"] == "yes":
+        # All but ClassifyFunction and ApiFunction reserve BulkConcurrency each.
+        others = (functions - 2) * bulk
+        needed = classify + API_EXECUTIONS + others + UNRESERVED_EXECUTIONS
+    name = "Lambda functions at once"
+    try:
+        limits = clients("lambda").get_account_settings()["AccountLimit"]
+    except (ClientError, BotoCoreError) as error:
+        return Quota(name, needed, None, _why(error))
+    return Quota(name, needed, limits["ConcurrentExecutions"])
+
+
+def _sagemaker(clients: Clients, values: Mapping[str, str]) -> Iterator[Quota]:
+    is_serverless = values["EndpointMode"] == "serverless"
+    wanted = [
+        (f"{RunSettings().instance_type} for transform job usage", 1.0, False),
+        (f"{_training_machine()} for training job usage", 1.0, False),
+    ]
+    if not is_serverless:
+        machine = values["EndpointInstanceType"]
+        machines = float(values["EndpointMaxInstances"])
+        wanted.insert(0, (f"{machine} for endpoint usage", machines, True))
+    known: dict[str, float] = {}
+    problem = "Service Quotas does not list it"
+    try:
+        known = _known_quotas(clients("service-quotas"))
+    except (ClientError, BotoCoreError) as error:
+        problem = _why(error)
+    if is_serverless:
+        concurrency = known.get(SERVERLESS_CONCURRENCY)
+        yield Quota(
+            f"calls at once of all serverless endpoints ({SERVERLESS_CONCURRENCY})",
+            float(values["ClassifyConcurrency"]),
+            concurrency,
+            problem,
+        )
+        yield Quota(
+            "MB of a serverless endpoint",
+            float(values["EndpointMemoryMegabytes"]),
+            None,
+            f"AWS has no way to ask; new accounts have {NEW_ACCOUNT_ENDPOINT_MEGABYTES}",
+        )
+    for name, needed, is_for_all in wanted:
+        yield Quota(name, needed, known.get(name), problem, is_for_all)
+
+
+def _training_machine() -> str:
+    (machine,) = (each.default for each in fields(JobOptions) if each.name == "instance_type")
+    return str(machine)
+
+
+def _known_quotas(service_quotas: Any) -> dict[str, float]:
+    """Returns SageMaker's quotas by code and by name; applied values replace AWS's defaults."""
+    known: dict[str, float] = {}
+    for listing in ("list_aws_default_service_quotas", "list_service_quotas"):
+        for page in service_quotas.get_paginator(listing).paginate(ServiceCode="sagemaker"):
+            for each in page["Quotas"]:
+                known[each["QuotaCode"]] = known[each["QuotaName"]] = each["Value"]
+    return known
+
+
+def _why(error: ClientError | BotoCoreError) -> str:
+    code = error_code(error) if isinstance(error, ClientError) else type(error).__name__
+    return f"it could not be asked ({code})"
