@@ -260,7 +260,7 @@ def test_a_passing_fault_is_tried_for_an_hour_and_a_bug_for_minutes(
     made.deliver(first)
     made.calls.before = once_at("get_object", service_error("AccessDenied", 403))
     made.deliver(second)  # an event of another bucket ends so
-    assert [(each.reason, each.may_pass) for each in seen] == [
+    assert [(each.reason, each.is_transient) for each in seen] == [
         ("SlowDown", True),
         ("AccessDenied", False),
     ]

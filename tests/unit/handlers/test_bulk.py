@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from archive.card import ModelCard
 from handlers import bulk_chunks, bulk_steps, wiring
-from registry.served_model import ServedModel
+from registry.served_model import ServedModel, Serving
 from tests.fakes import SPEC, jpeg
+from tests.small_model import card  # noqa: F401 - a fixture
 from tests.unit.bulk.conftest import Bulk, bulk  # noqa: F401 - a fixture
 from tests.unit.handlers.test_classify import Context
 
@@ -32,9 +35,13 @@ def call(handler: Any, step: str, **event: Any) -> dict[str, Any]:
 
 def test_a_folder_goes_through_all_steps(
     bulk: Bulk,  # noqa: F811
+    card: ModelCard,  # noqa: F811
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    model = ServedModel("dogs@1", "Model-1", SPEC, ("pug",), "s3://models/m/model.tar.gz")
+    serving = Serving({"ProductionVariants": [{"ModelName": "Model-1"}]}, {})
+    model = ServedModel(
+        serving, replace(card, name="dogs", version="1", image_spec=SPEC, labels=("pug",))
+    )
     monkeypatch.setenv("WORK_BUCKET", "work")
     monkeypatch.setenv("BULK_CONCURRENCY", "5")
     monkeypatch.setenv("ENDPOINT_NAME", "dogs")
