@@ -16,6 +16,7 @@ from imagedrop.commands import (
     dead_letters,
     demo,
     deploy,
+    destroy,
     evaluate,
     forget,
     inspect,
@@ -38,6 +39,7 @@ from pipeline.errors import TransientError
 COMMANDS = (
     cloud,
     deploy,
+    destroy,
     send,
     predictions,
     bulk,
