@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -42,6 +42,10 @@ class Entry:
 
     def to_json(self) -> dict[str, Any]:
         return asdict(self)
+
+    def ended(self) -> Entry:
+        """The entry where no other round follows."""
+        return replace(self, fate=Fate.FAILED) if self.fate is Fate.RESUBMITTED else self
 
 
 def failed(key: str, version: str | None, reason: str, round_: int) -> Entry:

@@ -35,6 +35,7 @@ class TransformPlan(TypedDict):
         sagemaker_model, instance_type, instance_count: as in ``BulkRun``.
         attempts: how often the workflow has asked for the job without one being made.
         job: the job as SageMaker describes it; none yet.
+        problem: the error of the last attempt (``Error``, ``Cause``); empty before the first.
     """
 
     objects: int
@@ -49,6 +50,7 @@ class TransformPlan(TypedDict):
     instance_count: int
     attempts: int
     job: None
+    problem: dict[str, str]
 
 
 @dataclass(slots=True)
@@ -99,6 +101,7 @@ def plan_transform(work: WorkBucket, run: BulkRun, round_: int, execution: str) 
         "instance_count": run.instance_count,
         "attempts": 0,
         "job": None,
+        "problem": {},
     }
 
 

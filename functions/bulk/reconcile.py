@@ -10,7 +10,7 @@ from typing import Any
 from bulk.chunks import of_each_chunk, write_chunk_names
 from bulk.ledger import Fate, Sums, failed
 from bulk.report import job_facts, report_of
-from bulk.run import LAST_ROUND, BulkRun, RunFiles, chunk_name
+from bulk.run import BulkRun, RunFiles, chunk_name, is_last_round
 from bulk.work_bucket import WorkBucket
 
 # Fewer than in the first round: it was perhaps too many that made a function run out of time.
@@ -60,11 +60,14 @@ def reconcile(
     Memory: some chunks' sums, and the lines of one chunk that comes again.
 
     Args:
-        job: the round's transform job as SageMaker describes it; None where there was none.
+        job: the round's transform job as SageMaker describes it, or the ``problem`` that
+            prevented it; empty where none was needed.
     """
     files = run.files
     sums, again = Sums(), _NextRound(work, files, round_ + 1)
-    for own, lines in of_each_chunk(work, files, round_, partial(_chunk, work, files, round_)):
+    is_last = is_last_round(round_, (job or {}).get("problem"))
+    of_chunk = partial(_chunk, work, files, round_, is_last)
+    for own, lines in of_each_chunk(work, files, round_, of_chunk):
         sums.add(own)
         again.take(lines)
     again.end()
@@ -75,7 +78,7 @@ def reconcile(
 
 
 def _chunk(
-    work: WorkBucket, files: RunFiles, round_: int, chunk: str
+    work: WorkBucket, files: RunFiles, round_: int, is_last: bool, chunk: str
 ) -> tuple[Sums, list[dict[str, Any]]]:
     """A chunk's sums, and the lines that come again; all of them where its function failed."""
     recorded = work.read_json(files.recorded(chunk))
@@ -85,7 +88,9 @@ def _chunk(
         return sums, work.read_lines(files.resubmitted(chunk)) if again else []
     lines = work.read_lines(files.listing(chunk))
     entries = [failed(line["key"], line["version"], "not_recorded", round_) for line in lines]
-    return Sums.of(len(lines), entries), lines if round_ < LAST_ROUND else []
+    if is_last:
+        entries = [each.ended() for each in entries]
+    return Sums.of(len(lines), entries), [] if is_last else lines
 
 
 def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -> dict[str, Any]:

@@ -40,8 +40,11 @@ class RecordChunk:
     bulk_run: BulkRun
     now: Callable[[], str]
 
-    def run(self, chunk: str, round_: int) -> None:
+    def run(self, chunk: str, round_: int, *, is_last: bool) -> None:
         """Ends with ``recorded/CHUNK.json``; a chunk that has it is done and left alone.
+
+        Args:
+            is_last: what failed is not tried again.
 
         Raises:
             TransientError: the work bucket did not answer: the chunk comes again.
@@ -57,6 +60,8 @@ class RecordChunk:
             for verdicts in self._verdicts(files, chunk, prepared, pool):
                 entries += pool.map(lambda each: self._record(each[0], each[1], round_), verdicts)
         entries += _unaccounted(listed, entries, round_)
+        if is_last:
+            entries = [each.ended() for each in entries]
         sums = Sums.of(len(listed), entries)
         sums.shards = len(prepared["shards"])
         sums.prepare_seconds = prepared.get("seconds", 0.0)

@@ -10,10 +10,15 @@ from bulk.run import BulkRun
 
 
 class JobFacts(TypedDict):
-    """A transform job: ``seconds`` from its start to its end, None where it has none of them."""
+    """A transform job: ``seconds`` from its start to its end, None where it has none of them.
+
+    Where SageMaker made no job, ``status`` is ``NotCreated`` and ``error`` is Step Functions' name
+    of the error.
+    """
 
     name: str
     status: str
+    error: str | None
     reason: str | None
     seconds: float | None
 
@@ -140,14 +145,16 @@ def _quantities(run: BulkRun, total: Sums, jobs: list[JobFacts]) -> dict[str, An
 
 
 def job_facts(job: dict[str, Any] | None) -> JobFacts | None:
-    """The facts of a transform job, from what DescribeTransformJob returned."""
+    """The facts of a transform job: what DescribeTransformJob returned, or why there is none."""
     if not job:
         return None
+    problem = job.get("problem", {})
     start, end = job.get("TransformStartTime"), job.get("TransformEndTime")
     return {
         "name": job["TransformJobName"],
         "status": job["TransformJobStatus"],
-        "reason": job.get("FailureReason"),
+        "error": problem.get("Error"),
+        "reason": job.get("FailureReason") or problem.get("Cause"),
         "seconds": round(moment(end) - moment(start), 3) if start and end else None,
     }
 

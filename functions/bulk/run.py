@@ -11,6 +11,9 @@ from pipeline.events import NO_SEQUENCER, Change, ImageRef
 
 # Images that failed in the first round are tried once more; what fails twice is reported by name.
 LAST_ROUND = 1
+# Step Functions' name of the error when a quota forbids the transform job. A second round would
+# meet the same quota.
+OVER_A_LIMIT = "SageMaker.ResourceLimitExceededException"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -140,6 +143,15 @@ class RunFiles:
 
     def round_sums(self, round_: int) -> str:
         return f"{self.root}round-{round_}.json"
+
+
+def is_last_round(round_: int, problem: Mapping[str, Any] | None) -> bool:
+    """Returns whether images that fail in this round are not tried again.
+
+    Args:
+        problem: why SageMaker made no transform job, as Step Functions reports an error.
+    """
+    return round_ >= LAST_ROUND or (problem or {}).get("Error") == OVER_A_LIMIT
 
 
 def chunk_name(number: int, round_: int = 0) -> str:

@@ -9,7 +9,7 @@ from aws_lambda_powertools import Logger
 from bulk.begin import read_run
 from bulk.prepare_chunk import PrepareChunk
 from bulk.record_chunk import RecordChunk
-from bulk.run import BulkRun
+from bulk.run import BulkRun, is_last_round
 from bulk.work_bucket import WorkBucket
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
@@ -52,7 +52,11 @@ def prepare_step(
 
 
 def record_step(event: dict[str, Any], work: WorkBucket, run: BulkRun, _: LambdaContext) -> None:
-    RecordChunk(wiring.predictions_table(), work, run, utc_now).run(event["chunk"], event["round"])
+    # An execution that began before a deployment may not pass a problem.
+    is_last = is_last_round(event["round"], event.get("problem"))
+    RecordChunk(wiring.predictions_table(), work, run, utc_now).run(
+        event["chunk"], event["round"], is_last=is_last
+    )
 
 
 STEPS = {"prepare": prepare_step, "record": record_step}

@@ -20,6 +20,7 @@ class RejectReason(StrEnum):
     TOO_SLOW = "too_slow"
     TOO_MUCH_MEMORY = "too_much_memory"
     DECODER_CRASHED = "decoder_crashed"
+    ARCHIVED = "archived"
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,15 +7,19 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from bulk.run import OVER_A_LIMIT
 from imagedrop.bulk.runs import Execution, ExecutionStatus
 
+RAISE_QUOTA = (
+    "Raise the quota in Service Quotas (SageMaker, transform job usage), or start with "
+    "another --instance-type or a lower --instance-count."
+)
 # Found in the error or the cause of an execution, first match first.
 KNOWN: tuple[tuple[str, str, str], ...] = (
     (
         "ResourceLimitExceeded",
         "The account may not start this many instances of this type for transform jobs.",
-        "Raise the quota in Service Quotas (SageMaker, transform job usage), or start with "
-        "another --instance-type or a lower --instance-count.",
+        RAISE_QUOTA,
     ),
     (
         "AccessDenied",
@@ -64,7 +68,7 @@ def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
     if execution.status is ExecutionStatus.RUNNING:
         return Verdict("", f"Watch it with: imagedrop bulk status {run} --wait")
     if report is not None:
-        return _explain_report(run, report)
+        return explain_report(run, report)
     if execution.status is ExecutionStatus.ABORTED:
         return Verdict("It was stopped.", f"Resume it with: {resume}")
     told = f"{execution.error} {execution.cause}"
@@ -81,7 +85,8 @@ def explain(execution: Execution, report: Mapping[str, Any] | None) -> Verdict:
     )
 
 
-def _explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
+def explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
+    """Explains how a run ended by its report."""
     if report["status"] == "COMPLETE":
         return Verdict("", f"Read the report with: imagedrop bulk report {run}")
     if report["unaccounted"]:
@@ -89,18 +94,33 @@ def _explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
             f"{report['unaccounted']:,} images are unaccounted for. This is a bug in imagedrop.",
             f"Please report it, with the output of: imagedrop bulk report {run} --format json",
         )
-    if report["failures"].get("no_output") and not report["transform_jobs"]:
+    jobs = report["transform_jobs"]
+    if jobs and jobs[-1]["status"] == "NotCreated":
+        return _explain_missing_job(report, jobs[-1])
+    # Reports of 0.2 and before have no entry for a job that was not made.
+    if report["failures"].get("no_output") and not jobs:
         return Verdict(
             f"{report['failed']:,} images failed: SageMaker started no transform job.",
             "Usually the account has no quota for transform jobs on this instance type: raise it "
             "in Service Quotas, or start a new run with another --instance-type.",
         )
-    jobs = [job["reason"] for job in report["transform_jobs"] if job.get("reason")]
-    because = f" The transform job says: {jobs[-1]}" if jobs else ""
+    reasons = [job["reason"] for job in jobs if job.get("reason")]
+    because = f" The transform job says: {reasons[-1]}" if reasons else ""
     return Verdict(
         f"{report['failed']:,} images failed in both rounds.{because}",
         f"List them with: imagedrop bulk report {run} --failed; then start a new run of the same "
         "folder: classified images are skipped.",
+    )
+
+
+def _explain_missing_job(report: Mapping[str, Any], job: Mapping[str, Any]) -> Verdict:
+    because = f"{job['error']}: {job['reason'] or 'without a cause'}"
+    return Verdict(
+        f"{report['failed']:,} images failed: SageMaker made no transform job. {because}",
+        RAISE_QUOTA
+        if job["error"] == OVER_A_LIMIT
+        else "Remove the cause; then start a new run of the same folder: classified images are "
+        "skipped.",
     )
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from rich.table import Column
@@ -113,6 +113,11 @@ def print_report(report: Mapping[str, Any]) -> None:
                 )
                 for reason, count in report[name].items()
             ),
+            *(
+                (f"transform job {job['status']}", " ".join(_job_words(job)))
+                for job in report["transform_jobs"]
+                if job.get("reason")
+            ),
             *((f"label {label}", f"{count:,}") for label, count in labels[:LABELS_SHOWN]),
             *([("labels", f"{more} more, in --format json")] if more > 0 else []),
             *(
@@ -122,6 +127,14 @@ def print_report(report: Mapping[str, Any]) -> None:
             ("ledger", report["ledger"]),
         ]
     )
+
+
+def _job_words(job: Mapping[str, Any]) -> Iterator[str]:
+    """The job's name, and why it failed or was not made."""
+    yield job["name"]
+    if job.get("error"):  # absent in reports of 0.2 and before
+        yield f"{job['error']}:"
+    yield job["reason"]
 
 
 def summary(report: Mapping[str, Any]) -> str:

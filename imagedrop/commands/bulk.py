@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bulk.ledger import Fate
+from imagedrop.bulk.failures import explain, explain_report
 from imagedrop.bulk.output import print_report, print_runs, print_status
 from imagedrop.bulk.reports import run_reports
 from imagedrop.bulk.runs import bulk_runs
@@ -59,7 +60,7 @@ def status(
     execution = runs.last_execution(name)
     report = run_reports(found).find(name)
     print_status(execution, progress_reader(found, name).read(), report)
-    say_verdict(execution, report)
+    say_verdict(explain(execution, report))
 
 
 @bulk.command("list", epilog="Example: imagedrop bulk list --target aws")
@@ -102,7 +103,10 @@ def report(
     elif format_ is ReportFormat.JSON:
         print(json.dumps(reports.read(run), indent=2))
     else:
-        print_report(reports.read(run))
+        found = reports.read(run)
+        print_report(found)
+        if found["status"] != "COMPLETE":
+            say_verdict(explain_report(run, found))
 
 
 @bulk.command(epilog="Example: imagedrop bulk resume photos-20261125t154512")

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
-from imagedrop.bulk.failures import explain
+from imagedrop.bulk.failures import Verdict, explain
 from imagedrop.bulk.output import summary
 from imagedrop.bulk.progress import Phase, Progress, ProgressReader, follow_run
 from imagedrop.bulk.reports import run_reports, work_bucket
-from imagedrop.bulk.runs import Execution, bulk_runs
+from imagedrop.bulk.runs import bulk_runs
 from imagedrop.output import exit_on_interrupt, progress, say
 from imagedrop.target import Target
 
@@ -47,7 +47,7 @@ def wait_for(target: Target, run: str) -> None:
         say(f"Report: {reports.address(run)}")
         say(f"To read it here: imagedrop bulk report {run} --format html > report.html")
     if report is None or report["status"] != "COMPLETE":
-        say_verdict(runs.last_execution(run), report)
+        say_verdict(explain(runs.last_execution(run), report))
         raise typer.Exit(1)
 
 
@@ -56,9 +56,8 @@ def progress_reader(target: Target, run: str) -> ProgressReader:
     return ProgressReader(target.client("s3"), work_bucket(target), run)
 
 
-def say_verdict(execution: Execution, report: dict[str, Any] | None) -> None:
+def say_verdict(verdict: Verdict) -> None:
     """Says what is wrong with a run, if anything, and what to do next."""
-    verdict = explain(execution, report)
     if verdict.reason:
         say(verdict.reason, "red")
     say(f"→ {verdict.next_step}")

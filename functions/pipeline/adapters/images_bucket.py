@@ -19,6 +19,9 @@ GONE_CODES = frozenset(
     {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "MethodNotAllowed"}
 )
 
+# GetObject's code for an object in an archive storage class: it must be restored first, by hand.
+ARCHIVED_CODE = "InvalidObjectState"
+
 
 class ImagesBucket:
     """Any bucket that an event names; the function's role says which ones it may read."""
@@ -28,7 +31,8 @@ class ImagesBucket:
         self._max_bytes = max_bytes
 
     def read(self, ref: ImageRef) -> bytes | Rejection | None:
-        """The object's bytes; a rejection when there are too many; None when it is gone.
+        """The object's bytes; None when it is gone; a rejection when there are too many bytes,
+        or when the object is archived.
 
         Raises:
             TransientError: S3 is busy or did not answer.
@@ -46,6 +50,8 @@ class ImagesBucket:
             except ClientError as error:
                 if error_code(error) in GONE_CODES:
                     return None
+                if error_code(error) == ARCHIVED_CODE:
+                    return _archived(error)
                 raise
             # As a context of its own the body hands out urllib3's stream, and urllib3's errors.
             with closing(response["Body"]) as body:
@@ -92,3 +98,8 @@ class ImagesBucket:
             width=None,
             height=None,
         )
+
+
+def _archived(error: ClientError) -> Rejection:
+    storage_class = error.response.get("Error", {}).get("StorageClass", "an archive class")
+    return Rejection(RejectReason.ARCHIVED, f"stored in {storage_class}: S3 does not return bytes")

@@ -16,7 +16,7 @@ import pytest
 
 from bench.folders import make_folder
 from bulk.ledger import Fate
-from bulk.run import RunFiles
+from bulk.run import OVER_A_LIMIT, RunFiles
 from bulk.work_bucket import WorkBucket
 from imagedrop.bulk.reports import RunReports
 from imagedrop.bulk.runs import BulkRuns, ExecutionStatus, bulk_runs
@@ -188,6 +188,17 @@ def test_a_throttled_job_is_asked_for_again(folder: Folder, faults: Callable[...
     run = folder.start()
     folder.assert_reconciled(run)
     assert folder.report(run)["rounds"] == 1
+
+
+def test_a_quota_ends_the_run_at_once_and_is_the_reason_in_its_report(folder: Folder) -> None:
+    run = folder.start(instance_count=21)  # SageMaker's default quota is 20 of a type
+    assert folder.end(run) is ExecutionStatus.FAILED
+    report = folder.report(run)
+    assert (report["rounds"], report["unaccounted"]) == (1, 0)
+    assert report["failed"] == sum(not broken for broken in folder.made.values())
+    (job,) = report["transform_jobs"]
+    assert (job["status"], job["error"]) == ("NotCreated", OVER_A_LIMIT)
+    assert "'ml.m5.xlarge for transform job usage' is 20 Instances" in job["reason"]
 
 
 def test_what_fails_twice_is_named_and_a_new_run_takes_it_up(

@@ -17,7 +17,7 @@ from bulk.plan_transform import plan_transform
 from bulk.prepare_chunk import PrepareChunk
 from bulk.reconcile import reconcile
 from bulk.record_chunk import RecordChunk
-from bulk.run import BulkRun, RunFiles
+from bulk.run import BulkRun, RunFiles, is_last_round
 from bulk.sources import image_source
 from bulk.work_bucket import WorkBucket
 from imaging import prepare
@@ -120,23 +120,32 @@ class Bulk:
                 self.work.write(self.files.output(name), spoiled, "application/json")
         return {"TransformJobName": f"job-{round_}", "TransformJobStatus": "Completed"}
 
-    def record(self, round_: int = 0) -> None:
+    def record(self, round_: int = 0, problem: dict[str, str] | None = None) -> None:
         step = RecordChunk(self.table, self.work, self.run, lambda: NOW)
         for chunk in self.chunks(round_):
             if ("record", chunk) not in self.lost_chunks:
-                step.run(chunk, round_)
+                step.run(chunk, round_, is_last=is_last_round(round_, problem))
 
     def reconcile(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
         return reconcile(self.work, self.run, lambda: NOW, round_, job)
 
-    def go(self) -> dict[str, Any]:
-        """The whole run; its report."""
+    def go(self, problem: dict[str, str] | None = None) -> dict[str, Any]:
+        """The whole run; its report.
+
+        Args:
+            problem: why SageMaker makes no transform job, as Step Functions reports an error.
+        """
         self.list()
         round_, next_ = 0, "prepare"
         while next_ == "prepare":
             self.prepare(round_)
-            job = self.transform(round_) if self.plan(round_)["objects"] else None
-            self.record(round_)
+            plan = self.plan(round_)
+            if problem:
+                name, status = plan["job_name"], "NotCreated"
+                job = {"TransformJobName": name, "TransformJobStatus": status, "problem": problem}
+            else:
+                job = self.transform(round_) if plan["objects"] else {}
+            self.record(round_, problem)
             result = self.reconcile(round_, job)
             round_, next_ = result["round"], result["next"]
         return self.report()

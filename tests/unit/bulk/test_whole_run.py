@@ -267,3 +267,39 @@ def test_a_broken_answer_within_a_shard_is_not_its_neighbours(bulk: Bulk) -> Non
     assert_accounted(bulk, keys)
     assert (report["status"], report["classified"]) == ("COMPLETE", 27)
     assert report["failures"] == {"invalid_output": 1}  # of the four in that shard
+
+
+LIMIT = {
+    "Error": "SageMaker.ResourceLimitExceededException",
+    "Cause": "The account-level service limit 'ml.m5.xlarge for transform job usage' is 0 "
+    "Instances, with current utilization of 0 Instances and a request delta of 1 Instances.",
+}
+
+
+def test_quota_ends_the_run_in_its_first_round_and_is_the_reason_in_the_report(bulk: Bulk) -> None:
+    for name in ("a", "b"):
+        bulk.put(f"folder/{name}.jpg", jpeg())
+    bulk.put("folder/broken.jpg", b"x")
+
+    report = bulk.go(LIMIT)
+
+    assert (report["status"], report["rounds"]) == ("INCOMPLETE", 1)
+    assert (report["failed"], report["rejected"], report["unaccounted"]) == (2, 1, 0)
+    (job,) = report["transform_jobs"]
+    assert (job["status"], job["error"]) == ("NotCreated", LIMIT["Error"])
+    assert job["reason"] == LIMIT["Cause"]
+    assert Counter(each.fate for each in bulk.ledger()) == {Fate.FAILED: 2, Fate.REJECTED: 1}
+
+
+def test_chunk_that_was_not_recorded_ends_with_a_quota_too(bulk: Bulk) -> None:
+    bulk.put("folder/a.jpg", jpeg())
+    bulk.lost_chunks.add(("record", "000000"))
+    report = bulk.go(LIMIT)
+    assert (report["rounds"], report["failed"], report["unaccounted"]) == (1, 1, 0)
+
+
+def test_job_that_is_refused_for_another_reason_is_tried_in_the_second_round(bulk: Bulk) -> None:
+    bulk.put("folder/a.jpg", jpeg())
+    report = bulk.go({"Error": "SageMaker.AmazonSageMakerException", "Cause": "Rate exceeded"})
+    assert report["rounds"] == 2
+    assert [each["reason"] for each in report["transform_jobs"]] == ["Rate exceeded"] * 2

@@ -8,9 +8,10 @@ from typing import Any
 
 import pytest
 
+from bulk.run import OVER_A_LIMIT
 from imagedrop.bulk.failures import explain
 from imagedrop.bulk.runs import Execution, ExecutionStatus
-from tests.unit.command_line.conftest import report
+from tests.unit.command_line.conftest import Stack, report
 
 
 def execution(status: str = "FAILED", error: str = "", cause: str = "") -> Execution:
@@ -53,15 +54,30 @@ def test_while_it_runs_nothing_is_wrong() -> None:
     assert explain(execution("SUCCEEDED"), report("dogs")).reason == ""
 
 
+def not_created(error: str) -> dict[str, Any]:
+    return {
+        "name": "job-0",
+        "status": "NotCreated",
+        "error": error,
+        "reason": "the limit is 0 Instances",
+        "seconds": None,
+    }
+
+
 @pytest.mark.parametrize(
     ("changes", "words", "next_step"),
     [
         ({"failed": 2, "failures": {"Throttling": 4}}, "2 images failed", "--failed"),
         (
-            {"failed": 2, "transform_jobs": [{"name": "j", "reason": "AlgorithmError"}]},
+            {
+                "failed": 2,
+                "transform_jobs": [{"name": "j", "status": "Failed", "reason": "AlgorithmError"}],
+            },
             "AlgorithmError",
             "--failed",
         ),
+        ({"failed": 2, "transform_jobs": [not_created(OVER_A_LIMIT)]}, "is 0", "Service Quotas"),
+        ({"failed": 2, "transform_jobs": [not_created("E")]}, "E: the limit is 0", "new run"),
         ({"failed": 2, "failures": {"no_output": 4}}, "no transform job", "Service Quotas"),
         ({"unaccounted": 1}, "bug", "report it"),
     ],
@@ -73,3 +89,12 @@ def test_a_run_with_an_incomplete_report(
     verdict = explain(execution(error="BulkRunIncomplete"), found)
     assert words in verdict.reason
     assert next_step in verdict.next_step
+
+
+def test_report_shows_why_there_is_no_job_and_what_to_do(stack: Stack) -> None:
+    job = not_created(OVER_A_LIMIT)
+    stack.write_report("dogs", status="INCOMPLETE", failed=2, transform_jobs=[job])
+    said = " ".join(stack.bulk("report", "dogs").output.split())
+    assert "NotCreated" in said
+    assert "the limit is 0 Instances" in said
+    assert "Raise the quota in Service Quotas" in said

@@ -113,6 +113,21 @@ def test_an_object_that_is_gone_is_none(code: str) -> None:
     assert images.read(REF) is None
 
 
+def test_an_archived_object_is_rejected_at_the_first_try() -> None:
+    # S3 answers 403: https://docs.aws.amazon.com/AmazonS3/latest/API/API_GetObject.html
+    images, s3 = bucket()
+    s3.add_client_error(
+        "get_object",
+        "InvalidObjectState",
+        http_status_code=403,
+        service_error_meta={"StorageClass": "DEEP_ARCHIVE"},
+    )
+    rejection = images.read(REF)
+    assert isinstance(rejection, Rejection)
+    assert rejection.reason is RejectReason.ARCHIVED
+    assert "DEEP_ARCHIVE" in rejection.detail
+
+
 @pytest.mark.parametrize(("code", "status"), [("SlowDown", 503), ("InternalError", 500)])
 def test_a_busy_bucket_is_transient(code: str, status: int) -> None:
     images, s3 = bucket()

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from bulk.run import OVER_A_LIMIT
 from handlers import bulk_chunks, bulk_steps
 from tools.paths import PROJECT
 
@@ -96,5 +97,34 @@ def test_every_road_leads_on_and_every_state_is_on_one() -> None:
 def test_the_job_is_looked_at_before_anything_is_believed() -> None:
     top = DEFINITION["States"]
     assert top["Transform"]["Resource"].endswith("sagemaker:createTransformJob.sync")
-    assert [each["Next"] for each in top["Transform"]["Catch"]] == ["Look"]
+    assert top["Transform"]["Catch"][-1] == {
+        "ErrorEquals": ["States.ALL"],
+        "ResultPath": "$.problem",
+        "Next": "Look",
+    }
     assert "Retry" not in top["Transform"]  # a job's name is made once: Look decides
+
+
+def test_a_quota_is_not_asked_again() -> None:
+    first = DEFINITION["States"]["Transform"]["Catch"][0]
+    # The name in a recorded execution of a real account, and in the emulator.
+    assert first["ErrorEquals"] == [OVER_A_LIMIT]
+    assert first["Next"] == "NotCreated"
+    assert DEFINITION["States"]["NotCreated"]["Next"] == "Record"
+
+
+def test_the_problem_of_a_job_that_was_not_made_reaches_the_report() -> None:
+    top = DEFINITION["States"]
+    assert all(each["ResultPath"] == "$.problem" for each in top["Transform"]["Catch"])
+    # To look for the job fails too, and says less.
+    assert [each["ResultPath"] for each in top["Look"]["Catch"]] == ["$.not_found"]
+    assert top["OftenEnough"]["Default"] == "NotCreated"
+    assert top["NotCreated"]["Parameters"]["problem.$"] == "$.problem"
+    assert top["NotCreated"]["ResultPath"] == "$.job"
+    assert top["Record"]["ItemSelector"]["problem.$"] == "$.problem"
+    assert top["Reconcile"]["Parameters"]["job.$"] == "$.job"
+
+
+def test_no_result_is_null() -> None:
+    # "Result, if present": whether AWS takes null as present is not documented.
+    assert [name for name, state in states() if state.get("Result", {}) is None] == []
