@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.deployment.account import open_account
 from imagedrop.deployment.interpreters import RUNTIMES, Interpreter, find_interpreter
 from imagedrop.deployment.plan import Plan, make_plan
 from imagedrop.deployment.remedies import next_step
@@ -53,8 +54,8 @@ def deploy(
     sam, template = find_sam(PROJECT), load_template()
     chosen, interpreter = _choose(parameter or [], stack_name, region, profile)
     template.values(chosen.parameters)
-    session = aws_session(chosen)
-    plan = make_plan(session, chosen, template)
+    account = open_account(aws_session(chosen))
+    plan = make_plan(account, chosen, template)
     print_plan(plan)
     if dry_run:
         return
@@ -66,7 +67,7 @@ def deploy(
         "--target aws says how it ended."
     ):
         _deploy(
-            sam, chosen, interpreter, Stack(session.client("cloudformation"), chosen.stack_name)
+            sam, chosen, interpreter, Stack(account.clients("cloudformation"), chosen.stack_name)
         )
     say("Deployed. Check it, with one photo from bucket to row: imagedrop doctor --target aws")
 
@@ -120,7 +121,7 @@ def print_plan(plan: Plan) -> None:
     """Says where, what, what it costs while idle, and what the account lacks."""
     verb = "Create" if plan.status is None else "Update"
     say(
-        f"{verb} the stack {plan.chosen.stack_name} in account {plan.account}, {plan.region}",
+        f"{verb} the stack {plan.chosen.stack_name} in {plan.account}",
         "bold",
     )
     if plan.status is None:

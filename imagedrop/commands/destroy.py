@@ -3,9 +3,8 @@
 from __future__ import annotations
 
 from collections import Counter
-from typing import Annotated, Any
+from typing import Annotated
 
-import boto3
 import typer
 from rich.text import Text
 
@@ -15,7 +14,8 @@ from imagedrop.commands.deploy import (
     StackNameOption,
     choose_deployment,
 )
-from imagedrop.deployment.inventory import Clients, Inventory, take_inventory
+from imagedrop.deployment.account import open_account
+from imagedrop.deployment.inventory import Inventory, take_inventory
 from imagedrop.deployment.removal import Removal
 from imagedrop.deployment.template import KINDS
 from imagedrop.errors import UserError
@@ -40,18 +40,16 @@ def destroy(
 ) -> None:
     """Delete the stack on AWS; data stay unless --data. What stays is listed with its cost."""
     chosen = choose_deployment(stack_name, region, profile)
-    session = aws_session(chosen)
-    clients = _clients(session)
-    place = f"account {clients('sts').get_caller_identity()['Account']}, {session.region_name}"
+    account = open_account(aws_session(chosen))
     with console.status("Looking"):
-        found = take_inventory(clients, chosen.stack_name, str(session.region_name))
+        found = take_inventory(account, chosen.stack_name)
     if found.status is None and not (found.kept or found.promoted_models):
-        say(f"There is no stack {chosen.stack_name} in {place}, and nothing that one left.")
+        say(f"There is no stack {chosen.stack_name} in {account}, and nothing that one left.")
         return
-    _print_inventory(found, chosen.stack_name, place, data=data)
+    _print_inventory(found, chosen.stack_name, str(account), data=data)
     if not yes:
         _confirm(chosen.stack_name)
-    removal = Removal(clients, chosen.stack_name, found, on_step=lambda _step: None)
+    removal = Removal(account.clients, chosen.stack_name, found, on_step=lambda _step: None)
     with (
         exit_on_interrupt("Interrupted. The same command continues where it stopped."),
         console.status("Deleting") as status,
@@ -64,16 +62,6 @@ def destroy(
         say("→ Remove the cause; then the same command continues where it stopped.")
         raise typer.Exit(1)
     _print_end(found, data=data)
-
-
-def _clients(session: boto3.Session) -> Clients:
-    if session.region_name is None:
-        raise UserError("No region is chosen.", "imagedrop destroy --region us-east-1")
-
-    def client(service: str) -> Any:
-        return session.client(service)  # type: ignore[call-overload]
-
-    return client
 
 
 def _confirm(stack_name: str) -> None:

@@ -3,19 +3,18 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Any
 
 from botocore.exceptions import ClientError
 
+from imagedrop.deployment.account import Account
 from imagedrop.deployment.stacks import Resource, Stack
 from imagedrop.estimates import prices
 from pipeline.adapters.service_errors import error_code
 from registry.model_registry import ModelRegistry
-
-Clients = Callable[[str], Any]  # a boto3 client by the service's name
 
 GIGABYTE = 1024**3
 # Description of DataKey in template.yaml.
@@ -67,16 +66,17 @@ class Inventory:
     kept: list[Kept]
 
 
-def take_inventory(clients: Clients, stack_name: str, region: str) -> Inventory:
+def take_inventory(account: Account, stack_name: str) -> Inventory:
     """Looks at everything that belongs to the stack; changes nothing.
 
     Raises:
         ClientError: something may not be read.
     """
+    clients = account.clients
     stack = Stack(clients("cloudformation"), stack_name)
     status = stack.status()
     resources = stack.resources() if status else []
-    buckets = _buckets(clients("s3"), stack_name, region, resources)
+    buckets = _buckets(clients("s3"), stack_name, account.region, resources)
     sagemaker = clients("sagemaker")
     models = list(_promoted_models(sagemaker, stack_name, resources))
     kept = [

@@ -4,11 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any
 
-import boto3
-from botocore.exceptions import BotoCoreError, ClientError
-
+from imagedrop.deployment.account import Account
 from imagedrop.deployment.quotas import Quota, ask_quotas
 from imagedrop.deployment.regions import peculiarities
 from imagedrop.deployment.stacks import BROKEN, Stack
@@ -30,8 +27,7 @@ class Plan:
     """
 
     chosen: SavedDeployment
-    account: str
-    region: str
+    account: Account
     status: str | None
     kinds: Mapping[str, int]
     idle_dollars: Mapping[str, float | None]
@@ -39,49 +35,27 @@ class Plan:
     quotas: list[Quota]
 
 
-def make_plan(session: boto3.Session, chosen: SavedDeployment, template: Template) -> Plan:
+def make_plan(account: Account, chosen: SavedDeployment, template: Template) -> Plan:
     """Asks AWS for what the plan needs; changes nothing.
 
     Raises:
-        UserError: no region, no valid credentials, or a stack that cannot be deployed to.
+        UserError: the stack cannot be deployed to.
     """
-    if session.region_name is None:
-        raise UserError("No region is chosen.", "imagedrop deploy --region us-east-1")
-    account = _account(session)
-    status = _stack(session, chosen.stack_name).status()
+    status = Stack(account.clients("cloudformation"), chosen.stack_name).status()
     _require_deployable(chosen.stack_name, status)
     status = None if status == IN_REVIEW else status
     values = template.values(chosen.parameters)
     created = template.created(values)
     functions = list(created.values()).count("AWS::Serverless::Function")
-
-    def client(service: str) -> Any:
-        return session.client(service)  # type: ignore[call-overload]
-
     return Plan(
         chosen,
         account,
-        session.region_name,
         status,
         count_kinds(created),
         idle_month(created, values),
-        peculiarities(session.region_name),
-        ask_quotas(client, values, functions),
+        peculiarities(account.region),
+        ask_quotas(account.clients, values, functions),
     )
-
-
-def _stack(session: boto3.Session, name: str) -> Stack:
-    return Stack(session.client("cloudformation"), name)
-
-
-def _account(session: boto3.Session) -> str:
-    try:
-        return str(session.client("sts").get_caller_identity()["Account"])
-    except (ClientError, BotoCoreError) as error:
-        raise UserError(
-            f"AWS does not accept these credentials: {error}",
-            "Sign in (aws sso login, aws configure), or name a profile with --profile.",
-        ) from error
 
 
 def _require_deployable(name: str, status: str | None) -> None:

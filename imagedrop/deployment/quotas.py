@@ -7,17 +7,16 @@ account's limit of 10 shows in Lambda's own account settings only.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, fields
 from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from imagedrop.deployment.account import Clients
 from imagedrop.estimates.bulk_run import RunSettings
 from imagedrop.jobs.options import JobOptions
 from pipeline.adapters.service_errors import error_code
-
-Clients = Callable[[str], Any]  # a boto3 client by the service's name
 
 SERVERLESS_CONCURRENCY = "L-96300102"
 # Public reports of new accounts: "'Memory size in MB per serverless endpoint' is 3072 MBs".

@@ -12,7 +12,8 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
-from imagedrop.deployment.inventory import Clients, Inventory, Kept, Kind
+from imagedrop.deployment.account import Clients
+from imagedrop.deployment.inventory import Inventory, Kept, Kind
 from imagedrop.deployment.stacks import Stack
 from pipeline.adapters.service_errors import error_code
 
