@@ -13,9 +13,11 @@ from bulk.plan_transform import MEBIBYTE
 from bulk.record_chunk import PARALLEL_WRITES
 from imagedrop.estimates import prices
 from imagedrop.estimates.bulk_run import (
+    DELETE_PAGE_SECONDS,
     GIGABYTE,
     INFERENCE_CPU_MILLISECONDS,
     INSTANCE_START_SECONDS,
+    KEPT_BYTES_PER_IMAGE,
     LIST_PAGE_SECONDS,
     PREFIX_GETS_PER_SECOND,
     PREPARE_CPU_MILLISECONDS,
@@ -77,7 +79,10 @@ def markdown() -> Iterator[str]:
                 f"{settings.payload_bytes / MEBIBYTE:.1f} MiB each",
                 *(f"{each.shards:,}" for each in sized),
             ],
-            ["work files, GiB", *(f"{each.usage.work_bytes / GIGABYTE:,.1f}" for each in sized)],
+            [
+                "shards, GiB, until the run ends",
+                *(f"{each.usage.work_bytes / GIGABYTE:,.1f}" for each in sized),
+            ],
             ["a chunk in Prepare, s", *(f"{each.prepare_chunk_seconds:.1f}" for each in sized)],
             ["a chunk in Record, s", *(f"{each.record_chunk_seconds:.1f}" for each in sized)],
             *(
@@ -157,7 +162,16 @@ ASSUMPTIONS: Sequence[Sequence[str]] = (
         f"{INSTANCE_START_SECONDS / 60:g} min",
         ASSUMED,
     ],
-    ["work files are kept", f"{WORK_KEPT_DAYS} days", "`WorkRetentionDays`"],
+    [
+        "deleting 1,000 work files",
+        f"{DELETE_PAGE_SECONDS:g} s, one after the other",
+        ASSUMED,
+    ],
+    [
+        "listing and ledger, which are kept",
+        f"{KEPT_BYTES_PER_IMAGE} bytes an image, {WORK_KEPT_DAYS} days",
+        "measured; `WorkRetentionDays`",
+    ],
     ["S3, reads a second under one prefix", f"{PREFIX_GETS_PER_SECOND:,}", "AWS's documentation"],
     [
         "the table's writes a second",

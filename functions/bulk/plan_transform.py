@@ -121,6 +121,8 @@ def _of_chunk(work: WorkBucket, run: BulkRun, chunk: str) -> list[str]:
     prepared = work.read_json(run.files.prepared(chunk))
     if prepared is None:
         return []  # its function failed; its images come again, or are reported as failed
+    if work.exists(run.files.recorded(chunk)):
+        return []  # done, also where the shards of a complete run are deleted
     if run.direct:
         return [line["key"] for line in work.read_lines(run.files.direct(chunk))]
     done = set(work.keys(f"{run.files.outputs}{chunk}-"))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from typing import TYPE_CHECKING, Any
 
@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 
 # Parts of a multipart upload are 5 MiB at least (S3's limit) and 10,000 at most.
 PART_BYTES = 8 * 1024 * 1024
+DELETED_AT_ONCE = 1000  # S3's limit for DeleteObjects
 
 
 class WorkBucket:
@@ -95,6 +96,24 @@ class WorkBucket:
                 etag = self._s3.upload_part(**where, PartNumber=number, Body=part)["ETag"]
                 sent.append({"PartNumber": number, "ETag": etag})
             self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
+
+    def delete(self, keys: Sequence[str]) -> None:
+        """Deletes up to DELETED_AT_ONCE objects; one that does not exist is no error.
+
+        Raises:
+            TransientError: S3 is busy or did not answer.
+            ClientError: S3 refuses to delete one of them, most often for a missing permission.
+        """
+        with translate_errors():
+            answer = self._s3.delete_objects(
+                Bucket=self.name,
+                Delete={"Objects": [{"Key": key} for key in keys], "Quiet": True},
+            )
+            for refused in answer.get("Errors", ()):
+                raise ClientError(
+                    {"Error": {"Code": refused["Code"], "Message": refused["Message"]}},
+                    "DeleteObjects",
+                )
 
     def keys(self, prefix: str) -> Iterator[str]:
         """In S3's order, which is that of the keys' UTF-8 bytes; a page of 1,000 in memory."""

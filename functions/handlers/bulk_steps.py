@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from bulk.begin import begin_run, read_run
+from bulk.delete_shards import delete_shards
 from bulk.list_images import known_progress, list_images
 from bulk.plan_transform import plan_transform
 from bulk.reconcile import reconcile
@@ -67,4 +68,15 @@ def reconcile_step(event: dict[str, Any], work: WorkBucket, _: LambdaContext) ->
     return reconcile(work, run, utc_now, event["round"], event["job"])
 
 
-STEPS = {"list": list_step, "plan": plan_step, "reconcile": reconcile_step}
+def delete_step(event: dict[str, Any], work: WorkBucket, context: LambdaContext) -> dict[str, Any]:
+    """Deletes until all is deleted or the time is nearly over; then the workflow calls it again."""
+    out_of_time = wiring.deadline(context, LAST_START_SECONDS)
+    return {"done": delete_shards(work, RunFiles(event["input"]["run"]), out_of_time)}
+
+
+STEPS = {
+    "list": list_step,
+    "plan": plan_step,
+    "reconcile": reconcile_step,
+    "delete": delete_step,
+}

@@ -75,7 +75,10 @@ class ProgressReader:
         shards = self._shards(files, settings.image_spec.image_bytes)
         outputs = [key.removesuffix(".out") for key in self._keys(files.outputs)]
         round_ = int(chunks != every_chunk)
-        if settings.direct:
+        report = self.work.read_json(files.report_json)
+        if report is not None and report["status"] == "COMPLETE":  # its shards are deleted
+            to_transform = transformed = report["classified"]
+        elif settings.direct:
             to_transform, transformed = images_of(prepared), len(outputs)
         else:
             to_transform = sum(shards.values())
@@ -84,7 +87,9 @@ class ProgressReader:
             images for name, images in shards.items() if name.rsplit("-", 2)[0] not in prepared
         )
         return Progress(
-            phase=self._phase(files, round_, bool(listing), recorded),
+            phase=Phase.FINISHED
+            if report is not None
+            else self._phase(files, round_, bool(listing), recorded),
             round=round_,
             listed=listed,
             prepared=min(images_of(prepared) + begun, listed) if chunks else 0,
@@ -94,8 +99,6 @@ class ProgressReader:
         )
 
     def _phase(self, files: RunFiles, round_: int, is_listed: bool, recorded: set[str]) -> Phase:
-        if self.work.exists(files.report_json):
-            return Phase.FINISHED
         if not is_listed:
             return Phase.LISTING
         if not self.work.exists(files.manifest(round_)):

@@ -51,24 +51,31 @@ PUT_ITEM_MILLISECONDS = 10.0
 GET_ITEM_MILLISECONDS = 0.1  # 10 ms for a BatchGetItem of 100
 WRITE_BYTES_PER_SECOND = 75e6
 LIST_PAGE_SECONDS = 0.2
+DELETE_PAGE_SECONDS = 1.0  # listing and deleting 1,000 objects
 # One function reads one file, and lists once, of one chunk after the other.
 PLAN_CHUNK_SECONDS = 2 * READ_MILLISECONDS / 1000 / PARALLEL_CHUNKS
 RECONCILE_CHUNK_SECONDS = READ_MILLISECONDS / 1000 / PARALLEL_CHUNKS
 INSTANCE_START_SECONDS = 240.0
 
 # --- AWS's limits ----------------------------------------------------------------------------
-LIST_PAGE_KEYS = 1_000
+LIST_PAGE_KEYS = 1_000  # and as many are deleted at once
 PREFIX_GETS_PER_SECOND = 5_500
 TABLE_WRITES_PER_SECOND = 1_000 * INDEX_PARTITIONS
 
 # --- the workflow's own numbers --------------------------------------------------------------
 # Starting the child workflow and its one task.
 TRANSITIONS_A_CHUNK = 2
-TRANSITIONS_A_RUN = 12
+TRANSITIONS_A_RUN = 14
+# Objects of each shard: its pixels, their names, and the answer.
+OBJECTS_A_SHARD = 3
+# Of each image, in the files that a complete run keeps: listing and ledger, measured with names of
+# 40 characters.
+KEPT_BYTES_PER_IMAGE = 380
 
 INSTANCE_VCPUS = {"ml.m5.xlarge": 4, "ml.c5.xlarge": 4, "ml.g5.xlarge": 4}
 
 GIGABYTE = 1024**3
+MONTH_SECONDS = 30 * 86_400
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -118,7 +125,8 @@ class Usage:
     table_reads: int
     table_writes: int
     state_transitions: int
-    work_bytes: int
+    work_bytes: int  # of the shards, which a complete run deletes at its end
+    kept_bytes: int  # of the files that stay for WorkRetentionDays
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -158,18 +166,28 @@ def size_run(
     chunks = ceil(images / settings.chunk_images)
     shards = 0 if settings.direct else _shards(images, settings)
     requests = images if settings.direct else shards
-    phases = _phases(images, settings, ceil(chunks / lambda_concurrency))
+    deleted = images if settings.direct else OBJECTS_A_SHARD * shards
+    phases = _phases(images, settings, ceil(chunks / lambda_concurrency), deleted)
     used = Usage(
-        lambda_requests=2 * chunks + ceil(phases["list"] / LAMBDA_SECONDS) + 2,
+        lambda_requests=2 * chunks
+        + ceil(phases["list"] / LAMBDA_SECONDS)
+        + ceil(phases["delete"] / LAMBDA_SECONDS)
+        + 2,
         lambda_gigabyte_seconds=_gigabyte_seconds(images, settings, phases),
         # Of each chunk: listing, prepared, ledger, recorded, and what Plan lists.
-        s3_puts=ceil(images / LIST_PAGE_KEYS) + 5 * chunks + 2 * shards + requests,
-        # Of each chunk: run.json, what is done, listing and prepared, twice each; and recorded.
-        s3_gets=(0 if settings.direct else images) + 9 * chunks + shards + 2 * requests,
+        s3_puts=ceil(images / LIST_PAGE_KEYS)
+        + ceil(deleted / LIST_PAGE_KEYS)
+        + 5 * chunks
+        + 2 * shards
+        + requests,
+        # Of each chunk: run.json, what is done, listing and prepared, twice each; and recorded,
+        # twice.
+        s3_gets=(0 if settings.direct else images) + 10 * chunks + shards + 2 * requests,
         table_reads=images,
         table_writes=images * WRITES_PER_IMAGE,
         state_transitions=2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN,
         work_bytes=0 if settings.direct else images * IMAGE_BYTES,
+        kept_bytes=images * KEPT_BYTES_PER_IMAGE,
     )
     hourly_dollars = prices.TRANSFORM_INSTANCE_HOURS[settings.instance_type].dollars
     transform = phases["transform"] / 3600 * settings.instance_count * hourly_dollars
@@ -182,7 +200,7 @@ def size_run(
         record_chunk_seconds=_chunk_seconds(_record_milliseconds, images, settings),
         phase_seconds=phases,
         usage=used,
-        cost_dollars={"transform": transform, **_usage_dollars(used)},
+        cost_dollars={"transform": transform, **_usage_dollars(used, sum(phases.values()))},
     )
 
 
@@ -192,8 +210,12 @@ def _chunk_seconds(
     return milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
 
 
-def _phases(images: int, settings: RunSettings, waves: int) -> dict[str, float]:
-    """Seconds of each phase; ``waves`` of chunks follow each other."""
+def _phases(images: int, settings: RunSettings, waves: int, deleted: int) -> dict[str, float]:
+    """Seconds of each phase; ``waves`` of chunks follow each other.
+
+    Args:
+        deleted: the objects that are deleted at the end.
+    """
     chunks = ceil(images / settings.chunk_images)
     reads = 0.0 if settings.direct else images / PREFIX_GETS_PER_SECOND
     prepare = waves * _chunk_seconds(_prepare_milliseconds, images, settings)
@@ -205,18 +227,23 @@ def _phases(images: int, settings: RunSettings, waves: int) -> dict[str, float]:
         "transform": _transform_seconds(images, settings),
         "record": max(record, images / TABLE_WRITES_PER_SECOND),
         "reconcile": chunks * RECONCILE_CHUNK_SECONDS,
+        "delete": ceil(deleted / LIST_PAGE_KEYS) * DELETE_PAGE_SECONDS,
     }
 
 
 def _gigabyte_seconds(images: int, settings: RunSettings, phases: dict[str, float]) -> float:
     per_image = _prepare_milliseconds(settings.direct) + _record_milliseconds(settings.direct)
     chunks_seconds = images / 1000 * per_image
-    steps_seconds = phases["list"] + phases["plan"] + phases["reconcile"]
+    steps_seconds = sum(phases[each] for each in ("list", "plan", "reconcile", "delete"))
     return (chunks_seconds * LAMBDA_MEGABYTES + steps_seconds * STEPS_LAMBDA_MEGABYTES) / 1024
 
 
-def _usage_dollars(used: Usage) -> dict[str, float]:
+def _usage_dollars(used: Usage, run_seconds: float) -> dict[str, float]:
+    """Dollars by what they are paid for; shards are paid for as long as the run takes."""
     million = 1e6
+    byte_months = (
+        used.work_bytes * run_seconds / MONTH_SECONDS + used.kept_bytes * WORK_KEPT_DAYS / 30
+    )
     return {
         "lambda": used.lambda_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
         + used.lambda_requests / million * prices.LAMBDA_MILLION_REQUESTS.dollars,
@@ -224,11 +251,7 @@ def _usage_dollars(used: Usage) -> dict[str, float]:
         + used.table_reads / million * prices.TABLE_MILLION_READS.dollars,
         "s3 requests": used.s3_puts / million * prices.S3_MILLION_PUTS.dollars
         + used.s3_gets / million * prices.S3_MILLION_GETS.dollars,
-        "s3 storage of the work files": used.work_bytes
-        / GIGABYTE
-        * prices.S3_GB_MONTH.dollars
-        * WORK_KEPT_DAYS
-        / 30,
+        "s3 storage of the work files": byte_months / GIGABYTE * prices.S3_GB_MONTH.dollars,
         "step functions": used.state_transitions
         / million
         * prices.STEP_FUNCTIONS_MILLION_TRANSITIONS.dollars,

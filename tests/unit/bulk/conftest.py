@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from bulk.delete_shards import delete_shards
 from bulk.ledger import Entry
 from bulk.list_images import Progress, list_images
 from bulk.plan_transform import plan_transform
@@ -129,6 +130,9 @@ class Bulk:
     def reconcile(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
         return reconcile(self.work, self.run, lambda: NOW, round_, job)
 
+    def delete_shards(self) -> bool:
+        return delete_shards(self.work, self.files, out_of_time=lambda: False)
+
     def go(self, problem: dict[str, str] | None = None) -> dict[str, Any]:
         """The whole run; its report.
 
@@ -148,6 +152,8 @@ class Bulk:
             self.record(round_, problem)
             result = self.reconcile(round_, job)
             round_, next_ = result["round"], result["next"]
+        if next_ == "complete":
+            assert self.delete_shards()
         return self.report()
 
     def report(self) -> dict[str, Any]:

@@ -49,6 +49,9 @@ class SyntheticWork(WorkBucket):
         self.written_bytes = 0
         self.small: dict[str, bytes] = {}
 
+    def exists(self, key: str) -> bool:
+        return False
+
     def read(self, key: str) -> bytes | None:
         if key in self.small:
             return self.small[key]

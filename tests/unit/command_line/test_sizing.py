@@ -48,10 +48,13 @@ def test_more_functions_at_once_prepare_sooner_until_s3_is_the_limit() -> None:
     assert seconds[2] == pytest.approx(MILLION / bulk_sizing.PREFIX_GETS_PER_SECOND)
 
 
-def test_cost_grows_with_the_images() -> None:
-    costs = [size_run(count, RunSettings()).dollars for count in (10_000, MILLION, 100 * MILLION)]
-    assert costs == sorted(costs)
-    assert costs[2] / costs[1] == pytest.approx(100, rel=0.02)
+def test_cost_grows_with_the_images_and_storage_with_the_time_as_well() -> None:
+    runs = [size_run(count, RunSettings()) for count in (10_000, MILLION, 100 * MILLION)]
+    stored = [each.cost_dollars["s3 storage of the work files"] for each in runs]
+    others = [each.dollars - paid for each, paid in zip(runs, stored, strict=True)]
+    assert others == sorted(others)
+    assert others[2] / others[1] == pytest.approx(100, rel=0.02)
+    assert stored[2] / stored[1] > 100
 
 
 def test_the_parts_of_the_cost_follow_the_prices() -> None:
@@ -60,6 +63,19 @@ def test_the_parts_of_the_cost_follow_the_prices() -> None:
     hours = sizing.phase_seconds["transform"] / 3600
     assert sizing.cost_dollars["transform"] == pytest.approx(hours * 0.204)
     assert sizing.dollars == pytest.approx(sum(sizing.cost_dollars.values()))
+
+
+def test_pixels_are_paid_for_while_the_run_takes_and_its_names_until_they_expire() -> None:
+    sizing = size_run(MILLION, RunSettings())
+    pixels = MILLION * 150_528 / 1024**3 * sizing.seconds / (30 * 86_400)
+    names = MILLION * bulk_sizing.KEPT_BYTES_PER_IMAGE / 1024**3 * 14 / 30
+    paid = sizing.cost_dollars["s3 storage of the work files"]
+    assert paid == pytest.approx((pixels + names) * 0.023)
+    assert paid < 0.02
+
+
+def test_a_million_images_in_bulk_cost_no_more_than_is_promised() -> None:
+    assert size_run(MILLION, RunSettings()).dollars <= 3.40
 
 
 def test_a_direct_run_has_no_shards_and_one_request_an_image() -> None:

@@ -63,3 +63,4 @@ def test_a_folder_goes_through_all_steps(
     end = call(bulk_steps.handler, "reconcile", round=0, job=job)
     assert end["next"] == "complete"
     assert end["summary"]["classified"] == 2
+    assert call(bulk_steps.handler, "delete")["done"] is True
