@@ -15,7 +15,8 @@ from typing import Any
 
 from bulk.run import RunFiles
 from bulk.work_bucket import WorkBucket
-from imagedrop.dead_letters import DeadLetters
+from imagedrop.dead_letters import DeadLetters, dead_letters_of
+from imagedrop.target import Target
 from pipeline import records
 from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.records import Status
@@ -130,3 +131,15 @@ class Forgetting:
         if source.get("kind") != FOLDER:
             return True
         return bool(source["bucket"] == self.bucket and key.startswith(source["prefix"]))
+
+
+def forgetting(found: Target) -> Forgetting:
+    """Returns the eraser of a deployed stack."""
+    return Forgetting(
+        found.client("s3"),
+        found.client("dynamodb"),
+        dead_letters_of(found),
+        found.images_bucket,
+        found.outputs["PredictionsTableName"],
+        found.outputs["WorkBucketName"],
+    )

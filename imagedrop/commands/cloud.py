@@ -1,4 +1,4 @@
-"""``imagedrop up``, ``down``, ``status``, ``doctor``: the cloud that the other commands use."""
+"""``imagedrop up``, ``down``, ``status``: the cloud that the other commands use."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from typing import Annotated
 
 import typer
 
-from imagedrop import doctor as checks
 from imagedrop.dead_letters import queue_length
 from imagedrop.output import TargetOption, say
 from imagedrop.target import TargetName, find_target
@@ -18,7 +17,6 @@ def register(app: typer.Typer) -> None:
     app.command(epilog="Example: imagedrop up")(up)
     app.command(epilog="Example: imagedrop down")(down)
     app.command(epilog="Example: imagedrop status --target aws")(status)
-    app.command(epilog="Example: imagedrop doctor")(doctor)
 
 
 def up(
@@ -58,14 +56,3 @@ def status(target: TargetOption = TargetName.LOCAL) -> None:
     sqs = found.client("sqs")
     for title, queue in (("waiting", "ImagesQueueUrl"), ("dead letters", "DeadLetterQueueUrl")):
         say(f"{title:24} {queue_length(sqs, found.outputs[queue])}")
-
-
-def doctor() -> None:
-    """Check this machine and the local cloud, and say how to repair each problem."""
-    results = checks.run_checks()
-    for each in results:
-        say(f"{'ok' if each.ok else '!!'}  {each.name:18} {each.finding}", "" if each.ok else "red")
-        if each.next_step:
-            say(f"{'':22} → {each.next_step}")
-    if not all(each.ok for each in results):
-        raise typer.Exit(1)

@@ -6,9 +6,8 @@ from typing import Annotated
 
 import typer
 
-from imagedrop.dead_letters import dead_letters_of
 from imagedrop.errors import UserError
-from imagedrop.forget import Forgetting, Forgotten
+from imagedrop.forget import Forgotten, forgetting
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.text import printable
@@ -30,7 +29,7 @@ def forget(
     if not yes:
         typer.confirm(f"Erase {printable(chosen)} for good?", abort=True, err=True)
     with console.status("Erasing"):
-        erased = _forgetting(found).forget(chosen)
+        erased = forgetting(found).forget(chosen)
     _report(erased, chosen)
 
 
@@ -49,17 +48,6 @@ def _key(found: Target, key: str) -> str:
             f"Give a key, or an address that begins with {address}",
         )
     return key.removeprefix(address)
-
-
-def _forgetting(found: Target) -> Forgetting:
-    return Forgetting(
-        found.client("s3"),
-        found.client("dynamodb"),
-        dead_letters_of(found),
-        found.images_bucket,
-        found.outputs["PredictionsTableName"],
-        found.outputs["WorkBucketName"],
-    )
 
 
 def _report(erased: Forgotten, key: str) -> None:

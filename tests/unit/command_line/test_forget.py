@@ -18,7 +18,7 @@ from typer.testing import CliRunner, Result
 from imagedrop.cli import app
 from imagedrop.commands import forget as forget_cli
 from imagedrop.errors import UserError
-from imagedrop.forget import FORGOTTEN
+from imagedrop.forget import FORGOTTEN, Forgetting
 from imagedrop.target import Target
 from pipeline import records
 from pipeline.adapters.predictions_table import PredictionsTable
@@ -174,14 +174,14 @@ def test_an_interrupted_forgetting_is_finished_by_the_next(
     stack: Stack, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stack.drop()
-    real = forget_cli.Forgetting._bury
+    real = Forgetting._bury
 
     def interrupted(*arguments: Any) -> int:
         real(*arguments)
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(forget_cli.Forgetting, "_bury", interrupted)
+        patch.setattr(Forgetting, "_bury", interrupted)
         assert stack.forget().exit_code != 0
     assert stack.versions() == [KEY]
     assert stack.forget().exit_code == 0

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from bench import sizing_tables
-from imagedrop.doctor import ARCHIVE
+from imagedrop.doctor.machine import ARCHIVE
 from imagedrop.estimates import bulk_run as bulk_sizing
 from imagedrop.estimates import prices, stack
 from imagedrop.estimates.bulk_run import RunSettings, duration, overlong_steps, problems, size_run

@@ -6,27 +6,17 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
+from imagedrop.doctor.checks import Check
 from localcloud import cloud, environments
 
-ROOT = Path(__file__).parents[1]
+ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
 # Virtual environments, build folder and the local cloud's state, rounded up.
 NEEDED_FREE_BYTES = 2 * 1024**3
 
 EMULATOR_VERSION = "import importlib.metadata as m; print('MiniStack', m.version('ministack'))"
-
-
-@dataclass(frozen=True, slots=True)
-class Check:
-    """The result of one check; `next_step` is empty when there is nothing to do."""
-
-    name: str
-    ok: bool
-    finding: str
-    next_step: str = ""
 
 
 def run_checks() -> list[Check]:
