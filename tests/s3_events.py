@@ -49,7 +49,7 @@ def queue_event(*bodies: str) -> dict[str, Any]:
                 "messageId": f"m{index}",
                 "receiptHandle": f"handle-{index}",
                 "body": body,
-                "attributes": {"ApproximateReceiveCount": "1"},
+                "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795593600000"},
                 "messageAttributes": {},
                 "eventSource": "aws:sqs",
                 "eventSourceARN": "arn:aws:sqs:us-east-1:000000000000:imagedrop-images",

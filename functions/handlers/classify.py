@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +12,7 @@ from aws_lambda_powertools.metrics import MetricUnit
 from handlers import wiring
 from pipeline import log_lines, retries
 from pipeline.adapters.service_errors import reason_of
-from pipeline.message_batch import read_messages
+from pipeline.message_batch import oldest_seconds, read_messages
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -30,6 +31,8 @@ LAST_WRITE_SECONDS = 10
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Classifies the images of an SQS batch; returns the messages to retry."""
+    age_seconds = oldest_seconds(event["Records"], time.time())
+    metrics.add_metric("OldestSeconds", MetricUnit.Seconds, age_seconds)
     batch = read_messages(event["Records"])
     say(log_lines.unreadable(*each) for each in batch.unreadable.items())
     outcomes = wiring.classify_images().run(

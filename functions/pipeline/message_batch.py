@@ -38,3 +38,16 @@ def read_messages(messages: Sequence[Mapping[str, Any]]) -> MessageBatch:
         except Exception as error:  # noqa: BLE001 - it is logged, and the message is retried
             batch.unreadable[message["messageId"]] = error
     return batch
+
+
+def oldest_seconds(messages: Sequence[Mapping[str, Any]], now_seconds: float) -> float:
+    """The age in seconds of the oldest message, which is how long its image has waited.
+
+    Messages that failed before count: SQS keeps their first time, but leaves them out of its own
+    ApproximateAgeOfOldestMessage from the third receive on.
+
+    Args:
+        now_seconds: since 1970, UTC.
+    """
+    sent_ms = min(int(each["attributes"]["SentTimestamp"]) for each in messages)
+    return max(0.0, now_seconds - sent_ms / 1000)

@@ -145,7 +145,10 @@ class World:
                     "messageId": f"m{place}",
                     "receiptHandle": f"handle-{place}",
                     "body": body,
-                    "attributes": {"ApproximateReceiveCount": str(receives)},
+                    "attributes": {
+                        "ApproximateReceiveCount": str(receives),
+                        "SentTimestamp": "1795593600000",
+                    },
                 }
                 for place, body in enumerate(bodies)
             ]

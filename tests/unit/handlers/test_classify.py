@@ -77,6 +77,7 @@ def pipeline(monkeypatch: pytest.MonkeyPatch) -> Pipeline:
     monkeypatch.setenv("POWERTOOLS_METRICS_NAMESPACE", "imagedrop")
     monkeypatch.setenv("POWERTOOLS_SERVICE_NAME", "classify")
     monkeypatch.setattr(classify.metrics, "namespace", "imagedrop", raising=False)
+    monkeypatch.setattr(classify.metrics.provider, "service", "classify")
     objects, endpoint = Objects(), FakeEndpoint()
     use_case = use_case_over(objects, endpoint)
     monkeypatch.setattr(wiring, "classify_images", lambda: use_case)
@@ -125,6 +126,28 @@ def test_a_batch_is_one_endpoint_call(pipeline: Pipeline) -> None:
     assert pipeline.handle(sample("batch")) == []
     assert [count for _, count in pipeline.endpoint.calls] == [25]
     assert len(pipeline.predictions.rows) == 25
+
+
+def test_age_of_the_oldest_message_is_measured_although_it_fails_again(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    event = sample("batch")
+    sent = 1_795_593_600
+    event["Records"][3]["attributes"] |= {
+        "ApproximateReceiveCount": "7",
+        "SentTimestamp": str((sent - 950) * 1000),
+    }
+    event["Records"][3]["body"] = "no notification"
+    monkeypatch.setattr(classify.time, "time", lambda: float(sent))
+
+    assert pipeline.handle(event) == [event["Records"][3]["messageId"]]
+
+    (line,) = [each for each in capsys.readouterr().out.splitlines() if "_aws" in each]
+    written = json.loads(line)
+    assert written["OldestSeconds"] == [950.0]
+    (directive,) = written["_aws"]["CloudWatchMetrics"]
+    assert {"Name": "OldestSeconds", "Unit": "Seconds"} in directive["Metrics"]
+    assert directive["Dimensions"] == [["service"]]
 
 
 def test_only_the_message_that_failed_comes_again(pipeline: Pipeline) -> None:

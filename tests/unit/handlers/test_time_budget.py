@@ -117,7 +117,7 @@ def test_too_late_for_words_to_the_queue_the_batch_is_still_reported(
         "messageId": "m0",
         "receiptHandle": "handle",
         "body": "no notification",
-        "attributes": {"ApproximateReceiveCount": "1"},
+        "attributes": {"ApproximateReceiveCount": "1", "SentTimestamp": "1795593600000"},
     }
     response = classify.handler({"Records": [message]}, Context(remaining_ms=9_000))  # type: ignore[arg-type]
     assert response == {"batchItemFailures": [{"itemIdentifier": "m0"}]}
