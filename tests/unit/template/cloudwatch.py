@@ -5,10 +5,9 @@ Sources, by the names of their pages:
 - SQS, "Available CloudWatch metrics for Amazon SQS": ApproximateAgeOfOldestMessage leaves out a
   message that was received three times or more and is still there; every queue metric is reported
   each minute, zeros too, while the queue is active: it holds messages or was called in the last six
-  hours. A message that was received and waits for its next try is not visible.
+  hours.
 - CloudWatch, "Using Amazon CloudWatch alarms", "Configuring how CloudWatch alarms treat missing
   data": M of the last N periods must breach; with notBreaching a period without data is fine.
-- CloudWatch, "Using math expressions": FILL puts a value where a period has no data, IF chooses.
 - CloudWatch, "Specification: embedded metric format": values are a metric's data points.
 - Lambda, "Types of metrics": functions report metrics only when something happens: there are no
   zeros.
@@ -47,7 +46,8 @@ def alarm_fires(alarm: Json, measured: Mapping[str, Samples], seconds: int) -> b
         alarm: the properties of an ``AWS::CloudWatch::Alarm``.
         measured: data points by the name of the metric.
     """
-    series = _series(alarm, measured, seconds)
+    samples = measured.get(alarm["MetricName"], ())
+    series = periods(samples, alarm["Statistic"], alarm["Period"], seconds)
     window = alarm["EvaluationPeriods"]
     needed = alarm.get("DatapointsToAlarm", window)
     breaches = [_breaches(alarm, each) for each in series]
@@ -63,57 +63,21 @@ def _breaches(alarm: Json, value: float | None) -> bool:
     return bool(value > alarm["Threshold"])
 
 
-def _series(alarm: Json, measured: Mapping[str, Samples], seconds: int) -> Series:
-    if "Metrics" not in alarm:
-        samples = measured.get(alarm["MetricName"], ())
-        return periods(samples, alarm["Statistic"], alarm["Period"], seconds)
-    named: dict[str, Series] = {}
-    expression = ""
-    for each in alarm["Metrics"]:
-        if "Expression" in each:
-            expression = each["Expression"]
-        else:
-            stat = each["MetricStat"]
-            samples = measured.get(stat["Metric"]["MetricName"], ())
-            named[each["Id"]] = periods(samples, stat["Stat"], stat["Period"], seconds)
-    length = len(next(iter(named.values())))
-    return [
-        _evaluate(expression, {name: series[at] for name, series in named.items()})
-        for at in range(length)
-    ]
-
-
-def _evaluate(expression: str, values: Mapping[str, float | None]) -> float | None:
-    """One period of a math expression: the functions that the template uses, no others."""
-    functions = {
-        "FILL": lambda value, other: other if value is None else value,
-        "IF": lambda condition, yes, no: yes if condition else no,
-    }
-    names = {"__builtins__": {}, **functions, **values}
-    result: float | None = eval(expression, names)  # noqa: S307 - of our own template
-    return result
-
-
 @dataclass(slots=True)
 class Message:
     """One message of a queue, in seconds.
 
     Attributes:
-        received: when, each time; it is not visible until the next one of ``visible_again``.
+        received: when, each time.
         deleted: when; None while it is in the queue.
     """
 
     sent: float
     received: list[float] = field(default_factory=list)
-    visible_again: list[float] = field(default_factory=list)
     deleted: float | None = None
 
     def is_there(self, second: float) -> bool:
         return self.sent <= second and (self.deleted is None or second < self.deleted)
-
-    def is_visible(self, second: float) -> bool:
-        hidden = zip(self.received, self.visible_again, strict=True)
-        return self.is_there(second) and not any(start <= second < end for start, end in hidden)
 
     def is_poison(self, second: float) -> bool:
         return sum(each <= second for each in self.received) >= POISON_RECEIVES
@@ -122,18 +86,10 @@ class Message:
 def queue_metrics(messages: Sequence[Message], seconds: int) -> dict[str, Samples]:
     """What SQS reports of a queue, minute by minute."""
     minutes = range(0, seconds, MINUTE)
-    deleted = [each.deleted for each in messages if each.deleted is not None]
     return {
-        "ApproximateNumberOfMessagesVisible": [
-            (minute, sum(each.is_visible(minute) for each in messages)) for minute in minutes
-        ],
-        "NumberOfMessagesDeleted": [
-            (minute, sum(minute <= each < minute + MINUTE for each in deleted))
-            for minute in minutes
-        ],
         "ApproximateAgeOfOldestMessage": [
             (minute, _age_of_oldest(messages, minute)) for minute in minutes
-        ],
+        ]
     }
 
 

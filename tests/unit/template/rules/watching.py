@@ -8,8 +8,7 @@ from tools.template import Json, of_type, text, with_conditions
 WATCHED = {
     ("ApproximateNumberOfMessagesVisible", "${DeadLetterQueue.QueueName}"),
     ("OldestSeconds", "classify"),
-    ("ApproximateNumberOfMessagesVisible", "${ImagesQueue.QueueName}"),
-    ("NumberOfMessagesDeleted", "${ImagesQueue.QueueName}"),
+    ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
     ("Errors", "${ClassifyFunction}"),
     ("Errors", "${ApiFunction}"),
     ("Errors", "${ProposeModelFunction}"),
@@ -44,20 +43,11 @@ def every_function_logs_to_its_group_of_the_stack(template: Json) -> Faults:
         yield "the endpoint logs elsewhere"
 
 
-def metrics_of(alarm: Json) -> list[Json]:
-    """The metrics of an alarm: its own, or those that its expression computes with."""
-    if "Metrics" not in alarm:
-        return [alarm]
-    return [each["MetricStat"]["Metric"] for each in alarm["Metrics"] if "MetricStat" in each]
-
-
 @rule
 def alarms_watch_every_step_and_notify(template: Json) -> Faults:
     alarms = of_type(template, "AWS::CloudWatch::Alarm")
     watched = {
-        (metric["MetricName"], text(metric["Dimensions"][0]["Value"]))
-        for alarm in alarms.values()
-        for metric in metrics_of(alarm)
+        (each["MetricName"], text(each["Dimensions"][0]["Value"])) for each in alarms.values()
     }
     yield from (str(each) for each in WATCHED - watched)
     for name, alarm in alarms.items():
