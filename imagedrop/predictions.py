@@ -1,18 +1,26 @@
-"""Read the predictions table: all rows, the row of one image, the rows of an upload."""
+"""Read the predictions table: all rows, one image's, an upload's; and find a typed label."""
 
 from __future__ import annotations
 
+import difflib
+import re
 import time
+import unicodedata
 from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from itertools import chain
 
 from imagedrop.errors import UserError
 from imagedrop.target import INCOMING_PREFIX, Target
+from imagedrop.unicode_forms import choose, spellings
 from imagedrop.uploads import Sent
 from pipeline.queries import Query
-from pipeline.records import Record
+from pipeline.records import Record, Status
+from registry.served_model import served_model
 
 PAGE_ROWS = 500
 POLL_SECONDS = 0.5
+LABELS_SHOWN = 8
 
 
 def every_record(target: Target, query: Query, limit: int) -> Iterator[Record]:
@@ -28,19 +36,36 @@ def every_record(target: Target, query: Query, limit: int) -> Iterator[Record]:
             return
 
 
-def find_record(target: Target, key: str) -> Record:
+@dataclass(frozen=True, slots=True)
+class Found:
+    """The row of a typed name, and the rows of other images whose names only look the same."""
+
+    record: Record
+    twins: tuple[Record, ...]
+
+
+def find_record(target: Target, key: str) -> Found:
     """Finds the row of an image by its key, its name under incoming/, or its s3:// address.
 
+    The name as it was typed comes first, then its other Unicode forms.
+
     Raises:
-        UserError: there is none.
+        UserError: there is none, or several in other Unicode forms than the typed one.
     """
     address = f"s3://{target.images_bucket}/"
-    table = target.predictions_table()
     bare = key.removeprefix(address)
-    for each in dict.fromkeys((bare, INCOMING_PREFIX + bare)):
-        record = table.get(key if key.startswith("s3://") else address + each)
-        if record is not None:
-            return record
+    names = (
+        [key] if bare.startswith("s3://") else [address + bare, address + INCOMING_PREFIX + bare]
+    )
+    groups = {name: spellings(name) for name in names}
+    rows = target.predictions_table().get_many(list(chain.from_iterable(groups.values())))
+    # An exact name in one folder goes before another form of it in the other.
+    for name in sorted(names, key=lambda each: each not in rows):
+        same = {image: rows[image] for image in groups[name] if image in rows}
+        present = [image for image, row in same.items() if row.status is not Status.DELETED]
+        if same:
+            record = same.pop(choose(name, same if name in same else present or same))
+            return Found(record, tuple(same.values()))
     raise UserError(
         f"There is no prediction of {key}.", "List all predictions with: imagedrop predictions"
     )
@@ -77,3 +102,41 @@ def wait_for_rows(
         else:
             time.sleep(POLL_SECONDS)
     return {record.key: record for record in rows.values()}
+
+
+def find_label(target: Target, typed: str) -> str:
+    """Returns the label that is meant: the typed one, or the model's in other case or spacing.
+
+    Raises:
+        UserError: neither the model nor any row has such a label, or several fit.
+    """
+    endpoint_name = target.outputs["EndpointName"]
+    served = served_model(target.client("sagemaker"), target.client("s3"), endpoint_name)
+    labels = served.card.answers
+    if typed in labels or any(every_record(target, Query(label=typed), 1)):
+        return typed
+    same = [each for each in labels if _loosely(each) == _loosely(typed)]
+    if len(same) == 1:
+        return same[0]
+    shown = same or _near(typed, labels)
+    begin = "Near it" if shown else f"The first of {len(labels)} labels"
+    raise UserError(
+        f"No prediction and no model that answers now has the label {typed!r}.",
+        f"{begin}: {', '.join(shown or labels[:LABELS_SHOWN])}",
+    )
+
+
+def _near(typed: str, labels: Sequence[str]) -> list[str]:
+    """The labels that contain the text, then those spelled much like it."""
+    by_text = {_loosely(each): each for each in labels}
+    wanted = _loosely(typed)
+    containing = [text for text in by_text if wanted and wanted in text]
+    close = difflib.get_close_matches(wanted, by_text, n=LABELS_SHOWN)
+    found = dict.fromkeys((*containing, *close))
+    return [by_text[text] for text in found][:LABELS_SHOWN]
+
+
+def _loosely(label: str) -> str:
+    """A label without what people type differently: case, Unicode form, and spacing."""
+    folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold())
+    return re.sub(r"[\s_-]+", " ", folded).strip()

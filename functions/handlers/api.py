@@ -1,10 +1,9 @@
-"""``ApiFunction``: the predictions over HTTP."""
+"""``ApiFunction``: the predictions over HTTP. ``pipeline.api_requests`` says what is asked."""
 
 from __future__ import annotations
 
 import json
-import time
-from functools import lru_cache
+from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -15,13 +14,10 @@ from handlers import wiring
 from pipeline import clients
 from pipeline.api_requests import InvalidRequestError, ListRequest, image_from_id, with_id
 from pipeline.errors import TransientError
-from registry.served_model import served_model
+from registry.served_labels import served_labels
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-# Another model is promoted once a week or so; asking which one answers takes four calls.
-LABELS_SECONDS = 60
 
 logger = Logger()
 app = APIGatewayHttpResolver()
@@ -34,9 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/predictions")
 def list_predictions() -> dict[str, Any]:
-    asked = ListRequest.parse(app.current_event.query_string_parameters or {})
-    page = wiring.predictions_table().list(asked.query, limit=asked.limit, cursor=asked.cursor)
-    return {"predictions": [with_id(each) for each in page.records], "cursor": page.cursor}
+    asked = ListRequest.parse(app.current_event.query_string_parameters or {}, datetime.now(UTC))
+    table = wiring.predictions_table()
+    return asked.answer(table.list(asked.query, limit=asked.limit, cursor=asked.before))
 
 
 @app.get("/predictions/<prediction_id>")
@@ -50,7 +46,8 @@ def get_prediction(prediction_id: str) -> dict[str, Any]:
 
 @app.get("/labels")
 def list_labels() -> dict[str, Any]:
-    return _model_labels(int(time.monotonic() // LABELS_SECONDS))
+    endpoint_name = wiring.settings.endpoint_name
+    return served_labels(clients.client("sagemaker"), clients.client("s3"), endpoint_name)
 
 
 @app.get("/health")
@@ -69,12 +66,3 @@ def busy(error: TransientError) -> Response[str]:
     logger.warning("busy", extra={"error": str(error)})
     body = json.dumps({"statusCode": 503, "message": "AWS is busy; try again in a second."})
     return Response(503, "application/json", body, headers={"Retry-After": "1"})
-
-
-@lru_cache(maxsize=1)
-def _model_labels(_period: int) -> dict[str, Any]:
-    """What the model behind the endpoint can answer; looked up again in each period."""
-    model = served_model(
-        clients.client("sagemaker"), clients.client("s3"), wiring.settings.endpoint_name
-    )
-    return {"model": model.card.identity, "labels": model.card.answers}

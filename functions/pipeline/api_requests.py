@@ -1,94 +1,170 @@
-"""The API's requests as values: what a listing's query string asks for, and prediction ids."""
+"""The API's requests and answers as values: what a query string asks for, ids, and errors."""
 
 from __future__ import annotations
 
-import base64
-import binascii
+import difflib
 from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Any
 
-from pipeline.queries import Query
+from pipeline.cursors import InvalidCursorError, from_cursor, to_cursor
+from pipeline.queries import Page, Query
 from pipeline.records import Record, Status
+from pipeline.since import InvalidTimeError, parse_since
+from pipeline.url_text import from_url_text, to_url_text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+PARAMETERS = ("label", "status", "min_confidence", "since", "limit", "cursor")
+# A presigned address carries its signature in parameters with this prefix.
+SIGNATURE_PREFIX = "x-amz-"
+# DynamoDB's partition keys have at most 2,048 bytes, of which the label's has two more:
+# docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
+MAX_LABEL_BYTES = 2046
+MAX_ADDRESS_BYTES = 2048
 
 
 class InvalidRequestError(Exception):
-    """A parameter or an id that makes no sense; the text is for the user."""
+    """A parameter or an id that makes no sense; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A listing: what to list, how many at most, and where the page before it ended."""
+    """A listing: what to list, how many at most, and the sort key that the last page ended at.
+
+    ``filters`` are the parameters that a cursor depends on, as they were asked for: a span such
+    as 2h stays the same from page to page although its moment moves.
+    """
 
     query: Query
     limit: int
-    cursor: str | None
+    before: str | None
+    filters: tuple[object, ...]
 
     @classmethod
-    def parse(cls, parameters: Mapping[str, str]) -> ListRequest:
-        """From a query string's parameters; unknown ones are ignored.
+    def parse(cls, parameters: Mapping[str, str], now: datetime) -> ListRequest:
+        """Reads a query string's parameters; empty ones count as absent.
 
         Raises:
-            InvalidRequestError: an unknown status, or a number out of its range.
+            InvalidRequestError: an unknown parameter, a value that is broken or out of range,
+                or a cursor of other filters.
         """
+        given = {name: value for name, value in parameters.items() if value.strip()}
+        _refuse_unknown(given)
         query = Query(
-            label=parameters.get("label"),
-            status=_status(parameters),
-            min_confidence=_confidence(parameters),
-            since=parameters.get("since"),
+            label=_label(given),
+            status=_status(given),
+            min_confidence=_confidence(given),
+            since=_since(given, now),
         )
-        return cls(query, _limit(parameters), parameters.get("cursor"))
+        asked_since = " ".join(given.get("since", "").upper().split())
+        filters = (query.label, query.status, query.min_confidence, asked_since)
+        return cls(query, _limit(given), _before(given, filters), filters)
+
+    def answer(self, page: Page) -> dict[str, Any]:
+        """Returns a page as the API does; its cursor belongs to this request's filters."""
+        cursor = None if page.cursor is None else to_cursor(page.cursor, self.filters)
+        return {"predictions": [with_id(each) for each in page.records], "cursor": cursor}
 
 
-def _status(parameters: Mapping[str, str]) -> Status | None:
-    if "status" not in parameters:
+def _refuse_unknown(given: Mapping[str, str]) -> None:
+    """A mistyped filter that is ignored would list everything."""
+    for name in given:
+        if name in PARAMETERS or name.lower().startswith(SIGNATURE_PREFIX):
+            continue
+        near = difflib.get_close_matches(name.lower(), PARAMETERS, n=1)
+        hint = f"; did you mean {near[0]}?" if near else ""
+        raise InvalidRequestError(
+            f"{name[:40]!r} is no parameter; there are {', '.join(PARAMETERS)}{hint}"
+        )
+
+
+def _label(given: Mapping[str, str]) -> str | None:
+    label = given.get("label")
+    if label is not None and not _is_text_within(label, MAX_LABEL_BYTES):
+        raise InvalidRequestError(f"label is text of at most {MAX_LABEL_BYTES} bytes")
+    return label
+
+
+def _status(given: Mapping[str, str]) -> Status | None:
+    if "status" not in given:
         return None
     try:
-        return Status(parameters["status"].upper())
+        return Status(given["status"].strip().upper())
     except ValueError:
         raise InvalidRequestError(f"status is one of {', '.join(Status)}") from None
 
 
-def _confidence(parameters: Mapping[str, str]) -> float | None:
-    if "min_confidence" not in parameters:
+def _confidence(given: Mapping[str, str]) -> float | None:
+    if "min_confidence" not in given:
         return None
     try:
-        value = float(parameters["min_confidence"])
+        value = float(given["min_confidence"])
     except ValueError:
         value = -1.0
+    # Written so that NaN fails the comparison too.
     if not 0 <= value <= 1:
         raise InvalidRequestError("min_confidence is a number from 0 to 1")
     return value
 
 
-def _limit(parameters: Mapping[str, str]) -> int:
-    text = parameters.get("limit", str(DEFAULT_LIMIT))
-    if not text.isdecimal() or not 1 <= int(text) <= MAX_LIMIT:
+def _since(given: Mapping[str, str], now: datetime) -> str | None:
+    if "since" not in given:
+        return None
+    try:
+        return parse_since(given["since"], now)
+    except InvalidTimeError as error:
+        raise InvalidRequestError(f"since: {error}") from error
+
+
+def _limit(given: Mapping[str, str]) -> int:
+    text = given.get("limit", str(DEFAULT_LIMIT)).strip()
+    # Python refuses to convert thousands of digits.
+    if not (text.isdecimal() and len(text) <= len(str(MAX_LIMIT))):
+        text = "0"
+    if not 1 <= int(text) <= MAX_LIMIT:
         raise InvalidRequestError(f"limit is a whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 
+def _before(given: Mapping[str, str], filters: tuple[object, ...]) -> str | None:
+    if "cursor" not in given:
+        return None
+    try:
+        return from_cursor(given["cursor"].strip(), filters)
+    except InvalidCursorError as error:
+        raise InvalidRequestError(str(error)) from error
+
+
 def with_id(record: Record) -> dict[str, Any]:
-    """A record as the API returns it."""
+    """Returns a record as the API does."""
     return {"id": id_of(record.image)} | record.to_json()
 
 
 def id_of(image: str) -> str:
-    """The image's address, safe in a URL path whatever characters its key holds."""
-    return base64.urlsafe_b64encode(image.encode()).decode().rstrip("=")
+    """Returns an image's id: its address, safe in a URL path whatever characters its key holds."""
+    return to_url_text(image)
 
 
 def image_from_id(prediction_id: str) -> str:
-    """The image's address from its id.
+    """Returns the image's address from its id, which is exact.
 
     Raises:
         InvalidRequestError: it is not an id.
     """
-    padded = prediction_id + "=" * (-len(prediction_id) % 4)
     try:
-        return base64.b64decode(padded, altchars=b"-_", validate=True).decode()
-    except (binascii.Error, UnicodeError):
-        raise InvalidRequestError("an id is what /predictions calls id") from None
+        image = from_url_text(prediction_id)
+    except ValueError:
+        image = ""
+    if not (image and _is_text_within(image, MAX_ADDRESS_BYTES)):
+        raise InvalidRequestError("an id is what /predictions calls id")
+    return image
+
+
+def _is_text_within(text: str, max_bytes: int) -> bool:
+    """Whether it can be a key of the table: JSON also has halves of characters ("\\ud800")."""
+    try:
+        return len(text.encode()) <= max_bytes
+    except UnicodeEncodeError:
+        return False

@@ -9,7 +9,7 @@ from pipeline.records import Record, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to list, newest first. ``since`` is a UTC ISO 8601 time, or the start of one.
+    """What to list, newest first. ``since`` is what ``pipeline.since.parse_since`` returns.
 
     Images that were deleted are only listed when ``status`` asks for them.
     """

@@ -3,13 +3,18 @@
 from __future__ import annotations
 
 import json
+import math
 import sys
 from collections.abc import Iterable, Sequence
+from dataclasses import replace
+from datetime import UTC, datetime
+from itertools import chain
 from typing import Annotated
 
 import typer
 from rich.table import Column
 
+from imagedrop.errors import UserError
 from imagedrop.output import (
     Format,
     FormatOption,
@@ -19,10 +24,12 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.predictions import every_record, find_record
-from imagedrop.target import INCOMING_PREFIX, TargetName, find_target
+from imagedrop.predictions import every_record, find_label, find_record
+from imagedrop.target import INCOMING_PREFIX, Target, TargetName, find_target
+from imagedrop.unicode_forms import shell_text
 from pipeline.queries import Query
 from pipeline.records import FIELD_NAMES, Record, Status
+from pipeline.since import InvalidTimeError, parse_since
 
 TABLE_ROWS = 50
 STYLES = {Status.CLASSIFIED: "", Status.REJECTED: "yellow", Status.DELETED: "dim"}
@@ -35,16 +42,28 @@ def register(app: typer.Typer) -> None:
     )(predictions)
 
 
+def _refuse_nan(value: float | None) -> float | None:
+    """NaN passes every range and matches no row."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("it is a number from 0 to 1")
+    return value
+
+
 def predictions(
     key: Annotated[
         str | None, typer.Argument(help="One image: its key, or its name under incoming/.")
     ] = None,
     label: Annotated[str | None, typer.Option(help="Only this label.")] = None,
     status_: Annotated[Status | None, typer.Option("--status", case_sensitive=False)] = None,
-    min_confidence: Annotated[float | None, typer.Option(min=0, max=1)] = None,
+    min_confidence: Annotated[
+        float | None, typer.Option(min=0, max=1, callback=_refuse_nan)
+    ] = None,
     since: Annotated[
         str | None,
-        typer.Option(help="UTC time in ISO 8601, or the beginning of one: 2026-11-24T06."),
+        typer.Option(
+            help="A time (2026-11-24, 2026-11-24 06:30; UTC unless it names an offset), a span "
+            "(30m, 2h, 7d, 1w), today or yesterday."
+        ),
     ] = None,
     limit: Annotated[
         int | None,
@@ -56,15 +75,62 @@ def predictions(
     """Print predictions, newest first."""
     found = find_target(target)
     if key is not None:
-        print_records([find_record(found, key)], format_)
+        _print_one(found, key, format_)
         return
-    query = Query(label=label, status=status_, min_confidence=min_confidence, since=since)
+    query = Query(label=label, status=status_, min_confidence=min_confidence, since=_moment(since))
     most = limit or (TABLE_ROWS if format_ is Format.TABLE else sys.maxsize)
-    count = print_records(every_record(found, query, most), format_)
+    count = print_records(_matching(found, query, most), format_)
     if count == 0:
         say("No predictions match.")
     elif limit is None and count == TABLE_ROWS and format_ is Format.TABLE:
         say(f"The newest {TABLE_ROWS}; show more with --limit.")
+
+
+def _print_one(target: Target, key: str, format_: Format) -> None:
+    found = find_record(target, key)
+    print_records([found.record], format_)
+    for twin in found.twins:
+        say(
+            f"Another image has this name in another Unicode form: {shell_text(twin.key)}. "
+            f"This is {shell_text(found.record.key)}."
+        )
+
+
+def _matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
+    """Returns the rows that match. Only when there are none is a typed label looked up."""
+    rows = every_record(target, query, limit)
+    first = next(rows, None)
+    if first is not None:
+        return chain([first], rows)
+    if query.label is None:
+        return ()
+    label = find_label(target, query.label)
+    if label == query.label:
+        return ()
+    say(f"There is no label {query.label}: this is {label}.")
+    return every_record(target, replace(query, label=label), limit)
+
+
+def _moment(since: str | None) -> str | None:
+    """Returns the moment in UTC of what was typed, and prints it with its local time.
+
+    Raises:
+        UserError: it is no time.
+    """
+    if since is None:
+        return None
+    try:
+        taken = parse_since(since, datetime.now(UTC))
+    except InvalidTimeError as error:
+        raise UserError(
+            f"--since: {error}.", "Read more with: imagedrop predictions --help"
+        ) from error
+    moment = datetime.fromisoformat(taken)
+    local = moment.astimezone()
+    here = f" ({local:%Y-%m-%d %H:%M:%S} here)" if local.utcoffset() else ""
+    future = ", which is in the future" if moment > datetime.now(UTC) else ""
+    say(f"Since {moment:%Y-%m-%d %H:%M:%S} UTC{here}{future}.")
+    return taken
 
 
 def print_records(records: Iterable[Record], format_: Format) -> int:

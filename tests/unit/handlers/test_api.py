@@ -2,19 +2,31 @@
 
 from __future__ import annotations
 
+import base64
 import io
 import json
-from collections.abc import Iterator
+import re
+import unicodedata
 from typing import Any
+from urllib.parse import quote
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from handlers import api, wiring
 from pipeline import clients
-from pipeline.api_requests import id_of
+from pipeline.api_requests import (
+    DEFAULT_LIMIT,
+    MAX_LABEL_BYTES,
+    MAX_LIMIT,
+    PARAMETERS,
+    id_of,
+)
 from pipeline.errors import TransientError
 from pipeline.queries import Page, Query
 from pipeline.records import Record, Status
+from registry import served_labels
 from tests.fakes import image_ref
 from tests.model_archives import card
 from tests.unit.handlers.test_classify import Context
@@ -24,6 +36,16 @@ def record(key: str) -> Record:
     from pipeline import records  # noqa: PLC0415
 
     return records.deleted(image_ref(key), "2026-11-24T06:00:00.000Z")
+
+
+UTC_TIME = r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d\.\d{3}Z"
+SORT_KEY = "2026-11-24T06:00:00.000Z#0123456789abcdef"
+FILTERS = {
+    "label": "beagle",
+    "status": "classified",
+    "min_confidence": "0.5",
+    "since": "2026-11-01",
+}
 
 
 class FakeTable:
@@ -39,7 +61,7 @@ class FakeTable:
 
     def list(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
         self.asked.append((query, limit, cursor))
-        return Page(list(self.rows.values()), "next")
+        return Page(list(self.rows.values()), SORT_KEY)
 
 
 @pytest.fixture
@@ -69,19 +91,17 @@ def call(path: str, parameters: dict[str, str] | None = None) -> tuple[int, Any]
 
 
 def test_a_listing_passes_its_filters_on_and_gives_ids_and_a_cursor(table: FakeTable) -> None:
-    parameters = {
-        "label": "beagle",
-        "status": "classified",
-        "min_confidence": "0.5",
-        "since": "2026-11-01",
-        "cursor": "here",
-        "limit": "7",
-    }
-    status, body = call("/predictions", parameters)
-    query = Query(label="beagle", status=Status.CLASSIFIED, min_confidence=0.5, since="2026-11-01")
-    assert table.asked == [(query, 7, "here")]
+    query = Query(
+        label="beagle",
+        status=Status.CLASSIFIED,
+        min_confidence=0.5,
+        since="2026-11-01T00:00:00.000Z",
+    )
+    status, body = call("/predictions", FILTERS | {"limit": "7"})
     assert status == 200
-    assert body["cursor"] == "next"
+    assert table.asked == [(query, 7, None)]
+    call("/predictions", FILTERS | {"limit": "3", "cursor": body["cursor"]})
+    assert table.asked[1:] == [(query, 3, SORT_KEY)]
     assert [each["key"] for each in body["predictions"]] == [
         "incoming/a b+c%20é.jpg",
         "incoming/b.jpg",
@@ -100,9 +120,17 @@ def test_an_unknown_image_is_not_found(table: FakeTable) -> None:
     assert "s3://bucket/incoming/none.jpg" in body["message"]
 
 
-@pytest.mark.parametrize("prediction_id", ["!!", "a", "_w"])
+NO_IDS = ["!!", "a", "_w", "=", "é", "Zm9v", id_of("s3://b/" + "k" * 2048), id_of("s3://b/k") + "="]
+
+
+@pytest.mark.parametrize("prediction_id", NO_IDS)
 def test_what_is_no_id_is_a_bad_request(table: FakeTable, prediction_id: str) -> None:
     assert call(f"/predictions/{prediction_id}")[0] in {400, 404}
+
+
+def test_an_id_is_exact_another_unicode_form_of_the_key_is_another_image(table: FakeTable) -> None:
+    decomposed = unicodedata.normalize("NFD", "s3://bucket/incoming/a b+c%20é.jpg")
+    assert call(f"/predictions/{id_of(decomposed)}")[0] == 404
 
 
 @pytest.mark.parametrize(
@@ -116,6 +144,18 @@ def test_what_is_no_id_is_a_bad_request(table: FakeTable, prediction_id: str) ->
         {"limit": "501"},
         {"limit": "-1"},
         {"limit": "ten"},
+        {"limit": "9" * 5000},
+        {"limit": "5.0"},
+        {"min_confidence": "inf"},
+        {"min_confidence": "-0.1"},
+        {"label": "x" * 2047},
+        {"label": "\ud800"},
+        {"since": "tomorrow"},
+        {"since": "2026-02-30"},
+        {"cursor": "here"},
+        {"cursor": "é"},
+        {"labels": "beagle"},
+        {"Label": "beagle"},
     ],
 )
 def test_a_filter_that_makes_no_sense_is_a_bad_request_that_says_so(
@@ -125,6 +165,85 @@ def test_a_filter_that_makes_no_sense_is_a_bad_request_that_says_so(
     assert status == 400
     assert next(iter(parameters)) in body["message"]
     assert table.asked == []
+
+
+@pytest.mark.parametrize("empty", ["", " "])
+def test_empty_parameters_count_as_absent(table: FakeTable, empty: str) -> None:
+    names = (*PARAMETERS, "anything")
+    assert call("/predictions", dict.fromkeys(names, empty))[0] == 200
+    assert table.asked == [(Query(), DEFAULT_LIMIT, None)]
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"label": "boxer"}, {"status": ""}, {"min_confidence": "0.6"}, {"since": "2026-11-02"}],
+)
+def test_a_cursor_of_another_filter_is_a_bad_request_that_says_so(
+    table: FakeTable, change: dict[str, str]
+) -> None:
+    cursor = call("/predictions", FILTERS)[1]["cursor"]
+    status, body = call("/predictions", FILTERS | change | {"cursor": cursor})
+    assert (status, "another filter" in body["message"]) == (400, True)
+    assert len(table.asked) == 1
+
+
+def test_a_cursor_works_with_the_same_filter_in_another_spelling(table: FakeTable) -> None:
+    cursor = call("/predictions", FILTERS)[1]["cursor"]
+    same = FILTERS | {"status": "CLASSIFIED", "min_confidence": "0.50", "cursor": cursor}
+    assert call("/predictions", same)[0] == 200
+
+
+def test_a_span_keeps_its_cursor_while_time_passes(table: FakeTable) -> None:
+    cursor = call("/predictions", {"since": "2h"})[1]["cursor"]
+    assert call("/predictions", {"since": "2h", "cursor": cursor})[0] == 200
+
+
+def test_a_cursor_needs_no_escaping_in_an_address(table: FakeTable) -> None:
+    cursor = call("/predictions")[1]["cursor"]
+    assert quote(cursor, safe="") == cursor
+
+
+def test_a_presigned_address_may_carry_its_signature(table: FakeTable) -> None:
+    assert call("/predictions", {"X-Amz-Signature": "abc", "X-Amz-Expires": "60"})[0] == 200
+
+
+def test_a_mistyped_parameter_is_named_with_the_nearest_one(table: FakeTable) -> None:
+    assert (
+        "did you mean min_confidence?"
+        in call("/predictions", {"min-confidence": "1"})[1]["message"]
+    )
+
+
+VALUES = st.one_of(
+    st.text(max_size=40),
+    st.floats().map(str),
+    st.integers().map(str),
+    st.datetimes().map(str),
+    st.sampled_from(["2h", "today", "2026", "0001-01-01 00:00+14:00", SORT_KEY, "NaN", "", "null"]),
+    st.binary(max_size=60).map(lambda raw: base64.urlsafe_b64encode(raw).decode().rstrip("=")),
+)
+
+
+@given(parameters=st.dictionaries(st.sampled_from(PARAMETERS) | st.text(max_size=9), VALUES))
+@settings(max_examples=200, deadline=None)
+def test_whatever_is_asked_no_listing_is_a_server_error(parameters: dict[str, str]) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        table = FakeTable()
+        patch.setattr(wiring, "predictions_table", lambda: table)
+        assert call("/predictions", parameters)[0] in {200, 400}
+        for query, limit, before in table.asked:
+            assert 1 <= limit <= MAX_LIMIT
+            assert before is None or 0 < len(before.encode()) <= 1024
+            assert query.since is None or re.fullmatch(UTC_TIME, query.since)
+            assert query.label is None or 0 < len(query.label.encode()) <= MAX_LABEL_BYTES
+
+
+@given(prediction_id=VALUES)
+@settings(max_examples=100, deadline=None)
+def test_whatever_the_id_is_it_is_no_server_error(prediction_id: str) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(wiring, "predictions_table", FakeTable)
+        assert call(f"/predictions/{prediction_id}")[0] in {200, 400, 404}
 
 
 def test_a_busy_table_is_a_503_that_says_when_to_come_again(table: FakeTable) -> None:
@@ -166,13 +285,11 @@ class Served:
 
 
 @pytest.fixture
-def served(monkeypatch: pytest.MonkeyPatch) -> Iterator[Served]:
+def served(monkeypatch: pytest.MonkeyPatch) -> Served:
     fake = Served()
     monkeypatch.setenv("ENDPOINT_NAME", "dogs")
     monkeypatch.setattr(clients, "client", lambda _service: fake)
-    api._model_labels.cache_clear()
-    yield fake
-    api._model_labels.cache_clear()
+    return fake
 
 
 @pytest.mark.usefixtures("served")
@@ -187,9 +304,9 @@ def test_labels_follow_a_promotion_within_a_minute_and_are_not_looked_up_each_ti
     served: Served, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     clock = [1000.0]
-    monkeypatch.setattr(api.time, "monotonic", lambda: clock[0])
+    monkeypatch.setattr(served_labels.time, "monotonic", lambda: clock[0])
     assert [call("/labels")[1]["model"] for _ in range(3)] == ["dogs@1"] * 3
     assert served.asked == 1
     served.version = "2"
-    clock[0] += api.LABELS_SECONDS
+    clock[0] += served_labels.LABELS_SECONDS
     assert call("/labels")[1]["model"] == "dogs@2"

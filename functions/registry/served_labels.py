@@ -1,0 +1,35 @@
+"""The labels of the model behind an endpoint, remembered for a while."""
+
+from __future__ import annotations
+
+import time
+from functools import lru_cache
+from typing import TYPE_CHECKING, Any
+
+from registry.served_model import served_model
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+    from mypy_boto3_sagemaker import SageMakerClient
+
+# Another model is promoted once a week or so; asking which one answers takes four calls.
+LABELS_SECONDS = 60
+
+
+def served_labels(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> dict[str, Any]:
+    """Returns the model and every label that it can answer, looked up again in each period.
+
+    Raises:
+        TransientError: a service is busy or did not answer.
+        ClientError: anything else, most often a missing endpoint.
+        ArchiveError: the card is malformed.
+    """
+    return _look_up(sagemaker, s3, endpoint_name, int(time.monotonic() // LABELS_SECONDS))
+
+
+@lru_cache(maxsize=1)
+def _look_up(
+    sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str, _period: int
+) -> dict[str, Any]:
+    card = served_model(sagemaker, s3, endpoint_name).card
+    return {"model": card.identity, "labels": card.answers}
