@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray \
-	sagemaker sagemaker-training smdebug) functions/requirements
+	sagemaker sagemaker-training smdebug) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-slow lint static scan format bench soak fuzz sbom requirements setup \

@@ -65,6 +65,11 @@ class Settings:
         return self.environment["PREDICTIONS_TABLE"]
 
     @property
+    def repository_uri(self) -> str:
+        """The stack's repository of serving images: `HOST/NAME`."""
+        return self.environment["REPOSITORY_URI"]
+
+    @property
     def serving_image(self) -> str:
         """The address of the container that serves models."""
         return self.environment["SERVING_IMAGE"]

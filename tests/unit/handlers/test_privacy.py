@@ -14,7 +14,7 @@ from typing import Any
 
 import pytest
 
-from handlers import api, publish_model, wiring
+from handlers import api, custom_resource, publish_model, wiring
 from pipeline.errors import TransientError
 from pipeline.queries import Page, Query
 from tests.unit.handlers.test_classify import Context
@@ -137,7 +137,7 @@ def test_the_signed_address_that_cloudformation_hears_at_is_not_logged(
 
     monkeypatch.setenv("MODELS_BUCKET", "models")
     monkeypatch.setattr(publish_model, "publish_default", fails)
-    monkeypatch.setattr(publish_model.urllib.request, "urlopen", open_)
+    monkeypatch.setattr(custom_resource.urllib.request, "urlopen", open_)
     event = {
         "RequestType": "Create",
         "ResponseURL": SIGNED,

@@ -18,7 +18,7 @@ from moto import mock_aws
 
 from archive.card import MAX_CARD_BYTES, ArchiveError
 from archive.reading import check_archive
-from handlers import publish_model
+from handlers import custom_resource, publish_model
 from registry.models_bucket import ModelsBucket
 from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card, write_archive
@@ -188,7 +188,7 @@ def test_delete_after_a_failed_creation_touches_nothing(
 ) -> None:
     s3.put_object(Bucket=BUCKET, Key="not-published/model.tar.gz", Body=b"of another")
 
-    publish_model.handler(event("Delete", publish_model.NOT_PUBLISHED), Context())
+    publish_model.handler(event("Delete", custom_resource.NOT_PUBLISHED), Context())
 
     assert keys(s3) == {"not-published/model.tar.gz"}
     assert cloudformation.answer["Status"] == "SUCCESS"
@@ -223,7 +223,7 @@ def test_an_archive_without_a_proper_card_fails_the_deployment_and_says_why(
     assert cloudformation.answer["Status"] == "FAILED"
     assert "ArchiveError" in cloudformation.answer["Reason"]
     assert said in cloudformation.answer["Reason"]
-    assert cloudformation.answer["PhysicalResourceId"] == publish_model.NOT_PUBLISHED
+    assert cloudformation.answer["PhysicalResourceId"] == custom_resource.NOT_PUBLISHED
     assert keys(s3) == set()
 
 

@@ -22,12 +22,13 @@ from typing import Any
 import pytest
 
 from archive.reading import extract_archive
-from model.image.publish import SETTINGS, Base, Content, publish
-from model.image.registry import Repository, connections
+from serving_image.container_registry import Repository, connections
+from serving_image.publish import SETTINGS, Base, Content, publish
 
 from .debian_base import make_base, push_base
 
 ROOT = Path(__file__).resolve().parents[3]
+IMAGE = ROOT / "functions" / "serving_image"
 TOOLS = ("docker-registry", "skopeo", "umoci", "bwrap", "apt-get")
 # The endpoint's default is 2,048 MB; the smallest that SageMaker offers is this.
 LIMIT_MEGABYTES = 1024
@@ -90,7 +91,7 @@ def published(registry_url: str, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 def _serve() -> bytes:
-    return (ROOT / "model" / "image" / "serve").read_bytes()
+    return (IMAGE / "serve").read_bytes()
 
 
 def wheels_for(python_version: str, folder: Path) -> list[Path]:
@@ -98,7 +99,9 @@ def wheels_for(python_version: str, folder: Path) -> list[Path]:
     platforms = ("manylinux_2_28_x86_64", "manylinux_2_27_x86_64", "manylinux2014_x86_64")
     pins = [
         line
-        for line in (ROOT / "model" / "image" / "requirements.in").read_text().splitlines()
+        for line in (ROOT / "functions" / "serving_image" / "requirements.in")
+        .read_text()
+        .splitlines()
         if line and not line.startswith("#")
     ]
     tag = python_version.replace(".", "")

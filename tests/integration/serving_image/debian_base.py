@@ -12,7 +12,13 @@ import tarfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from model.image.registry import OCI_INDEX, OCI_MANIFEST, Manifest, Repository, sha256_digest
+from serving_image.container_registry import (
+    OCI_INDEX,
+    OCI_MANIFEST,
+    Manifest,
+    Repository,
+    sha256_digest,
+)
 
 _LIBRARIES = ("libc6", "libexpat1", "zlib1g", "libffi8", "libbz2-1.0", "liblzma5")
 _MORE_LIBRARIES = ("libstdc++6", "libgcc-s1", "dash")

@@ -10,14 +10,14 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from model.image.layer import Layer, write_layer
-from model.image.manifest import Blob, append_layer, digest_for, layers_of
-from model.image.registry import (
+from serving_image.container_registry import (
     DOCKER_INDEX,
     OCI_INDEX,
     Repository,
     sha256_digest,
 )
+from serving_image.layer import Layer, write_layer
+from serving_image.manifest import Blob, append_layer, digest_for, layers_of
 
 MAX_CONFIG_BYTES = 4 * 1024 * 1024
 TAG_CHARACTERS = 32

@@ -12,8 +12,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from model.image.layer import Layer
-from model.image.registry import DOCKER_MANIFEST, Manifest, sha256_digest
+from serving_image.container_registry import DOCKER_MANIFEST, Manifest, sha256_digest
+from serving_image.layer import Layer
 
 DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"

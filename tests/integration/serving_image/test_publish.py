@@ -14,8 +14,7 @@ from typing import Any
 
 import pytest
 
-from model.image.publish import Base, Content, publish
-from model.image.registry import (
+from serving_image.container_registry import (
     OCI_INDEX,
     OCI_MANIFEST,
     DeniedError,
@@ -27,7 +26,8 @@ from model.image.registry import (
     connections,
     sha256_digest,
 )
-from tests.unit.image.made_wheels import make_wheel
+from serving_image.publish import Base, Content, publish
+from tests.unit.serving_image.made_wheels import make_wheel
 
 from .registry_server import Store, running_registry
 

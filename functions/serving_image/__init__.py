@@ -6,9 +6,8 @@ the wheels of its own bundle, and pushes a manifest for both:
 
 - ``layer``: wheels → one reproducible layer;
 - ``manifest``: base image + layer → configuration and manifest of the new image;
-- ``registry``: a client for the registry protocol (the OCI distribution specification);
-- ``publish``: the order of these steps, and what makes a tag;
-- ``handler``: CloudFormation's custom resource around it.
+- ``container_registry``: a client for the registry protocol (the OCI distribution specification);
+- ``publish``: the order of these steps, and what makes a tag.
 
 The image holds what the serving code needs, not the code: the model archive brings its own, so one
 image serves every model.

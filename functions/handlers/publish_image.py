@@ -2,24 +2,23 @@
 
 from __future__ import annotations
 
-import json
 import logging
-import os
 import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
 import boto3
-import urllib3
 
-from model.image.publish import Base, Content, publish
-from model.image.registry import Repository, connections
+from handlers import custom_resource
+from pipeline.settings import Settings
+from serving_image.container_registry import Repository, connections
+from serving_image.publish import Base, Content, publish
 
 logger = logging.getLogger()
 logger.setLevel(logging.INFO)
 
-BUNDLE = Path(__file__).resolve().parents[2]
+BUNDLE = Path(__file__).resolve().parents[1]
 # Python 3.13 on Debian, Docker's official image, as Amazon ECR Public mirrors it: 2026-08-23. The
 # function's own Python is 3.13 too: it compiles the byte code.
 BASE_REGISTRY_URL = "https://public.ecr.aws"
@@ -29,44 +28,22 @@ BASE_SITE_PACKAGES = "usr/local/lib/python3.13/site-packages"
 # Serverless endpoints run on x86_64 only.
 BASE_ARCHITECTURE = "amd64"
 
-NOT_PUBLISHED = "not-published"
-# CloudFormation takes an answer of 4,096 bytes.
-MAX_REASON_CHARACTERS = 1000
-ANSWER_TIMEOUT_SECONDS = 10
-
 
 def handler(event: Mapping[str, Any], context: Any) -> None:
-    """Publishes the image and answers CloudFormation, which waits until it hears something.
+    """Publishes the image when the resource is created or updated.
 
     Deletes nothing: after an update the former image may still start endpoints (a promoted model
     names it), and the repository deletes its images with the stack.
     """
-    answer: dict[str, object] = {
-        "StackId": event["StackId"],
-        "RequestId": event["RequestId"],
-        "LogicalResourceId": event["LogicalResourceId"],
-        "PhysicalResourceId": event.get("PhysicalResourceId", NOT_PUBLISHED),
-        "Status": "SUCCESS",
-    }
-    try:
-        if event["RequestType"] != "Delete":
-            image = published_image(os.environ["REPOSITORY_URI"])
-            answer["PhysicalResourceId"] = image
-            answer["Data"] = {"ImageUri": image}
-    except Exception as error:
-        logger.exception("the serving image was not published")
-        where = f" (log stream {context.log_stream_name})"
-        reason = f"{type(error).__name__}: {error}"
-        answer["Status"] = "FAILED"
-        answer["Reason"] = reason[: MAX_REASON_CHARACTERS - len(where)] + where
-    # An error here goes up: Lambda calls again, twice, with minutes between.
-    urllib3.request(
-        "PUT",
-        event["ResponseURL"],
-        body=json.dumps(answer).encode(),
-        headers={"Content-Type": ""},  # the address is signed for an empty one
-        timeout=ANSWER_TIMEOUT_SECONDS,
-    )
+    custom_resource.answer(event, context, lambda: change(event))
+
+
+def change(event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
+    """Returns the image's address as the resource's id and as its attribute."""
+    if event["RequestType"] == "Delete":
+        return event["PhysicalResourceId"], {}
+    image = published_image(Settings().repository_uri)
+    return image, {"ImageUri": image}
 
 
 def published_image(repository_uri: str) -> str:
@@ -87,7 +64,9 @@ def published_image(repository_uri: str) -> str:
         BASE_ARCHITECTURE,
         BASE_SITE_PACKAGES,
     )
-    content = Content(sorted((BUNDLE / "wheels").glob("*.whl")), (BUNDLE / "serve").read_bytes())
+    content = Content(
+        sorted((BUNDLE / "wheels").glob("*.whl")), (BUNDLE / "serving_image" / "serve").read_bytes()
+    )
     target = Repository(http, f"https://{host}", name, authorization())
     with tempfile.TemporaryDirectory() as folder:
         tag = publish(base, content, target, Path(folder), logger.info)

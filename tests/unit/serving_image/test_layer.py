@@ -11,7 +11,7 @@ from types import CodeType
 
 import pytest
 
-from model.image.layer import LayerError, write_layer
+from serving_image.layer import LayerError, write_layer
 
 from .made_wheels import make_wheel
 

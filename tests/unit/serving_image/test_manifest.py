@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from model.image.layer import Layer
-from model.image.manifest import BaseImageError, Blob, append_layer, digest_for, layers_of
-from model.image.registry import sha256_digest
+from serving_image.container_registry import sha256_digest
+from serving_image.layer import Layer
+from serving_image.manifest import BaseImageError, Blob, append_layer, digest_for, layers_of
 
 LAYER = Layer(Path("layer.tar.gz"), "sha256:new", "sha256:new-plain", 7)
 BASE_CONFIG = {
