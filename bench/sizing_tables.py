@@ -68,7 +68,7 @@ def markdown() -> Iterator[str]:
         [
             [f"`{settings.instance_type}` instances"]
             + [str(each.settings.instance_count) for each in SCENARIOS],
-            ["`BulkConcurrency`", *(str(each.lambda_concurrency) for each in SCENARIOS)],
+            ["`ClassifyConcurrency`", *(str(each.lambda_concurrency) for each in SCENARIOS)],
             ["images a chunk", *(f"{each.settings.chunk_images:,}" for each in SCENARIOS)],
             [
                 "chunks",
@@ -170,7 +170,7 @@ ASSUMPTIONS: Sequence[Sequence[str]] = (
     [
         "listing and ledger, which are kept",
         f"{KEPT_BYTES_PER_IMAGE} bytes an image, {WORK_KEPT_DAYS} days",
-        "measured; `WorkRetentionDays`",
+        "measured; `WorkRetentionDays` in the template",
     ],
     ["S3, reads a second under one prefix", f"{PREFIX_GETS_PER_SECOND:,}", "AWS's documentation"],
     [

@@ -111,7 +111,7 @@ def _parse(given: list[str]) -> dict[str, str]:
         if not equals:
             raise UserError(
                 f"--parameter takes NAME=VALUE, not {each!r}.",
-                "imagedrop deploy --parameter EndpointMode=instance",
+                "imagedrop deploy --parameter EndpointCapacity=ml.m5.xlarge",
             )
         parameters[name] = value
     return parameters

@@ -62,5 +62,5 @@ def _report(erased: Forgotten, key: str) -> None:
     if erased.bulk_runs:
         say(
             "Work files of these bulk runs may hold its pixels, among those of other images, until "
-            f"they expire, WorkRetentionDays after they were written: {', '.join(erased.bulk_runs)}"
+            f"they expire 14 days after they were written: {', '.join(erased.bulk_runs)}"
         )

@@ -54,7 +54,7 @@ def make_plan(account: Account, chosen: SavedDeployment, template: Template) -> 
         count_kinds(created),
         idle_month(created, values),
         peculiarities(account.region),
-        ask_quotas(account.clients, values, functions),
+        ask_quotas(account.clients, values, functions, template.mappings["Limits"]),
     )
 
 

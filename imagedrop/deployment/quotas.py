@@ -58,23 +58,29 @@ class Quota:
         return f"{self.name}: needs {self.needed:g}, the account has {self.allowed:g}"
 
 
-def ask_quotas(clients: Clients, values: Mapping[str, str], functions: int) -> list[Quota]:
+def ask_quotas(
+    clients: Clients, values: Mapping[str, str], functions: int, limits: Mapping[str, Any]
+) -> list[Quota]:
     """Asks for every quota; one that AWS does not tell is in the list too, with the reason.
 
     Args:
         values: the template's parameters.
         functions: how many Lambda functions the stack has.
+        limits: the template's mapping `Limits`.
     """
-    return [_lambda_executions(clients, values, functions), *_sagemaker(clients, values)]
+    reserves = limits["Functions"]["Reserve"] == "yes"
+    machines = float(limits["Endpoint"]["MaxInstances"])
+    return [
+        _lambda_executions(clients, int(values["ClassifyConcurrency"]), functions, reserves),
+        *_sagemaker(clients, values, machines),
+    ]
 
 
-def _lambda_executions(clients: Clients, values: Mapping[str, str], functions: int) -> Quota:
-    classify, bulk = int(values["ClassifyConcurrency"]), int(values["BulkConcurrency"])
-    needed = classify + bulk
-    if values["ReserveConcurrency"] == "yes":
-        # All but ClassifyFunction and ApiFunction reserve BulkConcurrency each.
-        others = (functions - 2) * bulk
-        needed = classify + API_EXECUTIONS + others + UNRESERVED_EXECUTIONS
+def _lambda_executions(clients: Clients, concurrency: int, functions: int, reserves: bool) -> Quota:
+    needed = 2 * concurrency  # batches of images, and chunks of a bulk run
+    if reserves:
+        # Each function but ApiFunction reserves ClassifyConcurrency.
+        needed = (functions - 1) * concurrency + API_EXECUTIONS + UNRESERVED_EXECUTIONS
     name = "Lambda functions at once"
     try:
         limits = clients("lambda").get_account_settings()["AccountLimit"]
@@ -83,16 +89,15 @@ def _lambda_executions(clients: Clients, values: Mapping[str, str], functions: i
     return Quota(name, needed, limits["ConcurrentExecutions"])
 
 
-def _sagemaker(clients: Clients, values: Mapping[str, str]) -> Iterator[Quota]:
-    is_serverless = values["EndpointMode"] == "serverless"
+def _sagemaker(clients: Clients, values: Mapping[str, str], machines: float) -> Iterator[Quota]:
+    capacity = values["EndpointCapacity"]
+    is_serverless = not capacity.startswith("ml.")
     wanted = [
         (f"{RunSettings().instance_type} for transform job usage", 1.0, False),
         (f"{_training_machine()} for training job usage", 1.0, False),
     ]
     if not is_serverless:
-        machine = values["EndpointInstanceType"]
-        machines = float(values["EndpointMaxInstances"])
-        wanted.insert(0, (f"{machine} for endpoint usage", machines, True))
+        wanted.insert(0, (f"{capacity} for endpoint usage", machines, True))
     known: dict[str, float] = {}
     problem = "Service Quotas does not list it"
     try:
@@ -109,7 +114,7 @@ def _sagemaker(clients: Clients, values: Mapping[str, str]) -> Iterator[Quota]:
         )
         yield Quota(
             "MB of a serverless endpoint",
-            float(values["EndpointMemoryMegabytes"]),
+            float(capacity),
             None,
             f"AWS has no way to ask; new accounts have {NEW_ACCOUNT_ENDPOINT_MEGABYTES}",
         )

@@ -23,7 +23,7 @@ REMEDIES = (
     Remedy(
         "Memory size in MB per serverless endpoint",
         r"Memory size in MB per serverless endpoint",
-        "Deploy with --parameter EndpointMemoryMegabytes=2048. Only AWS Support raises this limit.",
+        "Deploy with --parameter EndpointCapacity=2048. Only AWS Support raises this limit.",
     ),
     Remedy(
         "Maximum total concurrency … across all serverless endpoints",
@@ -35,13 +35,13 @@ REMEDIES = (
         "ResourceLimitExceeded … ml.… for endpoint usage",
         r"ml\.\S+ for endpoint usage",
         "Ask Service Quotas for that instance type, or deploy with --parameter "
-        "EndpointMode=serverless.",
+        "EndpointCapacity=2048.",
     ),
     Remedy(
         "decreases account's UnreservedConcurrentExecution below its minimum",
         r"UnreservedConcurrentExecution",
-        "Deploy with --parameter ReserveConcurrency=no, or ask for more concurrent executions of "
-        "Lambda.",
+        'Set Reserve to "no" in template.yaml (Mappings, Limits), or ask for more concurrent '
+        "executions of Lambda.",
     ),
     Remedy(
         "did not pass the ping health check",

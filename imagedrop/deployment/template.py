@@ -42,6 +42,7 @@ class Template:
     parameters: Mapping[str, Json]
     conditions: Mapping[str, Json]
     resources: Mapping[str, Json]
+    mappings: Mapping[str, Json]
 
     def values(self, given: Mapping[str, str]) -> dict[str, str]:
         """Returns every parameter's value: the given ones, and the defaults of the others.
@@ -93,9 +94,33 @@ class Template:
             case {"Fn::Or": several}:
                 return any(self._holds(each, values) for each in several)
             case {"Fn::Equals": [left, right]}:
-                return _text(left, values) == _text(right, values)
+                return self._value(left, values) == self._value(right, values)
             case _:
                 raise NotImplementedError(f"a plan cannot evaluate the condition {condition}")
+
+    def _value(self, value: Any, values: Mapping[str, str]) -> str:
+        match value:
+            case {"Ref": name}:
+                return values[name]
+            case {"Fn::FindInMap": [name, first, second]}:
+                return str(self.mappings[name][first][second])
+            case {"Fn::Join": [separator, parts]}:
+                return str(separator).join(self._list(parts, values))
+            case {"Fn::Select": [index, parts]}:
+                return self._list(parts, values)[int(index)]
+            case str() | int() | float():
+                return str(value)
+            case _:
+                raise NotImplementedError(f"a plan cannot evaluate {value}")
+
+    def _list(self, value: Any, values: Mapping[str, str]) -> list[str]:
+        match value:
+            case {"Ref": name}:  # a list parameter, separated by commas
+                return values[name].split(",")
+            case {"Fn::Split": [separator, whole]}:
+                return self._value(whole, values).split(separator)
+            case _:
+                raise NotImplementedError(f"a plan cannot evaluate the list {value}")
 
 
 def _check_number(name: str, value: str, rule: Json) -> None:
@@ -108,29 +133,21 @@ def _check_number(name: str, value: str, rule: Json) -> None:
         raise UserError(f"{name} cannot be {value!r}.", f"It is a number{bounds}.")
 
 
-def _text(value: Any, values: Mapping[str, str]) -> str:
-    match value:
-        case {"Ref": name}:
-            return values[name]
-        case {"Fn::Join": [separator, {"Ref": name}]}:  # a list parameter, separated by commas
-            return str(separator).join(values[name].split(","))
-        case str() | int() | float():
-            return str(value)
-        case _:
-            raise NotImplementedError(f"a plan cannot evaluate {value}")
-
-
 def load_template(path: Path = TEMPLATE) -> Template:
     """Reads a template."""
     found = yaml.load(path.read_text(), _Loader)  # noqa: S506 - derived from SafeLoader
-    return Template(found["Parameters"], found.get("Conditions", {}), found["Resources"])
+    return Template(
+        found["Parameters"],
+        found.get("Conditions", {}),
+        found["Resources"],
+        found.get("Mappings", {}),
+    )
 
 
 # What a person calls each type. Lambda functions bring a role each.
 KINDS = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "autoscaling target",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling policy",
-    "AWS::Budgets::Budget": "budget",
     "AWS::CloudWatch::Alarm": "alarm",
     "AWS::DynamoDB::Table": "table",
     "AWS::ECR::Repository": "image repository",

@@ -17,6 +17,7 @@ from imagedrop.deployment.account import Account, open_account
 from imagedrop.deployment.quotas import Quota, ask_quotas
 from imagedrop.deployment.remedies import next_step
 from imagedrop.deployment.stacks import Stack
+from imagedrop.deployment.template import load_template
 from imagedrop.doctor.canary import NAME as CANARY
 from imagedrop.doctor.canary import send_canary
 from imagedrop.doctor.checks import GRANT, UNREACHABLE, Check, guarded
@@ -143,7 +144,8 @@ def reads(target: Target) -> dict[str, Callable[[], Any]]:
 
 def _check_quotas(account: Account, deployed: Deployed) -> Iterator[Check]:
     try:
-        quotas = ask_quotas(account.clients, deployed.parameters, deployed.functions)
+        limits = load_template().mappings["Limits"]
+        quotas = ask_quotas(account.clients, deployed.parameters, deployed.functions, limits)
     except KeyError as error:
         problem = f"the stack has no parameter {error}: an older template is deployed"
         yield Check("quotas", False, problem, "Deploy today's template: imagedrop deploy")
@@ -176,10 +178,10 @@ def check_endpoint(target: Target) -> Check:
 
 
 def check_api(deployed: Deployed, http: httpx.Client) -> Check:
-    """One signed GET /labels; with JwtIssuer one without a token, which must be refused."""
+    """One signed GET /labels; with tokens one without a token, which must be refused."""
     url = f"{deployed.target.outputs['ApiUrl']}/labels"
     log = f"See the log groups /aws/vendedlogs/{deployed.name}/api and /{deployed.name}/api."
-    by_token = bool(deployed.parameters.get("JwtIssuer"))
+    by_token = bool(deployed.parameters.get("JwtIssuerAndAudience"))
     try:
         headers = {} if by_token else _signature(deployed.target.session, url)
         status = http.get(url, headers=headers, timeout=API_TIMEOUT_SECONDS).status_code

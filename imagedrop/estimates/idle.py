@@ -21,7 +21,6 @@ FREE_WHILE_IDLE = frozenset(
     {
         "AWS::ApplicationAutoScaling::ScalableTarget",
         "AWS::ApplicationAutoScaling::ScalingPolicy",
-        "AWS::Budgets::Budget",
         "AWS::DynamoDB::Table",  # on demand; storage and backups cost by the gigabyte
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
@@ -72,9 +71,9 @@ def idle_month(created: Mapping[str, str], values: Mapping[str, str]) -> dict[st
 
 
 def _endpoint(values: Mapping[str, str]) -> dict[str, float | None]:
-    if values["EndpointMode"] != "instance":
+    machine = values["EndpointCapacity"]
+    if not machine.startswith("ml."):
         return {}
-    machine = values["EndpointInstanceType"]
     hourly = prices.ENDPOINT_INSTANCE_HOURS.get(machine)
     dollars = None if hourly is None else hourly.dollars * HOURS_PER_MONTH
     return {f"endpoint, one {machine}": dollars}

@@ -139,8 +139,10 @@ def test_the_documented_scenarios_can_be_run() -> None:
 def test_the_arithmetic_knows_the_template() -> None:
     template: Any = load()
     parameters, resources = template["Parameters"], template["Resources"]
-    assert parameters["BulkConcurrency"]["Default"] == stack.BULK_CONCURRENCY
-    assert parameters["WorkRetentionDays"]["Default"] == stack.WORK_KEPT_DAYS
+    assert parameters["ClassifyConcurrency"]["Default"] == stack.BULK_CONCURRENCY
+    told = resources["BulkStepsFunction"]["Properties"]["Environment"]["Variables"]
+    assert told["BULK_CONCURRENCY"] == {"Ref": "ClassifyConcurrency"}
+    assert template["Mappings"]["Limits"]["Bulk"]["WorkRetentionDays"] == stack.WORK_KEPT_DAYS
     chunks = resources["BulkChunksFunction"]["Properties"]
     steps = resources["BulkStepsFunction"]["Properties"]
     assert chunks["MemorySize"] == stack.LAMBDA_MEGABYTES
@@ -151,7 +153,7 @@ def test_the_arithmetic_knows_the_template() -> None:
     (batch,) = {each["Properties"]["BatchSize"] for each in classify["Events"].values()}
     assert batch == stack.BATCH_IMAGES
     assert classify["MemorySize"] == stack.LAMBDA_MEGABYTES
-    assert parameters["EndpointMemoryMegabytes"]["Default"] == stack.ENDPOINT_MEGABYTES
+    assert parameters["EndpointCapacity"]["Default"] == str(stack.ENDPOINT_MEGABYTES)
     assert chunks["Timeout"] == steps["Timeout"] == stack.LAMBDA_SECONDS
 
 

@@ -33,7 +33,7 @@ def test_the_plan_names_place_resources_and_idle_cost_and_changes_nothing(bench:
 
 
 def test_an_instance_endpoint_shows_in_the_idle_cost(bench: Bench) -> None:
-    told = bench.deploy("--dry-run", "--parameter", "EndpointMode=instance")
+    told = bench.deploy("--dry-run", "--parameter", "EndpointCapacity=ml.m5.xlarge")
     assert re.search(r"167\.90  endpoint, one ml\.m5\.xlarge", told.stderr)
 
 
@@ -89,10 +89,10 @@ def test_without_a_yes_nothing_is_built_or_saved(bench: Bench) -> None:
     "wrong",
     [
         "Typo=1",
-        "EndpointMode=free",
+        "EndpointCapacity=free",
         "ClassifyConcurrency=1",
-        "BulkConcurrency=many",
-        "EndpointMode",
+        "ImageRetentionDays=many",
+        "EndpointCapacity",
     ],
 )
 def test_a_wrong_parameter_is_refused_before_aws_is_asked(bench: Bench, wrong: str) -> None:
@@ -166,7 +166,7 @@ def test_a_failed_deployment_says_which_resource_failed_why_and_what_to_do(bench
     told = bench.deploy("--yes")
     assert told.exit_code == 1
     assert f"Endpoint: {MEMORY}" in told.stderr
-    assert "EndpointMemoryMegabytes=2048" in told.stderr
+    assert "EndpointCapacity=2048" in told.stderr
     assert "ApiFunction" not in told.stderr
     assert "of another day" not in told.stderr
 

@@ -45,11 +45,8 @@ class Aws:
     parameters: dict[str, str] = field(
         default_factory=lambda: {
             "ClassifyConcurrency": "5",
-            "BulkConcurrency": "5",
-            "ReserveConcurrency": "no",
-            "EndpointMode": "serverless",
-            "EndpointMemoryMegabytes": "2048",
-            "JwtIssuer": "",
+            "EndpointCapacity": "2048",
+            "JwtIssuerAndAudience": "",
         }
     )
     outputs: dict[str, str] = field(default_factory=dict)
@@ -286,8 +283,8 @@ def test_a_quota_that_is_too_small_is_trouble_and_one_that_cannot_be_asked_is_sa
 
 
 def test_an_older_stack_without_todays_parameters_is_to_be_deployed(world: World) -> None:
-    del world.aws.parameters["BulkConcurrency"]
-    assert "BulkConcurrency" in world.trouble()["quotas"].finding
+    del world.aws.parameters["EndpointCapacity"]
+    assert "EndpointCapacity" in world.trouble()["quotas"].finding
 
 
 def test_an_endpoint_that_is_not_in_service_says_why(world: World) -> None:
@@ -311,7 +308,7 @@ def test_an_api_that_refuses_or_fails_is_trouble(world: World, status: int, reme
 
 
 def test_an_api_with_tokens_must_refuse_a_request_without_one(world: World) -> None:
-    world.aws.parameters["JwtIssuer"] = "https://issuer.example.org"
+    world.aws.parameters["JwtIssuerAndAudience"] = "https://issuer.example.org,api"
     assert list(world.trouble()) == ["api"]
     world.status_code = 401
     assert world.trouble() == {}

@@ -22,8 +22,13 @@ def test_every_type_of_the_template_has_a_name_and_a_price() -> None:
     [
         ({}, {"DataKey": True, "EndpointScalableTarget": False, "AlarmTopic": False}),
         ({"AlarmEmail": "a@b.c"}, {"AlarmTopic": True}),
-        ({"EndpointMode": "instance"}, {"EndpointScalableTarget": True}),
-        ({"DataKeyArn": "arn:aws:kms:us-east-1:123456789012:key/1"}, {"DataKey": False}),
+        ({}, {"ServingRepository": True, "ServingImage": True, "PublishImageFunction": True}),
+        (
+            {"ServingImageUri": "123456789012.dkr.ecr.us-east-1.amazonaws.com/own:1"},
+            {"ServingRepository": False, "ServingImage": False, "PublishImageFunction": False},
+        ),
+        ({"EndpointCapacity": "ml.m5.xlarge"}, {"EndpointScalableTarget": True}),
+        ({"DataKeyArns": "arn:aws:kms:us-east-1:123456789012:key/1"}, {"DataKey": False}),
     ],
 )
 def test_conditions_decide_what_is_created(given: dict[str, str], made: dict[str, bool]) -> None:

@@ -27,7 +27,7 @@ capabilities = "CAPABILITY_IAM"
 stack_name = "photos"
 region = "eu-north-1"
 profile = "work"
-parameter_overrides = "EndpointMode=\\"serverless\\" AlarmEmail=\\"\\""
+parameter_overrides = "EndpointCapacity=\\"2048\\" AlarmEmail=\\"\\""
 """
 
 
@@ -49,7 +49,7 @@ def file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def test_a_guided_deployments_settings_are_read(file: Path) -> None:
     assert read_deployment() == SavedDeployment(
-        "photos", "eu-north-1", "work", {"EndpointMode": "serverless", "AlarmEmail": ""}
+        "photos", "eu-north-1", "work", {"EndpointCapacity": "2048", "AlarmEmail": ""}
     )
 
 

@@ -11,7 +11,7 @@ from localcloud.deployment import Deployment
 _SAMCONFIG = """
 version = 0.1
 [local.global.parameters]
-parameter_overrides = "PythonRuntime=python3.9 EndpointMode=instance"
+parameter_overrides = "PythonRuntime=python3.9 EndpointCapacity=ml.m5.xlarge"
 [local.deploy.parameters]
 parameter_overrides = ["Note=\\"two\\""]
 """
@@ -30,7 +30,7 @@ def test_runtime_is_the_emulators_and_other_parameters_are_samconfigs(project: P
     parameters = Deployment(project, "python3.13").parameters()
 
     assert parameters["PythonRuntime"] == "python3.13"
-    assert parameters["EndpointMode"] == "instance"
+    assert parameters["EndpointCapacity"] == "ml.m5.xlarge"
     assert parameters["Note"] == "two"
     assert parameters["Architecture"] in ("x86_64", "arm64")
 

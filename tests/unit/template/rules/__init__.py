@@ -3,7 +3,15 @@
 Each rule is proven by a seeded fault in ``seeded_faults.yaml`` that it must find.
 """
 
-from tests.unit.template.rules import access, api, data, functions, model, watching
+from tests.unit.template.rules import (
+    access,
+    api,
+    data,
+    functions,
+    model,
+    serving_image,
+    watching,
+)
 from tests.unit.template.rules.registry import RULES
 
-__all__ = ["RULES", "access", "api", "data", "functions", "model", "watching"]
+__all__ = ["RULES", "access", "api", "data", "functions", "model", "serving_image", "watching"]

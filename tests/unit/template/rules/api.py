@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import re
+
 from tests.unit.template.rules.registry import Faults, rule
 from tools.template import Json, of_type, text, with_conditions
 
+ISSUER_AND_AUDIENCE = {"Fn::Split": [",", {"Fn::Sub": "${JwtIssuerAndAudience},"}]}
 BY_TOKEN = {
     "type": "jwt",
     "identitySource": "$request.header.Authorization",
-    "jwtConfiguration": {"issuer": {"Ref": "JwtIssuer"}, "audience": [{"Ref": "JwtAudience"}]},
+    "jwtConfiguration": {
+        "issuer": {"Fn::Select": [0, ISSUER_AND_AUDIENCE]},
+        "audience": [{"Fn::Select": [1, ISSUER_AND_AUDIENCE]}],
+    },
 }
 
 
@@ -33,19 +39,15 @@ def every_route_asks_for_credentials(template: Json) -> Faults:
 
 @rule
 def credentials_are_the_default_and_tokens_name_their_audience(template: Json) -> Faults:
-    no_issuer = {"Fn::Equals": [{"Ref": "JwtIssuer"}, ""]}
-    audience = {"Fn::Not": [{"Fn::Equals": [{"Ref": "JwtAudience"}, ""]}]}
-    if template["Parameters"]["JwtIssuer"]["Default"] != "":
+    no_issuer = {"Fn::Equals": [{"Ref": "JwtIssuerAndAudience"}, ""]}
+    parameter = template["Parameters"]["JwtIssuerAndAudience"]
+    if parameter["Default"] != "":
         yield "tokens open the API by default"
     if template["Conditions"].get("ByToken") != {"Fn::Not": [no_issuer]}:
         yield "ByToken"
-    asserted = [
-        assertion["Assert"]
-        for each in template.get("Rules", {}).values()
-        for assertion in each["Assertions"]
-    ]
-    if {"Fn::Or": [no_issuer, audience]} not in asserted:
-        yield "tokens for any audience"
+    for value in ("https://issuer.example", "https://issuer.example,", "http://issuer.example,api"):
+        if re.fullmatch(parameter.get("AllowedPattern", ".*"), value):
+            yield f"tokens for any audience, or of an issuer without TLS: {value}"
 
 
 @rule

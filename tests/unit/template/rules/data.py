@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from tests.unit.template.rules.registry import DATA_KEY, Faults, rule, value
+from tests.unit.template.rules.registry import DATA_KEY, FIRST_OF_LIST, Faults, rule, value
 from tools.template import Json, as_list, of_type, properties, statements, text, with_conditions
 
 DAY_SECONDS = 86_400
@@ -43,7 +43,7 @@ def images_and_work_files_expire_when_asked(template: Json) -> Faults:
     if any("ExpirationInDays" in each for each in kept):
         yield "ImagesBucket: images expire although no parameter says so"
     rules = _lifecycle(template, "ImagesBucket", {"ImagesExpire"})
-    expiring = [each for each in rules if _expires(each, "ImageRetentionDays")]
+    expiring = [each for each in rules if _expires(each, {"Ref": "ImageRetentionDays"})]
     if [each["Prefix"] for each in expiring] != ["incoming/", "folders/"]:
         yield "ImagesBucket: images stay"
     if not all("NoncurrentVersionExpiration" in each for each in expiring):
@@ -51,8 +51,11 @@ def images_and_work_files_expire_when_asked(template: Json) -> Faults:
     if not any(each.get("ExpiredObjectDeleteMarker") is True for each in rules):
         yield "ImagesBucket: the names of expired images stay"
     work = _lifecycle(template, "WorkBucket", set())
-    if [each["Prefix"] for each in work if _expires(each, "WorkRetentionDays")] != ["work/"]:
+    days = {"Fn::FindInMap": ["Limits", "Bulk", "WorkRetentionDays"]}
+    if [each["Prefix"] for each in work if _expires(each, days)] != ["work/"]:
         yield "WorkBucket: work files stay"
+    if not 1 <= template["Mappings"]["Limits"]["Bulk"]["WorkRetentionDays"] <= 30:
+        yield "WorkBucket: work files stay for long"
 
 
 def _lifecycle(template: Json, bucket: str, true: set[str]) -> list[Json]:
@@ -62,8 +65,7 @@ def _lifecycle(template: Json, bucket: str, true: set[str]) -> list[Json]:
     return found
 
 
-def _expires(lifecycle_rule: Json, parameter: str) -> bool:
-    days = {"Ref": parameter}
+def _expires(lifecycle_rule: Json, days: Json) -> bool:
     return lifecycle_rule.get("ExpirationInDays") == days and lifecycle_rule["Status"] == "Enabled"
 
 
@@ -99,8 +101,21 @@ def the_key_rotates_and_stays(template: Json) -> Faults:
             yield f"{name}: is deleted, and kept data become unreadable"
         if resource.get("Condition") != "MakesKey":
             yield f"{name}: made although a parameter names a key"
-    if template["Conditions"].get("MakesKey") != {"Fn::Equals": [{"Ref": "DataKeyArn"}, ""]}:
+    if template["Conditions"].get("MakesKey") != {"Fn::Equals": [FIRST_OF_LIST, ""]}:
         yield "MakesKey"
+
+
+@rule
+def former_keys_still_decrypt(template: Json) -> Faults:
+    every_key = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "DataKeyArns"}]}
+    for name in ("DataKeyPolicy", "FunctionBoundary"):
+        readable = [
+            each["Resource"]
+            for each in properties(template, name)["PolicyDocument"]["Statement"]
+            if "kms:Decrypt" in as_list(each.get("Action", []))
+        ]
+        if every_key not in readable:
+            yield f"{name}: what a former key encrypted is unreadable"
 
 
 @rule

@@ -15,6 +15,7 @@ from tools.template import Json, of_type, properties, with_conditions
 VISIBILITY_TIMEOUTS = 6
 SERVERLESS_PAYLOAD_BYTES = 4 * 1024 * 1024
 INSTANCE_PAYLOAD_BYTES = 6_291_456
+MOST_PARAMETERS = 12
 
 
 @rule
@@ -79,7 +80,11 @@ def executions_are_reserved_only_when_asked(template: Json) -> Faults:
             yield f"{name}: a new account has nothing to reserve"
         if "ReservedConcurrentExecutions" not in with_conditions(function, {"Reserves"}):
             yield f"{name}: reserves nothing"
-    if template["Parameters"]["ReserveConcurrency"]["Default"] != "no":
+    if template["Conditions"].get("Reserves") != {
+        "Fn::Equals": [{"Fn::FindInMap": ["Limits", "Functions", "Reserve"]}, "yes"]
+    }:
+        yield "Reserves"
+    if template["Mappings"]["Limits"]["Functions"]["Reserve"] != "no":
         yield "a new account cannot deploy"
     classify = with_conditions(properties(template, "ClassifyFunction"), {"Reserves"})
     limit = mapping(template).get("ScalingConfig", {}).get("MaximumConcurrency")
@@ -121,12 +126,22 @@ def handlers_exist(template: Json) -> Faults:
 
 
 @rule
-def the_newest_python_is_the_default(template: Json) -> Faults:
+def the_default_python_is_one_that_people_have(template: Json) -> Faults:
+    """Debian 13, Fedora 42 and older SAM CLIs have Python 3.13; `sam build` needs that Python."""
     parameter = template["Parameters"]["PythonRuntime"]
     if parameter["AllowedValues"] != [f"python3.{minor}" for minor in (11, 12, 13, 14)]:
         yield str(parameter["AllowedValues"])
-    if parameter["Default"] != parameter["AllowedValues"][-1]:
+    if parameter["Default"] != "python3.13":
         yield str(parameter["Default"])
     for name, function in of_type(template, "AWS::Lambda::Function").items():
-        if function["Runtime"] != {"Ref": "PythonRuntime"}:
+        if name != "PublishImageFunction" and function["Runtime"] != {"Ref": "PythonRuntime"}:
             yield name
+
+
+@rule
+def a_guided_deployment_asks_at_most_twelve_questions(template: Json) -> Faults:
+    if len(template["Parameters"]) > MOST_PARAMETERS:
+        yield f"{len(template['Parameters'])} parameters"
+    for name, parameter in template["Parameters"].items():
+        if "Default" not in parameter:
+            yield f"{name}: no default"

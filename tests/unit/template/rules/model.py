@@ -2,12 +2,26 @@
 
 from __future__ import annotations
 
+import re
+
 from handlers import publish_model
 from tests.unit.template.rules.registry import Faults, rule, value
 from tools.paths import PROJECT
 from tools.template import Json, of_type, properties, references, text, with_conditions
+from training.launch import images
 
-LONGEST_STACK_NAME = "s" * 39  # as the template's description says
+LONGEST_STACK_NAME = "s" * 35  # as the template's description says
+MEMORY_SIZES = ["1024", "2048", "3072", "4096", "5120", "6144"]  # of a serverless endpoint, MB
+NEW_ACCOUNT_ENDPOINT_MEGABYTES = 3072  # as accounts report it; Service Quotas does not list it
+MACHINE = {"Fn::Split": [".", {"Fn::Sub": "${EndpointCapacity}.."}]}
+# "serverless", or "m5-xlarge" for ml.m5.xlarge.
+ENDPOINT_KIND = {
+    "Fn::If": [
+        "Serverless",
+        "serverless",
+        {"Fn::Join": ["-", [{"Fn::Select": [1, MACHINE]}, {"Fn::Select": [2, MACHINE]}]]},
+    ]
+}
 
 
 @rule
@@ -56,9 +70,13 @@ def only_this_stacks_completed_trainings_are_proposed(template: Json) -> Faults:
 
 @rule
 def a_silent_custom_resource_fails_soon(template: Json) -> Faults:
-    timeout_seconds = value(template, "PublishedModel.ServiceTimeout", 3600)
-    if not value(template, "PublishModelFunction.Timeout") < timeout_seconds <= 300:
-        yield f"{timeout_seconds} s"
+    for resource, function, longest_seconds in (
+        ("PublishedModel", "PublishModelFunction", 300),
+        ("ServingImage", "PublishImageFunction", 900),
+    ):
+        timeout_seconds = value(template, f"{resource}.ServiceTimeout", 3600)
+        if not value(template, f"{function}.Timeout") < timeout_seconds <= longest_seconds:
+            yield f"{resource}: {timeout_seconds} s"
 
 
 @rule
@@ -71,15 +89,33 @@ def the_endpoint_is_serverless_or_instances(template: Json) -> Faults:
         (variant,) = config["ProductionVariants"]
         if set(variant) - {"VariantName", "ModelName", "InitialVariantWeight"} != has:
             yield f"{condition}: {sorted(variant)}"
-    if template["Parameters"]["EndpointMode"]["Default"] != "serverless":
-        yield "serverless is not the default"
+    serverless = [{"Fn::Equals": [{"Ref": "EndpointCapacity"}, each]} for each in MEMORY_SIZES]
+    if template["Conditions"]["Serverless"] != {"Fn::Or": serverless}:
+        yield "Serverless"
+    if template["Conditions"]["OnInstances"] != {"Fn::Not": [{"Condition": "Serverless"}]}:
+        yield "OnInstances"
+    allowed = template["Parameters"]["EndpointCapacity"].get("AllowedPattern", ".*")
+    numbers = [str(each) for each in range(10_000) if re.fullmatch(allowed, str(each))]
+    if numbers != MEMORY_SIZES:
+        yield f"other memory sizes than SageMaker's: {numbers[:9]}"
 
 
 @rule
-def another_mode_is_another_endpoint(template: Json) -> Faults:
-    # UpdateEndpoint refuses to turn an endpoint on instances into a serverless one.
-    if "${EndpointMode}" not in text(value(template, "Endpoint.EndpointName")):
-        yield "the endpoint's name does not contain the mode"
+def a_new_account_allows_the_default_endpoint(template: Json) -> Faults:
+    megabytes = str(template["Parameters"]["EndpointCapacity"]["Default"])
+    if not megabytes.isdigit() or int(megabytes) > NEW_ACCOUNT_ENDPOINT_MEGABYTES:
+        yield megabytes
+
+
+@rule
+def another_capacity_is_another_endpoint(template: Json) -> Faults:
+    # UpdateEndpoint refuses to turn an endpoint on instances into a serverless one, and another
+    # instance type of a variant that is scaled.
+    match value(template, "Endpoint.EndpointName.Fn::Sub"):
+        case [str(name), {"Kind": kind}] if "${Kind}" in name and kind == ENDPOINT_KIND:
+            pass
+        case other:
+            yield f"the endpoint's name does not contain the instance type: {other}"
 
 
 @rule
@@ -88,7 +124,7 @@ def names_fit_the_longest_stack_name(template: Json) -> Faults:
         full = (
             value(template, path)["Fn::Sub"][0]
             .replace("${AWS::StackName}", LONGEST_STACK_NAME)
-            .replace("${EndpointMode}", "serverless")
+            .replace("${Kind}", "trn1n-32xlarge")  # the longest instance type
             .replace("${StackSuffix}", "0" * 12)
         )
         if len(full) > 63 or "$" in full:
@@ -108,7 +144,7 @@ def only_instances_are_scaled(template: Json) -> Faults:
 
 
 @rule
-def a_model_of_your_own_image_is_isolated(template: Json) -> Faults:
+def a_model_in_the_stacks_image_is_isolated(template: Json) -> Faults:
     # Serverless endpoints cannot be, and AWS's Ray container fetches packages as it starts.
     model = properties(template, "Model")
     if with_conditions(model, {"ModelIsolated"}).get("EnableNetworkIsolation") is not True:
@@ -120,12 +156,28 @@ def a_model_of_your_own_image_is_isolated(template: Json) -> Faults:
         "SecurityGroupIds": {"Ref": "SecurityGroupIds"},
     }:
         yield "not in the VPC"
-    rays = {"Fn::Equals": [{"Ref": "ServingImageRepository"}, "ray"]}
     for condition, other in (
         ("ModelInVpc", {"Condition": "InVpc"}),
-        ("ModelIsolated", {"Fn::Not": [rays]}),
+        ("ModelIsolated", {"Condition": "MakesImage"}),
     ):
         if template["Conditions"].get(condition) != {
             "Fn::And": [{"Condition": "OnInstances"}, other]
         }:
             yield condition
+
+
+@rule
+def nothing_is_reported_to_the_runtimes_maker(template: Json) -> Faults:
+    told = value(template, "Model.PrimaryContainer.Environment", {})
+    if told.get("ORT_DISABLE_TELEMETRY") != "1":
+        yield "ONNX Runtime reports to its maker"
+
+
+@rule
+def containers_of_aws_are_pulled_from_the_regions_account(template: Json) -> Faults:
+    accounts = {
+        region: each["Account"]
+        for region, each in template["Mappings"]["ContainerRegistry"].items()
+    }
+    for region, account in accounts.items() ^ images.ACCOUNTS.items():
+        yield f"{region}: {account}"

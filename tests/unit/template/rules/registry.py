@@ -12,8 +12,9 @@ Rule = Callable[[Json], Faults]
 
 RULES: dict[str, Rule] = {}
 
-# The stack's own key, or the one that a parameter names.
-DATA_KEY = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "DataKeyArn"}]}
+# The stack's own key, or the first of those that a parameter names.
+FIRST_OF_LIST = {"Fn::Select": [0, {"Ref": "DataKeyArns"}]}
+DATA_KEY = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, FIRST_OF_LIST]}
 
 
 def rule(check: Rule) -> Rule:

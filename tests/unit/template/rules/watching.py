@@ -1,4 +1,4 @@
-"""Logs, alarms and the budget."""
+"""Logs and alarms."""
 
 from __future__ import annotations
 
@@ -58,17 +58,3 @@ def alarms_watch_every_step_and_notify(template: Json) -> Faults:
             yield f"{name} notifies a topic that does not exist"
     if template["Resources"]["AlarmTopic"].get("Condition") != "HasAlarmEmail":
         yield "AlarmTopic exists without an address"
-
-
-@rule
-def runaway_costs_notify(template: Json) -> Faults:
-    notified = {
-        (each["Notification"]["NotificationType"], text(subscriber["Address"]))
-        for budget in of_type(template, "AWS::Budgets::Budget").values()
-        if budget["Budget"]["BudgetLimit"]["Amount"] == {"Ref": "MonthlyBudgetDollars"}
-        for each in budget["NotificationsWithSubscribers"]
-        if each["Notification"]["Threshold"] <= 100
-        for subscriber in each["Subscribers"]
-    }
-    wanted = {("ACTUAL", "${AlarmEmail}"), ("FORECASTED", "${AlarmEmail}")}
-    yield from (str(each) for each in wanted - notified)
