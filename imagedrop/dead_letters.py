@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from typing import Any
 
 from imagedrop.target import Target
+from imagedrop.unicode_forms import is_same_name
 from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, parse_queue_body, utc_text
 from pipeline.retries import BATCH_MESSAGES
@@ -77,9 +78,12 @@ class DeadLetter:
         return tuple(each.key for each in self.images) or (self.message_id,)
 
     def is_about(self, wanted: str) -> bool:
-        """Returns whether `wanted` is its id, or the key or address of one of its images."""
-        addresses = {each.image for each in self.images}
-        return wanted in {self.message_id, *self.names, *addresses}
+        """Returns whether `wanted` is its id, or the key or address of one of its images.
+
+        Names in other Unicode forms count too: whoever types one cannot see the difference.
+        """
+        names = (self.message_id, *self.names, *(each.image for each in self.images))
+        return any(is_same_name(wanted, each) for each in names)
 
     def to_json(self) -> dict[str, Any]:
         """Returns everything that is known of it."""

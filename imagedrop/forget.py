@@ -17,10 +17,11 @@ from bulk.run import RunFiles
 from bulk.work_bucket import WorkBucket
 from imagedrop.dead_letters import DeadLetters, dead_letters_of
 from imagedrop.target import Target
+from imagedrop.unicode_forms import spellings
 from pipeline import records
 from pipeline.events import NO_SEQUENCER, Change, ImageRef, utc_text
 from pipeline.records import Status
-from pipeline.table_items import to_item
+from pipeline.table_items import Item, to_item
 
 # The tombstone's reason, and its version, which no event can have: the erasure's own events change
 # a row only while it shows the version that they erased.
@@ -74,6 +75,16 @@ class Forgetting:
         )
         return Forgotten(len(versions), rows, dead_letters, tuple(self._bulk_runs(key)))
 
+    def spellings(self, key: str) -> list[str]:
+        """Returns the Unicode forms of a key in which the bucket or the table knows an image."""
+        forms = spellings(key)
+        # Without accents there is one form, and nothing to look for.
+        return [each for each in forms if len(forms) == 1 or self._is_known(each)]
+
+    def _is_known(self, key: str) -> bool:
+        item = self._item(key)
+        return bool(self._versions(key)[0]) or (item is not None and not _is_forgotten(item))
+
     def _versions(self, key: str) -> tuple[list[str], datetime]:
         """Lists versions and delete markers of exactly this key; also S3's time when it began."""
         pages = self.s3.get_paginator("list_object_versions").paginate(
@@ -93,12 +104,8 @@ class Forgetting:
 
     def _bury(self, key: str, s3_time: datetime, versions: list[str]) -> int:
         """Writes the tombstone where a row exists or may come; counts replaced predictions."""
-        address = f"s3://{self.bucket}/{key}"
-        item = self.dynamodb.get_item(
-            TableName=self.table, Key={"image": {"S": address}}, ConsistentRead=True
-        ).get("Item")
-        is_forgotten = item is not None and item.get("reason", {}).get("S") == FORGOTTEN
-        if not versions and (item is None or is_forgotten):
+        item = self._item(key)
+        if not versions and (item is None or _is_forgotten(item)):
             return 0
         ref = ImageRef(
             bucket=self.bucket,
@@ -113,6 +120,13 @@ class Forgetting:
         tombstone = records.deleted(ref, utc_text(datetime.now(UTC)), reason=FORGOTTEN)
         self.dynamodb.put_item(TableName=self.table, Item=to_item(tombstone, ref))
         return int(item is not None and item["status"]["S"] != Status.DELETED)
+
+    def _item(self, key: str) -> Item | None:
+        address = f"s3://{self.bucket}/{key}"
+        found: Item | None = self.dynamodb.get_item(
+            TableName=self.table, Key={"image": {"S": address}}, ConsistentRead=True
+        ).get("Item")
+        return found
 
     def _bulk_runs(self, key: str) -> list[str]:
         pages = self.s3.get_paginator("list_objects_v2").paginate(
@@ -143,3 +157,7 @@ def forgetting(found: Target) -> Forgetting:
         found.outputs["PredictionsTableName"],
         found.outputs["WorkBucketName"],
     )
+
+
+def _is_forgotten(item: Item) -> bool:
+    return bool(item.get("reason", {}).get("S") == FORGOTTEN)

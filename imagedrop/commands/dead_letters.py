@@ -70,6 +70,9 @@ def list_command(
     print_dead_letters(chosen, format_)
     if not found and not expected:
         say("There are no dead letters.")
+    elif found and not chosen:
+        reasons = ", ".join(sorted({each.reason for each in found}))
+        say(f"None failed for the reason {reason}; there are: {reasons}")
     _warn_of_unseen(expected - len(found))
 
 

@@ -7,10 +7,11 @@ from typing import Annotated
 import typer
 
 from imagedrop.errors import UserError
-from imagedrop.forget import Forgotten, forgetting
+from imagedrop.forget import Forgetting, Forgotten, forgetting
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import Target, TargetName, find_target
 from imagedrop.text import printable
+from imagedrop.unicode_forms import choose, shell_text
 
 
 def register(app: typer.Typer) -> None:
@@ -25,11 +26,12 @@ def forget(
 ) -> None:
     """Erase every version of an image, its prediction, and the dead letters about it."""
     found = find_target(target)
-    chosen = _key(found, key)
+    erasing = forgetting(found)
+    chosen = _stored(erasing, _key(found, key))
     if not yes:
         typer.confirm(f"Erase {printable(chosen)} for good?", abort=True, err=True)
     with console.status("Erasing"):
-        erased = forgetting(found).forget(chosen)
+        erased = erasing.forget(chosen)
     _report(erased, chosen)
 
 
@@ -48,6 +50,25 @@ def _key(found: Target, key: str) -> str:
             f"Give a key, or an address that begins with {address}",
         )
     return key.removeprefix(address)
+
+
+def _stored(erasing: Forgetting, key: str) -> str:
+    """Returns the key that exists, and says when it or another one has another Unicode form.
+
+    Raises:
+        UserError: the typed form does not exist, and several others do.
+    """
+    stored = erasing.spellings(key)
+    chosen = choose(key, stored)
+    others = [shell_text(each) for each in stored if each != chosen]
+    if chosen != key or others:
+        say(f"This is about {shell_text(chosen)}.")
+    if others:
+        say(
+            f"Another image has this name in another Unicode form, and stays: {' '.join(others)}",
+            "yellow",
+        )
+    return chosen
 
 
 def _report(erased: Forgotten, key: str) -> None:

@@ -75,6 +75,11 @@ def predictions(
     """Print predictions, newest first."""
     found = find_target(target)
     if key is not None:
+        if (label, status_, min_confidence, since) != (None,) * 4:
+            raise UserError(
+                "A key names one image, which no filter changes.",
+                "Give a key or filters, not both.",
+            )
         _print_one(found, key, format_)
         return
     query = Query(label=label, status=status_, min_confidence=min_confidence, since=_moment(since))

@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -73,6 +74,28 @@ def anything(_letter: DeadLetter) -> bool:
 
 def nobody(_letter: DeadLetter) -> None:
     return None
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("prefix", ["", f"s3://{BUCKET}/"])
+def test_a_letter_is_found_and_sent_back_by_a_name_in_another_unicode_form(
+    post: Post, form: Literal["NFC", "NFD"], prefix: str
+) -> None:
+    key = "incoming/Gänse/Café.jpg"
+    stored = about(unicodedata.normalize("NFD" if form == "NFC" else "NFC", key))
+    post.send(stored)
+    post.send(about("incoming/Ganse/Cafe.jpg"))
+    typed = prefix + unicodedata.normalize(form, key)
+    assert json.loads(command(post, "show", typed).stdout)["body"] == stored
+    command(post, "redrive", "--key", typed)
+    assert post.returned() == [stored]
+
+
+def test_a_reason_that_no_letter_has_is_answered_with_those_there_are(post: Post) -> None:
+    post.send(about("incoming/dog.jpg"), reason="SlowDown")
+    post.send(about("incoming/cat.jpg"), reason="OutOfTime")
+    told = command(post, "list", "--reason", "slowdown").stderr
+    assert "the reason slowdown; there are: OutOfTime, SlowDown" in told
 
 
 def test_all_of_a_hundred_letters_are_found_and_stay(post: Post) -> None:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 import re
+import unicodedata
 from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import boto3
 import pytest
@@ -254,6 +255,47 @@ def test_an_address_of_another_bucket_is_refused(stack: Stack) -> None:
     refused = stack.forget(f"s3://other/{KEY}")
     assert isinstance(refused.exception, UserError)
     assert stack.versions() == [KEY]
+
+
+@pytest.mark.parametrize("form", ["NFC", "NFD"])
+@pytest.mark.parametrize("prefix", ["", f"s3://{BUCKET}/"])
+def test_a_key_typed_in_another_unicode_form_is_forgotten_in_the_stored_one(
+    stack: Stack, form: Literal["NFC", "NFD"], prefix: str
+) -> None:
+    stored = unicodedata.normalize("NFD" if form == "NFC" else "NFC", KEY)
+    stack.drop(stored)
+    stack.drop(NEIGHBOUR)
+    told = stack.forget(prefix + unicodedata.normalize(form, KEY))
+    assert "1 versions, 1 predictions, 1 dead letters" in " ".join(told.stderr.split())
+    assert stack.versions() == [NEIGHBOUR]
+
+
+def test_of_two_keys_that_look_the_same_the_typed_one_goes_and_the_other_is_named(
+    stack: Stack,
+) -> None:
+    other = unicodedata.normalize("NFD", KEY)
+    stack.drop(KEY)
+    stack.drop(other)
+    told = stack.forget(KEY)
+    assert stack.versions() == [other]
+    assert r"and stays: $'incoming/a b+c%20e\u0301.jpg'" in told.stderr
+
+
+def test_of_two_keys_that_look_the_same_and_like_neither_none_goes(stack: Stack) -> None:
+    typed = "incoming/\u212b\u00e9.jpg"  # the sign of angstrom, which no form keeps
+    for form in ("NFC", "NFD"):
+        stack.drop(unicodedata.normalize(form, typed))
+    refused = stack.forget(typed).exception
+    assert isinstance(refused, UserError)
+    assert r"$'incoming/\u00c5\u00e9.jpg'" in refused.next_step
+    assert len(stack.versions()) == 2
+
+
+def test_forgetting_twice_in_two_forms_changes_nothing(stack: Stack) -> None:
+    stack.drop(unicodedata.normalize("NFD", KEY))
+    assert stack.forget(KEY).exit_code == 0
+    assert "nothing of" in stack.forget(KEY).stderr
+    assert stack.row(KEY) is None
 
 
 def test_without_a_yes_nothing_is_erased(stack: Stack) -> None:

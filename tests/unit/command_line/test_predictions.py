@@ -202,6 +202,16 @@ def test_an_image_that_exists_goes_before_a_deleted_one_of_the_same_name(stack: 
     assert stack.keys(MIXED) == [COMPOSED]
 
 
+@pytest.mark.parametrize(
+    "option", [("--label", "pug"), ("--since", "2h"), ("--status", "rejected")]
+)
+def test_a_key_with_a_filter_is_refused_instead_of_ignoring_the_filter(
+    stack: Stack, option: tuple[str, str]
+) -> None:
+    stack.add("photo.jpg")
+    assert "Give a key or filters" in stack.refusal("photo.jpg", *option)
+
+
 def test_a_name_without_an_image_is_an_error(stack: Stack) -> None:
     stack.add("Cafe.jpg")
     assert "There is no prediction of Café.jpg" in stack.refusal("Café.jpg")
