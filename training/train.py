@@ -25,6 +25,7 @@ from training.checkpoint import Checkpoint
 from training.data.batches import FeatureBatches, PhotoBatches
 from training.data.dataset import DataSet, LabelledImage
 from training.data.features import Extractor, Features, cached_features, default_cache
+from training.data.folders import explain
 from training.data.partition import Partition, cross_validation, partition
 from training.errors import TrainingError
 from training.exporting import (
@@ -114,11 +115,14 @@ def prepare(settings: TrainSettings) -> Prepared:
     """Scans the data, loads the backbone, and gets its features of every image.
 
     Raises:
-        TrainingError: fewer than two classes, or weights that cannot be had.
+        TrainingError: fewer than two classes, a class without a photo to train on, or weights that
+            cannot be had.
     """
     if settings.deterministic:
         be_deterministic()
     data = DataSet.scan(settings.data)
+    for line in explain(data.left_out):
+        log.warning("%s", line)
     network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)
     freeze(network, "none")
     spec, on = image_spec(settings.backbone), device()
@@ -136,8 +140,28 @@ def prepare(settings: TrainSettings) -> Prepared:
         len(data.classes),
         len(features.rejected),
     )
+    _refuse_untrained_classes(data, images, settings)
     labels = torch.tensor([image.class_index for image in images])
     return Prepared(data, manifest_sha256, network, sha256, spec, features, images, labels, on)
+
+
+def _refuse_untrained_classes(
+    data: DataSet, images: Sequence[LabelledImage], settings: TrainSettings
+) -> None:
+    """Refuses a model with labels that it never saw.
+
+    Raises:
+        TrainingError: a class has no image to train on.
+    """
+    parts = {"train", None, "valid"} if settings.folds else {"train", None}
+    seen = {image.class_index for image in images if image.split in parts}
+    unseen = [label for place, label in enumerate(data.classes) if place not in seen]
+    if seen and unseen:
+        raise TrainingError(
+            f"{len(unseen)} of {len(data.classes)} classes have no usable photo to train on: "
+            f"{', '.join(unseen[:8])}{' …' if len(unseen) > 8 else ''}.",
+            "Add photos of them to the part train, or take their folders out of every part.",
+        )
 
 
 def fit(
@@ -359,7 +383,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.argv[1:] if arguments is None else arguments
             )
         result = train(settings)
-    except TrainingError as error:
+    except (TrainingError, OSError) as error:
         log.error("%s", error)
         return 1
     log.info("trained in %.0f s; the model is in %s", result.seconds, result.model_dir)

@@ -18,6 +18,7 @@ from imagedrop.output import TargetOption, progress, say
 from imagedrop.target import TargetName, find_target
 from training.data.check import DataCheck, check
 from training.data.dataset import DataSet
+from training.data.folders import explain
 from training.data.split import check_destination, lay_out, parts_of
 from training.reports.data import data_page
 
@@ -50,7 +51,8 @@ def check_command(
     """Check every photo: rejected files, duplicates, and the number of photos of each label.
 
     The exit code is 1 when a photo is in two parts or has two labels, because metrics of such data
-    cannot be trusted, and when no file can be used.
+    cannot be trusted, when a class has no file that can be used, and when files are left out that
+    may be photos.
     """
     with _as_user_error():
         found = _checked(folder)
@@ -64,11 +66,12 @@ def check_command(
     _name("rejected", [f"{found.name_of(x.image)}: {x.reason}" for x in found.rejected])
     for title, groups in (("in two parts", found.leaks), ("with two labels", found.conflicts)):
         _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
+    _name("classes without a usable photo", list(found.without_photos))
     say(f"{len(found.alike)} groups of photos look the same")
     say(f"Report: {report}")
     if not found.images:
         say("No file can be used.")
-    if found.leaks or found.conflicts or not found.images:
+    if not found.is_trustworthy:
         raise typer.Exit(1)
 
 
@@ -83,7 +86,7 @@ def split_command(
     one part, and rejected files are left out."""
     of_parts = _shares(shares)
     with _as_user_error():
-        check_destination(DataSet.scan(folder), destination)  # before minutes of checking
+        check_destination(folder, destination)  # before minutes of checking
         found = _checked(folder)
         parts = parts_of(found, seed, of_parts)
         with progress() as bars:
@@ -94,6 +97,7 @@ def split_command(
     if found.rejected:
         say(f"Left out: {len(found.rejected)} rejected files; imagedrop data check names them")
     say(f"Next: imagedrop train --data {destination}")
+    _exit_if_incomplete(found.data)
 
 
 @data.command("upload", epilog="Example: imagedrop data upload photos/ dogs")
@@ -111,7 +115,7 @@ def upload_command(
         )
     found = find_target(target)
     with _as_user_error(), progress() as bars:
-        scanned = DataSet.scan(folder)
+        scanned = scanned_data_set(folder)
         bar = bars.add_task("uploaded", total=len(scanned.images))
         done = upload_data_set(
             found.client("s3"),
@@ -123,6 +127,7 @@ def upload_command(
     say(f"{done.sent:,} sent, {done.kept:,} were there already")
     say(f"Next: imagedrop jobs train --data {done.uri} --wait")
     print(done.uri)
+    _exit_if_incomplete(scanned)
 
 
 @contextmanager
@@ -135,8 +140,25 @@ def _as_user_error() -> Iterator[None]:
         raise UserError(str(error), "Correct that, and run the command again.") from error
 
 
-def _checked(folder: Path) -> DataCheck:
+def scanned_data_set(folder: Path) -> DataSet:
+    """Lists a data set, and says what is left out.
+
+    Raises:
+        TrainingError: the folder is no data set.
+    """
     scanned = DataSet.scan(folder)
+    for line in explain(scanned.left_out, NAMED):
+        say(line)
+    return scanned
+
+
+def _exit_if_incomplete(scanned: DataSet) -> None:
+    if any(each.is_problem for each in scanned.left_out):
+        raise typer.Exit(1)
+
+
+def _checked(folder: Path) -> DataCheck:
+    scanned = scanned_data_set(folder)
     with progress() as bars:
         bar = bars.add_task("looked at", total=len(scanned.images))
         return check(scanned, lambda: bars.advance(bar))

@@ -15,10 +15,11 @@ from rich.progress import Progress, TaskID
 
 from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
+from imagedrop.commands.data import scanned_data_set
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
 from model.package import licences_in, package
-from training.data.dataset import DataSet
+from training.data.layout import part_of
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation, Int8Offer
@@ -60,7 +61,9 @@ def evaluate(
         try:
             with as_user_error(), progress() as bars:
                 steps = Steps(*_on(bars))
-                found = judge(content, DataSet.scan(data), split, int8_weights, steps)
+                scanned = scanned_data_set(data)
+                part = part_of(split) or split if split else None
+                found = judge(content, scanned, part, int8_weights, steps)
         except ArchiveError as error:
             raise _no_model(model, error) from error
         _write_reports(found, output_dir)
@@ -70,6 +73,8 @@ def evaluate(
                 _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
             if found.int8 is not None:
                 _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
+    if any(each.is_problem for each in scanned.left_out):
+        raise typer.Exit(1)
 
 
 def _content(model: Path, temporary: Path) -> Path:

@@ -22,7 +22,7 @@ COLOURS = {
     "002.Ripe_tomato": (190, 50, 40),
     "sky": (80, 120, 200),
 }
-LABELS = ("green_apple", "ripe_tomato", "sky")
+LABELS = ("Green_apple", "Ripe_tomato", "sky")
 IMAGES_A_CLASS = 10
 
 

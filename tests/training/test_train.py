@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import json
 import logging
+import shutil
 import subprocess
 import sys
 from contextlib import closing
@@ -338,3 +339,14 @@ def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> Non
     assert second.train_loss < first.train_loss
     found = answer(result.model_dir, "sky", "JPEG")
     assert {each["label"] for each in found["predictions"]} == set(LABELS)  # type: ignore[attr-defined, index]
+
+
+def test_class_without_a_photo_to_train_on_is_refused(
+    tmp_path: Path, configure: Configure, photos: Path
+) -> None:
+    for part, labels in (("train", ("sky",)), ("valid", ("sky", "001.Green_apple"))):
+        for label in labels:
+            shutil.copytree(photos / label, tmp_path / "data" / part / label)
+    shutil.copytree(photos / "002.Ripe_tomato", tmp_path / "data" / "train" / "002.Ripe_tomato")
+    with pytest.raises(TrainingError, match="no usable photo to train on: Green_apple"):
+        train(configure(data=tmp_path / "data"))

@@ -29,9 +29,12 @@ CHECK_SPEC = ImageSpec(
 )
 
 
+UNREADABLE = "unreadable"  # the reason of a file that the disk does not give
+
+
 @dataclass(frozen=True, slots=True)
 class Rejected:
-    """A file that trainings leave out, and the reason by `imaging`."""
+    """A file that trainings leave out, and the reason by `imaging`, or `unreadable`."""
 
     image: LabelledImage
     reason: str
@@ -82,6 +85,19 @@ class DataCheck:
             part[self.data.label(image)] += 1
         return {part: labels for part, labels in found.items() if labels}
 
+    @property
+    def without_photos(self) -> tuple[str, ...]:
+        """The labels of which no photo can be used."""
+        usable = {image.class_index for image in self.images}
+        return tuple(label for place, label in enumerate(self.data.classes) if place not in usable)
+
+    @property
+    def is_trustworthy(self) -> bool:
+        """Whether all photos count, each in one part and with one label."""
+        spoilt = self.leaks or self.conflicts or self.without_photos or not self.images
+        unread = any(each.reason == UNREADABLE for each in self.rejected)
+        return not (spoilt or unread or any(each.is_problem for each in self.data.left_out))
+
     def name_of(self, image: LabelledImage) -> str:
         return image.path.relative_to(self.data.folder).as_posix()
 
@@ -92,6 +108,10 @@ class DataCheck:
             "classes": len(self.data.classes),
             "images": {part: sum(labels.values()) for part, labels in self.counts.items()},
             "labels": {part: dict(sorted(each.items())) for part, each in self.counts.items()},
+            "left_out": [
+                {"file": each.path.relative_to(self.data.folder).as_posix(), "reason": each.reason}
+                for each in self.data.left_out
+            ],
             "rejected": [
                 {"file": self.name_of(each.image), "reason": each.reason} for each in self.rejected
             ],
@@ -110,19 +130,22 @@ class DataCheck:
 def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
     """Reads, prepares and hashes every file, one thread per core; keeps no pixels.
 
+    A file that cannot be read is rejected, and counts in the fingerprint without its bytes.
+
     Args:
         on_image: called after each file.
-
-    Raises:
-        OSError: a file cannot be read.
     """
 
-    def look(image: LabelledImage) -> tuple[str, int | Rejection]:
-        digest = file_sha256(image.path)
-        prepared = prepare(read_image(image.path), CHECK_SPEC)
-        on_image()
+    def look(image: LabelledImage) -> tuple[str, int | str]:
+        try:
+            digest = file_sha256(image.path)
+            prepared = prepare(read_image(image.path), CHECK_SPEC)
+        except OSError:
+            return "", UNREADABLE
+        finally:
+            on_image()
         if isinstance(prepared, Rejection):
-            return digest, prepared
+            return digest, prepared.reason
         pixels = np.frombuffer(prepared.pixels, np.uint8)
         return digest, perceptual_hash(pixels.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3))
 
@@ -133,9 +156,7 @@ def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
         data=data,
         images=tuple(image for image, _, _ in usable),
         rejected=tuple(
-            Rejected(image, looks.reason)
-            for image, (_, looks) in seen
-            if isinstance(looks, Rejection)
+            Rejected(image, looks) for image, (_, looks) in seen if isinstance(looks, str)
         ),
         alike=tuple(_alike(usable)),
         manifest_sha256=data.manifest_of({image.path: digest for image, (digest, _) in seen}),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections import defaultdict
+from collections import Counter, defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 
@@ -52,9 +52,10 @@ def cross_validation(
     The part `test` is left to the evaluation.
 
     Raises:
-        TrainingError: there is no image to train on.
+        TrainingError: there is no image to train on, or a class has fewer images than folds.
     """
     places = _places(images, "train", "valid", None)
+    _refuse_more_folds_than_images([images[place] for place in places], count)
     fold_of = dict(
         zip(places, folds([images[place] for place in places], count, seed), strict=True)
     )
@@ -117,6 +118,20 @@ def _checked(parts: Partition) -> Partition:
     if not parts.train:
         raise TrainingError("There is no image to train on.", "See `imagedrop data check FOLDER`.")
     return parts
+
+
+def _refuse_more_folds_than_images(images: Sequence[LabelledImage], count: int) -> None:
+    sizes = Counter(image.class_index for image in images)
+    if sizes and min(sizes.values()) < count:
+        smallest = min(sizes, key=lambda each: sizes[each])
+        folder = next(each.path.parent for each in images if each.class_index == smallest)
+        raise TrainingError(
+            f"{folder} has only {sizes[smallest]} photos to train on, fewer than the {count} "
+            "folds.",
+            f"Use at most --folds {sizes[smallest]}, or add photos."
+            if sizes[smallest] > 1
+            else "Train without --folds, or add photos.",
+        )
 
 
 def _shuffled_classes(images: Sequence[LabelledImage], seed: int) -> Iterator[list[int]]:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from training.data.check import DataCheck
-from training.data.dataset import DataSet, LabelledImage
+from training.data.dataset import LabelledImage
 from training.data.partition import stratified_split
 from training.errors import TrainingError
 
@@ -36,7 +36,7 @@ def parts_of(check: DataCheck, seed: int, shares: Mapping[str, float]) -> dict[L
     return {image: part[leader[image]] for image in check.images}
 
 
-def check_destination(data: DataSet, destination: Path) -> None:
+def check_destination(folder: Path, destination: Path) -> None:
     """Checks that a new data set can be written there.
 
     Raises:
@@ -44,9 +44,9 @@ def check_destination(data: DataSet, destination: Path) -> None:
     """
     if destination.exists() or destination.is_symlink():
         raise TrainingError(f"{destination} exists already.", "Remove it, or give another folder.")
-    if destination.resolve().is_relative_to(data.folder.resolve()):
+    if destination.resolve().is_relative_to(folder.resolve()):
         raise TrainingError(
-            f"{destination} is inside {data.folder} and would become part of that data set.",
+            f"{destination} is inside {folder} and would become part of that data set.",
             "Give a folder outside.",
         )
 
@@ -65,12 +65,17 @@ def lay_out(
         TrainingError: `check_destination`.
         OSError: it cannot be written.
     """
-    check_destination(check.data, destination)
+    check_destination(check.data.folder, destination)
     unfinished = destination.with_name(f".{destination.name}.unfinished")
     shutil.rmtree(unfinished, ignore_errors=True)
+    made: set[Path] = set()
     try:
         for image, part in parts.items():
-            place = unfinished / part / check.data.label(image) / _within_class(check, image)
+            label = unfinished / part / check.data.label(image)
+            # A disk that ignores case would put BMW and bmw into one folder: it raises.
+            label.mkdir(parents=True, exist_ok=label in made)
+            made.add(label)
+            place = label / _within_class(check, image)
             place.parent.mkdir(parents=True, exist_ok=True)
             _link_or_copy(image.path, place)
             on_image()

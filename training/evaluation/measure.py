@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -54,7 +55,7 @@ def classes_in(card: ModelCard, data: DataSet) -> dict[int, int]:
     Raises:
         TrainingError: the model lacks a class.
     """
-    places = {label.lower(): place for place, label in enumerate(card.labels)}
+    places = label_places(card.labels, data.classes)
     unknown = [label for label in data.classes if label not in places]
     if unknown:
         raise TrainingError(
@@ -63,6 +64,17 @@ def classes_in(card: ModelCard, data: DataSet) -> dict[int, int]:
             "Leave their folders out, or evaluate a model that was trained on them.",
         )
     return {place: places[label] for place, label in enumerate(data.classes)}
+
+
+def label_places(labels: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
+    """Finds each wanted label; in another case too, where there is one on either side."""
+    found = {label: place for place, label in enumerate(labels) if label in wanted}
+    on_either_side = Counter(label.lower() for label in (*labels, *wanted))
+    places = {label.lower(): place for place, label in enumerate(labels)}
+    for label in wanted:
+        if label not in found and on_either_side[label.lower()] == 2 and label.lower() in places:
+            found[label] = places[label.lower()]
+    return found
 
 
 def predict(

@@ -112,6 +112,23 @@ def test_disk_that_refuses_is_told_without_a_traceback(folder: Path) -> None:
     assert "file" in refusal("check", "photos", "--output-dir", "file")
 
 
+def test_what_is_left_out_is_named_and_ends_with_1_where_it_may_be_a_photo(folder: Path) -> None:
+    write(folder, "__MACOSX/dog/._1.png", b"\0")
+    write(folder, "README.txt", b"text")
+    (folder / "bird").mkdir()
+    result = data("check", "photos")
+    assert result.exit_code == 0
+    assert "Left out 1 hidden or system files, such as photos/__MACOSX/dog/._1.png" in result.stderr
+    assert "photos/bird holds no photos, so it is no class" in result.stderr
+    assert "photos/README.txt is in no class folder" in result.stderr
+    reasons = json.loads(Path("data-output/data.json").read_text())["left_out"]
+    assert [each["file"] for each in reasons] == ["README.txt", "__MACOSX/dog/._1.png", "bird"]
+    write(folder, "loose.png", encoded(picture(30)))
+    assert data("check", "photos").exit_code == 1
+    assert data("split", "photos", "parts").exit_code == 1
+    assert Path("parts/train/cat").is_dir()
+
+
 def test_upload_prints_the_address_alone(folder: Path, bucket: None) -> None:
     (folder / "dog/\x1b[31mnone.jpg").unlink()
     first, second = data("upload", "photos"), data("upload", "photos")

@@ -6,6 +6,7 @@ import json
 import os
 import tracemalloc
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -38,7 +39,7 @@ def test_rejected_files_are_named_with_the_reason_of_every_other_place(folder: P
     assert [(found.name_of(each.image), each.reason) for each in found.rejected] == [
         ("dog/<b>not an image.jpg", "not_an_image")
     ]
-    assert found.counts == {"all": {"cat": 5, "dog": 5}}
+    assert found.counts == {"all": {"Cat": 5, "dog": 5}}
     assert found.alike == ()
 
 
@@ -117,7 +118,7 @@ def test_film_among_the_photos_is_rejected_and_never_in_memory(folder: Path) -> 
 def test_findings_are_plain_json(folder: Path) -> None:
     content = json.loads(json.dumps(checked(folder).to_json()))
     assert content["images"] == {"all": 10}
-    assert content["labels"]["all"] == {"cat": 5, "dog": 5}
+    assert content["labels"]["all"] == {"Cat": 5, "dog": 5}
 
 
 def test_photos_that_look_the_same_go_into_one_part(folder: Path) -> None:
@@ -140,9 +141,9 @@ def test_split_is_laid_out_whole_and_found_again(folder: Path, tmp_path: Path) -
     again = checked(tmp_path / "parts")
 
     assert again.counts == {
-        "train": {"cat": 3, "dog": 3},
-        "valid": {"cat": 1, "dog": 1},
-        "test": {"cat": 1, "dog": 1},
+        "train": {"Cat": 3, "dog": 3},
+        "valid": {"Cat": 1, "dog": 1},
+        "test": {"Cat": 1, "dog": 1},
     }
     assert (again.rejected, again.leaks) == ((), ())
 
@@ -171,7 +172,7 @@ def test_split_within_the_photos_is_refused(folder: Path, tmp_path: Path) -> Non
     (tmp_path / "link").symlink_to(folder)
     for destination in (folder / "parts", folder / "dog" / "parts", tmp_path / "link" / "parts"):
         with pytest.raises(TrainingError, match="is inside"):
-            check_destination(DataSet.scan(folder), destination)
+            check_destination(folder, destination)
 
 
 def test_split_of_nothing_usable_says_so(tmp_path: Path) -> None:
@@ -199,6 +200,47 @@ def test_photo_never_takes_the_place_of_another(
     monkeypatch.setattr(os, "link", taken)
     with pytest.raises(FileExistsError):
         lay_out(found, parts_of(found, 1, SHARES), tmp_path / "parts", lambda: None)
+    assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+def test_file_that_cannot_be_read_is_rejected_and_the_rest_is_checked(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    opened = Path.open
+
+    def refusing(path: Path, *arguments: Any, **options: Any) -> Any:
+        if path.name == "1.png":
+            raise PermissionError(13, "Permission denied", str(path))
+        return opened(path, *arguments, **options)
+
+    monkeypatch.setattr(Path, "open", refusing)
+    found = checked(folder)
+    assert [each.reason for each in found.rejected] == ["unreadable", "not_an_image"]
+    assert len(found.images) == 9
+    assert not found.is_trustworthy
+
+
+def test_class_of_which_no_photo_can_be_used_is_named(folder: Path) -> None:
+    write(folder, "bird/1.jpg", b"text")
+    found = checked(folder)
+    assert (found.without_photos, found.is_trustworthy) == (("bird",), False)
+
+
+def test_classes_that_a_disk_takes_for_one_are_not_mixed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number, label in enumerate(("BMW", "bmw")):
+        write(tmp_path, f"data/{label}/{number}.png", encoded(picture(number)))
+    found = checked(tmp_path / "data")
+    make = Path.mkdir
+
+    def ignoring_case(path: Path, *arguments: Any, **options: Any) -> None:
+        make(path.with_name(path.name.lower()), *arguments, **options)
+
+    monkeypatch.setattr(Path, "mkdir", ignoring_case)
+    monkeypatch.setattr(os, "link", lambda *_: None)
+    with pytest.raises(FileExistsError):
+        lay_out(found, parts_of(found, 1, {"train": 1.0}), tmp_path / "parts", lambda: None)
     assert [each.name for each in tmp_path.iterdir()] == ["data"]
 
 

@@ -29,7 +29,7 @@ from training.evaluation import metrics as classification_metrics
 from training.evaluation.calibration import calibrate
 from training.evaluation.encodings import ENCODINGS, upright, working_copy
 from training.evaluation.evaluate import Evaluation, Steps, evaluate
-from training.evaluation.measure import Predicted
+from training.evaluation.measure import Predicted, label_places
 from training.evaluation.metrics import tempered
 from training.evaluation.onnx_temperature import temperature_of, write_calibrated
 from training.reports.evaluation import evaluation_page
@@ -189,6 +189,13 @@ def test_photo_on_its_side_is_upright_for_the_model(photos: Path) -> None:
     left = again.getpixel((5, 10))
     assert isinstance(left, tuple)
     assert left[2] > 200
+
+
+def test_labels_match_in_another_case_only_where_that_is_clear() -> None:
+    assert label_places(("pug", "Tea"), ("Pug", "Tea")) == {"Pug": 0, "Tea": 1}
+    assert label_places(("BMW", "bmw"), ("bmw", "BMW")) == {"BMW": 0, "bmw": 1}
+    assert label_places(("BMW", "bmw"), ("Bmw",)) == {}
+    assert label_places(("bmw",), ("bmw", "BMW")) == {"bmw": 0}
 
 
 def test_class_that_the_model_cannot_name_is_told(model: Path, photos: Path) -> None:
