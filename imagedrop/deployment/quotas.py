@@ -32,6 +32,7 @@ class Quota:
 
     Attributes:
         allowed: None when it could not be asked; `problem` then says why.
+        unknown_step: what to do when it could not be asked.
         is_for_all: False when only some uses need it, such as training jobs.
     """
 
@@ -40,6 +41,7 @@ class Quota:
     allowed: float | None
     problem: str = ""
     is_for_all: bool = True
+    unknown_step: str = "Look it up in the console of Service Quotas."
 
     @property
     def is_enough(self) -> bool:
@@ -117,6 +119,7 @@ def _sagemaker(clients: Clients, values: Mapping[str, str], machines: float) -> 
             float(capacity),
             None,
             f"AWS has no way to ask; new accounts have {NEW_ACCOUNT_ENDPOINT_MEGABYTES}",
+            unknown_step="A deployment that asks for too much fails and says so.",
         )
     for name, needed, is_for_all in wanted:
         yield Quota(name, needed, known.get(name), problem, is_for_all)

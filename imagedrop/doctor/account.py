@@ -158,7 +158,7 @@ def _quota_step(quota: Quota) -> str:
     if quota.is_too_small:
         what = "" if quota.is_for_all else "Dropped images do not need it. "
         return f"{what}Ask for more in the console of Service Quotas; it takes hours to days."
-    return "" if quota.allowed is not None else "Look it up in the console of Service Quotas."
+    return "" if quota.allowed is not None else quota.unknown_step
 
 
 def check_endpoint(target: Target) -> Check:
