@@ -16,6 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 from imagedrop.errors import UserError
 from imagedrop.samconfig import SavedDeployment, read_deployment
 from localcloud import aws, cloud, environments
+from localcloud.record import Cloud
 from pipeline.adapters.predictions_table import PredictionsTable
 from registry.models_bucket import ModelsBucket
 
@@ -98,7 +99,7 @@ def _local() -> Target:
     return local_target(found.cloud)
 
 
-def local_target(running: cloud.Cloud) -> Target:
+def local_target(running: Cloud) -> Target:
     """Returns the stack that is deployed in a running local cloud."""
     # Whatever the environment says, this never talks to AWS, and never through a proxy.
     config = CLIENT_CONFIG.merge(Config(proxies={}))

@@ -15,11 +15,12 @@ import time
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 
 from localcloud import deployment, environments, processes
 from localcloud.processes import LocalCloudError, StartedProcess
+from localcloud.record import LENIENT, Cloud, Status, Strictness, read, write
 from localcloud.stack import Stack
 
 STACK_NAME = "imagedrop"
@@ -34,43 +35,11 @@ _LAMBDA_PYTHONS = ("python3.11", "python3.12", "python3.13", "python3.14")
 OnStep = Callable[[str], None]
 
 
-@dataclass(frozen=True, slots=True)
-class Cloud:
-    """The addresses of a local cloud and what is deployed there; stored in `<home>/cloud.json`."""
-
-    endpoint_url: str  # every AWS service but SageMaker
-    sagemaker_url: str  # SageMaker's control plane and runtime
-    region: str
-    stack_name: str
-    outputs: dict[str, str]  # of the stack; ApiUrl as it is reachable here
-    enforce_iam: bool
-    deployed: str | None  # fingerprint of what was deployed
-    processes: tuple[StartedProcess, ...]
-
-    @property
-    def is_running(self) -> bool:
-        """Whether every process of it is alive."""
-        return bool(self.processes) and all(process.is_alive for process in self.processes)
-
-
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The cloud as last recorded, and which of its processes run."""
-
-    cloud: Cloud | None
-    alive: dict[str, bool]  # by process name
-
-    @property
-    def is_running(self) -> bool:
-        """Whether every process is alive."""
-        return bool(self.alive) and all(self.alive.values())
-
-
 def up(
     home: Path,
     *,
     deploy: bool = True,
-    enforce_iam: bool = False,
+    strictness: Strictness = LENIENT,
     project: Path = environments.REPOSITORY,
     on_step: OnStep = lambda _: None,
 ) -> Cloud:
@@ -79,7 +48,7 @@ def up(
     Args:
         home: folder for state, logs and ports; made when missing.
         deploy: also build and deploy the template.
-        enforce_iam: the emulator refuses calls that the roles' policies do not allow.
+        strictness: what is refused.
         project: folder of template.yaml, samconfig.toml and functions/.
         on_step: called with one short sentence before each step.
 
@@ -87,17 +56,17 @@ def up(
         LocalCloudError: something failed; the processes that this call started are stopped.
     """
     with _lock(home):
-        known = _read(home)
+        known = read(home)
         started_here: list[StartedProcess] = []
         try:
-            if known and known.is_running and known.enforce_iam == enforce_iam:
+            if known and known.is_running and known.strictness == strictness:
                 cloud = known
                 on_step(f"Already running: AWS at {cloud.endpoint_url}")
             else:
                 if known:
                     _stop_all(known.processes)
                 with _ports_reserved():
-                    cloud = _start(home, known, enforce_iam, started_here, on_step)
+                    cloud = _start(home, known, strictness, started_here, on_step)
             if deploy:
                 cloud = _deploy(home, cloud, project, on_step)
             # Read even when nothing was deployed here: the user may have run `sam deploy`.
@@ -105,7 +74,7 @@ def up(
         except BaseException:
             _stop_all(started_here)
             raise
-        _write(home, cloud)
+        write(home, cloud)
         return cloud
 
 
@@ -116,18 +85,18 @@ def down(home: Path) -> bool:
         Whether anything was running.
     """
     with _lock(home):
-        cloud = _read(home)
+        cloud = read(home)
         if cloud is None:
             return False
         was_running = any(process.is_alive for process in cloud.processes)
         _stop_all(cloud.processes)
-        _write(home, replace(cloud, processes=()))
+        write(home, replace(cloud, processes=()))
         return was_running
 
 
 def status(home: Path) -> Status:
     """Return the state of the cloud in `home`, without changing anything."""
-    cloud = _read(home)
+    cloud = read(home)
     alive = {p.name: p.is_alive for p in cloud.processes} if cloud else {}
     return Status(cloud=cloud, alive=alive)
 
@@ -166,7 +135,7 @@ def _python_runtime(python: Path) -> str:
 def _start(
     home: Path,
     known: Cloud | None,
-    enforce_iam: bool,
+    strictness: Strictness,
     started: list[StartedProcess],
     on_step: OnStep,
 ) -> Cloud:
@@ -179,14 +148,15 @@ def _start(
         region=environments.REGION,
         stack_name=STACK_NAME,
         outputs=known.outputs if known else {},
-        enforce_iam=enforce_iam,
+        enforce_iam=strictness.enforce_iam,
+        new_account=strictness.new_account,
         deployed=known.deployed if known else None,
         processes=(),
     )
     sagemaker = _start_sagemaker(home, cloud, sagemaker_port)
     started.append(sagemaker)
     # Recorded before anything can go wrong: `down` must find them.
-    _write(home, replace(cloud, processes=tuple(started)))
+    write(home, replace(cloud, processes=tuple(started)))
     wait_until_answering(cloud.sagemaker_url, sagemaker)
     # Images may already wait in the queue: without the endpoint they would fail once and be
     # retried only after the queue's visibility timeout.
@@ -194,7 +164,7 @@ def _start(
     emulator = _start_emulator(home, cloud, emulator_port)
     started.append(emulator)
     cloud = replace(cloud, processes=tuple(started))
-    _write(home, cloud)
+    write(home, cloud)
     wait_until_answering(f"{cloud.endpoint_url}/_ministack/health", emulator)
     return cloud
 
@@ -223,6 +193,7 @@ def _start_sagemaker(home: Path, cloud: Cloud, port: int) -> StartedProcess:
         *("--port", str(port)),
         *("--state-dir", str((home / "sagemaker").resolve())),
         *("--aws-endpoint-url", cloud.endpoint_url),
+        *(["--new-account"] if cloud.new_account else []),
     ]
     return processes.start(
         "SageMaker stand-in",
@@ -374,19 +345,3 @@ def _ports_reserved() -> Iterator[None]:
         yield
     finally:
         os.close(lock)
-
-
-def _read(home: Path) -> Cloud | None:
-    try:
-        content = json.loads((home / "cloud.json").read_text())
-    except FileNotFoundError:
-        return None
-    content["processes"] = tuple(StartedProcess(**process) for process in content["processes"])
-    return Cloud(**content)
-
-
-def _write(home: Path, cloud: Cloud) -> None:
-    path = home / "cloud.json"
-    temporary = path.with_suffix(".new")
-    temporary.write_text(json.dumps(asdict(cloud), indent=2) + "\n")
-    temporary.replace(path)

@@ -10,6 +10,7 @@ from imagedrop.dead_letters import queue_length
 from imagedrop.output import TargetOption, say
 from imagedrop.target import TargetName, find_target
 from localcloud import cloud, environments
+from localcloud.record import Strictness
 
 
 def register(app: typer.Typer) -> None:
@@ -23,11 +24,16 @@ def up(
     deploy: Annotated[
         bool, typer.Option("--deploy/--no-deploy", help="Deploy template.yaml too.")
     ] = True,
+    new_account: Annotated[
+        bool,
+        typer.Option("--new-account", help="SageMaker has the quotas of a new AWS account."),
+    ] = False,
 ) -> None:
     """Start the local cloud and deploy the template in it; it runs until `down`."""
     started = cloud.up(
         environments.default_home(),
         deploy=deploy,
+        strictness=Strictness(new_account=new_account),
         on_step=lambda step: say(f"· {step}"),
     )
     say(f"Up at {started.endpoint_url}.")

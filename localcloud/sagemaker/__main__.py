@@ -9,6 +9,7 @@ from pathlib import Path
 
 import uvicorn
 
+from localcloud.sagemaker.quotas import ESTABLISHED, NEW_ACCOUNT
 from localcloud.sagemaker.server import Application
 from localcloud.sagemaker.service import Service
 from localcloud.sagemaker.state import Identity, StateInUseError
@@ -19,8 +20,10 @@ def main() -> int:
     arguments = _arguments()
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(name)s %(levelname)s %(message)s")
     logging.getLogger("httpx").setLevel(logging.WARNING)  # it logs every request as INFO
+    quotas = NEW_ACCOUNT if arguments.new_account else ESTABLISHED
+    state_dir, url = arguments.state_dir.resolve(), arguments.aws_endpoint_url
     try:
-        service = Service(arguments.state_dir.resolve(), arguments.aws_endpoint_url, Identity())
+        service = Service(state_dir, url, Identity(), quotas)
     except StateInUseError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -49,6 +52,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--port", type=int, required=True, help="on 127.0.0.1")
     parser.add_argument("--state-dir", type=Path, required=True, help="survives a restart")
     parser.add_argument("--aws-endpoint-url", required=True, help="where S3 is")
+    parser.add_argument("--new-account", action="store_true", help="quotas of a new account")
     return parser.parse_args()
 
 

@@ -21,6 +21,7 @@ from localcloud.sagemaker.models import (
     model_data_url,
     model_environment,
 )
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.state import Record, State, now
 
@@ -67,15 +68,17 @@ class Endpoints(Resources):
         models: Models,
         configs: EndpointConfigs,
         artifacts: Artifacts,
+        quotas: Quotas,
     ) -> None:
         super().__init__(state, state.endpoints)
         self._models, self._configs, self._artifacts = models, configs, artifacts
+        self._quotas = quotas
         self._tasks: dict[str, asyncio.Task[None]] = {}
         self._running: dict[str, Variant] = {}
 
     async def create(self, request: Record) -> Record:
         name, config_name = request["EndpointName"], request["EndpointConfigName"]
-        self._configs.get(config_name)
+        self._check_quotas(name, config_name)
         record = self._add(request, EndpointStatus="Creating", LastModifiedTime=now())
         self._begin(name, partial(self._deploy, name, config_name))
         return {"EndpointArn": record["EndpointArn"]}
@@ -89,7 +92,7 @@ class Endpoints(Resources):
         if record["EndpointStatus"] == "Failed":
             raise validation_exception(f'Cannot update failed endpoint "{arn}".')
         config_name = request["EndpointConfigName"]
-        self._configs.get(config_name)
+        self._check_quotas(record["EndpointName"], config_name)
         record.pop("FailureReason", None)
         record["PendingConfigName"] = config_name
         record["Retains"] = request.get("RetainAllVariantProperties", False)
@@ -156,6 +159,16 @@ class Endpoints(Resources):
             for record in self._records.values()
             for variant in record.get("Variants", ())
         }
+
+    def _check_quotas(self, name: str, config_name: str) -> None:
+        (variant,) = self._configs.get(config_name)["ProductionVariants"]
+        others = [
+            each
+            for other, record in self._records.items()
+            if other != name
+            for each in record.get("Variants", ())
+        ]
+        self._quotas.check_endpoint(variant, others)
 
     def _set_status(self, record: Record, status: str) -> None:
         record["EndpointStatus"] = status

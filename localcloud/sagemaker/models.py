@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import re
 from typing import Any
 
 from localcloud.sagemaker.errors import not_emulated, validation_exception
 from localcloud.sagemaker.resources import Resources
 from localcloud.sagemaker.state import Record, State
 from localcloud.sagemaker.storage import Storage, split_s3_uri
+
+_ECR_IMAGE = re.compile(r"\d{12}\.dkr\.ecr\.[a-z0-9-]+\.amazonaws\.com(\.cn)?/\S+$")
 
 
 class Models(Resources):
@@ -21,6 +24,7 @@ class Models(Resources):
         self._storage = storage
 
     async def create(self, request: Record) -> Record:
+        _check_image(request)
         _check_sources(request)
         url = model_data_url(request)
         if not await asyncio.to_thread(self._storage.exists, *split_s3_uri(url)):
@@ -51,6 +55,21 @@ class Models(Resources):
             **model,
             "PrimaryContainer": added,
         }
+
+
+def _check_image(model: Record) -> None:
+    """Refuses an image that is not in ECR, in AWS's own words (a record of a real account).
+
+    What the image holds, its platform, its size and the media type of its manifest cannot be known
+    here: SageMaker refuses a manifest of OCI's type, and this stand-in does not.
+    """
+    container = model.get("PrimaryContainer", {})
+    is_in_vpc = container.get("ImageConfig", {}).get("RepositoryAccessMode") == "Vpc"
+    if not is_in_vpc and not _ECR_IMAGE.match(container.get("Image", "")):
+        raise validation_exception(
+            f'Using non-ECR image "{container.get("Image", "")}" without Vpc repository access '
+            "mode is not supported."
+        )
 
 
 def _check_sources(model: Record) -> None:

@@ -11,6 +11,7 @@ from localcloud.sagemaker.endpoints import Endpoints
 from localcloud.sagemaker.errors import ServiceError, unknown_operation
 from localcloud.sagemaker.model_packages import ModelPackageGroups, ModelPackages
 from localcloud.sagemaker.models import EndpointConfigs, Models
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.runtime import Runtime
 from localcloud.sagemaker.state import Identity, Record, State
 from localcloud.sagemaker.storage import Storage
@@ -28,19 +29,21 @@ TARGET_PREFIX = "SageMaker."
 class Service:
     """SageMaker, as far as this project uses it."""
 
-    def __init__(self, state_dir: Path, aws_endpoint_url: str, identity: Identity) -> None:
+    def __init__(
+        self, state_dir: Path, aws_endpoint_url: str, identity: Identity, quotas: Quotas
+    ) -> None:
         storage = Storage(aws_endpoint_url)
         self._state = state = State(state_dir, identity)
         self._artifacts = artifacts = Artifacts(state_dir / "models", storage)
         models = Models(state, storage)
         configs = EndpointConfigs(state, models)
-        endpoints = Endpoints(state, models, configs, artifacts)
-        jobs = TransformJobs(state, models, artifacts, storage)
+        endpoints = Endpoints(state, models, configs, artifacts, quotas)
+        jobs = TransformJobs(state, models, artifacts, storage, quotas)
         groups = ModelPackageGroups(state)
         packages = ModelPackages(state, groups, storage)
         logs = LogService(aws_endpoint_url)
         events = TrainingEvents(aws_endpoint_url)
-        trainings = TrainingJobs(state, storage, logs, events)
+        trainings = TrainingJobs(state, storage, logs, events, quotas)
         tunings = TuningJobs(state, trainings)
         self._endpoints, self._jobs = endpoints, jobs
         self._trainings, self._tunings = trainings, tunings

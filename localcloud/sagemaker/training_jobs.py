@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from localcloud.sagemaker.errors import ServiceError, validation_exception
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Jobs
 from localcloud.sagemaker.state import Record, State, now
 from localcloud.sagemaker.storage import Storage, wait_until_answering
@@ -35,9 +36,15 @@ class TrainingJobs(Jobs):
     hidden = frozenset({"TunedHyperParameters", "LogStream"})
 
     def __init__(
-        self, state: State, storage: Storage, logs: LogService, events: TrainingEvents
+        self,
+        state: State,
+        storage: Storage,
+        logs: LogService,
+        events: TrainingEvents,
+        quotas: Quotas,
     ) -> None:
         super().__init__(state, state.training_jobs)
+        self._quotas = quotas
         self._storage, self._logs, self._events = storage, logs, events
         self._announcements: set[asyncio.Task[None]] = set()
         self._machines = asyncio.Semaphore(os.cpu_count() or 1)
@@ -45,7 +52,23 @@ class TrainingJobs(Jobs):
 
     async def create(self, request: Record) -> Record:
         check_training(request, request.get("HyperParameters", {}))
+        self.check_quota(request)
         return {"TrainingJobArn": self.begin(request)["TrainingJobArn"]}
+
+    def check_quota(self, request: Record) -> None:
+        """Refuses a job's machine, or that of a search's trials, when it is over the quota."""
+        kind = request["ResourceConfig"]["InstanceType"]
+        is_spot = request.get("EnableManagedSpotTraining", False)
+        in_use = sum(
+            each["ResourceConfig"]["InstanceCount"]
+            for each in self._records.values()
+            if each["TrainingJobStatus"] in UNDER_WAY
+            and each["ResourceConfig"]["InstanceType"] == kind
+            and each.get("EnableManagedSpotTraining", False) == is_spot
+        )
+        usage = "spot training job usage" if is_spot else "training job usage"
+        wanted = request["ResourceConfig"]["InstanceCount"]
+        self._quotas.check_instances(kind, usage, wanted, in_use)
 
     def begin(self, request: Record) -> Record:
         """Start a job from a checked request and return its record.

@@ -15,6 +15,7 @@ from localcloud.sagemaker.endpoints import INSTANCE_START_SECONDS
 from localcloud.sagemaker.errors import ServiceError, validation_exception
 from localcloud.sagemaker.faults import FaultFile
 from localcloud.sagemaker.models import Models, model_data_url, model_environment
+from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import INTERNAL_ERROR, Jobs
 from localcloud.sagemaker.state import Record, State, now
 from localcloud.sagemaker.storage import Storage, wait_until_answering
@@ -24,7 +25,6 @@ from localcloud.sagemaker.transform_settings import check_request, resolve
 
 logger = logging.getLogger(__name__)
 
-INSTANCES_PER_TYPE = 20  # SageMaker's default quota "… for transform job usage"
 EXECUTION_PARAMETERS_TIMEOUT_SECONDS = 2.0
 
 
@@ -39,9 +39,15 @@ class TransformJobs(Jobs):
     hidden = frozenset({"Model", "Faults", "LastModifiedTime"})
 
     def __init__(
-        self, state: State, models: Models, artifacts: Artifacts, storage: Storage
+        self,
+        state: State,
+        models: Models,
+        artifacts: Artifacts,
+        storage: Storage,
+        quotas: Quotas,
     ) -> None:
         super().__init__(state, state.transform_jobs)
+        self._quotas = quotas
         self._models, self._artifacts, self._storage = models, artifacts, storage
         self._fault_file = FaultFile(self._state.folder / "faults.json")
 
@@ -89,15 +95,7 @@ class TransformJobs(Jobs):
             if job["TransformJobStatus"] in ("InProgress", "Stopping")
             and job["TransformResources"]["InstanceType"] == kind
         )
-        if in_use + wanted > INSTANCES_PER_TYPE:
-            raise ServiceError(
-                "ResourceLimitExceeded",
-                f"The account-level service limit '{kind} for transform job usage' is "
-                f"{INSTANCES_PER_TYPE} Instances, with current utilization of {in_use} Instances "
-                f"and a request delta of {wanted} Instances. Please use AWS Service Quotas to "
-                "request an increase for this quota. If AWS Service Quotas is not available, "
-                "contact AWS support to request an increase for this quota.",
-            )
+        self._quotas.check_instances(kind, "transform job usage", wanted, in_use)
 
     def _begin(self, record: Record, *, storage_may_be_starting: bool = False) -> None:
         record["TransformStartTime"] = now()

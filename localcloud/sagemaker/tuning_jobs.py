@@ -43,6 +43,7 @@ class TuningJobs(Jobs):
 
     async def create(self, request: Record) -> Record:
         self._check(request)
+        self._trainings.check_quota(request["TrainingJobDefinition"])
         record = self._add(
             request, HyperParameterTuningJobStatus="InProgress", LastModifiedTime=now()
         )

@@ -16,6 +16,7 @@ import pytest
 
 from imagedrop.target import Target, local_target
 from localcloud import cloud
+from localcloud.record import Strictness
 from tests.clouds import stopped_with_the_tests
 
 REPOSITORY = Path(__file__).parents[2]
@@ -59,5 +60,5 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
         with pytest.MonkeyPatch.context() as patch:
             # The workflow's waits of seconds take tenths of them: the emulator's own setting.
             patch.setenv("SFN_WAIT_SCALE", "0.1")
-            running = cloud.up(home, enforce_iam=True)
+            running = cloud.up(home, strictness=Strictness(enforce_iam=True))
         yield Stack(home, local_target(running))

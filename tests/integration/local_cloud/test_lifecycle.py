@@ -13,11 +13,14 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
+import boto3
 import pytest
 
 from localcloud import aws, cloud, environments, processes
 from localcloud.processes import LocalCloudError
+from localcloud.record import Cloud, Strictness
 from tests.clouds import stopped_with_the_tests
+from tests.integration.sagemaker.test_training_jobs import job_request
 
 _TEMPLATE = """
 AWSTemplateFormatVersion: "2010-09-09"
@@ -201,6 +204,27 @@ def test_ctrl_c_ends_everything_that_was_started(home: Path, project: Path) -> N
     assert not any(cloud.status(home).alive.values())
 
 
+def test_quotas_of_a_new_account_are_switched_on_and_off(home: Path, project: Path) -> None:
+    new = cloud.up(home, deploy=False, project=project, strictness=Strictness(new_account=True))
+    sagemaker = boto3.client(
+        "sagemaker",
+        endpoint_url=new.sagemaker_url,
+        region_name=new.region,
+        aws_access_key_id="test",
+        aws_secret_access_key="test",
+    )
+    job = job_request("refused", "score")
+    with pytest.raises(sagemaker.exceptions.ResourceLimitExceeded, match="is 0 Instances"):
+        sagemaker.create_training_job(**job)
+
+    established = cloud.up(home, deploy=False, project=project)
+
+    assert {each.pid for each in established.processes}.isdisjoint(
+        each.pid for each in new.processes
+    )
+    sagemaker.create_training_job(**job)
+
+
 def test_process_that_died_is_started_again(home: Path, project: Path) -> None:
     first = cloud.up(home, deploy=False, project=project)
     processes.stop(first.processes[0], grace_seconds=0)
@@ -254,7 +278,7 @@ def test_cloud_ends_with_a_test_process_that_is_killed(tmp_path: Path, project: 
         time.sleep(0.1)
 
 
-def _invoke(running: cloud.Cloud, function: str) -> dict[str, Any]:
+def _invoke(running: Cloud, function: str) -> dict[str, Any]:
     answer = aws.client("lambda", running.endpoint_url).invoke(FunctionName=function)
     payload: dict[str, Any] = json.loads(answer["Payload"].read())
     return payload

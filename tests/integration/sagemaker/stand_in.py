@@ -21,6 +21,7 @@ from localcloud.sagemaker import launch
 ROOT = Path(__file__).parents[3]
 ROLE = "arn:aws:iam::000000000000:role/sagemaker"
 BUCKET = "models"
+IMAGE = "000000000000.dkr.ecr.us-east-1.amazonaws.com/serving:1"
 START_SECONDS = 30.0
 
 
@@ -57,8 +58,8 @@ def is_alive(process_id: int) -> bool:
 class StandIn:
     """The program under test: started, stopped, killed and started again on one state folder."""
 
-    def __init__(self, state_dir: Path, s3_url: str) -> None:
-        self.state_dir, self._s3_url = state_dir, s3_url
+    def __init__(self, state_dir: Path, s3_url: str, *options: str) -> None:
+        self.state_dir, self._s3_url, self._options = state_dir, s3_url, options
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self.port = probe.getsockname()[1]
@@ -73,6 +74,7 @@ class StandIn:
                 *(sys.executable, launch.__file__, "-m", "localcloud.sagemaker"),
                 *("--port", str(self.port), "--state-dir", str(self.state_dir)),
                 *("--aws-endpoint-url", self._s3_url),
+                *self._options,
             ],
             cwd=ROOT,
             stdin=subprocess.PIPE,  # closes, and so ends it, however the tests end
@@ -102,7 +104,7 @@ class StandIn:
         self.sagemaker.create_model(
             ModelName=name,
             ExecutionRoleArn=ROLE,
-            PrimaryContainer={"Image": "x/y:1", "ModelDataUrl": url, **container},
+            PrimaryContainer={"Image": IMAGE, "ModelDataUrl": url, **container},
         )
 
     def create_config(self, name: str, model: str, **variant: Any) -> None:

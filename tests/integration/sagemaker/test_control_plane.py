@@ -12,7 +12,7 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.sagemaker.stand_in import BUCKET, ROLE, StandIn, client, until
+from tests.integration.sagemaker.stand_in import BUCKET, IMAGE, ROLE, StandIn, client, until
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
@@ -186,6 +186,21 @@ def test_model_is_described_as_aws_does_and_its_description_cannot_be_sent_back(
     assert "ModelDataSource" in message
 
 
+def test_image_that_is_not_in_ecr_is_refused_in_sagemakers_words(shared: StandIn) -> None:
+    # A public record of a real account: CreateModel with an image of ECR Public.
+    code, message = refusal(
+        shared.sagemaker.create_model,
+        ModelName="public",
+        ExecutionRoleArn=ROLE,
+        PrimaryContainer={
+            "Image": "public.ecr.aws/deep-learning-containers/vllm:1",
+            "ModelDataUrl": f"s3://{BUCKET}/v1/model.tar.gz",
+        },
+    )
+    assert code == "ValidationException"
+    assert message.endswith("without Vpc repository access mode is not supported.")
+
+
 def test_update_resets_the_number_of_instances_unless_it_retains_them(shared: StandIn) -> None:
     machines = {"InstanceType": "ml.m5.xlarge"}
     shared.create_endpoint("fleet", **machines, InitialInstanceCount=3)
@@ -281,7 +296,7 @@ def test_tags_are_accepted_and_not_shown(shared: StandIn) -> None:
     shared.sagemaker.create_model(
         ModelName="tagged",
         ExecutionRoleArn=ROLE,
-        PrimaryContainer={"Image": "x", "ModelDataUrl": f"s3://{BUCKET}/v1/model.tar.gz"},
+        PrimaryContainer={"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/v1/model.tar.gz"},
         Tags=[{"Key": "stack", "Value": "one"}],
     )
     assert "Tags" not in shared.sagemaker.describe_model(ModelName="tagged")

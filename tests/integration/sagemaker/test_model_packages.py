@@ -8,13 +8,13 @@ from typing import Any
 import pytest
 from botocore.exceptions import ClientError
 
-from tests.integration.sagemaker.stand_in import BUCKET, StandIn
+from tests.integration.sagemaker.stand_in import BUCKET, IMAGE, StandIn
 
 ARN = "arn:aws:sagemaker:us-east-1:000000000000"
 
 
 def register(stand_in: StandIn, group: str, version: str = "v1", **more: Any) -> str:
-    container = {"Image": "x/y:1", "ModelDataUrl": f"s3://{BUCKET}/{version}/model.tar.gz"}
+    container = {"Image": IMAGE, "ModelDataUrl": f"s3://{BUCKET}/{version}/model.tar.gz"}
     answer = stand_in.sagemaker.create_model_package(
         ModelPackageGroupName=group,
         InferenceSpecification={
