@@ -213,28 +213,49 @@ def main() -> None:
                 ("Ray, FastAPI", lambda: under_ray("fastapi", ray, plain, asked[0].body)),
             ]
         results: dict[tuple[str, int], list[Result]] = {}
-        starts: dict[str, list[float]] = {}
+        starts: dict[str, list[Start]] = {}
         for _ in range(arguments.rounds):
             for name, host_of in hosts:
                 with host_of() as host:
-                    starts.setdefault(name, []).append(host.start_seconds)
+                    starts.setdefault(name, []).append(Start.of(host))
                     for index, scenario in enumerate(asked):
                         result = measure(host, scenario, arguments.seconds)
                         results.setdefault((name, index), []).append(result)
         report(card.identity, asked, starts, results, len(jpeg))
 
 
+@dataclass(frozen=True, slots=True)
+class Start:
+    """A host at its first answer. The CPU time of processes that have ended is not in it."""
+
+    seconds: float
+    cpu_seconds: float
+    rss_mb: float
+
+    @classmethod
+    def of(cls, host: Host) -> Start:
+        """Measures a host that has just answered for the first time."""
+        return cls(host.start_seconds, cpu_seconds(host.mark), rss_mb(host.mark))
+
+
 def report(
     model: str,
     asked: list[Scenario],
-    starts: dict[str, list[float]],
+    starts: dict[str, list[Start]],
     results: dict[tuple[str, int], list[Result]],
     jpeg_bytes: int,
 ) -> None:
     """The table."""
     print(f"{model}, {os.cpu_count()} cores, JPEG of {jpeg_bytes:,} bytes")
-    for name, seconds in starts.items():
-        print(f"first answer after {statistics.median(seconds):.2f} s: {name}")
+    for name, found in starts.items():
+        middle = {
+            each: statistics.median(getattr(start, each) for start in found)
+            for each in ("seconds", "cpu_seconds", "rss_mb")
+        }
+        print(
+            f"first answer after {middle['seconds']:.2f} s, {middle['cpu_seconds']:.2f} s of CPU, "
+            f"{middle['rss_mb']:.0f} MB: {name}"
+        )
     print(
         f"{'body':<9}{'callers':>7}  {'host':<14}{'images/s':>9}{'p50 ms':>8}{'p95 ms':>8}"
         f"{'host CPU ms/image':>19}{'client CPU ms/image':>21}{'RSS MB':>8}"
