@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from typing import Annotated
 
 import typer
@@ -17,7 +16,7 @@ from imagedrop.commands.deploy import (
 from imagedrop.deployment.account import open_account
 from imagedrop.deployment.inventory import Inventory, take_inventory
 from imagedrop.deployment.removal import Removal
-from imagedrop.deployment.template import KINDS
+from imagedrop.deployment.template import count_kinds
 from imagedrop.errors import UserError
 from imagedrop.output import console, exit_on_interrupt, say
 from imagedrop.target import aws_session
@@ -74,12 +73,10 @@ def _print_inventory(found: Inventory, stack_name: str, place: str, *, data: boo
     if found.status is not None:
         say(f"Delete the stack {stack_name} ({found.status}) in {place}", "bold")
         kept_names = {each.name for each in found.kept}
-        going = Counter(
-            KINDS.get(each.type, each.type.removeprefix("AWS::"))
-            for each in found.resources
-            if each.name not in kept_names
-        )
-        for kind, count in going.most_common():
+        going = {
+            each.logical_id: each.type for each in found.resources if each.name not in kept_names
+        }
+        for kind, count in count_kinds(going).items():
             say(f"  {count:3} x {kind}")
     else:
         say(f"There is no stack {stack_name} in {place}; former ones left this", "bold")

@@ -20,6 +20,14 @@ class Remedy:
 
 
 REMEDIES = (
+    # First: these messages quote errors of the function's own calls, which others would match.
+    Remedy(
+        "Received response status [FAILED] from custom resource",
+        r"(?i)response status \[FAILED\] from custom resource",
+        "The message says what the function could not do; its log is /STACK/publish-image or "
+        "/STACK/publish-model. In a VPC it needs a way to the internet for the public base image, "
+        "or deploy with --parameter ServingImageUri=….",
+    ),
     Remedy(
         "Memory size in MB per serverless endpoint",
         r"Memory size in MB per serverless endpoint",
@@ -78,11 +86,6 @@ REMEDIES = (
         "Unrecognized resource types",
         r"Unrecognized resource types",
         "The region does not have that service: choose another with --region.",
-    ),
-    Remedy(
-        "Failed to create resource … PublishedModel, ServingImage",
-        r"(?i)(?:failed to create resource|received response status \[FAILED\])",
-        "Read the function's log that the message names, or /STACK/publish-….",
     ),
 )
 UNKNOWN = "Look up the message in AWS's documentation of the resource."

@@ -144,16 +144,24 @@ def load_template(path: Path = TEMPLATE) -> Template:
     )
 
 
-# What a person calls each type. Lambda functions bring a role each.
+# What a person calls each type, as the template has it and as SAM translates it.
 KINDS = {
+    "AWS::ApiGatewayV2::Api": "HTTP API",
+    "AWS::ApiGatewayV2::Stage": "HTTP API's stage",
     "AWS::ApplicationAutoScaling::ScalableTarget": "autoscaling target",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling policy",
     "AWS::CloudWatch::Alarm": "alarm",
     "AWS::DynamoDB::Table": "table",
     "AWS::ECR::Repository": "image repository",
+    "AWS::Events::Rule": "event rule",
     "AWS::IAM::ManagedPolicy": "IAM policy",
     "AWS::IAM::Role": "IAM role",
     "AWS::KMS::Key": "KMS key",
+    "AWS::Lambda::Alias": "Lambda alias",
+    "AWS::Lambda::EventSourceMapping": "event source mapping",
+    "AWS::Lambda::Function": "Lambda function",
+    "AWS::Lambda::Permission": "Lambda permission",
+    "AWS::Lambda::Version": "Lambda version",
     "AWS::Logs::LogGroup": "log group",
     "AWS::S3::Bucket": "bucket",
     "AWS::S3::BucketPolicy": "bucket policy",
@@ -166,6 +174,7 @@ KINDS = {
     "AWS::Serverless::Function": "Lambda function with its role",
     "AWS::Serverless::HttpApi": "HTTP API",
     "AWS::Serverless::StateMachine": "state machine",
+    "AWS::StepFunctions::StateMachine": "state machine",
 }
 _CUSTOM = "step of the deployment itself"
 

@@ -184,6 +184,14 @@ def test_each_message_is_recognised_by_what_the_table_says(remedy: object) -> No
     assert next_step(shown) == remedy.next_step
 
 
+def test_what_a_custom_resources_function_may_not_do_is_not_taken_for_the_deploying_role() -> None:
+    message = (
+        "Received response status [FAILED] from custom resource. Message returned: ClientError: "
+        "role is not authorized to perform: ecr:PutImage (RequestId: 1)"
+    )
+    assert "/STACK/publish-image" in next_step(message)
+
+
 def test_an_unknown_message_gets_a_next_step_too() -> None:
     assert next_step("something new") == UNKNOWN
 

@@ -6,13 +6,14 @@ import pytest
 
 from imagedrop.deployment.template import KINDS, load_template
 from imagedrop.estimates.idle import FREE_WHILE_IDLE, PAID_WHILE_IDLE
-from tools.template import load
+from tools.template import load, translate
 
 
 def test_every_type_of_the_template_has_a_name_and_a_price() -> None:
     types = {each["Type"] for each in load()["Resources"].values()}
     types = {each for each in types if not each.startswith("Custom::")}
-    assert types <= KINDS.keys()
+    translated = {each["Type"] for each in translate(load())["Resources"].values()}
+    assert {each for each in types | translated if not each.startswith("Custom::")} <= KINDS.keys()
     assert types <= FREE_WHILE_IDLE | PAID_WHILE_IDLE
     assert FREE_WHILE_IDLE.isdisjoint(PAID_WHILE_IDLE)
 
