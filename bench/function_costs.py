@@ -32,7 +32,7 @@ from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.events import Change, ImageRef
 
 T = TypeVar("T")
-BATCH = 25
+BATCH = 40
 COUNT = 200
 
 

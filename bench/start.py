@@ -52,6 +52,7 @@ ENVIRONMENT = os.environ | {
     "PREDICTIONS_TABLE": "predictions",
     "ENDPOINT_NAME": "dogs",
     "MAX_PAYLOAD_BYTES": "4194304",
+    "PIXELS_ENCODING": "webp",
     "IMAGES_QUEUE_URL": "https://sqs.us-east-1.amazonaws.com/000000000000/images",
     "IMAGE_SPEC": SPEC,
 }

@@ -8,6 +8,7 @@ from dataclasses import dataclass, field
 from PIL import Image
 
 from imaging import ImageSpec, Rejection, prepare
+from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline.answers import Answer, Prediction
 from pipeline.classify_images import ClassifyImages
 from pipeline.errors import SpecMismatchError, TransientError
@@ -57,7 +58,9 @@ class FakeEndpoint:
     failures: list[Exception] = field(default_factory=list)
     calls: list[tuple[str, int]] = field(default_factory=list)
 
-    def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]:
+    def classify(
+        self, body: bytes, spec: ImageSpec, image_count: int, encoding: PixelEncoding = NPY
+    ) -> list[Answer]:
         self.calls.append((spec.hash, image_count))
         if self.failures:
             raise self.failures.pop(0)
@@ -95,6 +98,7 @@ def use_case_over(
         endpoint=endpoint or FakeEndpoint(),
         predictions=FakePredictions(),
         spec=SPEC,
+        encoding=NPY,
         max_payload_bytes=NPY_HEADER_BYTES + max_images * SPEC.image_bytes,
         now=lambda: "now",
     )

@@ -50,6 +50,7 @@ def classify_images() -> ClassifyImages:
         endpoint=GuardedEndpoint(endpoint, time.monotonic),
         predictions=PredictionsTable(client("dynamodb", BRIEF), settings.predictions_table),
         spec=settings.image_spec,
+        encoding=settings.pixels_encoding,
         max_payload_bytes=settings.max_payload_bytes,
         now=utc_now,
     )

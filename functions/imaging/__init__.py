@@ -2,7 +2,7 @@
 
 Training, the functions, the endpoint and bulk runs all import this one package, so that no two
 of them can prepare an image differently. It needs Pillow and the standard library only; what leaves
-the decoding to `Decoder` never imports Pillow.
+the decoding to `Decoder` imports Pillow only to send pixels as WebP.
 """
 
 from typing import TYPE_CHECKING, Any

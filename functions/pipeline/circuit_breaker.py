@@ -13,6 +13,7 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from imaging import ImageSpec
+from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline.answers import Answer
 from pipeline.classify_images import Endpoint
 from pipeline.errors import TransientError
@@ -39,7 +40,9 @@ class GuardedEndpoint:
     _pause_seconds: float = field(default=FIRST_PAUSE_SECONDS)
     _open_until: float = 0.0
 
-    def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]:
+    def classify(
+        self, body: bytes, spec: ImageSpec, image_count: int, encoding: PixelEncoding = NPY
+    ) -> list[Answer]:
         """
         Raises:
             TransientError: also when the endpoint was not asked, with the code "CircuitOpen".
@@ -49,7 +52,7 @@ class GuardedEndpoint:
             message = f"the endpoint is not asked for {left:.0f} more seconds"
             raise TransientError("CircuitOpen", message, left)
         try:
-            answers = self.endpoint.classify(body, spec, image_count)
+            answers = self.endpoint.classify(body, spec, image_count, encoding)
         except TransientError as error:
             self._note_failure()
             error.retry_after_seconds = max(0.0, self._open_until - self.monotonic())

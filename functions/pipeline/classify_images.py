@@ -5,14 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Protocol
 
-from imaging import ImageSpec, Prepared, Rejection, encode_npy
+from imaging import ImageSpec, Prepared, Rejection
+from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline import records
 from pipeline.answers import Answer, InvalidAnswerError
-from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.errors import SpecMismatchError, TransientError, UnsupportedEncodingError
 from pipeline.events import Change, ImageRef, latest_of_each_image
 from pipeline.records import Record
 
@@ -34,7 +35,9 @@ class Images(Protocol):
 class Endpoint(Protocol):
     """The model that answers."""
 
-    def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]: ...
+    def classify(
+        self, body: bytes, spec: ImageSpec, image_count: int, encoding: PixelEncoding = NPY
+    ) -> list[Answer]: ...
 
 
 class Predictions(Protocol):
@@ -59,7 +62,8 @@ class ClassifyImages:
     """The adapters that the use case works with, and the endpoint's limit.
 
     ``spec`` starts as the deployed model's and is replaced when the endpoint reports a different
-    model, so that only the first batch after a promotion is prepared twice.
+    model, so that only the first batch after a promotion is prepared twice. ``encoding`` is
+    replaced by npy when the endpoint's model, an older one, does not know it.
     """
 
     images: Images
@@ -67,6 +71,7 @@ class ClassifyImages:
     endpoint: Endpoint
     predictions: Predictions
     spec: ImageSpec
+    encoding: PixelEncoding
     max_payload_bytes: int
     now: Callable[[], str]
 
@@ -94,6 +99,15 @@ class ClassifyImages:
 
 
 @dataclass(frozen=True, slots=True)
+class _Ready:
+    """An image that waits for its endpoint call; ``encoded`` is its part of the body."""
+
+    ref: ImageRef
+    prepared: Prepared
+    encoded: bytes
+
+
+@dataclass(frozen=True, slots=True)
 class _Batch:
     """One call of the use case, with its threads and its deadlines."""
 
@@ -105,46 +119,55 @@ class _Batch:
     def classify(
         self, refs: list[ImageRef], spec: ImageSpec, *, again: bool = False
     ) -> list[Outcome]:
-        found = list(self.pool.map(partial(self._prepare, spec), refs))
+        encoding = self.case.encoding
+        found = list(self.pool.map(partial(self._prepare, spec, encoding), refs))
         done = [each for each in found if isinstance(each, Outcome)]
-        prepared = [
-            (ref, each) for ref, each in zip(refs, found, strict=True) if isinstance(each, Prepared)
-        ]
-        for chunk in _chunks(prepared, spec, self.case.max_payload_bytes):
-            done += self._ask(chunk, spec, again=again)
+        ready = [each for each in found if isinstance(each, _Ready)]
+        return done + self._ask_all(ready, spec, encoding, again=again)
+
+    def _ask_all(
+        self, ready: list[_Ready], spec: ImageSpec, encoding: PixelEncoding, *, again: bool
+    ) -> list[Outcome]:
+        """As few endpoint calls as the limit of a request allows."""
+        done: list[Outcome] = []
+        for chunk in _chunks(ready, encoding, self.case.max_payload_bytes):
+            done += self._ask(chunk, spec, encoding, again=again)
         return done
 
     def _ask(
-        self, chunk: list[tuple[ImageRef, Prepared]], spec: ImageSpec, *, again: bool
+        self, chunk: list[_Ready], spec: ImageSpec, encoding: PixelEncoding, *, again: bool
     ) -> list[Outcome]:
         """One endpoint call, and the rows that follow from its answers."""
         try:
             _stop_when(self.out_of_time)
-            body = encode_npy([each.pixels for _, each in chunk], spec)
-            answers = self.case.endpoint.classify(body, spec, len(chunk))
+            body = encoding.pack([each.encoded for each in chunk], spec)
+            answers = self.case.endpoint.classify(body, spec, len(chunk), encoding)
         except InvalidAnswerError as error:  # a broken answer is not its neighbours'
             return self._record_valid(chunk, error)
         except SpecMismatchError as mismatch:
             if again:  # the endpoint was already asked with its own spec
-                return [Outcome(ref, error=mismatch) for ref, _ in chunk]
+                return [Outcome(each.ref, error=mismatch) for each in chunk]
             # The model behind the endpoint has changed since this function was deployed.
             logger.info("prepared again", extra={"image_spec": mismatch.expected.hash})
             self.case.spec = mismatch.expected
-            return self.classify([ref for ref, _ in chunk], mismatch.expected, again=True)
+            return self.classify([each.ref for each in chunk], mismatch.expected, again=True)
+        except UnsupportedEncodingError as error:
+            logger.info("the endpoint's model is older: npy", extra={"refused": str(error)})
+            self.case.encoding = NPY
+            as_npy = [replace(each, encoded=each.prepared.pixels) for each in chunk]
+            return self._ask_all(as_npy, spec, NPY, again=again)
         except Exception as error:  # noqa: BLE001 - each image carries it on
-            return [Outcome(ref, error=error) for ref, _ in chunk]
+            return [Outcome(each.ref, error=error) for each in chunk]
         return list(self.pool.map(self._record, chunk, answers))
 
-    def _record_valid(
-        self, chunk: list[tuple[ImageRef, Prepared]], error: InvalidAnswerError
-    ) -> list[Outcome]:
+    def _record_valid(self, chunk: list[_Ready], error: InvalidAnswerError) -> list[Outcome]:
         answers = error.answers or [None] * len(chunk)
         return [
-            self._record(image, answer) if answer else Outcome(image[0], error=error)
+            self._record(image, answer) if answer else Outcome(image.ref, error=error)
             for image, answer in zip(chunk, answers, strict=True)
         ]
 
-    def _prepare(self, spec: ImageSpec, ref: ImageRef) -> Prepared | Outcome:
+    def _prepare(self, spec: ImageSpec, encoding: PixelEncoding, ref: ImageRef) -> _Ready | Outcome:
         try:
             _stop_when(self.out_of_time)
             data = self.case.images.read(ref)
@@ -153,15 +176,16 @@ class _Batch:
             result = data if isinstance(data, Rejection) else self.case.prepare(data, spec)
             if isinstance(result, Rejection):
                 return self._write(ref, records.rejected(ref, result, self.case.now()))
-            return result
+            return _Ready(ref, result, encoding.encode(result.pixels, spec))
         except Exception as error:  # noqa: BLE001 - one image's fault is not its neighbours'
             return Outcome(ref, error=error)
 
-    def _record(self, image: tuple[ImageRef, Prepared], answer: Answer) -> Outcome:
-        ref, prepared = image
+    def _record(self, image: _Ready, answer: Answer) -> Outcome:
+        ref = image.ref
         try:
             _stop_when(self.too_late_to_write)
-            return self._write(ref, records.classified(ref, prepared, answer, self.case.now()))
+            record = records.classified(ref, image.prepared, answer, self.case.now())
+            return self._write(ref, record)
         except Exception as error:  # noqa: BLE001 - one image's fault is not its neighbours'
             return Outcome(ref, error=error)
 
@@ -178,13 +202,20 @@ class _Batch:
 
 
 def _chunks(
-    prepared: list[tuple[ImageRef, Prepared]], spec: ImageSpec, max_payload_bytes: int
-) -> Iterable[list[tuple[ImageRef, Prepared]]]:
+    ready: list[_Ready], encoding: PixelEncoding, max_payload_bytes: int
+) -> Iterable[list[_Ready]]:
     """As many images at a time as fit into one request."""
-    npy_header_bytes = 128
-    most = max(1, (max_payload_bytes - npy_header_bytes) // spec.image_bytes)
-    for start in range(0, len(prepared), most):
-        yield prepared[start : start + most]
+    chunk: list[_Ready] = []
+    size = encoding.header_bytes
+    for each in ready:
+        added = encoding.image_header_bytes + len(each.encoded)
+        if chunk and size + added > max_payload_bytes:
+            yield chunk
+            chunk, size = [], encoding.header_bytes
+        chunk.append(each)
+        size += added
+    if chunk:
+        yield chunk
 
 
 def _stop_when(out_of_time: Callable[[], bool]) -> None:

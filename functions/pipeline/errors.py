@@ -32,5 +32,9 @@ class SpecMismatchError(Exception):
         self.expected = expected
 
 
+class UnsupportedEncodingError(Exception):
+    """The endpoint's model, an older one, does not know this encoding of pixels."""
+
+
 class UnknownEventError(Exception):
     """A queue message that is no S3 notification: a bug in the wiring of the queue."""

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 
 from imaging import ImageSpec
+from imaging.pixel_encoding import PIXEL_ENCODINGS, PixelEncoding
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +60,11 @@ class Settings:
     @property
     def models_bucket(self) -> str:
         return self.environment["MODELS_BUCKET"]
+
+    @property
+    def pixels_encoding(self) -> PixelEncoding:
+        """How pixels travel to the endpoint: ``npy`` or ``webp``."""
+        return PIXEL_ENCODINGS[self.environment["PIXELS_ENCODING"]]
 
     @property
     def predictions_table(self) -> str:

@@ -14,6 +14,7 @@ import time
 from dataclasses import dataclass
 from pathlib import Path
 
+from imaging.webp_batch import MEDIA_TYPE as WEBP_BATCH
 from model.serving.classifier import Classifier
 from model.serving.cores import usable_cores
 from model.serving.logs import log
@@ -21,6 +22,7 @@ from model.serving.requests import (
     ACCEPTED,
     IMAGES,
     NPY,
+    PIXELS,
     ClientGoneError,
     ImageRejectedError,
     MemoryBudget,
@@ -35,6 +37,7 @@ from model.serving.requests import (
     respond,
     while_connected,
 )
+from model.serving.webp_batch import read_webp_batch
 
 MIB = 1024 * 1024
 
@@ -158,9 +161,11 @@ class Application:
         classifier = self._ready()
         media_type = _accepted_type(scope, classifier)
         body_bytes = announced_bytes(scope, self._limits.body_bytes)
-        decoded_bytes = 0 if media_type == NPY else classifier.spec.image_bytes
+        decoded_bytes = 0 if media_type in PIXELS else classifier.spec.image_bytes
         with self._budget.held(body_bytes + decoded_bytes):
             body = await read_body(receive, body_bytes)
+            if media_type == WEBP_BATCH:
+                return await self._classify_webp(classifier, body, receive)
             classify = classifier.classify_npy if media_type == NPY else classifier.classify_image
             try:
                 return await while_connected(classify(body), receive)
@@ -169,6 +174,14 @@ class Application:
                     raise
                 # Any status but 2xx fails the whole job, however many images were good.
                 return rejected.as_entry()
+
+    async def _classify_webp(
+        self, classifier: Classifier, body: bytearray, receive: Receive
+    ) -> bytes:
+        """Classifies the images of a WebP batch; its pixels are not more than a body may hold."""
+        files = read_webp_batch(body, classifier.spec, self._limits.body_bytes)
+        with self._budget.held(len(files) * classifier.spec.image_bytes):
+            return await while_connected(classifier.classify_webp(files), receive)
 
 
 def create_app(model_dir: Path) -> Application:
@@ -183,7 +196,7 @@ def _accepted_type(scope: Scope, classifier: Classifier) -> str:
         RefusalError: 415 for a type that is not accepted, 409 for images of another spec.
     """
     media_type, spec_hash = parse_content_type(header(scope, b"content-type"))
-    if media_type == NPY:
+    if media_type in PIXELS:
         if spec_hash != classifier.spec_hash:
             raise _spec_mismatch(spec_hash, classifier)
     elif media_type not in IMAGES:

@@ -19,6 +19,7 @@ from model.serving.batching import Batcher
 from model.serving.npy import read_images
 from model.serving.onnx_model import Images, OnnxModel, Scores
 from model.serving.requests import ImageRejectedError
+from model.serving.webp_batch import decode_webp
 
 # More than 8 gain nothing: see bench/serving.py.
 IMAGES_PER_RUN = 8
@@ -56,6 +57,12 @@ class Classifier:
     async def classify_npy(self, body: bytes | bytearray) -> bytes:
         """Returns the answer to an npy body; RefusalError if it is not an array of such images."""
         images: Images = read_images(body, self.spec)
+        return answer_body(await self._batcher.scores(images), self.card)
+
+    async def classify_webp(self, files: list[memoryview]) -> bytes:
+        """Returns the answer to files of `read_webp_batch`; RefusalError if one is damaged."""
+        loop = asyncio.get_running_loop()
+        images = await loop.run_in_executor(self._threads, decode_webp, files, self.spec)
         return answer_body(await self._batcher.scores(images), self.card)
 
     async def classify_image(self, body: bytes | bytearray) -> bytes:

@@ -13,14 +13,18 @@ from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, M
 from contextlib import contextmanager
 from typing import Any
 
+from imaging.webp_batch import MEDIA_TYPE as WEBP_BATCH
+
 Scope = MutableMapping[str, Any]
 Message = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[Message]]
 Send = Callable[[Message], Awaitable[None]]
 
 NPY = "application/x-npy"
+PIXELS = (NPY, WEBP_BATCH)
+"""Prepared images, whose spec the content type names."""
 IMAGES = frozenset({"image/jpeg", "image/png", "image/webp", "application/x-image"})
-ACCEPTED = (NPY, *sorted(IMAGES))
+ACCEPTED = (*PIXELS, *sorted(IMAGES))
 MAX_LENGTH_DIGITS = 18
 
 

@@ -9,14 +9,16 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imaging import ImageSpec
+from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.answers import Answer, parse_answers
-from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.errors import SpecMismatchError, TransientError, UnsupportedEncodingError
 
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker_runtime import SageMakerRuntimeClient
 
 SPEC_MISMATCH_STATUS = 409
+UNSUPPORTED_TYPE_STATUS = 415
 # What a container answers when a later try may do: a 5xx too. SageMaker says 0 for a container that
 # gave no answer within its 60 s, or died over it.
 TRANSIENT_STATUSES = frozenset({0, 408, 429})
@@ -29,10 +31,14 @@ class ModelEndpoint:
         self._runtime = runtime
         self._endpoint_name = endpoint_name
 
-    def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]:
-        """The answers to an npy body of uint8 ``[image_count, size, size, 3]``, in its order.
+    def classify(
+        self, body: bytes, spec: ImageSpec, image_count: int, encoding: PixelEncoding = NPY
+    ) -> list[Answer]:
+        """Returns the answers to a body of so many images, in its order.
 
         Raises:
+            UnsupportedEncodingError: the endpoint's model does not know the encoding; never of npy,
+                which every model knows.
             TransientError: the endpoint is busy, starting, or failed by itself (5xx).
             SpecMismatchError: the endpoint's model wants images of another spec.
             InvalidAnswerError: the answer breaks the contract.
@@ -42,24 +48,26 @@ class ModelEndpoint:
             try:
                 response = self._runtime.invoke_endpoint(
                     EndpointName=self._endpoint_name,
-                    ContentType=f"application/x-npy; spec={spec.hash}",
+                    ContentType=encoding.content_type(spec),
                     Accept="application/json",
                     Body=body,
                 )
             except ClientError as error:
                 if error_code(error) == "ModelError":
-                    raise _container_error(error) from error
+                    raise _container_error(error, encoding) from error
                 raise
             return parse_answers(response["Body"].read(), image_count)
 
 
-def _container_error(error: ClientError) -> Exception:
+def _container_error(error: ClientError, encoding: PixelEncoding) -> Exception:
     """SageMaker wraps what the model's container answers in a 424 of its own."""
     response: Mapping[str, Any] = error.response
     status = int(response.get("OriginalStatusCode", 500))
     message = str(response.get("OriginalMessage", ""))
     if status == SPEC_MISMATCH_STATUS:
         return SpecMismatchError(ImageSpec.from_json(json.loads(message)["error"]["image_spec"]))
+    if status == UNSUPPORTED_TYPE_STATUS and encoding is not NPY:
+        return UnsupportedEncodingError(message)
     if status >= 500 or status in TRANSIENT_STATUSES:
         return TransientError(f"ModelError{status}", message)
     return error

@@ -18,6 +18,7 @@ from imagedrop.models import probe, promotion, serving_endpoint
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import ServingEndpoint
 from imaging import ImageSpec
+from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline.answers import Answer, InvalidAnswerError, Prediction
 from pipeline.errors import TransientError
 from registry.model_registry import Approval, ModelPackage
@@ -162,7 +163,9 @@ class FakeAnswers:
     label: str = "akita"
     model: str | None = None
 
-    def classify(self, body: bytes, spec: ImageSpec, count: int) -> list[Answer]:
+    def classify(
+        self, body: bytes, spec: ImageSpec, count: int, encoding: PixelEncoding = NPY
+    ) -> list[Answer]:
         assert (count, spec) == (1, ImageSpec.from_json(IMAGE_SPEC))
         assert body.startswith(b"\x93NUMPY")
         if self.faults:

@@ -22,6 +22,7 @@ from moto import mock_aws
 
 from handlers import classify, wiring
 from imaging import prepare
+from imaging.pixel_encoding import NPY
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
 from pipeline.adapters.model_endpoint import ModelEndpoint
@@ -196,6 +197,7 @@ def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
             endpoint=ModelEndpoint(Watched(runtime, calls), "endpoint"),  # type: ignore[arg-type]
             predictions=PredictionsTable(Watched(dynamodb, calls), "t"),  # type: ignore[arg-type]
             spec=SPEC,
+            encoding=NPY,
             max_payload_bytes=NPY_HEADER_BYTES + 25 * SPEC.image_bytes,
             now=lambda: NOW,
         )

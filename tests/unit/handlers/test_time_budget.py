@@ -72,6 +72,7 @@ def test_the_function_writes_and_reports_with_the_brief_clients(
     monkeypatch.setenv("PREDICTIONS_TABLE", "t")
     monkeypatch.setenv("ENDPOINT_NAME", "e")
     monkeypatch.setenv("MAX_PAYLOAD_BYTES", "1000000")
+    monkeypatch.setenv("PIXELS_ENCODING", "webp")
     monkeypatch.setenv("IMAGE_SPEC", json.dumps(SPEC.to_json()))
     wiring.classify_images.__wrapped__()
     wiring.images_queue.__wrapped__()

@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 import pytest
 
 from imaging import ImageSpec
+from imaging.pixel_encoding import PixelEncoding
 from pipeline.answers import Answer, InvalidAnswerError, Prediction
 from pipeline.circuit_breaker import (
     FAILURES_TO_OPEN,
@@ -25,7 +26,9 @@ class Endpoint:
     error: Exception | None = None
     calls: int = 0
 
-    def classify(self, _body: bytes, _spec: ImageSpec, count: int) -> list[Answer]:
+    def classify(
+        self, _body: bytes, _spec: ImageSpec, count: int, _encoding: PixelEncoding
+    ) -> list[Answer]:
         self.calls += 1
         if self.error is not None:
             raise self.error

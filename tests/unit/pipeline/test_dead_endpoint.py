@@ -10,6 +10,7 @@ import pytest
 import yaml
 
 from imaging import ImageSpec
+from imaging.pixel_encoding import PixelEncoding
 from pipeline.answers import Answer, Prediction
 from pipeline.circuit_breaker import LONGEST_PAUSE_SECONDS, GuardedEndpoint
 from pipeline.errors import TransientError
@@ -38,7 +39,9 @@ class Outage:
     calls: int = 0
     calls_in_vain: int = 0
 
-    def classify(self, _body: bytes, _spec: ImageSpec, count: int) -> list[Answer]:
+    def classify(
+        self, _body: bytes, _spec: ImageSpec, count: int, _encoding: PixelEncoding
+    ) -> list[Answer]:
         self.calls += 1
         if self.now < self.ends_at:
             self.calls_in_vain += 1

@@ -6,6 +6,7 @@ import ast
 
 from archive.reading import check_archive
 from handlers import publish_model
+from imagedrop.estimates.stack import WEBP_IMAGE_BYTES
 from imaging import encode_npy
 from tests.unit.template.rules.registry import Faults, mapping, rule, value
 from tools.paths import PROJECT
@@ -37,8 +38,18 @@ def a_batch_fits_one_endpoint_call(template: Json) -> Faults:
     spec = check_archive(publish_model.ARCHIVE_PATH).card.image_spec
     batch_size = mapping(template)["BatchSize"]
     body = encode_npy([bytes(spec.image_bytes)] * batch_size, spec)
-    if len(body) > SERVERLESS_PAYLOAD_BYTES:
-        yield f"{batch_size} images are {len(body)} bytes"
+    if len(body) > INSTANCE_PAYLOAD_BYTES:
+        yield f"{batch_size} images are {len(body)} bytes for an instance"
+    if batch_size * WEBP_IMAGE_BYTES > SERVERLESS_PAYLOAD_BYTES:
+        yield f"{batch_size} images of usual size do not fit a serverless endpoint's request"
+
+
+@rule
+def pixels_are_compressed_where_their_bytes_are_paid_for(template: Json) -> Faults:
+    told = value(template, "ClassifyFunction.Environment.Variables.PIXELS_ENCODING")
+    for condition, encoding in (("Serverless", "webp"), ("OnInstances", "npy")):
+        if with_conditions(told, {condition}) != encoding:
+            yield f"{condition}: {told}"
 
 
 @rule
