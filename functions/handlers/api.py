@@ -30,7 +30,9 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 
 @app.get("/predictions")
 def list_predictions() -> dict[str, Any]:
-    asked = ListRequest.parse(app.current_event.query_string_parameters or {}, datetime.now(UTC))
+    event = app.current_event
+    parameters = event.query_string_parameters or {}
+    asked = ListRequest.parse(parameters, event["rawQueryString"], datetime.now(UTC))
     table = wiring.predictions_table()
     return asked.answer(table.list(asked.query, limit=asked.limit, cursor=asked.before))
 

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import difflib
+from collections import Counter
 from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
+from urllib.parse import parse_qsl
 
 from pipeline.cursors import InvalidCursorError, from_cursor, to_cursor
 from pipeline.queries import Page, Query
@@ -43,15 +45,19 @@ class ListRequest:
     filters: tuple[object, ...]
 
     @classmethod
-    def parse(cls, parameters: Mapping[str, str], now: datetime) -> ListRequest:
+    def parse(cls, parameters: Mapping[str, str], raw_query: str, now: datetime) -> ListRequest:
         """Reads a query string's parameters; empty ones count as absent.
 
+        Args:
+            raw_query: the query string itself: API Gateway joins repeated parameters by commas.
+
         Raises:
-            InvalidRequestError: an unknown parameter, a value that is broken or out of range,
-                or a cursor of other filters.
+            InvalidRequestError: an unknown or repeated parameter, a value that is broken or out
+                of range, or a cursor of other filters.
         """
         given = {name: value for name, value in parameters.items() if value.strip()}
         _refuse_unknown(given)
+        _refuse_repeated(raw_query)
         query = Query(
             label=_label(given),
             status=_status(given),
@@ -78,6 +84,13 @@ def _refuse_unknown(given: Mapping[str, str]) -> None:
         raise InvalidRequestError(
             f"{name[:40]!r} is no parameter; there are {', '.join(PARAMETERS)}{hint}"
         )
+
+
+def _refuse_repeated(raw_query: str) -> None:
+    times = Counter(name for name, _ in parse_qsl(raw_query))
+    for name in PARAMETERS:
+        if times[name] > 1:
+            raise InvalidRequestError(f"{name} is given {times[name]} times; give it once")
 
 
 def _label(given: Mapping[str, str]) -> str | None:

@@ -71,12 +71,14 @@ def table(monkeypatch: pytest.MonkeyPatch) -> FakeTable:
     return fake
 
 
-def call(path: str, parameters: dict[str, str] | None = None) -> tuple[int, Any]:
+def call(
+    path: str, parameters: dict[str, str] | None = None, raw_query: str = ""
+) -> tuple[int, Any]:
     event = {
         "version": "2.0",
         "routeKey": f"GET {path}",
         "rawPath": path,
-        "rawQueryString": "",
+        "rawQueryString": raw_query,
         "headers": {},
         "queryStringParameters": parameters or {},
         "requestContext": {
@@ -203,6 +205,12 @@ def test_a_cursor_needs_no_escaping_in_an_address(table: FakeTable) -> None:
     assert quote(cursor, safe="") == cursor
 
 
+def test_a_repeated_parameter_is_refused_instead_of_joined(table: FakeTable) -> None:
+    status, body = call("/predictions", {"label": "pug,boxer"}, "label=pug&label=boxer")
+    assert (status, "label is given 2 times" in body["message"]) == (400, True)
+    assert call("/predictions", {"label": "pug,"}, "label=pug&cursor=&cursor=")[0] == 200
+
+
 def test_a_presigned_address_may_carry_its_signature(table: FakeTable) -> None:
     assert call("/predictions", {"X-Amz-Signature": "abc", "X-Amz-Expires": "60"})[0] == 200
 
@@ -224,13 +232,18 @@ VALUES = st.one_of(
 )
 
 
-@given(parameters=st.dictionaries(st.sampled_from(PARAMETERS) | st.text(max_size=9), VALUES))
+@given(
+    parameters=st.dictionaries(st.sampled_from(PARAMETERS) | st.text(max_size=9), VALUES),
+    raw_query=st.text(max_size=30),
+)
 @settings(max_examples=200, deadline=None)
-def test_whatever_is_asked_no_listing_is_a_server_error(parameters: dict[str, str]) -> None:
+def test_whatever_is_asked_no_listing_is_a_server_error(
+    parameters: dict[str, str], raw_query: str
+) -> None:
     with pytest.MonkeyPatch.context() as patch:
         table = FakeTable()
         patch.setattr(wiring, "predictions_table", lambda: table)
-        assert call("/predictions", parameters)[0] in {200, 400}
+        assert call("/predictions", parameters, raw_query)[0] in {200, 400}
         for query, limit, before in table.asked:
             assert 1 <= limit <= MAX_LIMIT
             assert before is None or 0 < len(before.encode()) <= 1024
