@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger, Metrics
@@ -33,6 +33,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Classifies the images of an SQS batch; returns the messages to retry."""
     age_seconds = oldest_seconds(event["Records"], time.time())
     metrics.add_metric("OldestSeconds", MetricUnit.Seconds, age_seconds)
+    began = time.monotonic()
     batch = read_messages(event["Records"])
     say(log_lines.unreadable(*each) for each in batch.unreadable.items())
     outcomes = wiring.classify_images().run(
@@ -40,7 +41,11 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         out_of_time=wiring.deadline(context, LAST_START_SECONDS),
         too_late_to_write=wiring.deadline(context, LAST_WRITE_SECONDS),
     )
-    say(log_lines.outcome_line(each) for each in outcomes)
+    ids = batch.ids
+    say(log_lines.failed(each, ids[each.ref]) for each in outcomes if each.error is not None)
+    say([log_lines.batch(outcomes, round(1000 * (time.monotonic() - began)))])
+    count(log_lines.counts(outcomes))
+    count({"Bugs": len(batch.unreadable)})
     errors = batch.errors({each.ref: each.error for each in outcomes if each.error is not None})
     failed = [
         retries.failed_message(message, error, reason_of(error))
@@ -51,6 +56,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         return {"batchItemFailures": []}
     last = retries.last_tries(failed, wiring.settings.max_receives)
     say(log_lines.given_up(each) for each in last)
+    count({"GivenUp": len(last)})
     too_late = wiring.deadline(context, LAST_WRITE_SECONDS)
     again = retries.send_back(wiring.images_queue(), failed, last, too_late)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in again]}
@@ -59,4 +65,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def say(lines: Iterable[log_lines.LogLine]) -> None:
     for line in lines:
         getattr(logger, line.level)(line.text, extra=line.fields, exc_info=line.error)
-        metrics.add_metric(line.metric, MetricUnit.Count, 1)
+
+
+def count(numbers: Mapping[str, int]) -> None:
+    """Adds to the metrics what is not zero."""
+    for name, number in numbers.items():
+        if number:
+            metrics.add_metric(name, MetricUnit.Count, number)

@@ -20,6 +20,11 @@ class MessageBatch:
     def refs(self) -> list[ImageRef]:
         return [ref for refs in self.refs_by_id.values() for ref in refs]
 
+    @property
+    def ids(self) -> dict[ImageRef, str]:
+        """The message of each reference; of duplicates, one of them."""
+        return {ref: message_id for message_id, refs in self.refs_by_id.items() for ref in refs}
+
     def errors(self, image_errors: Mapping[ImageRef, Exception]) -> dict[str, Exception]:
         """The error of each message that failed, by id: its own, or that of its first image."""
         failed = dict(self.unreadable)

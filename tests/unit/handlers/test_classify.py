@@ -229,15 +229,37 @@ def test_too_little_time_left_sends_the_batch_back_untouched(pipeline: Pipeline)
     assert pipeline.endpoint.calls == []
 
 
-def test_the_log_names_each_image_with_its_verdict(
+def test_a_batch_that_went_well_is_one_line_of_the_log(
     pipeline: Pipeline, caplog: pytest.LogCaptureFixture
 ) -> None:
+    caplog.set_level("INFO")
     pipeline.objects["1.jpg"] = b"<html>"
     pipeline.handle(sample("batch"))
-    said = {vars(each)["image"]: vars(each) for each in caplog.records if "image" in vars(each)}
-    assert len(said) == 25
-    assert said["s3://imagedrop-images-test/incoming/1.jpg"]["reason"] == "not_an_image"
-    assert said["s3://imagedrop-images-test/incoming/2.jpg"]["label"] == "0"
+    (line,) = [vars(each) for each in caplog.records]
+    assert (line["msg"], line["Classified"], line["Rejected"]) == ("batch", 24, 1)
+    assert (line["models"], line["rejections"]) == (["dogs@1"], {"not_an_image": 1})
+    assert 0 <= line["milliseconds"] < 60_000
+
+
+def test_what_the_log_no_longer_says_of_each_image_its_row_says(pipeline: Pipeline) -> None:
+    pipeline.objects["1.jpg"] = b"<html>"
+    pipeline.handle(sample("batch"))
+    rows = pipeline.predictions.rows
+    assert len(rows) == 25
+    assert rows["incoming/1.jpg"].reason == "not_an_image"
+    assert rows["incoming/2.jpg"].label == "0"
+
+
+def test_an_image_that_failed_has_a_line_with_what_is_needed_to_find_it(
+    pipeline: Pipeline, caplog: pytest.LogCaptureFixture
+) -> None:
+    pipeline.objects["dog.jpg"] = TransientError("SlowDown", "busy")
+    pipeline.handle(sample("created"))
+    (line,) = [vars(each) for each in caplog.records if each.levelname == "WARNING"]
+    assert line["image"].endswith("/incoming/dog.jpg")
+    assert (line["message_id"], line["error"]) == ("m0", "SlowDown: busy")
+    assert line["version"]
+    assert line["sequencer"]
 
 
 def test_each_image_is_counted_by_how_it_ended(
