@@ -38,10 +38,13 @@ from pipeline.table_items import INDEX_PARTITIONS
 # A photo of a usual size; one of 12 megapixels takes 32 ms (docs/decisions/imaging.md).
 PREPARE_CPU_MILLISECONDS = 5.0
 PREPARE_LARGE_CPU_MILLISECONDS = 32.0
-# The default model, int8, without the server around it (python -m bench).
-INFERENCE_CPU_MILLISECONDS = 4.5
-# AWS's Ray Serve on two cores answered 103 to 170 images/s (python -m bench); the lower end.
-SERVED_IMAGES_PER_SECOND_PER_VCPU = 103 / 2
+# Our server on two cores answered 274 images/s, one a call (python -m bench.serving); the processor
+# had VNNI. Ray Serve answered 112.
+SERVED_IMAGES_PER_SECOND_PER_VCPU = 274 / 2
+# And 108 JPEG files/s, which it prepares itself.
+SERVED_FILES_PER_SECOND_PER_VCPU = 108 / 2
+# One GetObject of a photo (python -m bench.drop).
+READ_CPU_MILLISECONDS = 2.1
 # One conditional PutItem (docs/decisions/pipeline.md: 1.3 to 1.5 ms).
 PUT_ITEM_CPU_MILLISECONDS = 1.5
 
@@ -271,7 +274,8 @@ def _prepare_milliseconds(direct: bool) -> float:
     if direct:
         return GET_ITEM_MILLISECONDS
     # Reading waits and preparing computes, side by side; writing comes after.
-    pixels = max(PREPARE_CPU_MILLISECONDS, READ_MILLISECONDS / PARALLEL_IMAGES)
+    computing = READ_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS
+    pixels = max(computing, READ_MILLISECONDS / PARALLEL_IMAGES)
     return GET_ITEM_MILLISECONDS + pixels + IMAGE_BYTES / WRITE_BYTES_PER_SECOND * 1000
 
 
@@ -282,12 +286,9 @@ def _record_milliseconds(direct: bool) -> float:
 
 def _transform_seconds(images: int, settings: RunSettings) -> float:
     rate = (
-        SERVED_IMAGES_PER_SECOND_PER_VCPU
-        * INSTANCE_VCPUS[settings.instance_type]
-        * settings.instance_count
+        SERVED_FILES_PER_SECOND_PER_VCPU if settings.direct else SERVED_IMAGES_PER_SECOND_PER_VCPU
     )
-    if settings.direct:
-        rate *= INFERENCE_CPU_MILLISECONDS / (INFERENCE_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS)
+    rate *= INSTANCE_VCPUS[settings.instance_type] * settings.instance_count
     return INSTANCE_START_SECONDS + images / rate
 
 

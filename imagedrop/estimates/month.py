@@ -12,6 +12,7 @@ from imagedrop.estimates.bulk_run import (
     PREPARE_CPU_MILLISECONDS,
     PUT_ITEM_CPU_MILLISECONDS,
     PUT_ITEM_MILLISECONDS,
+    READ_CPU_MILLISECONDS,
     READ_MILLISECONDS,
     SERVED_IMAGES_PER_SECOND_PER_VCPU,
     RunSettings,
@@ -20,16 +21,22 @@ from imagedrop.estimates.bulk_run import (
 from imagedrop.estimates.stack import (
     BATCH_IMAGES,
     ENDPOINT_MEGABYTES,
-    IMAGE_BYTES,
     LAMBDA_MEGABYTES,
+    WEBP_IMAGE_BYTES,
     WRITES_PER_IMAGE,
 )
 from pipeline.classify_images import PARALLEL_IMAGES
 from pipeline.retries import BATCH_MESSAGES
 
-# Assumed: a serverless endpoint of 4 GB computes like two vCPUs.
-ENDPOINT_VCPUS = 2
-LOG_LINE_BYTES = 500
+# Assumed: a serverless endpoint has a vCPU for each 2 GB; Lambda gives one for each 1.77 GB.
+ENDPOINT_VCPUS = ENDPOINT_MEGABYTES / 2048
+# Of a batch: our line, the metrics', and Lambda's own of its start and its end.
+BATCH_LOG_BYTES = 2000
+# An answer: the five best labels of an image.
+ANSWER_BYTES = 420
+# Measured: python -m bench.pixel_encodings, medians.
+WEBP_ENCODE_CPU_MILLISECONDS = 1.8
+WEBP_DECODE_CPU_MILLISECONDS = 1.2
 
 
 class Mode(StrEnum):
@@ -50,8 +57,11 @@ def bulk_cost(images: int) -> dict[str, float]:
 def drop_cost(images: int) -> dict[str, float]:
     """Full batches to the serverless endpoint; an instance would cost its hours instead."""
     millions = images / 1e6
-    answer_seconds = 1 / (SERVED_IMAGES_PER_SECOND_PER_VCPU * ENDPOINT_VCPUS)
-    read_and_prepare = max(PREPARE_CPU_MILLISECONDS, READ_MILLISECONDS / PARALLEL_IMAGES)
+    answer_cpu_seconds = 1 / SERVED_IMAGES_PER_SECOND_PER_VCPU + WEBP_DECODE_CPU_MILLISECONDS / 1000
+    answer_seconds = answer_cpu_seconds / ENDPOINT_VCPUS
+    # Reading waits, and preparing and encoding compute, side by side.
+    computing = READ_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS + WEBP_ENCODE_CPU_MILLISECONDS
+    read_and_prepare = max(computing, READ_MILLISECONDS / PARALLEL_IMAGES)
     write = max(PUT_ITEM_CPU_MILLISECONDS, PUT_ITEM_MILLISECONDS / PARALLEL_IMAGES)
     # The function waits for the endpoint.
     function_seconds = (read_and_prepare + write) / 1000 + answer_seconds
@@ -70,9 +80,9 @@ def drop_cost(images: int) -> dict[str, float]:
         / 1024
         * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
         "endpoint, data": images
-        * IMAGE_BYTES
+        * (WEBP_IMAGE_BYTES + ANSWER_BYTES)
         / gigabyte
         * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
         "table": millions * WRITES_PER_IMAGE * prices.TABLE_MILLION_WRITES.dollars,
-        "logs": images * LOG_LINE_BYTES / gigabyte * prices.LOGS_GB.dollars,
+        "logs": images / BATCH_IMAGES * BATCH_LOG_BYTES / gigabyte * prices.LOGS_GB.dollars,
     }

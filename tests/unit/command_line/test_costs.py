@@ -21,8 +21,20 @@ def test_drop_costs_by_hand() -> None:
     cost = month_of(MILLION, Mode.DROP)
     assert cost["table"] == pytest.approx(3 * 0.625)
     assert cost["queue"] == pytest.approx(1.2 * 0.40)
-    # 150.5 GB of pixels through the serverless endpoint.
-    assert cost["endpoint, data"] == pytest.approx(150.528 * 0.016)
+    # 71 GB of WebP into the serverless endpoint, and 0.42 GB of answers out of it.
+    assert cost["endpoint, data"] == pytest.approx((71 + 0.42) * 0.016)
+    # 7.3 ms for an answer and 1.2 for WebP, with 2 GB.
+    seconds = 1e6 * (1 / 137 + 0.0012)
+    assert cost["endpoint, seconds"] == pytest.approx(seconds * 2 * 0.00002)
+    # Read 2.1, prepare 5, encode 1.8 ms; 2.5 for a row; the wait for the answer; 25,000 calls.
+    gigabyte_seconds = (1e6 * (0.0089 + 0.0025) + seconds) * 1769 / 1024
+    assert cost["lambda"] == pytest.approx(gigabyte_seconds * 0.0000133334 + 0.025 * 0.20)
+    # 2 kB a batch of 40.
+    assert cost["logs"] == pytest.approx(0.05 * 0.50)
+
+
+def test_a_million_dropped_images_cost_no_more_than_is_promised() -> None:
+    assert sum(month_of(MILLION, Mode.DROP).values()) <= 4.80
 
 
 def test_a_drop_costs_in_proportion() -> None:
