@@ -24,9 +24,11 @@ COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-13s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
 
+# Through the environment, so that the shell reads no quotes in a folder's name.
+demo: export IMAGES := $(IMAGES)
 demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 	@$(SUBMAKE) -j3 setup
-	@$(BIN)/imagedrop demo $(if $(IMAGES),"$(IMAGES)")
+	@$(BIN)/imagedrop demo $(if $(IMAGES),"$$IMAGES")
 
 check: check-setup static ## The daily loop: formatting, lint, types, imports, fast unit tests
 	@TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit

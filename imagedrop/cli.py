@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import os
 import sys
 
@@ -31,7 +32,7 @@ from imagedrop.commands import (
     tune,
     upload_form,
 )
-from imagedrop.errors import UserError
+from imagedrop.errors import UserError, disk_error
 from imagedrop.output import say
 from localcloud.processes import LocalCloudError
 from pipeline.errors import TransientError
@@ -74,11 +75,16 @@ for each in COMMANDS:
 
 def main() -> None:
     """Runs the command line, and prints errors that are not bugs without a traceback."""
+    if isinstance(sys.stdout, io.TextIOWrapper):
+        # JSON and CSV are UTF-8 in every locale.
+        sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
-        app(standalone_mode=True)
+        try:
+            app(standalone_mode=True)
+        finally:
+            sys.stdout.flush()  # a full disk behind it is an error here, not after the exit
     except UserError as error:
-        say(str(error), "red")
-        say(f"→ {error.next_step}")
+        _say_error(error)
         sys.exit(1)
     except LocalCloudError as error:
         say(str(error), "red")
@@ -89,5 +95,19 @@ def main() -> None:
         sys.exit(1)
     except BrokenPipeError:
         # The reader of our output (head, less) has closed the pipe.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        _drop_output()
         sys.exit(1)
+    except OSError as error:
+        _say_error(disk_error(error))
+        _drop_output()
+        sys.exit(1)
+
+
+def _say_error(error: UserError) -> None:
+    say(str(error), "red")
+    say(f"→ {error.next_step}")
+
+
+def _drop_output() -> None:
+    """Sends what is still to be written to standard output nowhere, so that the exit is quiet."""
+    os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from imagedrop.errors import UserError
-from imagedrop.uploads import Sent, Upload, check_keys, objects_below, upload_all
+from imagedrop.uploads import Sent, Upload, objects_below, upload_all, why_no_key
 from training.data.dataset import DataSet
+from training.data.folders import LeftOut
 
 MANIFEST_NAME = "manifest.json"
 
@@ -29,23 +30,25 @@ def upload_data_set(
 ) -> UploadedDataSet:
     """Uploads every photo that is not there already, below the prefix, with its path in the folder.
 
-    The manifest is uploaded last: where it exists, all the photos do. After an interruption the
-    same call uploads the rest.
+    The manifest is uploaded last: where it exists, all the photos do. After an interruption, or
+    when files that failed are corrected, the same call uploads the rest.
 
     Args:
         prefix: of the keys, with its last slash.
         on_file: called after each file.
 
     Raises:
-        UserError: S3 does not accept a path as a key, a file could not be uploaded, or other
-            objects are below the prefix: a job would train on them too.
+        UserError: S3 does not accept a path as a key, or a file could not be uploaded, while the
+            others were; or other objects are below the prefix: a job would train on them too.
         ClientError: S3 refuses to list, or to take the manifest.
     """
-    uploads = [
-        Upload(image.path, prefix + image.path.relative_to(data.folder).as_posix())
-        for image in data.images
+    keys = {
+        image.path: prefix + image.path.relative_to(data.folder).as_posix() for image in data.images
+    }
+    without_key = [
+        LeftOut(path, reason) for path, key in keys.items() if (reason := why_no_key(key))
     ]
-    check_keys(each.key for each in uploads)
+    uploads = [Upload(path, key) for path, key in keys.items() if why_no_key(key) is None]
     there = objects_below(s3, bucket, prefix)
     _refuse_other_objects(f"s3://{bucket}/{prefix}", there, uploads, prefix + MANIFEST_NAME)
     done: list[Sent] = []
@@ -53,6 +56,7 @@ def upload_data_set(
         done.append(each)
         on_file()
     _refuse_failures(done)
+    _refuse_without_key(without_key)
     manifest_sha256 = data.manifest_of({each.upload.path: each.sha256 for each in done})
     manifest = {"schema": 1, "manifest_sha256": manifest_sha256, "images": len(done)}
     s3.put_object(Bucket=bucket, Key=prefix + MANIFEST_NAME, Body=json.dumps(manifest).encode())
@@ -69,6 +73,15 @@ def _refuse_other_objects(
             f"{address} holds {len(others)} objects that the folder does not have, "
             f"{others[0]} among them; a job would train on them too.",
             "Remove them, or give the data set another NAME.",
+        )
+
+
+def _refuse_without_key(left_out: Sequence[LeftOut]) -> None:
+    if left_out:
+        raise UserError(
+            f"{len(left_out):,} files were not uploaded, so the data set is incomplete: "
+            f"{left_out[0]}",
+            "Then run the same command again: it uploads only what is missing.",
         )
 
 

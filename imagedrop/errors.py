@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import errno
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -15,6 +17,32 @@ class UserError(Exception):
     def __init__(self, problem: str, next_step: str) -> None:
         super().__init__(printable(problem))
         self.next_step = printable(next_step)
+
+
+_NEXT_STEPS = {
+    errno.ENOSPC: "Free space on the disk of the output, and run the command again.",
+    errno.EDQUOT: "Free space in your quota, and run the command again.",
+    errno.EROFS: "Give a folder on a disk that can be written.",
+    errno.EACCES: "Allow it, or give another path.",
+    errno.ENOTDIR: "Give a folder, or move the file out of the way.",
+    errno.EEXIST: "Give another path, or move the file out of the way.",
+    errno.EISDIR: "Give a file, not a folder.",
+    errno.ENOENT: "Give a path that exists.",
+    errno.ENAMETOOLONG: "Give a shorter path.",
+}
+
+
+def disk_error(error: OSError) -> UserError:
+    """An error of a file, a folder or a disk as one that the user can correct."""
+    problem = os.strerror(error.errno) if error.errno else str(error)
+    if error.filename is not None:
+        problem = f"{os.fsdecode(error.filename)}: {problem}"
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+        problem = f"The output could not be written: {problem}"
+    return UserError(
+        f"{problem}.",
+        _NEXT_STEPS.get(error.errno or 0, "Correct that, and run the command again."),
+    )
 
 
 @contextmanager

@@ -19,10 +19,10 @@ from typing import Any
 from boto3.exceptions import Boto3Error
 from botocore.exceptions import BotoCoreError, ClientError
 
-from bulk.list_images import SYSTEM_FILES
 from imagedrop.errors import UserError
 from imagedrop.target import INCOMING_PREFIX, PARALLEL_CALLS
 from training.data.dataset import file_sha256
+from training.data.folders import LeftOut, Reason, explain, list_folder
 
 SHA256 = "sha256"  # the name in an object's metadata; 64 hex digits
 KEY_BYTES = 1024  # of UTF-8; S3's limit
@@ -57,35 +57,51 @@ class Sent:
 
 def plan_uploads(
     paths: Sequence[Path], prefix: str = INCOMING_PREFIX
-) -> tuple[list[Upload], list[Path]]:
-    """Returns the uploads, and the files left out (hidden and system files inside folders).
+) -> tuple[list[Upload], list[LeftOut]]:
+    """Returns the uploads, and the files left out with the reasons.
 
     A file goes to ``PREFIX/NAME``; a folder keeps its own name and the paths inside it.
 
     Raises:
-        UserError: a path is missing, nothing is left to send, two files have one key, or S3
-            does not accept a key.
+        UserError: a path is missing, nothing is left to send, or two files have one key.
     """
-    uploads: list[Upload] = []
-    left_out: list[Path] = []
+    planned: list[Upload] = []
+    left_out: list[LeftOut] = []
     for path in paths:
-        if path.is_dir():
-            found, hidden = _files_of(path)
-            root = path.resolve().parent
-            uploads += [
-                Upload(
-                    each,
-                    prefix + (path.resolve() / each.relative_to(path)).relative_to(root).as_posix(),
-                )
-                for each in found
-            ]
-            left_out += hidden
-        elif path.is_file():
-            uploads.append(Upload(path, prefix + path.name))
-        else:
-            raise UserError(f"There is no {path}.", "Name files or folders that exist.")
+        found, not_found = _uploads_of(path, prefix)
+        planned += found
+        left_out += not_found
+    reasons = {each: why_no_key(each.key) for each in dict.fromkeys(planned)}
+    uploads = [each for each, reason in reasons.items() if reason is None]
+    left_out += [LeftOut(each.path, reason) for each, reason in reasons.items() if reason]
+    _refuse_nothing(uploads, left_out)
+    _refuse_equal_keys(uploads)
+    return uploads, left_out
+
+
+def _uploads_of(path: Path, prefix: str) -> tuple[list[Upload], tuple[LeftOut, ...]]:
+    if path.is_dir():
+        content = list_folder(path)
+        top = prefix + path.resolve().name
+        keys = (f"{top}/{each.relative_to(path).as_posix()}" for each in content.files)
+        uploads = [Upload(each, key) for each, key in zip(content.files, keys, strict=True)]
+        return uploads, content.left_out
+    if path.is_file():
+        return [Upload(path, prefix + path.name)], ()
+    if path.is_symlink():
+        return [], (LeftOut(path, Reason.BROKEN_LINK),)
+    if path.exists():
+        return [], (LeftOut(path, Reason.NOT_A_FILE),)
+    raise UserError(f"There is no {path}.", "Name files or folders that exist.")
+
+
+def _refuse_nothing(uploads: Sequence[Upload], left_out: Sequence[LeftOut]) -> None:
     if not uploads:
-        raise UserError("There are no files to send.", "Name a folder that holds photos.")
+        why = f" {explain(left_out, 1)[0]}" if left_out else ""
+        raise UserError(f"There are no files to send.{why}", "Name a folder that holds photos.")
+
+
+def _refuse_equal_keys(uploads: Iterable[Upload]) -> None:
     owners: dict[str, Path] = {}
     for upload in uploads:
         other = owners.setdefault(upload.key, upload.path)
@@ -94,36 +110,14 @@ def plan_uploads(
                 f"{other} and {upload.path} would both become {upload.key}.",
                 "Send them in two folders of different names.",
             )
-    check_keys(owners)
-    return list(dict.fromkeys(uploads)), left_out
 
 
-def _files_of(folder: Path) -> tuple[list[Path], list[Path]]:
-    found: list[Path] = []
-    left_out: list[Path] = []
-    for path in sorted(folder.rglob("*")):
-        if not path.is_file():
-            continue
-        hidden = any(part.startswith(".") for part in path.relative_to(folder).parts)
-        (left_out if hidden or path.name in SYSTEM_FILES else found).append(path)
-    return found, left_out
-
-
-def check_keys(keys: Iterable[str]) -> None:
-    """Checks that S3 accepts the keys, before anything is uploaded.
-
-    Raises:
-        UserError: a key is not UTF-8, or too long.
-    """
-    for key in keys:
-        # Python reads the bytes of a name that is not UTF-8 as surrogates.
-        is_utf8 = not any("\ud800" <= each <= "\udfff" for each in key)
-        if not is_utf8 or len(key.encode()) > KEY_BYTES:
-            problem = f"is longer than {KEY_BYTES} bytes" if is_utf8 else "is not UTF-8"
-            raise UserError(
-                f"{key} {problem}: S3 does not accept it as a key.",
-                "Rename the file; nothing was uploaded.",
-            )
+def why_no_key(key: str) -> Reason | None:
+    """Why S3 does not accept a key; None where it does."""
+    # Python reads the bytes of a name that is not UTF-8 as surrogates.
+    if any("\ud800" <= each <= "\udfff" for each in key):
+        return Reason.NOT_UTF8
+    return Reason.LONG_NAME if len(key.encode()) > KEY_BYTES else None
 
 
 def objects_below(s3: Any, bucket: str, prefix: str) -> dict[str, int]:

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import codecs
 import csv
 import gzip
 import io
 import json
+import zlib
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
@@ -108,14 +110,8 @@ class Inventory:
     def pages(self, after: Position) -> Iterator[SourcePage]:
         bucket, key = split_uri(self._manifest_uri)
         with translate_errors(), missing_sources_named():
-            manifest = json.loads(self._s3.get_object(Bucket=bucket, Key=key)["Body"].read())
-        if manifest.get("fileFormat") != "CSV":
-            raise SourceError(
-                f"an inventory of format {manifest.get('fileFormat')}: have S3 write CSV instead"
-            )
-        columns = [name.strip() for name in manifest["fileSchema"].split(",")]
-        files = [each["key"] for each in manifest["files"]]
-        data_bucket = manifest["destinationBucket"].rpartition(":")[2]
+            content = self._s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+        columns, files, data_bucket = _inventory_files(self._manifest_uri, content)
         file_number, line_number = after or (0, 0)
         for number in range(file_number, len(files)):
             rows = csv.reader(self._lines(data_bucket, files[number]))
@@ -129,8 +125,11 @@ class Inventory:
     def _lines(self, bucket: str, key: str) -> Iterator[str]:
         with translate_errors(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            with gzip.GzipFile(fileobj=body) as unpacked:
-                yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
+            try:
+                with gzip.GzipFile(fileobj=body) as unpacked:
+                    yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
+            except (gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
+                raise SourceError(f"{key} is no gzip file of text: {error}") from error
 
     def _listed(self, row: Mapping[str, str]) -> Listed | None:
         key = unquote_plus(row["Key"])
@@ -152,10 +151,9 @@ class KeyList:
         position = after or 0
         with translate_errors(), missing_sources_named():
             body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            for read in _pages_of(islice(body.iter_lines(), position, None)):
+            for read in _pages_of(islice(_lines_of(self._uri, body), position, None)):
                 position += len(read)
-                lines = [line.decode().rstrip("\r") for line in read]
-                listed = [Listed(self._bucket, self._key(line)) for line in lines if line]
+                listed = [Listed(self._bucket, self._key(line)) for line in read if line]
                 yield SourcePage(listed, position)
         yield SourcePage([], None)
 
@@ -164,6 +162,48 @@ class KeyList:
         if line.startswith("s3://") and not line.startswith(address):
             raise SourceError(f"{line} is not in {address}: one bucket a run")
         return line.removeprefix(address)
+
+
+def _inventory_files(uri: str, content: bytes) -> tuple[list[str], list[str], str]:
+    """The columns, the keys of the files and their bucket, by an inventory's manifest.json.
+
+    Raises:
+        SourceError: it is something else, or an inventory that is not in CSV.
+    """
+    try:
+        manifest = json.loads(content)
+        file_format = manifest["fileFormat"]
+        columns = [name.strip() for name in manifest["fileSchema"].split(",")]
+        files = [each["key"] for each in manifest["files"]]
+        bucket = manifest["destinationBucket"].rpartition(":")[2]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise SourceError(f"{uri} is no manifest.json of an S3 Inventory: {error!r}") from error
+    if file_format != "CSV":
+        raise SourceError(f"an inventory of format {file_format}: have S3 write CSV instead")
+    if not {"Bucket", "Key"} <= set(columns):
+        raise SourceError(f"{uri} has no columns Bucket and Key: have S3 write them")
+    return columns, files, bucket
+
+
+def _lines_of(uri: str, body: Any) -> Iterator[str]:
+    """The lines of a text in UTF-8, or in UTF-16 with its mark, as editors of Windows save it.
+
+    Raises:
+        SourceError: it is in another encoding.
+    """
+    opened = io.BufferedReader(body)
+    is_utf16 = opened.peek(2)[:2] in (codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)
+    read = 0
+    try:
+        for line in io.TextIOWrapper(opened, "utf-16" if is_utf16 else "utf-8-sig"):
+            if "\0" in line:
+                raise SourceError(f"line {read + 1} of {uri} holds a zero byte: save it as UTF-8")
+            read += 1
+            yield line.rstrip("\n")
+    except UnicodeError as error:
+        raise SourceError(
+            f"{uri} is not UTF-8 after line {read}: save it as UTF-8 ({error})"
+        ) from error
 
 
 def _pages_of(items: Iterator[T]) -> Iterator[list[T]]:

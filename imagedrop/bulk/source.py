@@ -13,6 +13,7 @@ from bulk.list_images import SourcePage, why_ignored
 from bulk.sources import SourceError, image_source, split_uri
 from imagedrop.errors import UserError
 from imagedrop.uploads import Upload, plan_uploads
+from training.data.folders import LeftOut
 
 # Not under incoming/, so that an upload triggers nothing.
 FOLDERS_PREFIX = "folders/"
@@ -38,10 +39,10 @@ class S3Folder:
 
 @dataclass(frozen=True, slots=True)
 class LocalFolder:
-    """A folder's files and their destination; ``left_out`` are hidden and system files."""
+    """A folder's files and their destination, and what is left out."""
 
     uploads: Sequence[Upload]
-    left_out: Sequence[Path]
+    left_out: Sequence[LeftOut]
     destination: S3Folder
 
 

@@ -76,9 +76,10 @@ def start(
         )
     s3_folder = given.destination if isinstance(given, LocalFolder) else given
     source = source_of(s3_folder, inventory, manifest)
+    is_missing = isinstance(given, LocalFolder) and say_left_out(given.left_out)
     if dry_run:
         print_dry_run(found, given, source, settings)
-        return
+        raise typer.Exit(is_missing)
     runs = bulk_runs(found)
     if isinstance(given, LocalFolder):
         upload(found, given)
@@ -91,6 +92,8 @@ def start(
         wait_for(found, run)
     else:
         say(f"→ Watch it with: imagedrop bulk status {run} --wait")
+    if is_missing:
+        raise typer.Exit(1)
 
 
 def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -> dict[str, Any]:
@@ -135,7 +138,6 @@ def upload(target: Target, folder: LocalFolder) -> None:
         UserError: a file could not be uploaded; the run would miss it.
         typer.Exit: the user pressed Ctrl-C.
     """
-    say_left_out(folder.left_out)
     s3, destination = target.client("s3"), folder.destination
     there = objects_below(s3, destination.bucket, destination.prefix)
     with exit_on_interrupt("No run was started. The same command uploads what is missing."):

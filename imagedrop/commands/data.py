@@ -13,7 +13,7 @@ from typing import Annotated
 import typer
 
 from imagedrop.data_sets import upload_data_set
-from imagedrop.errors import UserError, as_user_error
+from imagedrop.errors import UserError, as_user_error, disk_error
 from imagedrop.output import TargetOption, progress, say
 from imagedrop.target import TargetName, find_target
 from training.data.check import DataCheck, check
@@ -137,7 +137,7 @@ def _as_user_error() -> Iterator[None]:
         with as_user_error():
             yield
     except OSError as error:
-        raise UserError(str(error), "Correct that, and run the command again.") from error
+        raise disk_error(error) from error
 
 
 def scanned_data_set(folder: Path) -> DataSet:

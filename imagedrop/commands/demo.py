@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from pathlib import Path
 from typing import Annotated
@@ -9,6 +10,7 @@ from typing import Annotated
 import typer
 
 from imagedrop.commands.predictions import print_records
+from imagedrop.commands.send import say_left_out
 from imagedrop.errors import UserError
 from imagedrop.output import Format, say
 from imagedrop.predictions import wait_for_rows
@@ -48,9 +50,12 @@ def run_demo(folder: Path) -> bool:
     def step(text: str) -> None:
         say(f"{time.monotonic() - began:6.1f} s  {text}")
 
+    # dash and zsh do not replace the ~ of make demo IMAGES=~/dogs.
+    folder = Path(os.path.expanduser(folder))
     if not folder.is_dir():
         raise UserError(f"There is no folder {folder}.", "make demo IMAGES=folder-of-photos")
-    uploads, _ = plan_uploads([folder])
+    uploads, left_out = plan_uploads([folder])
+    is_missing = say_left_out(left_out)
     home = environments.default_home() / "demo"
     cloud.down(home)  # an interrupted demo may have left it running
     try:
@@ -72,4 +77,4 @@ def run_demo(folder: Path) -> bool:
     missing = [each.upload.key for each in sent if each.upload.key not in rows]
     for key in missing:
         say(f"No row: {key} (logs: {home / 'logs'})")
-    return not missing
+    return not missing and not is_missing

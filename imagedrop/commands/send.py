@@ -13,6 +13,7 @@ from imagedrop.predictions import wait_for_rows
 from imagedrop.target import TargetName, find_target
 from imagedrop.uploads import Sent, plan_uploads, upload_all
 from pipeline.records import Record, Status
+from training.data.folders import LeftOut, explain
 
 
 def register(app: typer.Typer) -> None:
@@ -33,7 +34,7 @@ def send(
     """Upload photos under incoming/; a folder keeps its name and the paths inside it."""
     found = find_target(target)
     uploads, left_out = plan_uploads(paths)
-    say_left_out(left_out)
+    missing = say_left_out(left_out)
     results = upload_all(found.client("s3"), found.images_bucket, uploads)
     sent = list(with_bar(results, "sent", len(uploads)))
     failures = say_failures(sent)
@@ -51,14 +52,15 @@ def send(
     else:
         say(f"{len(sent) - failures} sent. Read the results with: imagedrop predictions")
         is_complete = True
-    if failures or not is_complete:
+    if failures or missing or not is_complete:
         raise typer.Exit(1)
 
 
-def say_left_out(left_out: Sequence[Path]) -> None:
-    """Says which files were left out, if any."""
-    if left_out:
-        say(f"Left out {len(left_out)} hidden or system files, such as {left_out[0]}.")
+def say_left_out(left_out: Sequence[LeftOut]) -> bool:
+    """Says what is left out and why; True where photos may be missing."""
+    for line in explain(left_out):
+        say(line)
+    return any(each.is_problem for each in left_out)
 
 
 def say_failures(sent: Sequence[Sent]) -> int:

@@ -38,7 +38,7 @@ class Reason(StrEnum):
     NOT_A_FILE = "is neither a file nor a folder"
     UNREADABLE = "cannot be read"
     NOT_UTF8 = "has a name that is not UTF-8, which S3 does not accept as a key"
-    LONG_NAME = "has a name longer than the 1024 bytes that S3 accepts as a key"
+    LONG_NAME = "has a path longer than 1024 bytes, which S3 does not accept as a key"
     NO_CLASS = "is in no class folder"
     NO_PHOTOS = "holds no photos, so it is no class"
 

@@ -62,6 +62,39 @@ def test_a_list_of_keys_is_read_line_by_line(filled: Bulk) -> None:
     assert (report["classified"], report["skips"]) == (3, {"gone": 1})
 
 
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-be-with-bom"])
+@pytest.mark.parametrize("line_end", ["\n", "\r\n"])
+def test_a_list_is_read_in_the_encodings_that_editors_save(
+    filled: Bulk, encoding: str, line_end: str
+) -> None:
+    text = line_end.join((*KEYS, ""))
+    with_bom = encoding == "utf-16-be-with-bom"
+    content = ("\ufeff" + text).encode("utf-16-be") if with_bom else text.encode(encoding)
+    filled.work.write("lists/mine.txt", content, "text/plain")
+    source = {"kind": "list", "uri": "s3://work/lists/mine.txt", "bucket": "images"}
+    filled.run = bulk_run(source=source)
+    assert listed(filled) == KEYS
+
+
+@pytest.mark.parametrize(
+    ("content", "problem"),
+    [
+        ("a.jpg\n".encode("utf-16-le"), "zero byte: save it as UTF-8"),
+        ("ok.jpg\né.jpg\n".encode("latin-1"), "not UTF-8"),
+        ("\ufeffa.jpg".encode("utf-16-le")[:-1], "not UTF-8"),
+    ],
+)
+def test_a_list_in_another_encoding_says_what_to_do(
+    bulk: Bulk, content: bytes, problem: str
+) -> None:
+    bulk.work.write("lists/mine.txt", content, "text/plain")
+    bulk.run = bulk_run(
+        source={"kind": "list", "uri": "s3://work/lists/mine.txt", "bucket": "images"}
+    )
+    with pytest.raises(SourceError, match=problem):
+        bulk.list()
+
+
 def test_a_list_with_another_bucket_is_refused(bulk: Bulk) -> None:
     bulk.work.write("lists/mine.txt", b"s3://other/1.jpg\n", "text/plain")
     bulk.run = bulk_run(
@@ -108,6 +141,22 @@ def test_an_inventory_in_another_format_says_what_to_do(filled: Bulk) -> None:
     inventory(filled, "ORC")
     with pytest.raises(SourceError, match="CSV"):
         filled.list()
+
+
+@pytest.mark.parametrize("content", [b"a.jpg\nb.jpg\n", b"[]", b"{}", b"\xff\xfe{\0"])
+def test_something_else_than_an_inventory_is_refused(filled: Bulk, content: bytes) -> None:
+    inventory(filled)
+    filled.work.write("inventory/manifest.json", content, "application/json")
+    with pytest.raises(SourceError, match=r"no manifest\.json of an S3 Inventory"):
+        filled.list()
+
+
+def test_damaged_file_of_an_inventory_is_named(filled: Bulk) -> None:
+    inventory(filled)
+    for content in (b"no gzip", gzip.compress(b"x" * 999)[:-9], gzip.compress(b"\xff,\xfe")):
+        filled.work.write("inventory/0.csv.gz", content, "application/gzip")
+        with pytest.raises(SourceError, match=r"inventory/0\.csv\.gz is no gzip file"):
+            filled.list()
 
 
 def test_an_unknown_source_is_refused(bulk: Bulk) -> None:

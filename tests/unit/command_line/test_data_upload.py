@@ -92,7 +92,7 @@ def test_interrupted_upload_has_no_manifest_and_goes_on(s3: Any, folder: Path) -
     ("name", "problem"),
     [(os.fsdecode(b"pug/\xff.jpg"), "is not UTF-8"), ("x" * 200 + "/", "longer than 1024 bytes")],
 )
-def test_name_that_s3_cannot_keep_is_told_before_anything_is_sent(
+def test_name_that_s3_cannot_keep_is_told_and_the_rest_is_sent_without_a_manifest(
     s3: Any, folder: Path, name: str, problem: str
 ) -> None:
     path = folder / "pug" / (name * 5) / "1.jpg" if name.endswith("/") else folder / name
@@ -101,7 +101,9 @@ def test_name_that_s3_cannot_keep_is_told_before_anything_is_sent(
     with pytest.raises(UserError, match=problem) as raised:
         upload(s3, folder)
     assert str(raised.value).isprintable()
-    assert keys(s3) == set()
+    assert keys(s3) == {PREFIX + each for each in NAMES}
+    path.unlink()
+    assert upload(s3, folder).kept == 3
 
 
 def test_objects_that_the_folder_does_not_have_are_named(s3: Any, folder: Path) -> None:

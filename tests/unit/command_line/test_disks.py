@@ -1,0 +1,89 @@
+"""Files and disks that refuse: one line with the next step, exit code 1, and no traceback."""
+
+from __future__ import annotations
+
+import errno
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from imagedrop.commands.demo import run_demo
+from imagedrop.errors import UserError, disk_error
+
+ROOT = Path(__file__).parents[3]
+
+
+def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "imagedrop", *words],
+        stderr=subprocess.PIPE,
+        text=True,
+        check=False,
+        **options,  # type: ignore[call-overload]
+    )
+
+
+@pytest.mark.parametrize("words", [("--help",), ("cost", "--images", "10")])
+def test_full_disk_behind_the_output_is_told(words: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        ended = run(*words, stdout=full)
+    assert ended.returncode == 1
+    assert "The output could not be written: No space left on device." in ended.stderr
+    assert "→ Free space" in ended.stderr
+    assert "Traceback" not in ended.stderr
+    assert "Exception ignored" not in ended.stderr
+
+
+def test_file_in_the_place_of_an_output_folder_is_told(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    ended = run("evaluate", "model", "--data", "data", "--output-dir", "file", cwd=tmp_path)
+    assert ended.returncode == 1
+    assert ended.stderr.splitlines() == [
+        "file: File exists.",
+        "→ Give another path, or move the file out of the way.",
+    ]
+
+
+@pytest.mark.parametrize(
+    ("code", "next_step"),
+    [
+        (errno.ENOSPC, "Free space"),
+        (errno.EROFS, "a disk that can be written"),
+        (errno.EACCES, "Allow it"),
+        (errno.EIO, "Correct that"),
+    ],
+)
+def test_every_error_of_a_disk_names_the_file_and_a_next_step(code: int, next_step: str) -> None:
+    error = disk_error(OSError(code, "ignored", b"out/caf\xe9.html"))
+    assert str(error).startswith("out/caf\\xdce9.html: ")
+    assert next_step in error.next_step
+
+
+def test_demo_reads_the_home_folder_that_make_passes_as_typed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    with pytest.raises(UserError, match=f"There is no folder {tmp_path}/Pictures"):
+        run_demo(Path("~/Pictures"))
+    with pytest.raises(UserError, match="There is no folder ~no-such-user/x"):
+        run_demo(Path("~no-such-user/x"))
+
+
+@pytest.mark.parametrize("typed", ["~/Pictures/dogs", "'My \"best\" dogs'", "/a/`b`"])
+@pytest.mark.parametrize("shell", ["sh", "bash"])
+def test_make_demo_passes_the_folder_whole(tmp_path: Path, shell: str, typed: str) -> None:
+    program = tmp_path / "imagedrop"
+    program.write_text('#!/bin/sh\nprintf "%s|" "$@"\n')
+    program.chmod(0o755)
+    quoted = typed if typed[0] in "~'" else f"'{typed}'"
+    ended = subprocess.run(
+        [shell, "-c", f"make -C {ROOT} -s demo BIN={tmp_path} SUBMAKE=: IMAGES={quoted}"],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    command, folder, _ = ended.stdout.split("|")
+    assert (command, os.path.expanduser(folder)) == ("demo", os.path.expanduser(typed.strip("'")))
