@@ -3,8 +3,8 @@
     .venv/bin/python -m bench.soak [--images 2000] [--minutes 9] [--seed 1]
 
 The deployed template runs as always, but for four settings of this run alone: the function's
-calls go through proxies that answer some of them as AWS does in trouble, with six images in each
-instead of 25; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker
+calls go through proxies that answer some of them as AWS does in trouble, with 1 MB at most in each
+instead of 4; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker
 held comes back while somebody waits; and the pauses after passing faults are made for minutes, not
 for an hour (`impatient_classify.py`).
 Permissions are not enforced here, because a call through a proxy has a signature for another host;
@@ -35,7 +35,7 @@ from localcloud import cloud
 VISIBILITY_SECONDS = 45
 WORKER_KILLS, SERVER_KILLS, RESTARTS = 18, 4, 2
 HANDLER_MODULE = "impatient_classify"
-PROXY_BODY_BYTES = "1000000"  # the proxy takes bodies of 1 MiB: six images a call instead of 25
+PROXY_BODY_BYTES = "1000000"  # the proxy takes bodies of 1 MiB: about 13 images a call
 PROXIES = ("S3, DynamoDB, SQS", "endpoint")
 FLOOD_SECONDS = 140.0  # about as long as the kills and restarts take
 OUTPUT = Path("soak-output")

@@ -25,7 +25,13 @@ if TYPE_CHECKING:
 
 # Marks the groups of this project in a listing of all the account's groups.
 GROUP_DESCRIPTION = "Image classifiers for imagedrop: "
-CONTENT_TYPES = ("application/x-npy", "image/jpeg", "image/png", "image/webp")
+CONTENT_TYPES = (
+    "application/x-npy",
+    "application/x-webp-batch",
+    "image/jpeg",
+    "image/png",
+    "image/webp",
+)
 GROUP_NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 MAX_METADATA = 50  # CustomerMetadataProperties
