@@ -154,6 +154,7 @@ def _sam(
                     "SAM_CLI_TELEMETRY": "0",
                     "SAM_CLI_POLL_DELAY": str(_POLL_DELAY_SECONDS),
                     "PIP_DISABLE_PIP_VERSION_CHECK": "1",
+                    "SERVING_IMAGE": "none",  # see functions/Makefile
                 },
                 stdin=subprocess.DEVNULL,
                 stdout=output,

@@ -6,6 +6,9 @@ one deployment brings everything up without an upload by hand.
 
 from __future__ import annotations
 
+import importlib
+import platform
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -25,10 +28,38 @@ def handler(event: Mapping[str, Any], context: Any) -> None:
     custom_resource.answer(event, context, lambda: change(event))
 
 
+class BundleError(Exception):
+    """The bundle was built for another Python or processor."""
+
+
 def change(event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
-    """Returns the resource's id and its attributes."""
+    """Returns the resource's id and its attributes.
+
+    Raises:
+        BundleError: the functions, which share this bundle, could not open an image.
+    """
     models = ModelsBucket(boto3.client("s3"), Settings().models_bucket)
     if event["RequestType"] == "Delete":
         withdraw_default(models, event["PhysicalResourceId"])
         return event["PhysicalResourceId"], {}
+    require_pillow()
     return publish_default(models, ARCHIVE_PATH)
+
+
+def require_pillow() -> None:
+    """Raises BundleError when this bundle's Pillow cannot be loaded here.
+
+    `sam build` fetches Pillow for a Python and a processor that only its parameters name, so
+    another Runtime or Architecture at `sam deploy` would show with the first image, not before.
+    """
+    try:
+        for module in ("PIL._imaging", "PIL._avif"):
+            importlib.import_module(module)
+    except ImportError as error:
+        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
+        processor = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
+        raise BundleError(
+            f"the functions' bundle was built for another Python or processor than {python} on "
+            f"{processor} ({error}). Build it again, then deploy: sam build --parameter-overrides "
+            f"PythonRuntime={python} Architecture={processor}"
+        ) from error

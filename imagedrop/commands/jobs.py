@@ -254,5 +254,8 @@ def _print_request(target: TargetName, launch: Launch) -> None:
 def _stack(target: Target) -> JobStack:
     outputs = target.outputs
     return JobStack(
-        outputs["ModelsBucketName"], outputs["TrainingRoleArn"], target.session.region_name
+        outputs["ModelsBucketName"],
+        outputs["TrainingRoleArn"],
+        target.session.region_name,
+        outputs.get("DataKeyArn"),  # stacks before 0.3.0 have no such output
     )

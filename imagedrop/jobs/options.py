@@ -63,7 +63,12 @@ class JobOptions:
     role_arn: Annotated[
         str | None, typer.Option(help="Instead of the stack's TrainingRole.", show_default=False)
     ] = None
-    kms_key: Annotated[str | None, typer.Option(help="Encrypts disk and output.")] = None
+    kms_key: Annotated[
+        str | None,
+        typer.Option(
+            help="Encrypts disk and output; the stack's key by default.", show_default=False
+        ),
+    ] = None
     subnets: Annotated[
         tuple[str, ...],
         typer.Option("--subnet", help="Subnet of the job's machine; may be repeated."),

@@ -28,6 +28,7 @@ class JobStack:
     models_bucket: str
     role_arn: str
     region: str
+    kms_key_id: str | None = None
 
 
 def plan_training(
@@ -63,7 +64,7 @@ def plan_training(
             spot=options.spot,
             max_wait_seconds=_max_wait_seconds(options),
             checkpoint_uri=places.checkpoints_uri(name),
-            kms_key_id=options.kms_key,
+            kms_key_id=options.kms_key or stack.kms_key_id,
             vpc=_vpc(options),
             network_isolation=options.network_isolation,
             tags=options.tags,

@@ -21,6 +21,10 @@ ENTRY_POINT = "train.py"
 CODE_CHANNEL = "code"
 WEIGHTS_CHANNEL = "weights"
 DATA_CHANNELS = ("training", "train", "valid", "validation", "val", "test")
+# Families with a d (m5d, g4dn, p4de), and those that always have such a disk.
+_LOCAL_DISK = re.compile(
+    r"ml\.(?:[a-z]+\d+[a-z]*d[a-z]*|gr?[5-9][a-z]*|p[5-9][a-z]*|trn\w+|i\d\w*)\."
+)
 _NAME = re.compile(r"[a-zA-Z0-9](-*[a-zA-Z0-9]){0,62}")
 
 Hyperparameter = str | int | float | bool
@@ -141,7 +145,9 @@ def machine_and_data(job: TrainingJob) -> dict[str, Any]:
         "VolumeSizeInGB": job.volume_gb,
     }
     if job.kms_key_id is not None:
-        output["KmsKeyId"] = machine["VolumeKmsKeyId"] = job.kms_key_id
+        output["KmsKeyId"] = job.kms_key_id
+        if not has_local_disk(job.instance_type):
+            machine["VolumeKmsKeyId"] = job.kms_key_id
     stop = {"MaxRuntimeInSeconds": job.max_runtime_seconds}
     if job.max_wait_seconds is not None:
         stop["MaxWaitTimeInSeconds"] = job.max_wait_seconds
@@ -160,6 +166,15 @@ def machine_and_data(job: TrainingJob) -> dict[str, Any]:
             "SecurityGroupIds": list(job.vpc.security_group_ids),
         }
     return members
+
+
+def has_local_disk(instance_type: str) -> bool:
+    """Whether a machine such as `ml.g5.xlarge` keeps data on a disk of its own.
+
+    That disk encrypts itself, and SageMaker refuses a key for it:
+    https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html
+    """
+    return bool(_LOCAL_DISK.match(instance_type))
 
 
 def channel(name: str, uri: str) -> dict[str, Any]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,7 @@ from imagedrop.jobs.options import JobOptions, pairs
 from imagedrop.jobs.plan import JobStack, name_job, plan_training
 from imagedrop.jobs.service import Job, Jobs, Kind
 from imagedrop.jobs.tuning import tuning_of
+from training.launch.training_job import training_job_request
 
 STACK = JobStack("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
 DATA = "s3://models/training/data/dogs/"
@@ -45,6 +47,30 @@ def test_job_is_planned_within_the_stacks_places() -> None:
         "lr": 0.02,
         "class-weights": True,
     }
+
+
+def test_a_job_encrypts_with_the_stacks_key_unless_another_is_given() -> None:
+    stack = replace(STACK, kms_key_id="arn:aws:kms:eu-west-1:000000000000:key/stack")
+    key = plan_training(options(), stack, "a" * 64, "dogs-1").kms_key_id
+    assert key == "arn:aws:kms:eu-west-1:000000000000:key/stack"
+    assert plan_training(options(kms_key="own"), stack, "a" * 64, "dogs-1").kms_key_id == "own"
+
+
+@pytest.mark.parametrize(
+    ("instance_type", "has_key"),
+    [
+        *((each, True) for each in ("ml.m5.xlarge", "ml.c5n.2xlarge", "ml.p3.2xlarge")),
+        *((each, True) for each in ("ml.inf2.xlarge", "ml.m7i.large", "ml.r5.large")),
+        *((each, False) for each in ("ml.g5.xlarge", "ml.g4dn.xlarge", "ml.p4de.24xlarge")),
+        *((each, False) for each in ("ml.m5d.large", "ml.trn1.2xlarge", "ml.gr6.4xlarge")),
+    ],
+)
+def test_a_disk_that_encrypts_itself_gets_no_key(instance_type: str, has_key: bool) -> None:
+    stack = replace(STACK, kms_key_id="arn:aws:kms:eu-west-1:000000000000:key/stack")
+    job = plan_training(options(instance_type=instance_type), stack, "a" * 64, "dogs-1")
+    request = training_job_request(job)
+    assert request["OutputDataConfig"]["KmsKeyId"] == stack.kms_key_id
+    assert ("VolumeKmsKeyId" in request["ResourceConfig"]) is has_key
 
 
 def test_spot_job_waits_twice_its_runtime_and_has_checkpoints() -> None:

@@ -5,6 +5,10 @@ from __future__ import annotations
 import hashlib
 import io
 import json
+import os
+import shutil
+import subprocess
+import sys
 import urllib.error
 import urllib.request
 from collections.abc import Iterator
@@ -13,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 import boto3
+import PIL
 import pytest
 from moto import mock_aws
 
@@ -22,6 +27,7 @@ from handlers import custom_resource, publish_model
 from registry.models_bucket import ModelsBucket
 from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card, write_archive
+from tools.paths import PROJECT
 
 BUCKET = "models-bucket"
 CARD = card()
@@ -362,3 +368,45 @@ def test_the_archive_is_streamed_and_s3_verifies_what_arrives(archive: Path) -> 
 
     assert s3.kinds == [io.BufferedReader, bytes]
     assert s3.checksums[0] is not None
+
+
+def other_processors_bundle(folder: Path) -> Path:
+    """The product's code with Pillow's Python files and another processor's extension modules."""
+    pillow = folder / "PIL"
+    shutil.copytree(Path(PIL.__file__).parent, pillow, ignore=shutil.ignore_patterns("*.so"))
+    minor = sys.version_info.minor
+    for module in ("_imaging", "_avif"):
+        (pillow / f"{module}.cpython-3{minor}-s390x-linux-gnu.so").write_bytes(b"\x7fELF")
+    return folder
+
+
+@pytest.mark.parametrize("request_type", ["Create", "Update"])
+def test_a_bundle_for_another_processor_fails_the_deployment_and_says_what_to_do(
+    tmp_path: Path, request_type: str
+) -> None:
+    program = (
+        "from handlers.publish_model import change\n"
+        f"change({{'RequestType': {request_type!r}, 'PhysicalResourceId': 'model'}})"
+    )
+    paths = [str(other_processors_bundle(tmp_path)), str(PROJECT / "functions")]
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        env={**os.environ, "PYTHONPATH": os.pathsep.join(paths), "MODELS_BUCKET": BUCKET},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    last_line = done.stderr.splitlines()[-1]
+    python = f"python3.{sys.version_info.minor}"
+    assert last_line.startswith("handlers.publish_model.BundleError: ")
+    assert f"sam build --parameter-overrides PythonRuntime={python} Architecture=" in last_line
+
+
+def test_the_reason_reaches_cloudformation(
+    cloudformation: CloudFormation, archive: Path, s3: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "PIL._imaging", None)  # as if it could not be imported
+    publish_model.handler(event("Create"), Context())
+    assert cloudformation.answer["Status"] == "FAILED"
+    assert "BundleError: the functions' bundle was built for" in cloudformation.answer["Reason"]
+    assert "Contents" not in s3.list_objects_v2(Bucket=BUCKET)

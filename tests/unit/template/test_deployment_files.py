@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import re
+import subprocess
 import tomllib
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -61,3 +63,12 @@ def test_the_local_environment_sets_parameters_that_the_template_has() -> None:
 def test_both_environments_deploy_the_same_stack() -> None:
     names = {samconfig(each)["global"]["parameters"]["stack_name"] for each in ("default", "local")}
     assert names == {"imagedrop"}
+
+
+def test_the_local_cloud_fetches_no_packages_for_an_image_that_it_does_not_make(
+    tmp_path: Path,
+) -> None:
+    make = ["make", "-s", "-C", str(PROJECT / "functions"), "build-PublishImageFunction"]
+    subprocess.run([*make, "SERVING_IMAGE=none", f"ARTIFACTS_DIR={tmp_path}"], check=True)
+    assert (tmp_path / "handlers" / "publish_image.py").exists()
+    assert not (tmp_path / "wheels").exists()

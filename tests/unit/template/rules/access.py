@@ -124,6 +124,16 @@ def grants_on_the_key_are_for_services_only(template: Json) -> Faults:
 
 
 @rule
+def roles_grant_the_key_to_services_only(template: Json) -> Faults:
+    # A key that is not the stack's own may lack the key policy's Deny.
+    for name, statement in _granted(template):
+        if "kms:CreateGrant" in as_list(statement["Action"]) and statement.get("Condition") != {
+            "Bool": {"kms:GrantIsForAWSResource": "true"}
+        }:
+            yield name
+
+
+@rule
 def only_this_stacks_api_and_rule_call_a_function(template: Json) -> Faults:
     rules = {f"${{{name}.Arn}}" for name in of_type(template, "AWS::Events::Rule")}
     for name, permission in of_type(template, "AWS::Lambda::Permission").items():

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import json
+
 from tests.unit.template.rules.registry import DATA_KEY, FIRST_OF_LIST, Faults, rule, value
+from tools.paths import PROJECT
 from tools.template import Json, as_list, of_type, properties, statements, text, with_conditions
 
 DAY_SECONDS = 86_400
@@ -116,6 +119,31 @@ def former_keys_still_decrypt(template: Json) -> Faults:
         ]
         if every_key not in readable:
             yield f"{name}: what a former key encrypted is unreadable"
+
+
+@rule
+def jobs_encrypt_their_outputs_with_the_data_key(template: Json) -> Faults:
+    """SageMaker would take S3's own key, whatever the bucket's default is."""
+    definition = json.loads((PROJECT / "bulk.asl.json").read_text())
+    output = definition["States"]["Transform"]["Parameters"]["TransformOutput"]
+    given = value(template, "BulkStateMachine.DefinitionSubstitutions", {}).get("DataKeyArn")
+    if output.get("KmsKeyId") != "${DataKeyArn}" or given != DATA_KEY:
+        yield "outputs of transform jobs"
+    if template["Outputs"].get("DataKeyArn", {}).get("Value") != DATA_KEY:
+        yield "outputs of training jobs: the key is not an output of the stack"
+    for role, actions in (
+        ("EndpointRole", {"kms:DescribeKey", "kms:Encrypt"}),
+        ("TrainingRole", {"kms:DescribeKey", "kms:Encrypt", "kms:CreateGrant"}),
+    ):
+        allowed = {
+            action
+            for policy in properties(template, role)["Policies"]
+            for each in policy["PolicyDocument"]["Statement"]
+            if each.get("Resource") == DATA_KEY
+            for action in as_list(each["Action"])
+        }
+        if not actions <= allowed:
+            yield f"{role} may not use the key"
 
 
 @rule
