@@ -82,7 +82,8 @@ def main() -> None:
         try:
             app(standalone_mode=True)
         finally:
-            sys.stdout.flush()  # a full disk behind it is an error here, not after the exit
+            if isinstance(sys.stdout, io.TextIOWrapper):  # None where the shell closed it
+                sys.stdout.flush()  # a full disk behind it is an error here, not after the exit
     except UserError as error:
         _say_error(error)
         sys.exit(1)

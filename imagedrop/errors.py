@@ -22,6 +22,7 @@ class UserError(Exception):
 _NEXT_STEPS = {
     errno.ENOSPC: "Free space on the disk of the output, and run the command again.",
     errno.EDQUOT: "Free space in your quota, and run the command again.",
+    errno.EFBIG: "Raise the limit of a file's size (ulimit -f), and run the command again.",
     errno.EROFS: "Give a folder on a disk that can be written.",
     errno.EACCES: "Allow it, or give another path.",
     errno.ENOTDIR: "Give a folder, or move the file out of the way.",
@@ -37,7 +38,7 @@ def disk_error(error: OSError) -> UserError:
     problem = os.strerror(error.errno) if error.errno else str(error)
     if error.filename is not None:
         problem = f"{os.fsdecode(error.filename)}: {problem}"
-    elif error.errno in (errno.ENOSPC, errno.EDQUOT):
+    elif error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG):
         problem = f"The output could not be written: {problem}"
     return UserError(
         f"{problem}.",

@@ -6,7 +6,8 @@ The default space is the original course project's: learning rate, batch size, e
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -61,27 +62,46 @@ def tune(
 
     Raises:
         TrainingError: the folder holds a search over other data or another space, or there are no
-            validation images.
+            validation images, or the search cannot be kept on the disk.
     """
     import optuna  # noqa: PLC0415 - takes half a second
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
     settings = replace(settings, folds=0, checkpoint_dir=None)
     prepared = prepare(settings)
-    study = _study(optuna, settings, _identity(prepared, settings, space))
-    left = trials - len([each for each in study.trials if each.state.is_finished()])
+    with _database_errors(settings.output_dir):
+        study = _study(optuna, settings, _identity(prepared, settings, space))
+        left = trials - len([each for each in study.trials if each.state.is_finished()])
 
-    def objective(trial: optuna.Trial) -> float:
-        chosen = replace(settings, **space.suggest(trial))
-        try:
-            fitted = fit(prepared, chosen, [Reporter(trial)])
-        except StopTraining:
-            raise optuna.TrialPruned from None
-        return _objective(fitted.metrics)
+        def objective(trial: optuna.Trial) -> float:
+            chosen = replace(settings, **space.suggest(trial))
+            try:
+                fitted = fit(prepared, chosen, [Reporter(trial)])
+            except StopTraining:
+                raise optuna.TrialPruned from None
+            return _objective(fitted.metrics)
 
-    if left > 0:
-        study.optimize(objective, n_trials=left, n_jobs=parallel, callbacks=[lambda *_: on_trial()])
-    return _result(study, space)
+        if left > 0:
+            study.optimize(
+                objective, n_trials=left, n_jobs=parallel, callbacks=[lambda *_: on_trial()]
+            )
+        return _result(study, space)
+
+
+@contextmanager
+def _database_errors(output_dir: Path) -> Iterator[None]:
+    """Raises an error of the trials' database (full disk, not a database) as a `TrainingError`."""
+    from optuna.exceptions import StorageInternalError  # noqa: PLC0415 - takes half a second
+    from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
+
+    try:
+        yield
+    except (SQLAlchemyError, StorageInternalError) as error:
+        reason = str(getattr(error, "orig", None) or error).splitlines()[0]
+        raise TrainingError(
+            f"{database(output_dir)} cannot be read or written: {reason}.",
+            "Free space on its disk, or give another --output-dir.",
+        ) from error
 
 
 def _study(optuna: Any, settings: TrainSettings, identity: str) -> Any:

@@ -25,6 +25,7 @@ def make_archive(
 
     Raises:
         UserError: it is not a model.
+        OSError: the archive cannot be written.
     """
     try:
         if source.is_dir():
@@ -38,10 +39,16 @@ def make_archive(
                 _pack(content, destination, name, version)
         return check_archive(destination)
     except (OSError, ArchiveError) as error:
+        if isinstance(error, OSError) and not _is_about(error, source):
+            raise  # the disk of the archive, not the model
         raise UserError(
             f"{source} is not a model: {error}",
             "Pass the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
         ) from error
+
+
+def _is_about(error: OSError, source: Path) -> bool:
+    return error.filename is not None and Path(error.filename).is_relative_to(source)
 
 
 def _pack(folder: Path, destination: Path, name: str | None, version: str | None) -> None:

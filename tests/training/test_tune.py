@@ -71,6 +71,14 @@ def test_a_search_over_another_space_is_refused(configure: Configure) -> None:
     assert database(settings.output_dir).exists()
 
 
+def test_file_that_is_no_database_is_told(configure: Configure) -> None:
+    settings = configure()
+    settings.output_dir.mkdir(parents=True, exist_ok=True)
+    database(settings.output_dir).write_bytes(b"not a database" * 100)
+    with pytest.raises(TrainingError, match=r"trials\.sqlite3 cannot be read or written: file is"):
+        search(settings, 1)
+
+
 class HopelessAfterTwo:
     """A trial that the search gives up after two epochs."""
 

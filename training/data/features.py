@@ -141,12 +141,15 @@ def _read(file: Path) -> Features:
 def _write(features: Features, file: Path) -> None:
     file.parent.mkdir(parents=True, exist_ok=True)
     unfinished = file.with_name(f"{file.stem}.{os.getpid()}.unfinished")
-    with unfinished.open("wb") as opened:
-        np.savez(
-            opened,
-            values=features.values.numpy(),
-            rows=np.array(features.rows, dtype=np.int64),
-            rejected_rows=np.array(list(features.rejected), dtype=np.int64),
-            reasons=np.array(list(features.rejected.values()), dtype=np.str_),
-        )
-    unfinished.replace(file)
+    try:
+        with unfinished.open("wb") as opened:
+            np.savez(
+                opened,
+                values=features.values.numpy(),
+                rows=np.array(features.rows, dtype=np.int64),
+                rejected_rows=np.array(list(features.rejected), dtype=np.int64),
+                reasons=np.array(list(features.rejected.values()), dtype=np.str_),
+            )
+        unfinished.replace(file)
+    finally:
+        unfinished.unlink(missing_ok=True)

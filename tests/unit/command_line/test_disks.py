@@ -12,6 +12,7 @@ import pytest
 
 from imagedrop.commands.demo import run_demo
 from imagedrop.errors import UserError, disk_error
+from imagedrop.models.model_files import make_archive
 
 ROOT = Path(__file__).parents[3]
 
@@ -35,6 +36,25 @@ def test_full_disk_behind_the_output_is_told(words: tuple[str, ...]) -> None:
     assert "→ Free space" in ended.stderr
     assert "Traceback" not in ended.stderr
     assert "Exception ignored" not in ended.stderr
+
+
+def test_closed_output_is_no_bug() -> None:
+    command = f"exec {sys.executable} -m imagedrop cost --images 10 >&-"
+    ended = subprocess.run(["sh", "-c", command], stderr=subprocess.PIPE, text=True, check=False)
+    assert "Traceback" not in ended.stderr
+
+
+def test_output_is_utf8_in_every_locale() -> None:
+    ended = run("--help", stdout=subprocess.PIPE, env=os.environ | {"PYTHONIOENCODING": "ascii"})
+    assert ended.returncode == 0
+    assert "Traceback" not in ended.stderr
+
+
+def test_full_disk_behind_an_archive_is_not_taken_for_a_bad_model() -> None:
+    with pytest.raises(OSError, match="No space left"):
+        make_archive(ROOT / "functions/default_model/model.tar.gz", Path("/dev/full"))
+    with pytest.raises(UserError, match="is not a model"):
+        make_archive(ROOT / "functions/nothing", Path("/dev/full"))
 
 
 def test_file_in_the_place_of_an_output_folder_is_told(tmp_path: Path) -> None:
