@@ -67,6 +67,7 @@ def check_command(
     for title, groups in (("in two parts", found.leaks), ("with two labels", found.conflicts)):
         _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
     _name("classes without a usable photo", list(found.without_photos))
+    _name("classes that the part train lacks", list(found.not_in_train))
     say(f"{len(found.alike)} groups of photos look the same")
     say(f"Report: {report}")
     if not found.images:

@@ -92,9 +92,17 @@ class DataCheck:
         return tuple(label for place, label in enumerate(self.data.classes) if place not in usable)
 
     @property
+    def not_in_train(self) -> tuple[str, ...]:
+        """The labels with photos in other parts alone, where there is a part train."""
+        trained = {image.class_index for image in self.images if image.split == "train"}
+        others = {image.class_index for image in self.images} - trained if trained else set()
+        return tuple(self.data.classes[place] for place in sorted(others))
+
+    @property
     def is_trustworthy(self) -> bool:
         """Whether all photos count, each in one part and with one label."""
-        spoilt = self.leaks or self.conflicts or self.without_photos or not self.images
+        untrained = self.without_photos or self.not_in_train or not self.images
+        spoilt = self.leaks or self.conflicts or untrained
         unread = any(each.reason == UNREADABLE for each in self.rejected)
         return not (spoilt or unread or any(each.is_problem for each in self.data.left_out))
 

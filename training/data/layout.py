@@ -138,7 +138,10 @@ def read_layout(folder: Path) -> Layout:
     content = list_folder(folder)
     _refuse_links(folder, content)
     root = _Branch(folder, content.files, content.folders)
-    parts = _parts(root) or [(None, root)]
+    parts = _parts(root)
+    if not parts:
+        _refuse_unknown_parts(root)
+        parts = [(None, root)]
     classes = [each for part, branch in parts for each in _class_folders(branch, part)]
     _refuse_too_few(root, classes)
     _refuse_same_labels(classes)
@@ -203,7 +206,8 @@ def _refuse_unlabelled_parts(
         raise TrainingError(
             f"{root.path} has folders that are named like parts and hold photos, but no class "
             f"folders: {_names(named)}.",
-            "Lay it out as train/class/photo, or move photos without a class out.",
+            "Lay it out as train/class/photo, or move photos without a class out. A class of that "
+            "name needs another one.",
         )
 
 
@@ -232,6 +236,20 @@ def _refuse_parts_inside(branch: _Branch, part: str | None) -> None:
             "set?",
             f"If it is the data set, give {branch.path}. If it is a part, call it train, valid or "
             "test. If it is a class, put its photos directly in it.",
+        )
+
+
+def _refuse_unknown_parts(root: _Branch) -> None:
+    """Refuses folders that all hold the same folders, as ``tr`` and ``te`` do."""
+    full = root.full_folders
+    names = [{inner.path.name for inner in each.full_folders} for each in full]
+    if len(full) < 2 or any(each.has_own_photos for each in full):
+        return
+    if len(common := set.intersection(*names)) >= 2:
+        raise TrainingError(
+            f"{_names(each.path for each in full)} in {root.path} all hold the folders "
+            f"{', '.join(sorted(common)[:5])}: are they parts or classes?",
+            "Call parts train, valid and test. Put the photos of a class directly in its folder.",
         )
 
 

@@ -226,6 +226,13 @@ def test_class_of_which_no_photo_can_be_used_is_named(folder: Path) -> None:
     assert (found.without_photos, found.is_trustworthy) == (("bird",), False)
 
 
+def test_class_that_the_part_train_lacks_is_named(tmp_path: Path) -> None:
+    for number, name in enumerate(("train/cat", "train/dog", "test/cat", "test/bird")):
+        write(tmp_path, f"{name}/{number}.png", encoded(picture(number)))
+    found = checked(tmp_path)
+    assert (found.not_in_train, found.is_trustworthy) == (("bird",), False)
+
+
 def test_classes_that_a_disk_takes_for_one_are_not_mixed(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

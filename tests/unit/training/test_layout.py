@@ -105,6 +105,8 @@ def test_photos_of_a_part_without_labels_are_named(tmp_path: Path) -> None:
         (("data/train/a/1.jpg", "data/test/a/1.jpg", "x/1.jpg"), "a class, a part, or the data"),
         (("cat/train/1.jpg", "cat/test/1.jpg", "dog/train/1.jpg"), "a class, a part, or the data"),
         (("images/train/1.jpg", "labels/train/1.jpg"), "a class, a part, or the data"),
+        (("tr/a/1.jpg", "tr/b/1.jpg", "te/a/1.jpg", "te/b/2.jpg"), "are they parts or classes?"),
+        (("learn/a/1.jpg", "learn/b/1.jpg", "eval/a/1.jpg", "eval/b/1.jpg"), "parts or classes?"),
         (("seg_train/a/1.jpg", "seg_test/a/1.jpg"), "a class, a part, or the data"),
         (("train/train/a/1.jpg", "train/train/b/1.jpg", "test/test/a/1.jpg"), "a class, a part"),
         (("data/a/1.jpg", "data/b/1.jpg"), "give that folder"),
@@ -123,6 +125,7 @@ def test_folder_that_can_be_read_in_two_ways_is_refused(
 @pytest.mark.parametrize(
     ("names", "labels"),
     [
+        (("dog/front", "dog/side", "cat/front", "cat"), ("cat", "dog")),
         (("1.5", "2.5", "3.0"), ("1.5", "2.5", "3.0")),
         (("100.g", "250.g", "2.4GHz"), ("100.g", "2.4GHz", "250.g")),
         (("0", "1", "9"), ("0", "1", "9")),
