@@ -87,9 +87,10 @@ def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits)
 
 def _pixels(source: OpenedImage, spec: ImageSpec) -> bytes:
     """Decodes the image and makes the model's input of it."""
+    decoded = source.decode()
     with damage_found_by_pillow(source.size):
-        source.image.load()
-        image = to_rgb_or_grey(source.image)
+        image = to_rgb_or_grey(decoded)
+    del decoded
     part = frame(source.size, source.orientation, spec)
     decoded_whole = source.extent == source.size
     if decoded_whole and max(math.prod(image.size), math.prod(part.resized)) <= _SMALL_PIXELS:

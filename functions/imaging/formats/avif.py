@@ -13,11 +13,12 @@ Specification, 5.3 and 5.5.
 import io
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 
 from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
-from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow, loaded
 from imaging.formats.orientation import read_orientation
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
@@ -45,7 +46,7 @@ def open_avif(data: bytes, limits: Limits) -> OpenedImage:
     coded = sum(_coded_pixels(item) for item in _read_items(data, boxes, limits.max_chunks))
     limits.check_memory(_BYTES_PER_CODED_PIXEL * coded, size)
     orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
-    return OpenedImage("AVIF", image, size, orientation, extent=size)
+    return OpenedImage("AVIF", partial(loaded, image), size, orientation, extent=size)
 
 
 def _as_plain_still(data: bytes, meta_start: int, meta_end: int) -> bytes:

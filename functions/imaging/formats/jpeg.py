@@ -7,12 +7,30 @@ The first picture of a multi-picture file is its main one, and libjpeg stops at 
 """
 
 import io
-import re
-from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from PIL.JpegImagePlugin import JpegImageFile
 
+from imaging.formats.jpeg_decoding import CodedImage, decode_whole, restart_interval_in
+from imaging.formats.jpeg_scans import (
+    DAC,
+    DHT,
+    DQT,
+    DRI,
+    EOI,
+    FRAME_HEADERS,
+    SOI,
+    SOS,
+    Component,
+    Scan,
+    has_hole,
+    holds_every_coefficient,
+    only_scan,
+    read_scans,
+    segment,
+    segments,
+)
 from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.orientation import read_orientation
 from imaging.geometry import Frame, frame
@@ -20,19 +38,16 @@ from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 from imaging.spec import ImageSpec
 
-_SOI, _EOI, _SOS, _DHT, _JPG, _DAC, _DQT, _DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xC8, 0xCC, 0xDB, 0xDD
 _APP0_JFIF, _APP1_EXIF_OR_XMP, _APP14_ADOBE = 0xE0, 0xE1, 0xEE
-_FRAME_HEADERS = {*range(0xC0, 0xD0)} - {_DHT, _JPG, _DAC}
-_PROGRESSIVE = {0xC2, 0xCA}
-_DECODABLE = {0xC0, 0xC1, 0xC9} | _PROGRESSIVE
-_MAKES_PIXELS = {_DHT, _DAC, _DQT, _DRI, _APP0_JFIF, _APP14_ADOBE} | _FRAME_HEADERS
-_WITHOUT_LENGTH = {0x01, _SOI, _EOI, *range(0xD0, 0xD8)}
-_EXIF, _XMP = b"Exif\0\0", b"http://ns.adobe.com/xap/1.0/\0"
-
-# A marker is 0xFF, perhaps repeated as fill, then its code. In the coded data of a scan, 0xFF is
-# followed by 0x00 (a stuffed byte) or by a restart marker, neither of which ends the scan.
-_MARKER = re.compile(rb"\xff+([^\x00\xff])")
-_MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
+_PROGRESSIVE, _ARITHMETIC = {0xC2, 0xCA}, {0xC9, 0xCA}
+_DECODABLE = {0xC0, 0xC1} | _PROGRESSIVE | _ARITHMETIC
+_MAKES_PIXELS = {DHT, DAC, DQT, DRI, _APP0_JFIF, _APP14_ADOBE} | FRAME_HEADERS
+_EXIF = b"Exif\0\0"
+_XMP, _EXTENDED_XMP = b"http://ns.adobe.com/xap/1.0/\0", b"http://ns.adobe.com/xmp/extension/\0"
+# After the name: the whole packet's digest, length and this part's offset (XMP part 3, 1.1.3.1).
+_EXTENDED_XMP_HEADER_BYTES = len(_EXTENDED_XMP) + 32 + 4 + 4
+# An orientation comes early; nothing beyond is looked at.
+_MAX_XMP_BYTES = 1_000_000
 
 # Pillow stores RGB in four bytes a pixel.
 _PILLOW_BYTES_PER_PIXEL = 4
@@ -52,18 +67,19 @@ class _Header:
     """The segments that make pixels, markers included."""
     exif: bytes | None = None
     xmp: bytes | None = None
+    extended_xmp: bytes = b""
+    """The rest of an XMP packet that did not fit in a segment, as Adobe's tools write it."""
     frame_marker: int | None = None
     size: tuple[int, int] = (0, 0)
-    sampling: list[tuple[int, int]] = field(default_factory=list)
-    """Horizontal and vertical sampling factor of each component."""
+    components: list[Component] = field(default_factory=list)
     first_scan: int = 0
     """Where the first scan's marker begins, bytes from the start of the file."""
-    components_in_first_scan: int = 0
+    first_scan_header: bytes = b""
 
     @property
     def several_scans(self) -> bool:
         """Whether the image comes in several scans; in one alone, libjpeg refuses a second."""
-        all_at_once = self.components_in_first_scan == len(self.sampling)
+        all_at_once = self.first_scan_header[:1] == bytes([len(self.components)])
         return self.frame_marker in _PROGRESSIVE or not all_at_once
 
 
@@ -71,16 +87,54 @@ def open_jpeg(data: bytes, spec: ImageSpec, limits: Limits) -> OpenedImage:
     """Opens the main picture of a JPEG file for a decoding at reduced size; raises Unusable."""
     header = _read_header(data, limits)
     limits.check_size(header.size)
-    _check_scans(data, header, limits)
-    if data.rfind(b"\xff\xd9") < header.first_scan:
-        raise Unusable(RejectReason.TRUNCATED, "the image has no end", header.size)
-    stripped = b"".join([b"\xff\xd8", *header.kept, memoryview(data)[header.first_scan :]])
+    coded = _coded_image(data, header, limits)
     with damage_found_by_pillow(header.size):
-        image = JpegImageFile(io.BytesIO(stripped))
-    orientation = read_orientation(header.exif, header.xmp)
+        # Pillow reads the header up to the first scan's.
+        image = JpegImageFile(io.BytesIO(coded.start + segment(SOS, header.first_scan_header)))
+    orientation = read_orientation(header.exif, header.xmp, header.extended_xmp)
     extent = _reduce(image, frame(header.size, orientation, spec))
     limits.check_memory(_decoded_bytes(header, image.size), header.size)
-    return OpenedImage("JPEG", image, header.size, orientation, extent)
+    decode = partial(decode_whole, image, coded)
+    return OpenedImage("JPEG", decode, header.size, orientation, extent)
+
+
+def _coded_image(data: bytes, header: _Header, limits: Limits) -> CodedImage:
+    """The segments and scans that make pixels; raises Unusable where some are missing.
+
+    Files whose scans go over the whole image again and again are refused: a few bytes ask for one
+    more pass ("Two Issues with the JPEG Standard", libjpeg-turbo.org), and decoding at reduced size
+    does not make a pass cheaper.
+    """
+    if header.several_scans:
+        scans, has_end = read_scans(data, header.first_scan, limits.max_scans)
+        if len(scans) > limits.max_scans:
+            detail = f"more than {limits.max_scans} scans"
+            raise Unusable(RejectReason.TOO_MANY_SCANS, detail, header.size)
+        _require_well_formed(scans, header.size)
+        if not holds_every_coefficient(scans, header.components, has_end=has_end):
+            raise Unusable(RejectReason.TRUNCATED, "scans are missing", header.size)
+        if any(has_hole(scan) for scan in scans):
+            raise Unusable(RejectReason.CORRUPT, "a hole of zeros in a scan", header.size)
+    else:
+        scans, has_end = only_scan(data, header.first_scan, header.first_scan_header)
+        _require_well_formed(scans, header.size)
+    if not has_end and header.frame_marker in _ARITHMETIC:
+        # An arithmetic decoder reads on without data and does not warn (D.2.6).
+        raise Unusable(RejectReason.TRUNCATED, "the image has no end", header.size)
+    kept = b"".join(header.kept)
+    return CodedImage(
+        start=bytes([0xFF, SOI]) + kept,
+        scans=scans,
+        size=header.size,
+        components=header.components,
+        restart_interval=restart_interval_in(kept),
+        has_end=has_end,
+    )
+
+
+def _require_well_formed(scans: list[Scan], size: tuple[int, int]) -> None:
+    if not all(scan.is_well_formed for scan in scans):
+        raise Unusable(RejectReason.CORRUPT, "a scan's header has a wrong length", size)
 
 
 def _reduce(image: JpegImageFile, part: Frame) -> tuple[float, float]:
@@ -95,49 +149,36 @@ def _reduce(image: JpegImageFile, part: Frame) -> tuple[float, float]:
 
 def _read_header(data: bytes, limits: Limits) -> _Header:
     header = _Header()
-    for count, (marker, start, body) in enumerate(_segments(data)):
+    for count, (marker, start, body) in enumerate(segments(data)):
         if count >= limits.max_chunks:
             raise Unusable(
                 RejectReason.TOO_MANY_CHUNKS, f"more than {limits.max_chunks:,} header segments"
             )
-        if marker == _SOS:
-            header.first_scan = start
-            header.components_in_first_scan = body[0] if body else 0
+        if marker == EOI:
+            raise Unusable(RejectReason.CORRUPT, "the image ends before its first scan")
+        if marker == SOS:
+            header.first_scan, header.first_scan_header = start, body
             break
-        if marker in _FRAME_HEADERS:
+        if marker in FRAME_HEADERS:
             _read_frame_header(header, marker, body)
-        elif marker == _APP1_EXIF_OR_XMP and header.exif is None and body.startswith(_EXIF):
-            header.exif = body
-        elif marker == _APP1_EXIF_OR_XMP and header.xmp is None and body.startswith(_XMP):
-            header.xmp = body
+        elif marker == _APP1_EXIF_OR_XMP:
+            _read_metadata(header, body)
         if marker in _MAKES_PIXELS:
-            length = len(body) + 2
-            header.kept.append(bytes([0xFF, marker]) + length.to_bytes(2, "big") + body)
+            header.kept.append(segment(marker, body))
+    else:
+        raise Unusable(RejectReason.TRUNCATED, "the file ends within its header")
     if header.frame_marker is None:
         raise Unusable(RejectReason.CORRUPT, "a scan without a frame header")
     return header
 
 
-def _segments(data: bytes, position: int = 2) -> Iterator[tuple[int, int, bytes]]:
-    """Yields (marker, where it begins, body) of each segment up to the first scan's.
-
-    Junk between segments is passed over, as libjpeg does.
-    """
-    while match := _MARKER.search(data, position):
-        marker, position = match[1][0], match.end()
-        if marker == _EOI:
-            raise Unusable(RejectReason.CORRUPT, "the image ends before its first scan")
-        if marker in _WITHOUT_LENGTH:
-            continue
-        length = int.from_bytes(data[position : position + 2], "big")
-        if length < 2:
-            break
-        end = position + length
-        if end > len(data):
-            break
-        yield marker, match.end() - 2, data[position + 2 : end]
-        position = end
-    raise Unusable(RejectReason.TRUNCATED, "the file ends within its header")
+def _read_metadata(header: _Header, body: bytes) -> None:
+    if header.exif is None and body.startswith(_EXIF):
+        header.exif = body
+    elif header.xmp is None and body.startswith(_XMP):
+        header.xmp = body[len(_XMP) :]
+    elif body.startswith(_EXTENDED_XMP) and len(header.extended_xmp) < _MAX_XMP_BYTES:
+        header.extended_xmp += body[_EXTENDED_XMP_HEADER_BYTES:]
 
 
 def _read_frame_header(header: _Header, marker: int, body: bytes) -> None:
@@ -154,36 +195,8 @@ def _read_frame_header(header: _Header, marker: int, body: bytes) -> None:
             f"JPEG of kind 0x{marker:02X} with {bits} bits and {components} components",
             header.size,
         )
-    factors = body[7 : 6 + 3 * components : 3]
-    header.sampling = [(factor >> 4, factor & 0x0F) for factor in factors]
-
-
-def _check_scans(data: bytes, header: _Header, limits: Limits) -> None:
-    """Rejects files whose scans go over the whole image again and again.
-
-    A few bytes ask for one more pass ("Two Issues with the JPEG Standard", libjpeg-turbo.org), and
-    decoding at reduced size does not make a pass cheaper.
-    """
-    if not header.several_scans or data.count(b"\xff\xda") <= limits.max_scans:
-        return
-    # Previews and appended files (a motion photo's video) hold such byte pairs too: walk.
-    if _count_scans(data, header.first_scan, limits.max_scans) > limits.max_scans:
-        raise Unusable(
-            RejectReason.TOO_MANY_SCANS, f"more than {limits.max_scans} scans", header.size
-        )
-
-
-def _count_scans(data: bytes, position: int, at_most: int) -> int:
-    """Scans up to the end of the image; stops once there are more than `at_most`."""
-    scans = 0
-    while scans <= at_most and (match := _MARKER_AFTER_SCAN.search(data, position)):
-        marker, position = match[1][0], match.end()
-        if marker == _EOI:
-            break
-        if marker not in _WITHOUT_LENGTH:
-            position += int.from_bytes(data[position : position + 2], "big")
-        scans += marker == _SOS
-    return scans
+    for number, factors in zip(*(body[at : 6 + 3 * components : 3] for at in (6, 7)), strict=True):
+        header.components.append(Component(number, factors >> 4, factors & 0x0F))
 
 
 def _decoded_bytes(header: _Header, decoded_size: tuple[int, int]) -> float:
@@ -192,10 +205,9 @@ def _decoded_bytes(header: _Header, decoded_size: tuple[int, int]) -> float:
     pixels = _PILLOW_BYTES_PER_PIXEL * width * height
     if not header.several_scans:
         return pixels
-    widest = max(max(across, 1) for across, _ in header.sampling)
-    tallest = max(max(down, 1) for _, down in header.sampling)
-    coefficients_per_pixel = sum(across * down for across, down in header.sampling) / (
-        widest * tallest
-    )
+    widest = max(max(each.across, 1) for each in header.components)
+    tallest = max(max(each.down, 1) for each in header.components)
+    blocks_per_mcu = sum(each.across * each.down for each in header.components)
+    coefficients_per_pixel = blocks_per_mcu / (widest * tallest)
     full_width, full_height = header.size
     return pixels + _COEFFICIENT_BYTES * coefficients_per_pixel * full_width * full_height

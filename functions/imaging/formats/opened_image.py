@@ -1,6 +1,6 @@
 """The result of every format's reader: a checked image, not decoded yet."""
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
@@ -11,11 +11,12 @@ from imaging.outcome import RejectReason, Unusable
 
 @dataclass(slots=True)
 class OpenedImage:
-    """An opened file whose header has passed the limits; `image.load()` decodes it."""
+    """An opened file whose header has passed the limits."""
 
     format: str
     """JPEG, PNG, WEBP, AVIF or BMP."""
-    image: Image.Image
+    decode: Callable[[], Image.Image]
+    """Decodes the pixels; raises Unusable."""
     size: tuple[int, int]
     """Stored width and height, pixels, before orientation and at full size."""
     orientation: int
@@ -23,6 +24,13 @@ class OpenedImage:
     extent: tuple[float, float]
     """Width and height that the whole image takes in the decoded pixels. Smaller than `size` after
     a decoding at reduced size; need not be whole."""
+
+
+def loaded(image: Image.Image) -> Image.Image:
+    """The same image, decoded by Pillow; raises Unusable."""
+    with damage_found_by_pillow(image.size):
+        image.load()
+    return image
 
 
 @contextmanager

@@ -8,25 +8,30 @@ The numbers are EXIF's own (EXIF 2.32, 4.6.4 A): 1 as stored, 2 mirrored left to
 degrees clockwise, 7 mirrored along the other diagonal, 8 to be turned by 90 degrees anticlockwise.
 """
 
-import re
 import struct
+
+from imaging.formats.xmp import read_xmp_value
 
 AS_STORED = 1
 
 _ORIENTATION_TAG = 0x0112
-_SHORT, _LONG = 3, 4
-_XMP_ORIENTATION = re.compile(rb'tiff:Orientation(?:="|>)([1-8])')
+# TIFF's whole-number types and their bytes. The standard asks for SHORT; some tools write others.
+_TYPE_BYTES = {1: 1, 3: 2, 4: 4, 6: 1, 8: 2, 9: 4}
+_ORIENTATIONS = tuple("12345678")
+_TIFF_NAMESPACE, _TIFF_PREFIX = "http://ns.adobe.com/tiff/1.0/", "tiff"
 
 
-def read_orientation(exif: bytes | None, xmp: bytes | None) -> int:
-    """1..8 from the EXIF block if it says so, else from the XMP packet, else 1.
+def read_orientation(exif: bytes | None, *xmp_packets: bytes | None) -> int:
+    """1..8 from the EXIF block if it says so, else from the first XMP packet that does, else 1.
 
     A damaged block counts as absent: an image is not worse for its metadata.
     """
     if exif is not None and (orientation := _from_exif(exif)) is not None:
         return orientation
-    if xmp is not None and (match := _XMP_ORIENTATION.search(xmp)):
-        return int(match[1])
+    for xmp in xmp_packets:
+        value = read_xmp_value(xmp, _TIFF_NAMESPACE, _TIFF_PREFIX, "Orientation") if xmp else None
+        if value in _ORIENTATIONS:
+            return int(value)
     return AS_STORED
 
 
@@ -43,8 +48,8 @@ def _from_exif(exif: bytes) -> int | None:
     entries = tiff[first_directory + 2 : first_directory + 2 + 12 * entry_count]
     entries = entries[: len(entries) // 12 * 12]
     for tag, kind, _count, value in struct.iter_unpack(byte_order + "HHI4s", entries):
-        if tag == _ORIENTATION_TAG and kind in (_SHORT, _LONG):
-            size = 2 if kind == _SHORT else 4
-            orientation = int.from_bytes(value[:size], "little" if byte_order == "<" else "big")
+        if tag == _ORIENTATION_TAG and kind in _TYPE_BYTES:
+            number = value[: _TYPE_BYTES[kind]]
+            orientation = int.from_bytes(number, "little" if byte_order == "<" else "big")
             return orientation if 1 <= orientation <= 8 else None
     return None

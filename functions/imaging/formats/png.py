@@ -11,19 +11,24 @@ import struct
 import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from functools import partial
 
 from PIL.PngImagePlugin import PngImageFile
 
-from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow, loaded
 from imaging.formats.orientation import read_orientation
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 
 _SIGNATURE = b"\x89PNG\r\n\x1a\n"
-_MAKES_PIXELS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND"}
-_EXIF_AS_TEXT, _XMP_AS_TEXT = b"Raw profile type exif", b"XML:com.adobe.xmp"
+_MAKES_PIXELS = {b"IHDR", b"PLTE", b"IDAT", b"IEND"}
+_XMP_KEYWORD = b"XML:com.adobe.xmp"
+# ImageMagick writes metadata as text; APP1 is a JPEG's segment of that name, EXIF or XMP.
+_RAW_PROFILES = {b"Raw profile type " + kind for kind in (b"exif", b"xmp", b"APP1", b"app1")}
 # Enough for any orientation entry; compressed text is not unpacked beyond it.
 _MAX_TEXT_BYTES = 65_536
+# An XMP packet in an APP1 profile begins after the name of its namespace.
+_XMP_SEARCHED_BYTES = 40
 
 # What decoding takes, by the header's colour type, in bytes a pixel; measured on 12 megapixels.
 # Pillow's own image is 4 (palette and grey 1, 16-bit grey 2). On top come its copies on the way
@@ -35,35 +40,40 @@ _BYTES_PER_PIXEL_WITH_TRANSPARENT_COLOUR = 13
 
 @dataclass(slots=True)
 class _Chunks:
-    kept: list[memoryview] = field(default_factory=list)
+    kept: list[memoryview | bytes] = field(default_factory=list)
     exif: bytes | None = None
     xmp: bytes | None = None
-    transparent_colour: bool = False
+    transparent_colour: bytes | None = None
+    """Body of the tRNS chunk."""
 
 
 def open_png(data: bytes, limits: Limits) -> OpenedImage:
     """Opens a PNG file whose chunks are all whole; raises Unusable."""
-    size, bytes_per_pixel = _read_image_header(data)
+    size, depth, colour = _read_image_header(data)
     limits.check_size(size)
     chunks = _read_chunks(data, limits, size)
-    if chunks.transparent_colour:
+    bytes_per_pixel = _BYTES_PER_PIXEL[colour]
+    if chunks.transparent_colour is not None:
         bytes_per_pixel = _BYTES_PER_PIXEL_WITH_TRANSPARENT_COLOUR
+        chunks.kept.insert(-1, _transparency_for_pillow(chunks.transparent_colour, depth, colour))
     limits.check_memory(bytes_per_pixel * size[0] * size[1], size)
     with damage_found_by_pillow(size):
         image = PngImageFile(io.BytesIO(b"".join([_SIGNATURE, *chunks.kept])))
-    return OpenedImage("PNG", image, size, read_orientation(chunks.exif, chunks.xmp), extent=size)
+    orientation = read_orientation(chunks.exif, chunks.xmp)
+    decode = partial(loaded, image)
+    return OpenedImage("PNG", decode, size, orientation, extent=size)
 
 
-def _read_image_header(data: bytes) -> tuple[tuple[int, int], int]:
-    """Width and height, and the bytes a pixel that decoding takes."""
+def _read_image_header(data: bytes) -> tuple[tuple[int, int], int, int]:
+    """Width and height, bits a sample, colour type."""
     if len(data) < 33:
         raise Unusable(RejectReason.TRUNCATED, "the file ends within its header")
-    length, name, width, height, _depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
+    length, name, width, height, depth, colour = struct.unpack_from(">I4sIIBB", data, 8)
     if name != b"IHDR" or length != 13:
         raise Unusable(RejectReason.CORRUPT, "does not begin with an image header")
     if colour not in _BYTES_PER_PIXEL:
         raise Unusable(RejectReason.CORRUPT, f"colour type {colour} does not exist")
-    return (width, height), _BYTES_PER_PIXEL[colour]
+    return (width, height), depth, colour
 
 
 def _read_chunks(data: bytes, limits: Limits, size: tuple[int, int]) -> _Chunks:
@@ -76,7 +86,8 @@ def _read_chunks(data: bytes, limits: Limits, size: tuple[int, int]) -> _Chunks:
             )
         if name in _MAKES_PIXELS:
             chunks.kept.append(whole[start:end])
-            chunks.transparent_colour |= name == b"tRNS"
+        elif name == b"tRNS":
+            chunks.transparent_colour = data[start + 8 : end - 4]
         elif name == b"eXIf":
             chunks.exif = chunks.exif or data[start + 8 : end - 4]
         elif name in (b"tEXt", b"zTXt", b"iTXt"):
@@ -84,8 +95,26 @@ def _read_chunks(data: bytes, limits: Limits, size: tuple[int, int]) -> _Chunks:
     return chunks
 
 
+def _transparency_for_pillow(body: bytes, depth: int, colour: int) -> bytes:
+    """A tRNS chunk in the 8 bits that Pillow gives samples of 1, 2, 4 and 16 bits, of a body in the
+    file's own."""
+    if colour in (_GREY, _RGB) and depth != 8 and not (depth == 16 and colour == _GREY):
+        body = body[: len(body) // 2 * 2]
+        samples = [sample for (sample,) in struct.iter_unpack(">H", body)]
+        highest = (1 << depth) - 1
+        samples = [(sample & highest) * 255 // highest for sample in samples]
+        body = struct.pack(f">{len(samples)}H", *samples)
+    name_and_body = b"tRNS" + body
+    checksum = zlib.crc32(name_and_body)
+    return struct.pack(">I", len(body)) + name_and_body + struct.pack(">I", checksum)
+
+
 def _walk(data: bytes, size: tuple[int, int]) -> Iterator[tuple[bytes, int, int]]:
-    """Yields (name, start, end) of each chunk up to the last; raises Unusable for a damaged one."""
+    """Yields (name, start, end) of each whole chunk up to the last.
+
+    A damaged chunk raises Unusable, unless the image can be shown without it (its name begins with
+    a small letter): then it counts as absent, as in browsers.
+    """
     position = len(_SIGNATURE)
     name = b""
     while name != b"IEND":
@@ -98,19 +127,23 @@ def _walk(data: bytes, size: tuple[int, int]) -> Iterator[tuple[bytes, int, int]
         if end > len(data):
             raise Unusable(RejectReason.TRUNCATED, "the file ends within a chunk", size)
         (checksum,) = struct.unpack_from(">I", data, end - 4)
-        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) != checksum:
+        if zlib.crc32(memoryview(data)[position + 4 : end - 4]) == checksum:
+            yield name, position, end
+        elif name[:1].isupper():
             raise Unusable(RejectReason.CORRUPT, "a chunk's checksum is wrong", size)
-        yield name, position, end
         position = end
 
 
 def _read_text(chunks: _Chunks, name: bytes, body: bytes) -> None:
     """Takes what may hold the orientation: XMP, or EXIF the way ImageMagick writes it."""
     keyword, _, rest = body.partition(b"\0")
-    if keyword == _EXIF_AS_TEXT and name in (b"tEXt", b"zTXt"):
-        text = rest if name == b"tEXt" else _unpack(rest[1:])
-        chunks.exif = chunks.exif or _from_hex(text)
-    elif keyword == _XMP_AS_TEXT and name == b"iTXt":
+    if keyword in _RAW_PROFILES and name in (b"tEXt", b"zTXt"):
+        profile = _from_hex(rest if name == b"tEXt" else _unpack(rest[1:]))
+        if b"<" in profile[:_XMP_SEARCHED_BYTES]:
+            chunks.xmp = chunks.xmp or profile[profile.index(b"<") :]
+        else:
+            chunks.exif = chunks.exif or profile
+    elif keyword == _XMP_KEYWORD and name == b"iTXt":
         compressed, text = rest[:1] == b"\1", rest[2:].split(b"\0", 2)[-1]
         chunks.xmp = chunks.xmp or (_unpack(text) if compressed else text[:_MAX_TEXT_BYTES])
 

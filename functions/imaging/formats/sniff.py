@@ -10,7 +10,9 @@ _FIRST_BYTES = {
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
     "WEBP": re.compile(rb"RIFF....WEBP", re.DOTALL),
     "AVIF": re.compile(rb"....ftyp(avi[fs]|mif1....(....){0,8}avif)", re.DOTALL),
-    "BMP": re.compile(rb"BM....\0\0\0\0", re.DOTALL),
+    # The size of the file, two reserved fields that some programs use, the place of the pixels, the
+    # length of one of the headers that there are.
+    "BMP": re.compile(rb"BM.{12}[\x0c\x10\x28\x34\x38\x40\x6c\x7c]\0\0\0", re.DOTALL),
     "GIF": re.compile(rb"GIF8[79]a"),
     "TIFF": re.compile(rb"II[*+]\0|MM\0[*+]"),
     "HEIF": re.compile(rb"....ftyp(hei[cmsx]|hev[cmsx]|mif1|msf1)", re.DOTALL),

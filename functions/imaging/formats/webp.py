@@ -2,10 +2,11 @@
 
 import io
 import struct
+from functools import partial
 
 from PIL.WebPImagePlugin import WebPImageFile
 
-from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
+from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow, loaded
 from imaging.formats.orientation import read_orientation
 from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
@@ -26,7 +27,7 @@ def open_webp(data: bytes, limits: Limits) -> OpenedImage:
     with damage_found_by_pillow(size):
         image = WebPImageFile(io.BytesIO(data))
     orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
-    return OpenedImage("WEBP", image, size, orientation, extent=size)
+    return OpenedImage("WEBP", partial(loaded, image), size, orientation, extent=size)
 
 
 def _canvas_size(data: bytes) -> tuple[int, int]:

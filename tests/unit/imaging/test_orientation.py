@@ -135,3 +135,91 @@ def test_both_byte_orders_are_read(byte_order: str) -> None:
     if byte_order == "little":
         exif = b"II*\0" + struct.pack("<IHHHIHH", 8, 1, 0x0112, 3, 1, 7, 0) + b"\0\0\0\0"
     assert read_orientation(exif, None) == 7
+
+
+TIFF = "http://ns.adobe.com/tiff/1.0/"
+RDF = 'xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#"'
+SPELLINGS = {
+    "attribute": f'<rdf:Description {RDF} xmlns:tiff="{TIFF}" tiff:Orientation="6"/>',
+    "single quotes": f"<rdf:Description {RDF} xmlns:tiff='{TIFF}' tiff:Orientation = '6'/>".replace(
+        '"', "'"
+    ),
+    "element": f'<rdf:RDF {RDF} xmlns:tiff="{TIFF}"><tiff:Orientation>\n6 </tiff:Orientation>'
+    "</rdf:RDF>",
+    "another prefix": f'<rdf:Description {RDF} xmlns:t="{TIFF}" t:Orientation="6"/>',
+    "default namespace": f'<Orientation xmlns="{TIFF}">6</Orientation>',
+    "value inside": f'<rdf:RDF {RDF} xmlns:tiff="{TIFF}"><tiff:Orientation><rdf:value>6</rdf:value>'
+    "</tiff:Orientation></rdf:RDF>",
+    "character reference": f'<rdf:Description {RDF} xmlns:tiff="{TIFF}" tiff:Orientation="&#54;"/>',
+    "prefix of another namespace": f'<rdf:Description {RDF} xmlns:t="{TIFF}" t:Orientation="6"'
+    ' xmlns:tiff="http://example.com/" tiff:Orientation="3"/>',
+}
+
+
+@pytest.mark.parametrize("spelling", SPELLINGS)
+def test_xmp_is_read_in_every_legal_spelling(spelling: str) -> None:
+    assert read_orientation(None, SPELLINGS[spelling].encode()) == 6
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16", "utf-16-be", "utf-32"])
+def test_xmp_is_read_in_every_encoding(encoding: str) -> None:
+    packet = f"<?xpacket begin='' id='W5M0'?>{SPELLINGS['attribute']}<?xpacket end='w'?>"
+    assert read_orientation(None, packet.encode(encoding)) == 6
+
+
+@pytest.mark.parametrize(
+    "packet",
+    [
+        '<a Orientation="6"/>',
+        f'<a xmlns:tiff="{TIFF}" tiff:Orientation="66"/>',
+        f'<a xmlns:tiff="{TIFF}" tiff:Orientation=""/>',
+        '<!DOCTYPE a [<!ENTITY o "6">]><a tiff:Orientation="&o;"/>',
+        "tiff:Orientation",
+        "<tiff:Orientation>6",
+    ],
+)
+def test_xmp_that_does_not_say_it_counts_as_absent(packet: str) -> None:
+    assert read_orientation(None, packet.encode()) == 1
+
+
+def test_extended_xmp_can_hold_the_orientation() -> None:
+    jpeg = encode(stored(6), "JPEG", quality=95)
+    header = b"http://ns.adobe.com/xmp/extension/\0" + b"0" * 32 + bytes(8)
+    packet = SPELLINGS["element"].encode()
+    by_parts = with_jpeg_segments(
+        jpeg, *[(0xE1, header + packet[:50]), (0xE1, header + packet[50:])]
+    )
+    assert mean_difference(pixels(by_parts), expected_pixels()) < 2
+
+
+def test_exif_behind_other_segments_is_followed() -> None:
+    jpeg = encode(stored(6), "JPEG", quality=95)
+    others = [(0xEC, b"Ducky"), (0xED, b"Photoshop 3.0\0"), (0xE2, b"MPF\0")]
+    turned = with_jpeg_segments(jpeg, *others, (0xE1, b"Exif\0\0" + exif_block(6)))
+    assert mean_difference(pixels(turned), expected_pixels()) < 2
+
+
+@pytest.mark.parametrize("keyword", [b"xmp", b"APP1", b"exif"])
+def test_imagemagick_s_raw_profiles_of_a_png_are_read(keyword: bytes) -> None:
+    body = {
+        b"xmp": SPELLINGS["attribute"].encode(),
+        b"APP1": b"http://ns.adobe.com/xap/1.0/\0" + SPELLINGS["element"].encode(),
+        b"exif": exif_block(6),
+    }[keyword]
+    hexadecimal = f"\n{keyword.decode()}\n{len(body):8}\n{body.hex()}\n".encode()
+    chunk = png_chunk(b"tEXt", b"Raw profile type " + keyword + b"\0" + hexadecimal)
+    assert pixels(with_png_chunks(encode(stored(6), "PNG"), chunk)) == expected_pixels()
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+def test_webp_s_xmp_is_followed(orientation: int) -> None:
+    xmp = SPELLINGS["element"].replace("6", str(orientation)).encode()
+    data = encode(stored(orientation), "WEBP", lossless=True, xmp=xmp)
+    assert mean_difference(pixels(data), expected_pixels()) < 2
+
+
+@pytest.mark.parametrize(("kind", "length"), [("B", 1), ("H", 3), ("I", 4)])
+def test_orientation_of_another_whole_number_type_is_read(kind: str, length: int) -> None:
+    value = struct.pack("<" + kind, 6).ljust(4, b"\0")
+    exif = b"II*\0" + struct.pack("<IHHHI", 8, 1, 0x0112, length, 1) + value + b"\0\0\0\0"
+    assert read_orientation(exif, None) == 6
