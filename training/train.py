@@ -47,6 +47,7 @@ from training.network import (
     weights_sha256,
 )
 from training.phase import PhasePlan, PhaseState, run_phase
+from training.progress import PrintableFormatter
 from training.settings import TrainSettings
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
@@ -366,7 +367,9 @@ def _identity(prepared: Prepared, settings: TrainSettings) -> str:
 
 def log_to_stderr() -> None:
     """Sends the log to standard error; metric lines go to standard output."""
-    logging.basicConfig(format="%(message)s", stream=sys.stderr)
+    handler = logging.StreamHandler(sys.stderr)
+    handler.setFormatter(PrintableFormatter())
+    logging.basicConfig(handlers=[handler])
     logging.getLogger("training").setLevel(logging.INFO)
 
 
