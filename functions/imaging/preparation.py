@@ -76,6 +76,12 @@ def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits)
             return open_avif(data, limits)
         case "BMP":
             return open_bmp(data, limits)
+        case "HEIF":
+            raise Unusable(
+                RejectReason.UNSUPPORTED_FORMAT,
+                "HEIC is not read here; export the photo as JPEG (an iPhone takes JPEGs with "
+                "Settings, Camera, Formats, Most Compatible)",
+            )
         case None:
             raise Unusable(RejectReason.NOT_AN_IMAGE, "does not begin like any image format")
         case _:

@@ -28,7 +28,10 @@ GROUP_DESCRIPTION = "Image classifiers for imagedrop: "
 CONTENT_TYPES = (
     "application/x-npy",
     "application/x-webp-batch",
+    "image/avif",
+    "image/bmp",
     "image/jpeg",
+    "image/jpg",
     "image/png",
     "image/webp",
 )

@@ -144,7 +144,7 @@ class Application:
         # AWS's Ray Serve container takes /invocations itself and passes it on as "/".
         if route in {("POST", "/invocations"), ("POST", "/")}:
             return await self._invoke(scope, receive)
-        if route == ("GET", "/ping"):
+        if route in {("GET", "/ping"), ("HEAD", "/ping")}:
             self._ready()
             return b"{}"
         if route == ("GET", "/execution-parameters"):

@@ -23,7 +23,17 @@ Send = Callable[[Message], Awaitable[None]]
 NPY = "application/x-npy"
 PIXELS = (NPY, WEBP_BATCH)
 """Prepared images, whose spec the content type names."""
-IMAGES = frozenset({"image/jpeg", "image/png", "image/webp", "application/x-image"})
+IMAGES = frozenset(
+    {
+        "image/jpeg",
+        "image/jpg",  # no registered type, but what many clients send
+        "image/png",
+        "image/webp",
+        "image/avif",
+        "image/bmp",
+        "application/x-image",
+    }
+)
 ACCEPTED = (*PIXELS, *sorted(IMAGES))
 MAX_LENGTH_DIGITS = 18
 

@@ -71,6 +71,12 @@ def test_formats_that_pillow_cannot_write_are_known_by_their_first_bytes(
     assert rejection(data).format == format_name
 
 
+@pytest.mark.parametrize("brand", [b"heic", b"heix", b"hevc", b"mif1"])
+def test_heic_s_rejection_says_what_to_do(brand: bytes) -> None:
+    outcome = rejection(b"\0\0\0\x18ftyp" + brand + b"\0\0\0\0mif1heic")
+    assert "export the photo as JPEG" in outcome.detail
+
+
 @pytest.mark.parametrize(
     "data", [b"<html><body>404</body></html>", b"PK\3\4", b"\0" * 100, b"RIFF\4\0\0\0WAVE", b"x"]
 )

@@ -74,6 +74,9 @@ def test_the_gate_names_what_is_unknown_and_keeps_the_predictions(archive: Path)
         ("image/jpeg", "JPEG"),
         ("image/png; charset=binary", "PNG"),
         ("IMAGE/WEBP", "WEBP"),
+        ("image/jpg", "JPEG"),
+        ("image/bmp", "BMP"),
+        ("image/avif", "AVIF"),
         ("application/x-image", "PNG"),
     ],
 )
@@ -216,6 +219,11 @@ def test_ping_says_healthy_only_between_start_and_stop(archive: Path) -> None:
         return [before.status, refused.status, during.status, after.status]
 
     assert asyncio.run(scenario()) == [503, 503, 200, 503]
+
+
+def test_load_balancer_may_ask_for_the_health_without_a_body(archive: Path) -> None:
+    assert ask(archive, "HEAD", "/ping").status == 200
+    assert ask(archive, "HEAD", "/invocations").status == 404
 
 
 def test_batch_transform_learns_how_to_call(archive: Path) -> None:
