@@ -92,6 +92,8 @@ class Folder:
         assert status is ExecutionStatus.SUCCEEDED, (last.error, last.cause)
         report = self.report(run)
         assert (report["status"], report["unaccounted"]) == ("COMPLETE", 0)
+        files = RunFiles(run)
+        assert [*self.work.keys(files.shards), *self.work.keys(files.outputs)] == []
         assert report["listed"] == len(self.made)
         entries = RunReports(self.work).entries(run, set(Fate) - {Fate.RESUBMITTED})
         fates = Counter((each["key"].removeprefix(self.prefix), each["fate"]) for each in entries)
