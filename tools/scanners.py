@@ -1,4 +1,4 @@
-"""cfn-lint, checkov, cfn-guard, bandit and pip-audit, as programs of environments of their own.
+"""Scanners of template, policies, state machine, code and packages, run as programs.
 
 checkov pins other botocores and an old boto3 than the product; none of these tools is imported.
 """
@@ -8,18 +8,30 @@ from __future__ import annotations
 import json
 import os
 import platform
+import re
 import subprocess
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tools.paths import LINT, PROJECT, TOOLS
+from tools.policies import policies
 from tools.template import TEMPLATE, load, translate, with_conditions
 
 SCANNED_CODE = ("functions", "imagedrop", "localcloud", "model", "tools", "training")
+STATE_MACHINE = PROJECT / "bulk.asl.json"
+_AN_ARN = "arn:aws:lambda:us-east-1:123456789012:function:any"
 AUDITED = ("runtime.txt", "train.txt", "test.txt", "lint.txt")
 
+# The regions that AWS enables in every account.
+# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
+DEFAULT_REGIONS = (
+    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1"),
+    *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2"),
+    *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
+)
+ASL_VALIDATOR = TOOLS / "cfn-guard/node_modules/.bin/asl-validator"
 GUARD_PACKAGE = TOOLS / "cfn-guard/node_modules/@cdklabs/cdk-validator-cfnguard"
 # The conditions under which cfn-guard looks at the template: it takes every Fn::If for a fault.
 AS_DEPLOYED = {"Serverless", "MakesKey", "HasAlarmEmail", "AnotherSource", "InVpc", "Reserves"}
@@ -40,6 +52,17 @@ GUARD_EXCEPTIONS = {
     "logs of executions hold their input, and need log deliveries on every resource",
     "cloudwatch_log_group_retention_period_check": "wants a year; lines are of use for 30 days, "
     "and keys of images should not be kept longer",
+}
+# parliament's issues that do not hold, by name and a part of the detail, and why.
+PARLIAMENT_EXCEPTIONS = {
+    ("NO_VERSION", ""): "SAM writes none; the version differs by policy variables, which none uses",
+    ("UNKNOWN_CONDITION_FOR_ACTION", "lambda:SourceFunctionArn"): "Lambda gives it with every call "
+    "that a function's code makes",
+    ("RESOURCE_MISMATCH", "sagemaker:DescribeLineageGroup"): "one of sagemaker:Describe*, of which "
+    "the boundary allows those of this account; no function calls it",
+    ("RESOURCE_MISMATCH", "states:DescribeExecution"): "wants executions of an express state "
+    "machine too; this one is standard",
+    ("RESOURCE_STAR", "ec2:CreateNetworkInterface"): "in a VPC; Lambda and SageMaker require it",
 }
 
 
@@ -69,11 +92,13 @@ def all_of(folder: Path, audit_service: str) -> list[Scanner]:
     as_translated = _written(folder / "translated.json", translated)
     as_decided = _written(folder / "decided.json", decided(translated))
     return [
-        Scanner("cfn-lint, as written", lambda: cfn_lint(TEMPLATE)),
+        Scanner("cfn-lint, as written, in 17 regions", lambda: cfn_lint(TEMPLATE, DEFAULT_REGIONS)),
         Scanner("cfn-lint, translated", lambda: cfn_lint(as_translated)),
         Scanner("checkov, as written", lambda: checkov(TEMPLATE)),
         Scanner("checkov, translated", lambda: checkov(as_translated)),
         Scanner("cfn-guard, translated", lambda: cfn_guard(as_decided)),
+        Scanner("parliament", lambda: parliament(translated, folder / "policies")),
+        Scanner("asl-validator", lambda: asl_validator(STATE_MACHINE, folder)),
         Scanner("bandit", bandit),
         Scanner("pip-audit", lambda: pip_audit(audit_service)),
     ]
@@ -90,9 +115,63 @@ def decided(template: dict[str, Any]) -> dict[str, Any]:
     return found
 
 
-def cfn_lint(template: Path) -> Outcome:
-    done = _run(PROJECT / ".venv/bin/cfn-lint", "--format", "parseable", str(template))
+def cfn_lint(template: Path, regions: Sequence[str] = ("us-east-1",)) -> Outcome:
+    done = _run(
+        PROJECT / ".venv/bin/cfn-lint",
+        *("--format", "parseable", "--regions", *regions, "--", str(template)),
+    )
     return _lines(done.stdout)
+
+
+def parliament(translated: dict[str, Any], folder: Path) -> Outcome:
+    """AWS's actions, resource formats and condition keys, against each IAM policy.
+
+    Args:
+        translated: the template.
+        folder: where the policies are written; made when it is not there.
+    """
+    folder.mkdir(exist_ok=True)
+    names = [name for name, _ in policies(translated)]
+    for name, document in policies(translated):
+        _written(folder / f"{name}.json", document)
+    done = _run(LINT / "parliament", "--directory", str(folder), "--json")
+    if not done.stdout and done.returncode:
+        raise RuntimeError(f"parliament looked at nothing: {done.stderr[-500:]}")
+    issues = [json.loads(line) for line in done.stdout.splitlines()]
+    unused = set(PARLIAMENT_EXCEPTIONS)
+    findings = []
+    for issue in issues:
+        excepted = {
+            (name, part)
+            for name, part in PARLIAMENT_EXCEPTIONS
+            if name == issue["issue"] and part in str(issue["detail"])
+        }
+        unused -= excepted
+        if not excepted:
+            place = Path(issue["location"]["filepath"]).stem
+            findings.append(f"{issue['issue']} {place}: {issue['detail'] or issue['title']}")
+    findings += [f"{name} {part}: no longer found, so no exception" for name, part in unused]
+    return Outcome(
+        f"{len(names)} policies, {len(PARLIAMENT_EXCEPTIONS)} kinds of findings excepted with a "
+        "reason",
+        tuple(findings),
+    )
+
+
+def asl_validator(definition: Path, folder: Path) -> Outcome:
+    """The state machine against the schema of Amazon States Language that others wrote.
+
+    Args:
+        definition: with placeholders, which the template's DefinitionSubstitutions fill.
+        folder: where the filled definition is written.
+    """
+    if not ASL_VALIDATOR.exists():
+        return Outcome("skipped: it comes in an npm package, and there is no npm", missing=True)
+    filled = folder / "state-machine.json"
+    text = definition.read_text().replace("${AWSPartition}", "aws")
+    filled.write_text(re.sub(r"\$\{\w+Arn\}", _AN_ARN, text))
+    done = _run(ASL_VALIDATOR, "--json-path", str(filled))
+    return _lines(done.stdout + done.stderr) if done.returncode else Outcome("valid")
 
 
 def checkov(template: Path) -> Outcome:

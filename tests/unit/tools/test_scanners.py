@@ -11,12 +11,17 @@ import pytest
 from tools import lint, scanners
 from tools.paths import PROJECT
 from tools.template import load, translate
+from training.launch import images
 
 MOST_SKIPS = 4
 
 needs_lint_venv = pytest.mark.usefixtures("lint_venv")
 needs_cfn_guard = pytest.mark.skipif(
     not scanners.GUARD_PACKAGE.exists(), reason="`make lint` installs cfn-guard, where npm is"
+)
+
+needs_asl_validator = pytest.mark.skipif(
+    not scanners.ASL_VALIDATOR.exists(), reason="`make lint` installs it, where npm is"
 )
 
 
@@ -108,3 +113,30 @@ def test_an_exception_that_is_not_needed_is_a_finding(
     assert scanners.cfn_guard(path).findings == (
         "dynamodb_pitr_enabled_check is kept now: no exception",
     )
+
+
+@needs_lint_venv
+def test_parliament_finds_an_action_that_aws_does_not_know(tmp_path: Path) -> None:
+    template = translate(load())
+    assert scanners.parliament(template, tmp_path / "right").findings == ()
+    role = template["Resources"]["EndpointRole"]["Properties"]
+    role["Policies"][0]["PolicyDocument"]["Statement"].append(
+        {"Effect": "Allow", "Action": "s3:GetObjects", "Resource": "arn:aws:s3:::a/*"}
+    )
+    (finding,) = scanners.parliament(template, tmp_path / "wrong").findings
+    assert finding.startswith("UNKNOWN_ACTION EndpointRole-endpoint")
+
+
+@needs_asl_validator
+def test_asl_validator_finds_a_state_of_an_unknown_type(tmp_path: Path) -> None:
+    assert scanners.asl_validator(scanners.STATE_MACHINE, tmp_path).findings == ()
+    definition = json.loads(scanners.STATE_MACHINE.read_text())
+    definition["States"]["Transform"]["Type"] = "Job"
+    wrong = tmp_path / "wrong.json"
+    wrong.write_text(json.dumps(definition))
+    assert scanners.asl_validator(wrong, tmp_path).findings
+
+
+def test_every_region_that_aws_enables_is_looked_at() -> None:
+    assert len(set(scanners.DEFAULT_REGIONS)) == 17
+    assert set(scanners.DEFAULT_REGIONS) <= images.ACCOUNTS.keys()
