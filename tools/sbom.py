@@ -24,7 +24,7 @@ from tools.paths import LINT, PROJECT
 
 ARCHIVE = PROJECT / "functions" / "default_model" / "model.tar.gz"
 SCHEMA_VERSION = "1.6"
-DEFAULT_RUNTIME = {"python_version": "3.14", "python_full_version": "3.14.0"}
+DEFAULT_RUNTIME = {"python_version": "3.13", "python_full_version": "3.13.0"}
 
 Json = dict[str, Any]
 

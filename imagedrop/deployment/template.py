@@ -135,7 +135,7 @@ def _check_number(name: str, value: str, rule: Json) -> None:
 
 def load_template(path: Path = TEMPLATE) -> Template:
     """Reads a template."""
-    found = yaml.load(path.read_text(), _Loader)  # noqa: S506 - derived from SafeLoader
+    found = _Loader(path.read_text()).get_single_data()
     return Template(
         found["Parameters"],
         found.get("Conditions", {}),

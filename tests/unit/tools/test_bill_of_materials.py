@@ -41,4 +41,4 @@ def test_the_functions_packages_are_those_of_the_default_runtime() -> None:
     names = [pin.name for pin in listed]
     assert names.count("pillow") == 1
     assert set(names) >= {"aws-lambda-powertools", "pillow"}
-    assert load()["Parameters"]["PythonRuntime"]["Default"] == "python3.14"
+    assert load()["Parameters"]["PythonRuntime"]["Default"] == "python3.13"
