@@ -11,8 +11,8 @@ from imaging.spec import ImageSpec
 
 CARD_NAME = "model.json"
 
-# Raised when a reader that ignores the change would give other answers. A field that only
-# describes the model is added without raising it.
+# Raised when readers that ignore a change would give other answers. A field that only describes
+# the model does not raise it.
 SCHEMA = 1
 
 # A card of 1,000 labels is 40 kB.

@@ -21,10 +21,10 @@ from typing import IO, cast
 from archive.card import CARD_NAME, MAX_CARD_BYTES, ArchiveError, ModelCard
 
 WEIGHTS_NAME = "model.onnx"
-# What starts the endpoint: in AWS's Ray Serve container, and everywhere else.
+# The files that start the endpoint: in AWS's Ray Serve container, and everywhere else.
 SERVING_CODE = ("config.yaml", "deployment.py", "model/serving/__main__.py")
 
-# ResNet50 in fp32 is 100 MB; what is five times that is not a model of this project.
+# ResNet50 in fp32 is 100 MB; five times that is not a model of this project.
 MAX_UNPACKED_BYTES = 512 * 1024 * 1024
 MAX_MEMBERS = 1000
 # The longest path of our own archives has 40 characters; file systems stop at 255 bytes a name.
@@ -112,7 +112,7 @@ def sha256_of(path: Path) -> str:
 
 @dataclass(slots=True)
 class _Contents:
-    """What a pass over an archive keeps in memory; never the weights."""
+    """The data that a pass over an archive keeps in memory; never the weights."""
 
     names: set[str] = field(default_factory=set)
     card_json: bytearray = field(default_factory=bytearray)
@@ -146,7 +146,7 @@ class _Contents:
 
 
 def _files(archive: Path, max_bytes: int) -> Iterator[tuple[str, Iterator[bytes]]]:
-    """Yields the name and the content of each file; the content is gone when the next one comes."""
+    """Yields the name and content of each file; read the content before the next file."""
     # The bound is below tarfile because tarfile itself reads headers of any announced length.
     with gzip.open(archive) as unzipped:
         bounded = cast(IO[bytes], _BoundedReader(unzipped, max_bytes))
@@ -193,7 +193,7 @@ class _MemberRules:
             raise ArchiveError(f"{member.name[:80]!r} is not a file name, or too long for one")
         path = PurePosixPath(member.name)
         if path.is_absolute() or ".." in path.parts or "\\" in member.name:
-            raise ArchiveError(f"{member.name!r} lies outside of the archive")
+            raise ArchiveError(f"{member.name!r} is outside of the archive")
         if not (member.isdir() or member.isreg()) or member.issparse():
             raise ArchiveError(f"{member.name!r} is neither a file nor a folder")
         if path.suffix.lower() in _PICKLE_SUFFIXES:

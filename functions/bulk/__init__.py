@@ -1,1 +1,1 @@
-"""A whole folder at once: list, prepare, transform, record, reconcile."""
+"""Bulk runs, a whole folder at once: list, prepare, transform, record, reconcile."""

@@ -1,4 +1,4 @@
-"""The beginning of a bulk run: its settings and the model that all its steps use."""
+"""The start of a bulk run: its settings and the model that all its steps use."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ def begin_run(
     served_model: Callable[[], ServedModel],
     now: Callable[[], str],
 ) -> BulkRun:
-    """Writes ``run.json`` with the model that is served now; reads it if it is already there.
+    """Writes ``run.json`` with the model that is served now; reads it if it exists already.
 
     Args:
         asked: the execution's input: the run's name, its source and its settings.
@@ -49,10 +49,10 @@ def begin_run(
 
 
 def read_run(name: str, work: WorkBucket) -> BulkRun:
-    """The run as it was written when it began.
+    """Reads a run's ``run.json``.
 
     Raises:
-        LookupError: the listing has not written it.
+        LookupError: the listing has not written it yet.
     """
     files = RunFiles(name)
     written = work.read_json(files.run_json)

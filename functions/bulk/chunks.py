@@ -1,4 +1,4 @@
-"""The chunks of a round, by name: written once, then looked at by every later step."""
+"""The names of a round's chunks: written once, then read by every later step."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from bulk.work_bucket import WorkBucket
 
 T = TypeVar("T")
 
-# One step looks at all chunks of a folder within its 15 minutes. S3 answers after some 30 ms;
-# sixteen at once look at 100,000 chunks (100 million images) in a few minutes.
+# One step reads all chunks of a folder within its 15 minutes. S3 answers in about 30 ms, so sixteen
+# at once read 100,000 chunks (100 million images) in a few minutes.
 PARALLEL_CHUNKS = 16
 
 
 def write_chunk_names(work: WorkBucket, files: RunFiles, count: int, round_: int) -> None:
-    """What the Distributed Map of a round reads."""
+    """Writes the file that the Distributed Map of a round reads."""
     names = [{"chunk": chunk_name(number, round_)} for number in range(count)]
     work.write_json(files.chunks(round_), names)
 
@@ -25,10 +25,10 @@ def write_chunk_names(work: WorkBucket, files: RunFiles, count: int, round_: int
 def of_each_chunk(
     work: WorkBucket, files: RunFiles, round_: int, look: Callable[[str], T]
 ) -> Iterator[T]:
-    """What ``look`` says of each chunk, in their order; sixteen chunks' worth in memory.
+    """Yields the result of ``look`` for each chunk, in order; sixteen results are in memory.
 
     Raises:
-        Exception: whatever ``look`` raised.
+        Exception: any error of ``look``.
     """
     names = [each["chunk"] for each in work.read_json(files.chunks(round_)) or ()]
     with ThreadPoolExecutor(PARALLEL_CHUNKS) as pool:

@@ -1,4 +1,4 @@
-"""The last step of a complete run: its pixels and the model's answers to them are deleted."""
+"""The last step of a complete run: deletes its pixels and the model's answers to them."""
 
 from __future__ import annotations
 
@@ -10,20 +10,20 @@ from bulk.work_bucket import DELETED_AT_ONCE, WorkBucket
 
 
 def delete_shards(work: WorkBucket, files: RunFiles, out_of_time: Callable[[], bool]) -> bool:
-    """Deletes a run's shards and outputs; returns False when its time was over before the end.
+    """Deletes a run's shards and outputs; returns False if it ran out of time.
 
-    The shards are nearly all that a run stores. Run again after a crash, it deletes what is left.
-    The run's other files stay: with them a complete run that is resumed does nothing again.
+    Shards are nearly all of a run's storage. Run again after a crash, this deletes the rest. The
+    run's other files stay, so that resuming a complete run repeats nothing.
 
     Args:
-        out_of_time: asked before each request.
+        out_of_time: called before each request.
 
     Raises:
         TransientError: S3 is busy or did not answer.
         ClientError: a permission is missing.
     """
     for prefix in (files.shards, files.outputs):
-        # From the beginning each time: what was listed before is gone.
+        # From the beginning each time: the objects listed before are gone.
         while batch := list(islice(work.keys(prefix), DELETED_AT_ONCE)):
             if out_of_time():
                 return False

@@ -1,4 +1,4 @@
-"""How each listed image ended, by name, and the sums of it."""
+"""The ledger: each listed image's result by name, and the totals."""
 
 from __future__ import annotations
 
@@ -12,11 +12,11 @@ from bulk.run import LAST_ROUND, BulkRun
 from pipeline.records import Record, Road, Status
 
 HISTOGRAM_BINS = 20
-EXAMPLES = 200  # by name, of a chunk and of a report; the ledger names all
+EXAMPLES = 200  # named in the file of a chunk and in a report; the ledger names all images
 
 
 class Fate(StrEnum):
-    """``resubmitted`` is no end: the image comes again in the next round, under a new line."""
+    """An image's result. ``resubmitted`` is not final: the next round adds another line."""
 
     CLASSIFIED = "classified"
     REJECTED = "rejected"
@@ -44,7 +44,7 @@ class Entry:
         return asdict(self)
 
     def ended(self) -> Entry:
-        """The entry where no other round follows."""
+        """Returns the entry for the last round, in which a resubmitted image has failed."""
         return replace(self, fate=Fate.FAILED) if self.fate is Fate.RESUBMITTED else self
 
 
@@ -54,10 +54,10 @@ def failed(key: str, version: str | None, reason: str, round_: int) -> Entry:
 
 
 def known_already(record: Record, run: BulkRun) -> Entry | None:
-    """The entry of an image whose row makes any further work needless; None where there is work.
+    """Returns the entry of an image that needs no work, by its row; None if it needs work.
 
-    A row that this very run has written, before it was stopped or in its first round, counts as
-    its own result; an older one is skipped, unless everything is asked for again.
+    A row that this run has written, before it was stopped or in its first round, counts as its
+    result. An older one is skipped, unless the run classifies everything again.
     """
     is_current = record.status is Status.REJECTED or (
         record.status is Status.CLASSIFIED and record.model == run.model
@@ -78,7 +78,7 @@ def entry_of(record: Record) -> Entry:
 
 @dataclass(slots=True)
 class Sums:
-    """What a report says about some images; adding them up again gives the whole run's."""
+    """Totals over some images; the sum of all chunks' totals is the run's."""
 
     listed: int = 0
     fates: Counter[str] = field(default_factory=Counter)

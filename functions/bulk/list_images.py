@@ -1,4 +1,4 @@
-"""The first step: what is there, in chunks, with no more than one chunk in memory."""
+"""The first step: lists the source in chunks, with at most one chunk in memory."""
 
 from __future__ import annotations
 
@@ -10,16 +10,16 @@ from bulk.chunks import write_chunk_names
 from bulk.run import BulkRun, Listed, RunFiles, chunk_name
 from bulk.work_bucket import WorkBucket
 
-# Files that file managers leave in folders, and that are never meant to be classified.
+# Files that file managers leave in folders.
 SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
 
-# A source's own note of how far it is: small, plain JSON, kept in the state between two calls.
+# A source's position: small, plain JSON, kept in the state between two calls.
 Position = Any
 
 
 @dataclass(frozen=True, slots=True)
 class SourcePage:
-    """Some of a source's objects, in its order, and where the next page begins; None at its end."""
+    """Objects of a source, in its order, and the position of the next page; None at the end."""
 
     listed: list[Listed]
     after: Position
@@ -29,12 +29,12 @@ class ImageSource(Protocol):
     """A folder, an inventory, a list of keys."""
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
-        """The pages from ``after`` on; None is the beginning."""
+        """Yields the pages from ``after`` on; None is the beginning."""
 
 
 @dataclass(slots=True)
 class Progress:
-    """How far the listing is: what one call of the function passes to the next."""
+    """The progress of the listing, which one call of the function passes to the next."""
 
     chunks: int = 0
     ignored_files: int = 0
@@ -46,7 +46,7 @@ class Progress:
 
 @dataclass(slots=True)
 class _Buffer:
-    """Lines that wait until they fill a file."""
+    """Lines to be written once they fill a file."""
 
     size: int
     lines: list[dict[str, Any]] = field(default_factory=list)
@@ -83,7 +83,7 @@ class _ListingFiles:
         self.progress.after = page.after
 
     def write_rest(self) -> None:
-        """What is left becomes shorter files, so that nothing has to wait in the state."""
+        """Writes the remaining lines as shorter files, so that the state need not hold them."""
         if self.listed.lines:
             self._write_chunk(self.listed.lines)
         if self.ignored.lines:
@@ -106,9 +106,9 @@ def list_images(
     progress: Progress,
     out_of_time: Callable[[], bool],
 ) -> Progress:
-    """Writes the listing's chunks, and by name what it leaves out, until the end or the time is up.
+    """Writes chunks of the listed and of the ignored names until the end or the time is up.
 
-    Returns ``progress``, brought up to date. The same call again writes the same files.
+    Returns the updated ``progress``. The same call again writes the same files.
     """
     size = run.chunk_images
     files = _ListingFiles(work, run, progress, _Buffer(size), _Buffer(size))
@@ -130,7 +130,7 @@ def list_images(
 def known_progress(
     progress: Mapping[str, Any] | None, work: WorkBucket, files: RunFiles
 ) -> Progress:
-    """How far the listing is: as the last call said, or done if an earlier execution listed all."""
+    """Returns the listing's progress by the last call; done if an earlier execution listed all."""
     if progress is not None:
         return Progress(**progress)
     chunks, totals = work.read_json(files.chunks(0)), work.read_json(files.listing_json)
@@ -142,7 +142,7 @@ def known_progress(
 
 
 def why_ignored(key: str) -> str | None:
-    """Why a name is not listed as an image; None where it is, whatever its ending."""
+    """Returns why a name is ignored; None if it is listed, whatever its extension."""
     name = key.rpartition("/")[2]
     if not name:
         return "folder_marker"

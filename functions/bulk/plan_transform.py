@@ -1,4 +1,4 @@
-"""The third step: the manifest of what Batch Transform still has to do, and the job's request."""
+"""The third step: the manifest of the remaining work for Batch Transform, and the job's request."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ MEBIBYTE = 1024 * 1024
 NPY_HEADER_BYTES = 128
 # SageMaker: MaxPayloadInMB, and times MaxConcurrentTransforms, at most 100 (CreateTransformJob).
 LARGEST_PAYLOAD_MB = 100
-# A direct run's requests are the files as they are: the limit of imaging's own bytes.
+# A direct run sends the files as they are, up to the limit of `imaging`.
 DIRECT_PAYLOAD_MB = 32
 
 
@@ -33,8 +33,8 @@ class TransformPlan(TypedDict):
         max_payload_mb: the largest request, in MiB, rounded up.
         max_concurrent_transforms: requests at once to each machine, 100 MB of them at most.
         sagemaker_model, instance_type, instance_count: as in ``BulkRun``.
-        attempts: how often the workflow has asked for the job without one being made.
-        job: the job as SageMaker describes it; none yet.
+        attempts: how often the workflow has requested the job without success.
+        job: the job as SageMaker describes it; None at first.
         problem: the error of the last attempt (``Error``, ``Cause``); empty before the first.
     """
 
@@ -55,7 +55,7 @@ class TransformPlan(TypedDict):
 
 @dataclass(slots=True)
 class _Manifest:
-    """The manifest's pieces, with the count and the digest of the names that went through."""
+    """The manifest's pieces, with the count and the digest of the names so far."""
 
     prefix: str
     names: Iterator[str]
@@ -76,9 +76,8 @@ def plan_transform(work: WorkBucket, run: BulkRun, round_: int, execution: str) 
     """Writes ``manifest-ROUND.json`` and returns the transform job's request.
 
     Shards that already have an output (from a job that was stopped) are left out. The job's name
-    comes from the execution and the manifest: a state that is retried asks for the same job, and
-    SageMaker refuses to start it twice. Memory does not grow with the folder: it reads what was
-    prepared chunk by chunk.
+    comes from the execution and the manifest, so a retried state requests the same job, which
+    SageMaker refuses to start twice. It reads chunk by chunk: memory does not grow with the folder.
     """
     manifest = _Manifest(_prefix(work, run), _names(work, run, round_))
     key = run.files.manifest(round_)
@@ -112,7 +111,7 @@ def _prefix(work: WorkBucket, run: BulkRun) -> str:
 
 
 def _names(work: WorkBucket, run: BulkRun, round_: int) -> Iterator[str]:
-    """The names in the manifest: shards or, in a direct run, the images' keys."""
+    """Yields the names in the manifest: shards or, in a direct run, the images' keys."""
     for names in of_each_chunk(work, run.files, round_, partial(_of_chunk, work, run)):
         yield from names
 
@@ -120,9 +119,9 @@ def _names(work: WorkBucket, run: BulkRun, round_: int) -> Iterator[str]:
 def _of_chunk(work: WorkBucket, run: BulkRun, chunk: str) -> list[str]:
     prepared = work.read_json(run.files.prepared(chunk))
     if prepared is None:
-        return []  # its function failed; its images come again, or are reported as failed
+        return []  # its function failed; its images are retried or reported as failed
     if work.exists(run.files.recorded(chunk)):
-        return []  # done, also where the shards of a complete run are deleted
+        return []  # done, even if the shards of a complete run are deleted
     if run.direct:
         return [line["key"] for line in work.read_lines(run.files.direct(chunk))]
     done = set(work.keys(f"{run.files.outputs}{chunk}-"))
@@ -137,5 +136,5 @@ def _payload_mb(run: BulkRun) -> int:
 
 
 def payload_mb(shard_images: int, image_bytes: int) -> int:
-    """MaxPayloadInMB for shards of so many images."""
+    """Returns MaxPayloadInMB for shards of so many images."""
     return -(-(shard_images * image_bytes + NPY_HEADER_BYTES) // MEBIBYTE)

@@ -1,4 +1,4 @@
-"""The second step: a chunk's images, read, prepared and packed; what is done already left out."""
+"""The second step: reads, prepares and packs a chunk's images, except those done already."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ class Images(Protocol):
 
 
 class Predictions(Protocol):
-    """The table: known rows, and where rejections go."""
+    """The table: it has the known rows and receives rejections."""
 
     def get_many(self, images: Sequence[str]) -> dict[str, Record]: ...
     def write_listed(self, record: Record, ref: ImageRef) -> Written: ...
@@ -39,7 +39,10 @@ class Predictions(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class PrepareChunk:
-    """Memory: one shard's pixels and their copy, four files at their limits, one chunk's lines."""
+    """The adapters and limits of the step.
+
+    Memory: one shard's pixels and their copy, four files at their limits, one chunk's lines.
+    """
 
     images: Images
     prepare: Callable[[bytes, ImageSpec], Prepared | Rejection]
@@ -50,10 +53,10 @@ class PrepareChunk:
     out_of_time: Callable[[], bool]
 
     def run(self, chunk: str, round_: int) -> None:
-        """Ends with ``prepared/CHUNK.json``; a chunk that has it is done and left alone.
+        """Prepares a chunk and writes ``prepared/CHUNK.json``; does nothing if that exists.
 
         Raises:
-            TransientError: the work bucket or the table did not answer: the chunk comes again.
+            TransientError: the work bucket or the table did not answer; the chunk is retried.
         """
         files = self.bulk_run.files
         if self.work.exists(files.prepared(chunk)):
@@ -83,7 +86,7 @@ class PrepareChunk:
     def _known(
         self, listed: list[Listed], round_: int, pool: ThreadPoolExecutor
     ) -> tuple[list[Entry], list[ImageRef]]:
-        """The entries of what needs no work, and what is left."""
+        """Returns the entries of images that need no work, and the remaining images."""
         entries: list[Entry] = []
         refs: list[ImageRef] = []
         for each, found in zip(listed, pool.map(self._current, listed), strict=True):
@@ -123,7 +126,7 @@ class PrepareChunk:
         pool: ThreadPoolExecutor,
         entries: list[Entry],
     ) -> Iterator[list[tuple[ImageRef, Prepared]]]:
-        """Prepared images, a shard at a time; the others' entries are added to ``entries``."""
+        """Yields prepared images, a shard at a time; adds the others' entries to ``entries``."""
         size = self.bulk_run.shard_images
         waiting: list[tuple[ImageRef, Prepared]] = []
         for start in range(0, len(refs), size):
@@ -163,12 +166,12 @@ class PrepareChunk:
 
 
 def written_entry(written: Written, record: Record) -> Entry:
-    """The entry of an image whose record was offered to the table."""
+    """Returns the entry of an image by the table's reaction to its record."""
     if written is Written.NEWER_VERSION:
         return Entry(record.key, record.version, Fate.SKIPPED, reason=Written.NEWER_VERSION)
     return entry_of(record)
 
 
 def reason_of(error: Exception) -> str:
-    """A name to count by: the service's code, or the exception's class."""
+    """Returns a name to count by: the service's error code, or the exception's class."""
     return error.code if isinstance(error, TransientError) else type(error).__name__

@@ -1,4 +1,4 @@
-"""The last step of a round: adds up the chunks, and sends what failed once more or reports."""
+"""The last step of a round: adds up the chunks, then retries failed images or reports."""
 
 from __future__ import annotations
 
@@ -13,13 +13,13 @@ from bulk.report import job_facts, report_of
 from bulk.run import BulkRun, RunFiles, chunk_name, is_last_round
 from bulk.work_bucket import WorkBucket
 
-# Fewer than in the first round: it was perhaps too many that made a function run out of time.
+# Fewer than in the first round: too many may have made a function run out of time.
 RESUBMITTED_CHUNK_IMAGES = 100
 
 
 @dataclass(slots=True)
 class _NextRound:
-    """The chunks of images that come again, written as soon as one is full."""
+    """The chunks of images to retry, each written as soon as it is full."""
 
     work: WorkBucket
     files: RunFiles
@@ -53,15 +53,15 @@ def reconcile(
     round_: int,
     job: dict[str, Any] | None,
 ) -> dict[str, Any]:
-    """Adds up a round and writes what failed as the next round's chunks, or the report.
+    """Adds up a round; writes failed images as the next round's chunks, or else the report.
 
-    Returns what is ``next``: to ``prepare`` another round, or the end as (in)``complete``.
+    Returns the ``next`` state: ``prepare`` for another round, ``complete`` or ``incomplete``.
 
-    Memory: some chunks' sums, and the lines of one chunk that comes again.
+    Memory: some chunks' sums, and the lines of one chunk to retry.
 
     Args:
         job: the round's transform job as SageMaker describes it, or the ``problem`` that
-            prevented it; empty where none was needed.
+            prevented it; empty if none was needed.
     """
     files = run.files
     sums, again = Sums(), _NextRound(work, files, round_ + 1)
@@ -80,7 +80,7 @@ def reconcile(
 def _chunk(
     work: WorkBucket, files: RunFiles, round_: int, is_last: bool, chunk: str
 ) -> tuple[Sums, list[dict[str, Any]]]:
-    """A chunk's sums, and the lines that come again; all of them where its function failed."""
+    """Returns a chunk's sums and the lines to retry; all lines if its function failed."""
     recorded = work.read_json(files.recorded(chunk))
     if recorded is not None:
         sums = Sums.from_json(recorded)
@@ -98,7 +98,7 @@ def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -
     for round_ in range(last_round + 1):
         written = work.read_json(run.files.round_sums(round_)) or {}
         sums = Sums.from_json(written["sums"])
-        # Images that came again are counted where they ended.
+        # Retried images are counted in the round that settled them.
         sums.listed -= sums.fates.pop(Fate.RESUBMITTED, 0)
         total.add(sums)
         jobs += [written["job"]] if written["job"] else []

@@ -1,4 +1,4 @@
-"""The fourth step: a chunk's answers, checked and written, and its ledger, complete by name."""
+"""The fourth step: checks and writes a chunk's answers, and its ledger with every image."""
 
 from __future__ import annotations
 
@@ -24,16 +24,16 @@ from pipeline.records import Road
 
 logger = logging.getLogger(__name__)
 
-# A write waits some milliseconds for DynamoDB and costs 1.4 ms of CPU: eight keep one vCPU busy.
+# A write waits a few milliseconds for DynamoDB and costs 1.4 ms of CPU: eight keep one vCPU busy.
 PARALLEL_WRITES = 8
 
 Verdict = Answer | Rejection | str
-"""The model's answer, a rejection, or the reason why there is neither."""
+"""The model's answer, a rejection, or the reason for having neither."""
 
 
 @dataclass(frozen=True, slots=True)
 class RecordChunk:
-    """Memory: one chunk's lines and one shard's answers."""
+    """The adapters of the step. Memory: one chunk's lines and one shard's answers."""
 
     predictions: Predictions
     work: WorkBucket
@@ -41,13 +41,13 @@ class RecordChunk:
     now: Callable[[], str]
 
     def run(self, chunk: str, round_: int, *, is_last: bool) -> None:
-        """Ends with ``recorded/CHUNK.json``; a chunk that has it is done and left alone.
+        """Records a chunk and writes ``recorded/CHUNK.json``; does nothing if that exists.
 
         Args:
-            is_last: what failed is not tried again.
+            is_last: failed images are not retried.
 
         Raises:
-            TransientError: the work bucket did not answer: the chunk comes again.
+            TransientError: the work bucket did not answer; the chunk is retried.
         """
         files = self.bulk_run.files
         if self.work.exists(files.recorded(chunk)):
@@ -70,7 +70,7 @@ class RecordChunk:
         again = [each.to_json() for each in _resubmitted(listed, entries)]
         if again:
             self.work.write_lines(files.resubmitted(chunk), again)
-        # Last, because it says that all the others are there.
+        # Last, because it means that all the other files exist.
         self.work.write_json(files.recorded(chunk), sums.to_json())
 
     def _verdicts(
@@ -80,7 +80,7 @@ class RecordChunk:
             yield self._shard_verdicts(files, shard["name"])
         if self.bulk_run.direct:
             rows = [ShardRow(Listed(**line)) for line in self.work.read_lines(files.direct(chunk))]
-            # As many at a time as a shard has, so that no more answers are in memory.
+            # As many at a time as a shard has, to limit the answers in memory.
             for start in range(0, len(rows), self.bulk_run.shard_images):
                 window = rows[start : start + self.bulk_run.shard_images]
                 yield list(pool.map(lambda row: self._direct_verdict(files, row), window))
@@ -92,7 +92,7 @@ class RecordChunk:
         return list(zip(rows, verdicts, strict=True))
 
     def _answers(self, output: bytes | None, count: int) -> list[Verdict]:
-        """The checked answers of one output, and reasons in place of those that there are not."""
+        """Returns one verdict per image: the validated answer, or the reason it is missing."""
         if output is None:
             return ["no_output"] * count
         answers: Sequence[Answer | None]
@@ -137,23 +137,23 @@ class RecordChunk:
 
 
 def _rejection_in(output: bytes | None) -> Rejection | None:
-    """What the endpoint says in a transform job of a body that is no image it takes."""
+    """Returns the rejection in a transform job's output; None if it holds none."""
     try:
         entry = json.loads(output or b"[]")[0]
         return Rejection(RejectReason(entry["error"]["code"]), entry["error"]["message"])
     except (ValueError, KeyError, IndexError, TypeError):
-        return None  # an answer, or something broken: `parse_answers` says which
+        return None  # an answer, or malformed: `parse_answers` decides
 
 
 def _unaccounted(listed: list[Listed], entries: list[Entry], round_: int) -> list[Entry]:
-    """The images that no step said anything of: their chunk's function failed."""
+    """Returns entries of the images without any: their chunk's function failed."""
     said = Counter(each.key for each in entries)
     missing = Counter(each.key for each in listed) - said
     return [failed(key, None, "not_prepared", round_) for key in missing.elements()]
 
 
 def _resubmitted(listed: list[Listed], entries: list[Entry]) -> list[Listed]:
-    """The lines that come again; a list of keys may hold a key twice."""
+    """Returns the lines to retry; a list of keys may hold a key twice."""
     again = Counter(each.key for each in entries if each.fate is Fate.RESUBMITTED)
     lines: list[Listed] = []
     for each in listed:

@@ -1,4 +1,4 @@
-"""``report.json``: how the images of a run ended, and the quantities that its costs follow from."""
+"""``report.json``: the results of a run's images, and the quantities that determine its cost."""
 
 from __future__ import annotations
 
@@ -10,10 +10,10 @@ from bulk.run import BulkRun
 
 
 class JobFacts(TypedDict):
-    """A transform job: ``seconds`` from its start to its end, None where it has none of them.
+    """A transform job: ``seconds`` from its start to its end, None if it lacks one of them.
 
-    Where SageMaker made no job, ``status`` is ``NotCreated`` and ``error`` is Step Functions' name
-    of the error.
+    If SageMaker made no job, ``status`` is ``NotCreated`` and ``error`` is Step Functions' name of
+    the error.
     """
 
     name: str
@@ -31,9 +31,9 @@ class Report(TypedDict, total=False):
         status: ``COMPLETE`` if every listed image is accounted for and none has failed.
         seconds: from start to end, on the clock.
         listed: images that the source holds; they are ``classified``, ``rejected``, ``skipped``,
-            ``failed`` or, where a step has lost them, ``unaccounted``.
+            ``failed`` or, if a step has lost them, ``unaccounted``.
         ignored: names that are not images: folder markers, hidden and system files.
-        rounds: 1, or 2 where images were tried once more.
+        rounds: 1, or 2 if images were retried.
         labels: images per label, most frequent first.
         confidence_histogram: classified images in 20 bins of 0.05 from 0 to 1.
         rejections, skips, failures: images per reason, most frequent first. ``failures`` counts
@@ -87,7 +87,7 @@ def report_of(
     jobs: list[JobFacts],
     finished_at: str,
 ) -> dict[str, Any]:
-    """The report without its ``rounds`` and ``ledger``.
+    """Returns the report without its ``rounds`` and ``ledger``.
 
     Args:
         total: of all rounds, each image counted once.
@@ -130,7 +130,7 @@ def _counts(total: Sums) -> dict[str, Any]:
 
 
 def _quantities(run: BulkRun, total: Sums, jobs: list[JobFacts]) -> dict[str, Any]:
-    """What the run's costs follow from; the command line knows the prices."""
+    """Returns the quantities that determine the run's cost; the command line has the prices."""
     job_seconds = sum(job["seconds"] or 0.0 for job in jobs)
     return {
         "shards": total.shards,
@@ -145,7 +145,7 @@ def _quantities(run: BulkRun, total: Sums, jobs: list[JobFacts]) -> dict[str, An
 
 
 def job_facts(job: dict[str, Any] | None) -> JobFacts | None:
-    """The facts of a transform job: what DescribeTransformJob returned, or why there is none."""
+    """Returns the facts of a transform job: DescribeTransformJob's, or why there is none."""
     if not job:
         return None
     problem = job.get("problem", {})
@@ -160,9 +160,9 @@ def job_facts(job: dict[str, Any] | None) -> JobFacts | None:
 
 
 def moment(value: str | float) -> float:
-    """Seconds since 1970; Step Functions passes times on as milliseconds, seconds or ISO 8601."""
+    """Returns seconds since 1970; Step Functions passes milliseconds, seconds or ISO 8601."""
     if isinstance(value, int | float):
-        milliseconds_since = 1e11  # in seconds that were the year 5138
+        milliseconds_since = 1e11  # as seconds, it would be the year 5138
         return value / 1000 if value > milliseconds_since else float(value)
     return datetime.fromisoformat(value).timestamp()
 

@@ -9,10 +9,10 @@ from typing import Any
 from imaging import ImageSpec
 from pipeline.events import NO_SEQUENCER, Change, ImageRef
 
-# Images that failed in the first round are tried once more; what fails twice is reported by name.
+# Images that failed in the first round are retried once; those that fail twice are reported.
 LAST_ROUND = 1
-# Step Functions' name of the error when a quota forbids the transform job. A second round would
-# meet the same quota.
+# Step Functions' name of the error if a quota forbids the transform job, as it would in a second
+# round.
 OVER_A_LIMIT = "SageMaker.ResourceLimitExceededException"
 
 
@@ -22,12 +22,12 @@ class BulkRun:
 
     Attributes:
         name: of the run, as `imagedrop bulk start` prints it; ``run`` in JSON.
-        source: what to list (``bulk.sources.image_source``).
+        source: the images (``bulk.sources.image_source``).
         again: also classify images that this model has classified already.
         direct: send the files as they are, one per request.
         model: the model's name in the records (``name@version``).
         sagemaker_model: its name in SageMaker.
-        image_spec: how it wants images prepared.
+        image_spec: of the images that it expects.
         instance_type, instance_count: the machines of the transform job.
         max_concurrent_transforms: requests at once to each machine.
         chunk_images: images per function call.
@@ -129,7 +129,7 @@ class RunFiles:
         return f"{self.root}manifest-{round_}.json"
 
     def output(self, name: str) -> str:
-        """Batch Transform's answer to a shard, or in a direct run to an image."""
+        """Returns the key of Batch Transform's answer to a shard or, in a direct run, an image."""
         return f"{self.outputs}{name}.out"
 
     def recorded(self, chunk: str) -> str:
@@ -146,7 +146,7 @@ class RunFiles:
 
 
 def is_last_round(round_: int, problem: Mapping[str, Any] | None) -> bool:
-    """Returns whether images that fail in this round are not tried again.
+    """Returns whether images that fail in this round are not retried.
 
     Args:
         problem: why SageMaker made no transform job, as Step Functions reports an error.
@@ -155,7 +155,7 @@ def is_last_round(round_: int, problem: Mapping[str, Any] | None) -> bool:
 
 
 def chunk_name(number: int, round_: int = 0) -> str:
-    """Zero-padded, so that S3 lists them in their order; later rounds after the first."""
+    """Returns a chunk's name, zero-padded so that S3 lists chunks in order, by round first."""
     return f"{number:06}" if round_ == 0 else f"{round_}-{number:06}"
 
 
@@ -163,7 +163,7 @@ def chunk_name(number: int, round_: int = 0) -> str:
 class Listed:
     """A line of a listing: the current version of one object.
 
-    ``version`` is None where the source does not say it (a list of keys, an inventory without
+    ``version`` is None if the source does not state it (a list of keys, an inventory without
     versions); it is looked up when the chunk is prepared.
     """
 
@@ -179,7 +179,7 @@ class Listed:
         return cls(ref.bucket, ref.key, ref.version, ref.versioned, ref.size_bytes, ref.received_at)
 
     def to_ref(self) -> ImageRef:
-        """The listed version as a reference.
+        """Returns the listed version as a reference.
 
         Raises:
             ValueError: the version is not known yet.

@@ -15,7 +15,7 @@ from pipeline.events import ImageRef
 
 @dataclass(frozen=True, slots=True)
 class ShardRow:
-    """Which image stands in a row of a shard, and what is known of its file."""
+    """The image in a row of a shard, and the known facts of its file."""
 
     image: Listed
     format: str | None = None
@@ -40,10 +40,10 @@ class ShardWriter:
     chunk: str
 
     def write(self, number: int, images: Sequence[tuple[ImageRef, Prepared]]) -> str:
-        """The shard's name. The same images have the same name, others another one.
+        """Writes a shard; returns its name, which ends with a hash of its images.
 
-        So a chunk that is prepared again overwrites its shards, and the output of a shard can
-        never be taken for that of other images.
+        So a chunk that is prepared again overwrites its shards, and a shard's output is never
+        mistaken for that of other images.
 
         Raises:
             TransientError: S3 is busy or did not answer.

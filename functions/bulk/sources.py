@@ -1,4 +1,4 @@
-"""What a bulk run can list: a folder, an S3 Inventory, a text file of keys."""
+"""The sources of a bulk run: a folder, an S3 Inventory, a text file of keys."""
 
 from __future__ import annotations
 
@@ -29,12 +29,12 @@ T = TypeVar("T")
 
 
 class SourceError(Exception):
-    """The source is not what it should be: the message says what to do."""
+    """The source is missing or malformed; the message says what to do."""
 
 
 @contextmanager
 def missing_sources_named() -> Iterator[None]:
-    """What is not there or not allowed will not come by trying again."""
+    """Turns "missing" and "access denied" into SourceError, which is not retried."""
     try:
         yield
     except ClientError as error:
@@ -44,7 +44,8 @@ def missing_sources_named() -> Iterator[None]:
 
 
 def image_source(s3: S3Client, source: Mapping[str, Any]) -> ImageSource:
-    """
+    """Returns the source that a run's settings describe.
+
     Raises:
         SourceError: an unknown kind.
     """
@@ -56,14 +57,16 @@ def image_source(s3: S3Client, source: Mapping[str, Any]) -> ImageSource:
         case {"kind": "list", "uri": str(uri), "bucket": str(bucket)}:
             return KeyList(s3, uri, bucket)
         case _:
-            raise SourceError(f"a source of kind {source.get('kind')!r}: folder, inventory or list")
+            raise SourceError(
+                f"unknown kind of source {source.get('kind')!r}: use folder, inventory or list"
+            )
 
 
 class Folder:
     """The current version of each object under a prefix.
 
-    By ListObjectVersions, the only listing that tells version ids; in a bucket that keeps none
-    the etag takes their place.
+    Uses ListObjectVersions, the only listing with version ids; in a bucket without versions, the
+    etag takes their place.
     """
 
     def __init__(self, s3: S3Client, bucket: str, prefix: str) -> None:
@@ -101,7 +104,7 @@ class Folder:
 class Inventory:
     """An S3 Inventory in CSV, for folders of many millions of objects.
 
-    Its lines may be a day old: what has changed since is seen when it is read.
+    Its lines may be a day old: later changes are noticed when an image is read.
     """
 
     def __init__(self, s3: S3Client, manifest_uri: str, prefix: str) -> None:
@@ -129,7 +132,7 @@ class Inventory:
                 with gzip.GzipFile(fileobj=body) as unpacked:
                     yield from io.TextIOWrapper(unpacked, encoding="utf-8", newline="")
             except (gzip.BadGzipFile, zlib.error, EOFError, UnicodeDecodeError) as error:
-                raise SourceError(f"{key} is no gzip file of text: {error}") from error
+                raise SourceError(f"{key} is not a gzip file of text: {error}") from error
 
     def _listed(self, row: Mapping[str, str]) -> Listed | None:
         key = unquote_plus(row["Key"])
@@ -141,7 +144,7 @@ class Inventory:
 
 
 class KeyList:
-    """A text file: a key, or a whole address of the same bucket, a line."""
+    """A text file: one key, or one s3:// address of the same bucket, per line."""
 
     def __init__(self, s3: S3Client, uri: str, bucket: str) -> None:
         self._s3, self._uri, self._bucket = s3, uri, bucket
@@ -160,15 +163,15 @@ class KeyList:
     def _key(self, line: str) -> str:
         address = f"s3://{self._bucket}/"
         if line.startswith("s3://") and not line.startswith(address):
-            raise SourceError(f"{line} is not in {address}: one bucket a run")
+            raise SourceError(f"{line} is not in {address}: use one bucket a run")
         return line.removeprefix(address)
 
 
 def _inventory_files(uri: str, content: bytes) -> tuple[list[str], list[str], str]:
-    """The columns, the keys of the files and their bucket, by an inventory's manifest.json.
+    """Reads an inventory's manifest.json: its columns, the files' keys and their bucket.
 
     Raises:
-        SourceError: it is something else, or an inventory that is not in CSV.
+        SourceError: it is not such a manifest, or the inventory is not in CSV.
     """
     try:
         manifest = json.loads(content)
@@ -177,16 +180,20 @@ def _inventory_files(uri: str, content: bytes) -> tuple[list[str], list[str], st
         files = [each["key"] for each in manifest["files"]]
         bucket = manifest["destinationBucket"].rpartition(":")[2]
     except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise SourceError(f"{uri} is no manifest.json of an S3 Inventory: {error!r}") from error
+        raise SourceError(
+            f"{uri} is not the manifest.json of an S3 Inventory: {error!r}"
+        ) from error
     if file_format != "CSV":
-        raise SourceError(f"an inventory of format {file_format}: have S3 write CSV instead")
+        raise SourceError(f"the inventory's format is {file_format}: configure it to be CSV")
     if not {"Bucket", "Key"} <= set(columns):
-        raise SourceError(f"{uri} has no columns Bucket and Key: have S3 write them")
+        raise SourceError(
+            f"{uri} lacks the columns Bucket and Key: configure the inventory to have them"
+        )
     return columns, files, bucket
 
 
 def _lines_of(uri: str, body: Any) -> Iterator[str]:
-    """The lines of a text in UTF-8, or in UTF-16 with its mark, as editors of Windows save it.
+    """Yields the lines of a text in UTF-8, or in UTF-16 with a byte order mark.
 
     Raises:
         SourceError: it is in another encoding.
@@ -212,11 +219,12 @@ def _pages_of(items: Iterator[T]) -> Iterator[list[T]]:
 
 
 def split_uri(uri: str) -> tuple[str, str]:
-    """
+    """Splits ``s3://bucket/key`` into its bucket and its key.
+
     Raises:
-        SourceError: it is no ``s3://bucket/key``.
+        SourceError: it is not such an address.
     """
     bucket, _, key = uri.removeprefix("s3://").partition("/")
     if not uri.startswith("s3://") or not bucket or not key:
-        raise SourceError(f"{uri} is no s3://bucket/key")
+        raise SourceError(f"{uri} is not an address s3://bucket/key")
     return bucket, key

@@ -1,4 +1,4 @@
-"""The bulk runs' own files: JSON, lines of JSON, shards and manifests in the work bucket."""
+"""The files of bulk runs: JSON, lines of JSON, shards and manifests in the work bucket."""
 
 from __future__ import annotations
 
@@ -37,14 +37,14 @@ class WorkBucket:
         return True
 
     def read(self, key: str) -> bytes | None:
-        """None when there is no such object.
+        """Returns an object's content; None when it does not exist.
 
         Raises:
             TransientError: S3 is busy or did not answer.
         """
         with translate_errors():
             try:
-                # closing(), because the body's own context manager hands out the raw stream,
+                # closing(), because the body's own context manager returns the raw stream,
                 # without botocore's check of the length and without its errors.
                 with closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body:
                     return body.read()
@@ -58,7 +58,7 @@ class WorkBucket:
         return None if content is None else json.loads(content)
 
     def read_lines(self, key: str) -> list[dict[str, Any]]:
-        """The lines of one chunk; none when there is no such object."""
+        """Returns the lines of one chunk; none when the object does not exist."""
         # Not splitlines(): a key may hold U+2028 or another character that Python splits at.
         content = self.read(key) or b""
         return [json.loads(line) for line in content.split(b"\n") if line]
@@ -75,7 +75,7 @@ class WorkBucket:
         self.write(key, lines, "application/jsonl")
 
     def write_stream(self, key: str, pieces: Iterable[bytes], content_type: str) -> None:
-        """An object of any size, with one part of it in memory."""
+        """Writes an object of any size, with one part of it in memory."""
         parts = _parts(pieces)
         first = next(parts, b"")
         second = next(parts, None)
@@ -98,7 +98,7 @@ class WorkBucket:
             self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
 
     def delete(self, keys: Sequence[str]) -> None:
-        """Deletes up to DELETED_AT_ONCE objects; one that does not exist is no error.
+        """Deletes up to DELETED_AT_ONCE objects; missing ones are ignored.
 
         Raises:
             TransientError: S3 is busy or did not answer.
@@ -116,7 +116,7 @@ class WorkBucket:
                 )
 
     def keys(self, prefix: str) -> Iterator[str]:
-        """In S3's order, which is that of the keys' UTF-8 bytes; a page of 1,000 in memory."""
+        """Yields keys in S3's order, by their UTF-8 bytes; a page of 1,000 is in memory."""
         with translate_errors():
             for page in self._s3.get_paginator("list_objects_v2").paginate(
                 Bucket=self.name, Prefix=prefix

@@ -1,4 +1,4 @@
-"""``ApiFunction``: the predictions over HTTP. ``pipeline.api_requests`` says what is asked."""
+"""``ApiFunction``: the predictions over HTTP. ``pipeline.api_requests`` parses the requests."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 logger = Logger()
 
-# The longest image (S3's timeouts, a decode at the limits) and the chunk's last files after it.
+# For the longest image (S3's timeouts, a decode at the limits) and the chunk's last files.
 LAST_START_SECONDS = 60
 
 

@@ -31,7 +31,7 @@ def predictions_table() -> PredictionsTable:
 
 @cache
 def decoder() -> Decoder:
-    """Decodes files from outside, in a process that the first of them starts."""
+    """Returns the decoder of untrusted files; its process starts with the first file."""
     return Decoder()
 
 
@@ -57,5 +57,5 @@ def classify_images() -> ClassifyImages:
 
 
 def deadline(context: LambdaContext, seconds: float) -> Callable[[], bool]:
-    """Whether less than so many seconds are left until Lambda stops this call; asked anew."""
+    """Returns a function: whether Lambda stops this call in less than so many seconds."""
     return lambda: context.get_remaining_time_in_millis() < 1000 * seconds

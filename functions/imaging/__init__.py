@@ -1,8 +1,8 @@
-"""The shared image contract: what a model's input is, and how any file becomes it.
+"""The shared image contract: a model's input, and how any file becomes it.
 
-Training, the functions, the endpoint and bulk runs all import this one package, so that no two
-of them can prepare an image differently. It needs Pillow and the standard library only; what leaves
-the decoding to `Decoder` imports Pillow only to send pixels as WebP.
+Training, the functions, the endpoint and bulk runs all import this package, so that no two of them
+prepare an image differently. It needs only Pillow and the standard library; processes that leave
+the decoding to `Decoder` import Pillow only to send pixels as WebP.
 """
 
 from typing import TYPE_CHECKING, Any

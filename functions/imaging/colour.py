@@ -1,4 +1,4 @@
-"""Any of Pillow's modes to 8-bit RGB, on white where the image is transparent."""
+"""Converts any of Pillow's modes to 8-bit RGB, on white where the image is transparent."""
 
 from PIL import Image
 
@@ -6,9 +6,9 @@ _WHITE = (255, 255, 255)
 
 
 def to_rgb_or_grey(image: Image.Image) -> Image.Image:
-    """The same picture in a mode that can be resized as it is: RGB, L, or I;16 (16-bit grey).
+    """Converts the image to a mode that can be resized directly: RGB, L, or I;16 (16-bit grey).
 
-    A transparent level of 16-bit grey is shown as the grey it is: Pillow cannot convert it.
+    A transparent level of 16-bit grey stays opaque: Pillow cannot convert it.
     """
     if image.has_transparency_data and image.mode != "I;16":
         return _on_white(image)
@@ -18,9 +18,9 @@ def to_rgb_or_grey(image: Image.Image) -> Image.Image:
 
 
 def to_rgb(image: Image.Image) -> Image.Image:
-    """RGB from RGB, L or I;16, the last scaled from 0..65,535 to 0..255 levels.
+    """Converts RGB, L or I;16 to RGB; scales I;16 from 0..65,535 to 0..255 levels.
 
-    Pillow's own conversion of 16-bit grey cuts off everything above 255: a white picture.
+    Pillow clips 16-bit grey above 255 instead, which gives a white picture.
     """
     if image.mode == "I;16":
         levels = image.convert("I").point(lambda level: level * (255 / 65_535) + 0.5)

@@ -1,14 +1,13 @@
-"""Prepares images in a process of its own, which may be killed: whatever a file does to a decoder,
-it does it there.
+"""Prepares images in a separate process, which may crash or be killed without harm.
 
-The limits before decoding (`limits`) refuse what is known to be dear; this is for what is not.
-The process is kept for the next image. It is told apart what ended it: its own CPU limit says that
-the image is too slow, an error of the processor (SIGSEGV and the like), twice, that it crashes the
-decoder; both are verdicts on the image. A kill from outside is none, and the image is tried again.
+`limits` rejects files known to be expensive; this process contains the ones we did not foresee.
+It is kept for the next image. If it dies, we distinguish how. Hitting its CPU limit means that the
+image is too slow to decode; two crashes (SIGSEGV and similar) mean that the image crashes the
+decoder: both reject the image. After a kill from outside the image is retried.
 
-Bytes and JSON go through pipes, and no pickles: what comes back from a process that has seen a
-hostile file is itself not trusted. multiprocessing was no choice for that reason, and because its
-queues need /dev/shm, which Lambda lacks.
+Bytes and JSON go through pipes, never pickles: the answer of a process that has read a hostile file
+is not trusted either. multiprocessing would use pickles, and queues that need /dev/shm, which
+Lambda lacks.
 """
 
 import contextlib

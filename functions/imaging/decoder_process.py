@@ -14,7 +14,7 @@ import traceback
 from pathlib import Path
 from typing import BinaryIO
 
-# As a program it finds modules in its own folder first, where `imaging` is not.
+# A program finds modules in its own folder first, and `imaging` is not there.
 sys.path[0] = str(Path(__file__).parents[1])
 
 from PIL import AvifImagePlugin  # noqa: E402
@@ -26,17 +26,17 @@ from imaging.spec import ImageSpec  # noqa: E402
 
 
 def main() -> None:
-    """Answers until the input ends."""
+    """Prepares images until the input ends."""
     limits = json.loads(sys.argv[1])
-    # Private writable memory; what is mapped from files, Python and Pillow itself, does not count.
+    # Private writable memory; mapped files, such as Python and Pillow, do not count.
     resource.setrlimit(resource.RLIMIT_DATA, (limits["memory_bytes"],) * 2)
     resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
-    # As many threads as the machine has cores would be as many stacks in that memory.
+    # A thread for each core of the machine would need a stack each in that memory.
     AvifImagePlugin.DEFAULT_MAX_THREADS = 1
-    # Whoever ends a whole process group lets the one that asks finish: this one ends after it.
+    # When a process group is stopped, the parent may finish its work; this process ends with it.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # also where the one that asks ignores it
+    signal.signal(signal.SIGXCPU, signal.SIG_DFL)  # also if the parent ignores it
     requests, answers = sys.stdin.buffer, sys.stdout.buffer
     while length := requests.read(4):
         header = json.loads(requests.read(int.from_bytes(length, "big")))
@@ -48,7 +48,7 @@ def main() -> None:
 
 
 def _limit_cpu(seconds: int) -> None:
-    """From now on; the limit is one on the process's whole life, in whole seconds."""
+    """Limits the CPU time from now on; the system's limit counts from the process's start."""
     used = resource.getrusage(resource.RUSAGE_SELF)
     _, hard = resource.getrlimit(resource.RLIMIT_CPU)
     soft = math.ceil(used.ru_utime + used.ru_stime) + seconds
@@ -61,7 +61,7 @@ def _answer(answers: BinaryIO, data: bytes, spec: ImageSpec) -> None:
     try:
         outcome = prepare(data, spec)
     except MemoryError:
-        outcome = Rejection(RejectReason.TOO_MUCH_MEMORY, "more than decoding may take")
+        outcome = Rejection(RejectReason.TOO_MUCH_MEMORY, "more memory than decoding may take")
     except Exception:  # noqa: BLE001 - told to the other process, which raises it
         outcome = traceback.format_exc(limit=-5)
     told: dict[str, object]
@@ -86,5 +86,5 @@ if __name__ == "__main__":
     try:
         main()
     except BrokenPipeError:
-        # Whoever asked is gone.
+        # The parent is gone.
         os._exit(0)

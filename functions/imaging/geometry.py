@@ -1,4 +1,4 @@
-"""Which part of an image the model sees, in torchvision's exact arithmetic."""
+"""The part of an image that the model sees, in torchvision's exact arithmetic."""
 
 from dataclasses import dataclass
 
@@ -11,7 +11,7 @@ _MIRRORS_STORED_Y = {3, 4, 6, 7}
 
 @dataclass(frozen=True, slots=True)
 class Frame:
-    """The crop as seen from the stored image: how far that is resized and what is kept of it."""
+    """The crop in terms of the stored image: its resized extent, and the part to keep."""
 
     resized: tuple[int, int]
     """Width and height that the whole stored image would have after the resize, pixels."""
@@ -20,7 +20,7 @@ class Frame:
 
 
 def frame(stored: tuple[int, int], orientation: int, spec: ImageSpec) -> Frame:
-    """Where torchvision's Resize(spec.resize) + CenterCrop(spec.size) lie in the stored image.
+    """Returns torchvision's Resize(spec.resize) + CenterCrop(spec.size) in the stored image.
 
     torchvision works on the displayed image. To turn only the small result instead, the crop's
     offsets are mapped back through the orientation.
@@ -42,12 +42,12 @@ def frame(stored: tuple[int, int], orientation: int, spec: ImageSpec) -> Frame:
 
 
 def swaps_sides(orientation: int) -> bool:
-    """Whether the image is displayed with its height as width."""
+    """Returns whether the image is displayed with its height as width."""
     return orientation >= 5
 
 
 def resized_sides(sides: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
-    """Width and height after Resize(spec.resize): the longer side is cut to whole pixels.
+    """Returns width and height after Resize(spec.resize), the longer side rounded down.
 
     As `_compute_resized_output_size` of torchvision 0.29.
     """
@@ -58,6 +58,6 @@ def resized_sides(sides: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
 
 
 def crop_offsets(resized: tuple[int, int], spec: ImageSpec) -> tuple[int, int]:
-    """Left and top of CenterCrop(spec.size), rounded half to even as torchvision 0.29 does."""
+    """Returns left and top of CenterCrop(spec.size), rounded half to even as torchvision 0.29."""
     width, height = resized
     return round((width - spec.size) / 2), round((height - spec.size) / 2)

@@ -1,4 +1,4 @@
-"""How large a file may be before anything of it is decoded."""
+"""The limits of a file, checked before any of it is decoded."""
 
 from dataclasses import dataclass
 
@@ -7,10 +7,10 @@ from imaging.outcome import RejectReason, Unusable
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Upper bounds on what one image may ask for.
+    """Upper bounds for one image.
 
-    The defaults let four images be prepared at once in 1,000 MB and none take more than about two
-    seconds of one core (Zen 4). Memory and times below: measured with Pillow 13.0.
+    With the defaults, four images can be prepared at once in 1,000 MB, and none takes more than
+    about two seconds of one core (Zen 4). Memory and times are measured with Pillow 13.0.
     """
 
     max_bytes: int = 32 * 1024 * 1024

@@ -12,7 +12,7 @@ _ALIGNMENT = 64
 def encode_npy(images: Sequence[bytes], spec: ImageSpec) -> bytes:
     """Packs prepared images into one npy file: uint8 [n, size, size, 3].
 
-    `images` are `Prepared.pixels`. ValueError when one has not exactly the spec's size.
+    `images` are `Prepared.pixels`. ValueError if one is not exactly of the spec's size.
     """
     for index, image in enumerate(images):
         if len(image) != spec.image_bytes:

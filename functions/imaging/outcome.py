@@ -1,11 +1,11 @@
-"""What comes out of preparing one image: its pixels, or the reason why there are none."""
+"""The result of preparing one image: its pixels, or the reason why there are none."""
 
 from dataclasses import dataclass
 from enum import StrEnum
 
 
 class RejectReason(StrEnum):
-    """Why a file will never be classified; trying again cannot help."""
+    """Why a file can never be classified; a retry cannot help."""
 
     EMPTY = "empty"
     NOT_AN_IMAGE = "not_an_image"
@@ -42,14 +42,14 @@ class Rejection:
 
     reason: RejectReason
     detail: str
-    """For a person to read: what was found and what is allowed. Never image content."""
+    """For people: the value found and the limit. Never content of an image."""
     format: str | None = None
     width: int | None = None
     height: int | None = None
 
 
 class Unusable(Exception):  # noqa: N818 - a verdict on the file, turned into a Rejection
-    """Raised by the readers of this package, never leaves it: `prepare` makes it a Rejection."""
+    """Raised by the readers of this package only: `prepare` turns it into a Rejection."""
 
     def __init__(
         self, reason: RejectReason, detail: str, size: tuple[int, int] | None = None

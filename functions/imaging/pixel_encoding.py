@@ -1,4 +1,4 @@
-"""The forms in which prepared images travel to the endpoint; both arrive the same to the bit."""
+"""The encodings of prepared images on their way to the endpoint; both are lossless."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -16,9 +16,9 @@ class PixelEncoding:
     Attributes:
         media_type: of the body, without parameters.
         header_bytes: of a body without its images.
-        image_header_bytes: that each image adds to the header.
-        encode: makes the part of one image, of its pixels.
-        pack: makes the body, of the parts.
+        image_header_bytes: added to the header by each image.
+        encode: makes an image's part of the body from its pixels.
+        pack: makes the body from the parts.
     """
 
     media_type: str
@@ -37,4 +37,4 @@ WEBP = PixelEncoding(
     WEBP_BATCH, NUMBER_BYTES, NUMBER_BYTES, encode_webp, lambda files, _: pack_webp(files)
 )
 PIXEL_ENCODINGS = {"npy": NPY, "webp": WEBP}
-"""By the names in the function's settings."""
+"""By their names in the function's settings."""

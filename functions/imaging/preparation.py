@@ -1,4 +1,4 @@
-"""From the bytes of a file to the model's exact input pixels, or to the reason why not."""
+"""Turns the bytes of a file into the model's exact input pixels, or a reason why not."""
 
 import math
 
@@ -30,18 +30,18 @@ _TO_DISPLAY = {
     7: Image.Transpose.TRANSVERSE,
     8: Image.Transpose.ROTATE_90,
 }
-# An image of up to this many pixels, before and after the resize, costs next to nothing to turn and
-# to resize as a whole. Photos above are JPEGs decoded at reduced size as a rule.
+# Images of up to this many pixels, before and after the resize, are cheap to turn and to resize as
+# a whole. Larger photos are mostly JPEGs, decoded at reduced size.
 _SMALL_PIXELS = 2_000_000
 
 
 def prepare(data: bytes, spec: ImageSpec, limits: Limits = DEFAULT_LIMITS) -> Prepared | Rejection:
-    """Makes the model's input of one file, whatever that file is.
+    """Makes the model's input from any file.
 
     The result equals torchvision's Resize(spec.resize) + CenterCrop(spec.size) on the displayed
     RGB image within the rounding of a decoding at reduced size (bench/prepare.py measures it).
-    Never raises for what a file holds, touches no state outside of itself, and may be called from
-    many threads.
+    Never raises because of a file's content, changes no shared state, and may be called from many
+    threads.
     """
     format_name = sniff_format(data)
     try:
@@ -92,7 +92,7 @@ def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits)
 
 
 def _pixels(source: OpenedImage, spec: ImageSpec) -> bytes:
-    """Decodes the image and makes the model's input of it."""
+    """Decodes the image and makes the model's input from it."""
     decoded = source.decode()
     with damage_found_by_pillow(source.size):
         image = to_rgb_or_grey(decoded)
@@ -107,7 +107,7 @@ def _pixels(source: OpenedImage, spec: ImageSpec) -> bytes:
 
 
 def _resize_and_crop(image: Image.Image, spec: ImageSpec) -> Image.Image:
-    """Step by step what torchvision does, so that every rounding is the same."""
+    """Follows torchvision step by step, so that every rounding is the same."""
     resized = image.resize(resized_sides(image.size, spec), _RESAMPLING[spec.interpolation])
     left, top = crop_offsets(resized.size, spec)
     return resized.crop((left, top, left + spec.size, top + spec.size))
@@ -116,9 +116,9 @@ def _resize_and_crop(image: Image.Image, spec: ImageSpec) -> Image.Image:
 def _resize_crop_alone(
     image: Image.Image, extent: tuple[float, float], part: Frame, spec: ImageSpec
 ) -> Image.Image:
-    """The same for a large or very long image: what the crop leaves out is never computed.
+    """Does the same for a large or very long image, without computing what the crop leaves out.
 
-    Pillow may take the two axes in another order here, and round single levels differently.
+    Pillow may resize the two axes in another order here, and round single levels differently.
     """
     (across, down), (left, top, right, bottom) = extent, part.box
     box = (left * across, top * down, right * across, bottom * down)

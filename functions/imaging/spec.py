@@ -1,4 +1,4 @@
-"""The image spec: everything about a model's input that preparing an image has to know."""
+"""The image spec: everything about a model's input that is needed to prepare an image."""
 
 import hashlib
 import json
@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-# Part of every spec's hash. Raise it whenever `prepare` gives other pixels for the same file, so
-# that an endpoint refuses pixels made by another algorithm than the one its model was tested with.
+# Part of every spec's hash. Raise it whenever `prepare` gives other pixels for the same file: then
+# an endpoint refuses pixels that were made by another algorithm than its model was tested with.
 PREPARE_VERSION = 1
 
 _FIELDS = {"size", "resize", "crop", "interpolation", "mean", "std", "layout"}
@@ -15,7 +15,7 @@ _FIELDS = {"size", "resize", "crop", "interpolation", "mean", "std", "layout"}
 
 @dataclass(frozen=True, slots=True)
 class ImageSpec:
-    """What the model expects; travels inside the model archive (`model.json`)."""
+    """The images that a model expects; part of the model archive (`model.json`)."""
 
     size: int
     """Height and width of the model's input, pixels."""
@@ -54,7 +54,7 @@ class ImageSpec:
         return spec
 
     def to_json(self) -> dict[str, object]:
-        """The form that `from_json` reads."""
+        """Returns the form that `from_json` reads."""
         return {
             "size": self.size,
             "resize": self.resize,
@@ -67,7 +67,7 @@ class ImageSpec:
 
     @property
     def hash(self) -> str:
-        """16 hex digits that name this spec and the algorithm that `prepare` follows."""
+        """Returns 16 hex digits that name this spec and the algorithm of `prepare`."""
         canonical = json.dumps(self.to_json(), sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(f"{canonical}|{PREPARE_VERSION}".encode()).hexdigest()[:16]
 

@@ -1,1 +1,1 @@
-"""What happens to an image between the bucket and the table."""
+"""The path of one image from the bucket to the table."""

@@ -10,7 +10,7 @@ from typing import Any
 
 @dataclass(frozen=True, slots=True)
 class Prediction:
-    """One label and how sure the model is of it, 0..1."""
+    """One label and its confidence, 0..1."""
 
     label: str
     confidence: float
@@ -18,7 +18,7 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the model says of one image: the verdict and the five best labels, best first."""
+    """The model's answer to one image: its verdict and the five best labels, best first."""
 
     label: str
     confidence: float
@@ -39,16 +39,16 @@ class InvalidAnswerError(Exception):
 
 
 def parse_answers(body: bytes, expected_count: int) -> list[Answer]:
-    """One answer an image, in the order of the request.
+    """Parses and checks the answers, one per image, in the order of the request.
 
     Raises:
-        InvalidAnswerError: another count, a confidence that is no number in 0..1, labels that
-            are no text, or no JSON at all. It holds the answers that are whole.
+        InvalidAnswerError: a wrong count, a confidence that is not a number in 0..1, labels that
+            are not text, or no JSON. The error holds the valid answers.
     """
     try:
         entries = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise InvalidAnswerError("the answer is no JSON") from error
+        raise InvalidAnswerError("the answer is not JSON") from error
     if not isinstance(entries, list) or len(entries) != expected_count:
         raise InvalidAnswerError(f"the answer does not hold {expected_count} entries")
     answers: list[Answer] = []
@@ -68,7 +68,7 @@ def parse_answers(body: bytes, expected_count: int) -> list[Answer]:
 
 def _parse_entry(entry: object) -> Answer:
     if not isinstance(entry, Mapping):
-        raise InvalidAnswerError("an entry of the answer is no object")
+        raise InvalidAnswerError("an entry of the answer is not an object")
     predictions = entry.get("predictions")
     if not isinstance(predictions, list) or not predictions:
         raise InvalidAnswerError("an entry of the answer holds no predictions")
@@ -91,7 +91,7 @@ def _text(entry: Mapping[str, Any], name: str) -> str:
 
 def _confidence(entry: Mapping[str, Any]) -> float:
     value = entry.get("confidence")
-    # Written so that NaN, which JSON parsers let through, fails the comparison too.
+    # Written so that NaN, which Python's JSON parser accepts, fails the comparison too.
     if isinstance(value, bool) or not isinstance(value, int | float) or not 0 <= value <= 1:
-        raise InvalidAnswerError(f"a confidence that is not within 0..1: {value!r}")
+        raise InvalidAnswerError(f"a confidence is outside 0..1: {value!r}")
     return float(value)

@@ -1,4 +1,4 @@
-"""The API's requests and answers as values: what a query string asks for, ids, and errors."""
+"""The API's requests and answers as values: query strings, ids and errors."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ MAX_ADDRESS_BYTES = 2048
 
 
 class InvalidRequestError(Exception):
-    """A parameter or an id that makes no sense; the message is for the user."""
+    """A parameter or an id is invalid; the message is for the user."""
 
 
 @dataclass(frozen=True, slots=True)
 class ListRequest:
-    """A listing: what to list, how many at most, and the sort key that the last page ended at.
+    """A request for a page: the filters, the page size, and the last page's last sort key.
 
-    ``filters`` are the parameters that a cursor depends on, as they were asked for: a span such
-    as 2h stays the same from page to page although its moment moves.
+    ``filters`` are the parameters that a cursor depends on, as typed: a span such as 2h stays the
+    same from page to page although the moment that it means moves.
     """
 
     query: Query
@@ -52,8 +52,8 @@ class ListRequest:
             raw_query: the query string itself: API Gateway joins repeated parameters by commas.
 
         Raises:
-            InvalidRequestError: an unknown or repeated parameter, a value that is broken or out
-                of range, or a cursor of other filters.
+            InvalidRequestError: an unknown or repeated parameter, a malformed value or one out of
+                range, or a cursor of other filters.
         """
         given = {name: value for name, value in parameters.items() if value.strip()}
         _refuse_unknown(given)
@@ -69,20 +69,20 @@ class ListRequest:
         return cls(query, _limit(given), _before(given, filters), filters)
 
     def answer(self, page: Page) -> dict[str, Any]:
-        """Returns a page as the API does; its cursor belongs to this request's filters."""
+        """Returns a page in the API's form; its cursor is only valid with the same filters."""
         cursor = None if page.cursor is None else to_cursor(page.cursor, self.filters)
         return {"predictions": [with_id(each) for each in page.records], "cursor": cursor}
 
 
 def _refuse_unknown(given: Mapping[str, str]) -> None:
-    """A mistyped filter that is ignored would list everything."""
+    """Raises for unknown parameters: ignoring a mistyped filter would list everything."""
     for name in given:
         if name in PARAMETERS or name.lower().startswith(SIGNATURE_PREFIX):
             continue
         near = difflib.get_close_matches(name.lower(), PARAMETERS, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InvalidRequestError(
-            f"{name[:40]!r} is no parameter; there are {', '.join(PARAMETERS)}{hint}"
+            f"unknown parameter {name[:40]!r}; valid are {', '.join(PARAMETERS)}{hint}"
         )
 
 
@@ -96,7 +96,7 @@ def _refuse_repeated(raw_query: str) -> None:
 def _label(given: Mapping[str, str]) -> str | None:
     label = given.get("label")
     if label is not None and not _is_text_within(label, MAX_LABEL_BYTES):
-        raise InvalidRequestError(f"label is text of at most {MAX_LABEL_BYTES} bytes")
+        raise InvalidRequestError(f"label must be text of at most {MAX_LABEL_BYTES} bytes")
     return label
 
 
@@ -106,7 +106,7 @@ def _status(given: Mapping[str, str]) -> Status | None:
     try:
         return Status(given["status"].strip().upper())
     except ValueError:
-        raise InvalidRequestError(f"status is one of {', '.join(Status)}") from None
+        raise InvalidRequestError(f"status must be one of {', '.join(Status)}") from None
 
 
 def _confidence(given: Mapping[str, str]) -> float | None:
@@ -118,7 +118,7 @@ def _confidence(given: Mapping[str, str]) -> float | None:
         value = -1.0
     # Written so that NaN fails the comparison too.
     if not 0 <= value <= 1:
-        raise InvalidRequestError("min_confidence is a number from 0 to 1")
+        raise InvalidRequestError("min_confidence must be a number from 0 to 1")
     return value
 
 
@@ -137,7 +137,7 @@ def _limit(given: Mapping[str, str]) -> int:
     if not (text.isdecimal() and len(text) <= len(str(MAX_LIMIT))):
         text = "0"
     if not 1 <= int(text) <= MAX_LIMIT:
-        raise InvalidRequestError(f"limit is a whole number from 1 to {MAX_LIMIT}")
+        raise InvalidRequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}")
     return int(text)
 
 
@@ -151,17 +151,17 @@ def _before(given: Mapping[str, str], filters: tuple[object, ...]) -> str | None
 
 
 def with_id(record: Record) -> dict[str, Any]:
-    """Returns a record as the API does."""
+    """Returns a record in the API's form, with its id."""
     return {"id": id_of(record.image)} | record.to_json()
 
 
 def id_of(image: str) -> str:
-    """Returns an image's id: its address, safe in a URL path whatever characters its key holds."""
+    """Returns an image's id: its address, encoded so that any key is safe in a URL path."""
     return to_url_text(image)
 
 
 def image_from_id(prediction_id: str) -> str:
-    """Returns the image's address from its id, which is exact.
+    """Returns the image's address from its id.
 
     Raises:
         InvalidRequestError: it is not an id.
@@ -171,12 +171,12 @@ def image_from_id(prediction_id: str) -> str:
     except ValueError:
         image = ""
     if not (image and _is_text_within(image, MAX_ADDRESS_BYTES)):
-        raise InvalidRequestError("an id is what /predictions calls id")
+        raise InvalidRequestError("an id must be an `id` that /predictions has returned")
     return image
 
 
 def _is_text_within(text: str, max_bytes: int) -> bool:
-    """Whether it can be a key of the table: JSON also has halves of characters ("\\ud800")."""
+    """Returns whether it can be a key of the table; lone surrogates ("\\ud800") cannot."""
     try:
         return len(text.encode()) <= max_bytes
     except UnicodeEncodeError:

@@ -1,9 +1,9 @@
-"""Leaves a dead endpoint alone: after a few failures in a row nobody calls it for a while.
+"""A circuit breaker: after a few failures in a row, the endpoint is not called for a while.
 
-Each execution environment of the function has its own, so at most `ClassifyConcurrency` calls reach
-a dead endpoint in each pause. It spares the endpoint, not the messages: a message may meet an
-environment that knows nothing yet. What makes the messages last is the count that they carry
-themselves: `TRANSIENT_FAULT_SECONDS` in `retries.py`.
+Each execution environment has one, so at most `ClassifyConcurrency` calls reach a dead endpoint in
+each pause. It protects the endpoint, not the messages, which may meet an environment with a closed
+breaker. The receive count that messages carry makes them outlast an outage:
+`TRANSIENT_FAULT_SECONDS` in `retries.py`.
 M. Nygard, "Release It!" (2007), chapter 5.2.
 """
 
@@ -20,7 +20,7 @@ from pipeline.errors import TransientError
 
 FAILURES_TO_OPEN = 3
 FIRST_PAUSE_SECONDS = 30.0
-# A message whose last try falls into a pause that outlasts the outage is given up for nothing.
+# Kept short: a message with its last try in a pause is given up even if the endpoint works again.
 LONGEST_PAUSE_SECONDS = 300.0
 
 
@@ -29,9 +29,9 @@ class GuardedEndpoint:
     """An endpoint behind a circuit breaker.
 
     Closed: calls pass. After FAILURES_TO_OPEN transient failures in a row it opens, and calls fail
-    at once until the pause is over; then one call passes, whose failure doubles the pause and
-    whose success closes it. An answer of any other kind, a refusal too, shows that the endpoint
-    lives.
+    at once until the pause is over. Then one call passes: if it fails, the pause doubles; if it
+    succeeds, the breaker closes. Any other error, such as a refusal, shows that the endpoint works
+    and closes it too.
     """
 
     endpoint: Endpoint
@@ -43,13 +43,14 @@ class GuardedEndpoint:
     def classify(
         self, body: bytes, spec: ImageSpec, image_count: int, encoding: PixelEncoding = NPY
     ) -> list[Answer]:
-        """
+        """Calls the endpoint unless the breaker is open.
+
         Raises:
-            TransientError: also when the endpoint was not asked, with the code "CircuitOpen".
-            Exception: whatever else the endpoint raises.
+            TransientError: also with the code "CircuitOpen", when the breaker is open.
+            Exception: any other error of the endpoint.
         """
         if (left := self._open_until - self.monotonic()) > 0:
-            message = f"the endpoint is not asked for {left:.0f} more seconds"
+            message = f"the endpoint is not called for {left:.0f} more seconds"
             raise TransientError("CircuitOpen", message, left)
         try:
             answers = self.endpoint.classify(body, spec, image_count, encoding)

@@ -19,9 +19,8 @@ from pipeline.records import Record
 
 logger = logging.getLogger(__name__)
 
-# Reads wait for S3, and Pillow frees the interpreter while it decodes. Four keep one vCPU busy;
-# what they hold at once (four files at their byte limit, and their decoded pixels) decides the
-# function's memory.
+# Reads wait for S3, and Pillow releases the interpreter lock while it decodes. Four keep one vCPU
+# busy. The function's memory must hold four files at their byte limit and their decoded pixels.
 PARALLEL_IMAGES = 4
 
 
@@ -29,7 +28,7 @@ class Images(Protocol):
     """The bucket with the images."""
 
     def read(self, ref: ImageRef) -> bytes | Rejection | None:
-        """Exactly that version, a rejection when it is too large, None when it is gone."""
+        """Reads exactly that version; a rejection when it is too large, None when it is gone."""
 
 
 class Endpoint(Protocol):
@@ -41,15 +40,15 @@ class Endpoint(Protocol):
 
 
 class Predictions(Protocol):
-    """The table that the answers go to."""
+    """The table of predictions."""
 
     def write(self, record: Record, ref: ImageRef) -> bool:
-        """False when the table already holds this answer or a newer version's."""
+        """Writes an answer; returns False if the table has it already, or a newer version's."""
 
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How one reference ended: a record (written, or known already), an error, or overtaken."""
+    """The result for one reference: a record (new or known), an error, or superseded."""
 
     ref: ImageRef
     record: Record | None = None
@@ -81,10 +80,10 @@ class ClassifyImages:
         out_of_time: Callable[[], bool],
         too_late_to_write: Callable[[], bool] = lambda: False,
     ) -> list[Outcome]:
-        """One outcome per different reference. Never raises: each outcome carries its own error.
+        """Classifies images; returns one outcome per distinct reference. Never raises.
 
-        ``out_of_time`` is asked before each read and each endpoint call, ``too_late_to_write``
-        before each write after them; what they stop may be tried again.
+        ``out_of_time`` is checked before each read and each endpoint call, ``too_late_to_write``
+        before each write after them. Images that they stop can be retried.
         """
         current = latest_of_each_image(list(refs))
         overtaken = [Outcome(ref) for ref in dict.fromkeys(refs) if ref not in set(current)]
@@ -93,7 +92,7 @@ class ClassifyImages:
         with ThreadPoolExecutor(PARALLEL_IMAGES) as pool:
             batch = _Batch(self, pool, out_of_time, too_late_to_write)
             outcomes = batch.classify(created, self.spec)
-            # After the others: the erasure of a version must find the row of that version.
+            # Last, because the erasure of a version must find the row of that version.
             outcomes += pool.map(batch.bury, removed)
         return overtaken + outcomes
 
@@ -128,7 +127,7 @@ class _Batch:
     def _ask_all(
         self, ready: list[_Ready], spec: ImageSpec, encoding: PixelEncoding, *, again: bool
     ) -> list[Outcome]:
-        """As few endpoint calls as the limit of a request allows."""
+        """Calls the endpoint as few times as the limit of a request allows."""
         done: list[Outcome] = []
         for chunk in _chunks(ready, encoding, self.case.max_payload_bytes):
             done += self._ask(chunk, spec, encoding, again=again)
@@ -137,17 +136,17 @@ class _Batch:
     def _ask(
         self, chunk: list[_Ready], spec: ImageSpec, encoding: PixelEncoding, *, again: bool
     ) -> list[Outcome]:
-        """One endpoint call, and the rows that follow from its answers."""
+        """Calls the endpoint once and writes the rows."""
         try:
             _stop_when(self.out_of_time)
             body = encoding.pack([each.encoded for each in chunk], spec)
             answers = self.case.endpoint.classify(body, spec, len(chunk), encoding)
-        except InvalidAnswerError as error:  # a broken answer is not its neighbours'
+        except InvalidAnswerError as error:  # the valid answers beside it count
             return self._record_valid(chunk, error)
         except SpecMismatchError as mismatch:
             if again:  # the endpoint was already asked with its own spec
                 return [Outcome(each.ref, error=mismatch) for each in chunk]
-            # The model behind the endpoint has changed since this function was deployed.
+            # The endpoint has another model since this function was deployed.
             logger.info("prepared again", extra={"image_spec": mismatch.expected.hash})
             self.case.spec = mismatch.expected
             return self.classify([each.ref for each in chunk], mismatch.expected, again=True)
@@ -204,7 +203,7 @@ class _Batch:
 def _chunks(
     ready: list[_Ready], encoding: PixelEncoding, max_payload_bytes: int
 ) -> Iterable[list[_Ready]]:
-    """As many images at a time as fit into one request."""
+    """Yields as many images at a time as fit into one request."""
     chunk: list[_Ready] = []
     size = encoding.header_bytes
     for each in ready:

@@ -1,15 +1,14 @@
-"""The clients of AWS's services: how long a call may take, and how often it is tried.
+"""The clients of AWS's services: the timeouts of a call, and how often it is tried.
 
-What a call may take at most decides when the last one may begin (``handlers/classify.py``);
+The longest possible call decides when the last one may begin (``handlers/classify.py``);
 tests/unit/handlers/test_time_budget.py adds it up. Between attempts botocore's standard mode
-waits by full jitter: up to 1 s, 2 s, 4 s. S3 and DynamoDB answer in tens of milliseconds: QUICK
-is for reads at the start, BRIEF for what comes after the endpoint, which has 60 s by itself.
+waits with full jitter: up to 1 s, 2 s, 4 s. S3 and DynamoDB answer in tens of milliseconds: QUICK
+is for reads at the start, BRIEF for calls after the endpoint, which alone may take 60 s.
 A failed endpoint call is retried from the queue, so PATIENT does not repeat it.
 
-Each image is a read and a write, so what botocore does again at every call is a part of what an
-image costs. Two of these things are not needed, together 0.3 ms of CPU per image: the walk over
-the parameters, whose types mypy checks (and the services check them too), and the user agent,
-put together twice per call from a dozen parts.
+Every image needs a read and a write, so botocore's work per call is part of an image's cost. Two
+steps are left out and save 0.3 ms of CPU per image: the validation of parameters (mypy and the
+services check them), and the user agent, which botocore builds twice per call.
 """
 
 from __future__ import annotations
@@ -41,11 +40,11 @@ PATIENT = Config(
 
 @cache
 def session() -> Session:
-    """botocore's session without boto3's resource layer: it starts sooner."""
+    """Returns botocore's session, which starts faster than boto3's."""
     return get_session()
 
 
 @cache
 def client(service: str, config: Config = QUICK) -> Any:
-    """One client per service and configuration in each execution environment."""
+    """Returns the environment's one client for this service and configuration."""
     return session().create_client(service, config=config)

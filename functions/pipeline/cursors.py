@@ -1,4 +1,4 @@
-"""Cursors of listings: where a page ended, and the filter that they belong to."""
+"""Cursors of listings: the end of a page, and the filters that it was listed with."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ MAX_SORT_KEY_BYTES = 1024
 
 
 class InvalidCursorError(Exception):
-    """No cursor of a listing, or one of another filter; the message is for the user."""
+    """It is not a cursor, or one of other filters; the message is for the user."""
 
 
 def to_cursor(sort_key: str, filters: tuple[object, ...]) -> str:
-    """Returns the cursor of a page that ended at this sort key, safe in an address."""
+    """Returns the cursor of a page that ended at this sort key, safe in a URL."""
     return to_url_text(_digest(filters) + sort_key)
 
 
 def from_cursor(cursor: str, filters: tuple[object, ...]) -> str:
-    """Returns the sort key that the page before ended at.
+    """Returns the sort key at which the previous page ended.
 
     Raises:
-        InvalidCursorError: it is no cursor, or a cursor of other filters.
+        InvalidCursorError: it is not a cursor, or one of other filters.
     """
     try:
         text = from_url_text(cursor)
@@ -32,10 +32,10 @@ def from_cursor(cursor: str, filters: tuple[object, ...]) -> str:
         text = ""
     digest, sort_key = text[:DIGEST_DIGITS], text[DIGEST_DIGITS:]
     if not 0 < len(sort_key.encode()) <= MAX_SORT_KEY_BYTES:
-        raise InvalidCursorError("cursor is what the page before calls cursor")
+        raise InvalidCursorError("cursor must be the `cursor` of the previous page")
     if digest != _digest(filters):
         raise InvalidCursorError(
-            "this cursor belongs to another filter: repeat the parameters of the first page"
+            "this cursor belongs to other filters: repeat the parameters of the first page"
         )
     return sort_key
 

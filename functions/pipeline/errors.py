@@ -1,9 +1,9 @@
-"""The three kinds of error, told apart by type.
+"""The three kinds of error, distinguished by type.
 
-- Permanent: this image will never work. Not an exception but a value: ``imaging.Rejection``.
+- Permanent: this image will never work. A value, not an exception: ``imaging.Rejection``.
 - Transient: the same call may succeed later. ``TransientError``.
-- Bug: everything else, a missing permission included. It is not caught by type; it takes the
-  transient road (tried again, then the dead-letter queue) with its traceback in the log.
+- Bug: everything else, including a missing permission. It is not caught by type: it is retried
+  like a transient error, then goes to the dead-letter queue, with its traceback in the log.
 """
 
 from __future__ import annotations
@@ -12,10 +12,10 @@ from imaging import ImageSpec
 
 
 class TransientError(Exception):
-    """A service did not do its work this time: throttling, a time-out, a 5xx answer.
+    """A service failed this time: throttling, a timeout, a 5xx answer.
 
-    ``code`` is the service's own error code or the exception's class name. Before
-    ``retry_after_seconds`` are over another try is known to be in vain.
+    ``code`` is the service's error code or the exception's class name. Retrying sooner than
+    ``retry_after_seconds`` is pointless.
     """
 
     def __init__(self, code: str, message: str, retry_after_seconds: float = 0.0) -> None:
@@ -25,10 +25,10 @@ class TransientError(Exception):
 
 
 class SpecMismatchError(Exception):
-    """The endpoint wants images prepared by another spec, and says by which one."""
+    """The endpoint expects images of another spec, ``expected``."""
 
     def __init__(self, expected: ImageSpec) -> None:
-        super().__init__(f"the endpoint wants images of spec {expected.hash}")
+        super().__init__(f"the endpoint expects images of spec {expected.hash}")
         self.expected = expected
 
 
@@ -37,4 +37,4 @@ class UnsupportedEncodingError(Exception):
 
 
 class UnknownEventError(Exception):
-    """A queue message that is no S3 notification: a bug in the wiring of the queue."""
+    """A queue message is not an S3 notification: a bug in the queue's configuration."""

@@ -1,4 +1,4 @@
-"""S3 notifications, as they lie in the queue, become references to images."""
+"""Parses the S3 notifications in queue messages into references to images."""
 
 from __future__ import annotations
 
@@ -12,19 +12,19 @@ from urllib.parse import unquote_plus
 
 from pipeline.errors import UnknownEventError
 
-# S3 sequencers are hexadecimal strings of varying length. Two of one key are compared after
-# padding the shorter one with zeros on the right:
+# S3 sequencers are hexadecimal strings of varying length. Two sequencers of one key are compared
+# after padding the shorter one with zeros on the right:
 # docs.aws.amazon.com/AmazonS3/latest/userguide/notification-content-structure.html
 # Stored padded, DynamoDB's own string comparison orders them. Seen so far: 16 to 18 digits.
 SEQUENCER_DIGITS = 40
-# What a listing tells of an object has no sequencer; this sorts below every real one.
+# Listings have no sequencers; this sorts below every real one.
 NO_SEQUENCER = ""
-# Of a version that was erased before its own event came: below every real one, above that.
+# For a version that was erased before its event came: below every real one, above the former.
 UNKNOWN_SEQUENCER = "0" * SEQUENCER_DIGITS
 
 
 class Change(StrEnum):
-    """What happened to an object."""
+    """The kind of change to an object."""
 
     CREATED = "created"
     REMOVED = "removed"
@@ -47,7 +47,7 @@ class ImageRef:
     received_at: str
     change: Change
     version_removed: bool = False
-    """True when exactly this version was erased; a delete marker hides all of them."""
+    """True when exactly this version was erased; a delete marker hides all versions."""
 
     @property
     def image(self) -> str:
@@ -55,27 +55,27 @@ class ImageRef:
 
 
 def utc_text(moment: datetime) -> str:
-    """A time as S3's events write it, so that times compare as text."""
+    """Formats a time as in S3's events, so that times compare as text."""
     return moment.astimezone(UTC).isoformat(timespec="milliseconds").replace("+00:00", "Z")
 
 
 def utc_now() -> str:
-    """The time now, as ``utc_text`` writes it."""
+    """Returns the time now, formatted by ``utc_text``."""
     return utc_text(datetime.now(UTC))
 
 
 def parse_queue_body(body: str) -> list[ImageRef]:
-    """The references in one queue message; empty for the test event S3 sends at set-up.
+    """Returns the references in one queue message; empty for the test event S3 sends at set-up.
 
     Raises:
-        UnknownEventError: the body is no S3 notification.
+        UnknownEventError: the body is not an S3 notification.
     """
     try:
         message = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise UnknownEventError("the message is no JSON") from error
+        raise UnknownEventError("the message is not JSON") from error
     if not isinstance(message, Mapping):
-        raise UnknownEventError("the message is no JSON object")
+        raise UnknownEventError("the message is not a JSON object")
     if message.get("Event") == "s3:TestEvent":
         return []
     records = message.get("Records")
@@ -91,7 +91,7 @@ def _parse_record(record: Mapping[str, Any]) -> ImageRef:
         version_id = s3_object.get("versionId")
         return ImageRef(
             bucket=_text(record["s3"]["bucket"]["name"]),
-            # Only this route encodes keys (a space is a plus sign); EventBridge's are raw.
+            # S3 encodes keys here (a space is a plus sign); EventBridge's are raw.
             key=unquote_plus(_text(s3_object["key"])),
             version=_text(version_id or s3_object.get("eTag", "")),
             versioned=bool(version_id),
@@ -106,7 +106,7 @@ def _parse_record(record: Mapping[str, Any]) -> ImageRef:
 
 
 def _text(value: object) -> str:
-    """What can be stored as text: JSON also has halves of characters ("\\ud800")."""
+    """Returns the text if it can be stored; JSON allows lone surrogates ("\\ud800")."""
     if not isinstance(value, str):
         raise TypeError(f"text in place of {type(value).__name__}")
     value.encode()
@@ -128,9 +128,9 @@ def _change(event_name: str) -> Change:
 
 
 def latest_of_each_image(refs: list[ImageRef]) -> list[ImageRef]:
-    """Each reference once, without those that a later change of the same key has overtaken.
+    """Returns each reference once, without those superseded by a later change of the same key.
 
-    The erasure of one version says nothing about the others, so it overtakes nothing.
+    The erasure of one version supersedes nothing: the other versions may still exist.
     """
     newest: dict[str, str] = {}
     for ref in refs:

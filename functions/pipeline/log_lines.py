@@ -1,4 +1,4 @@
-"""What the function logs: a line a batch, and one for each image that failed; never its content."""
+"""The function's log: a line per batch and per image that failed, without any content of images."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.retries import FailedMessage
 
 @dataclass(frozen=True, slots=True)
 class LogLine:
-    """A line of the log; ``error`` is logged with its traceback."""
+    """A line of the log. If there is an ``error``, its traceback is logged too."""
 
     level: Literal["info", "warning", "error"]
     text: str
@@ -24,18 +24,18 @@ class LogLine:
 
 
 def unreadable(message_id: str, error: Exception) -> LogLine:
-    """A message that is not an S3 notification."""
+    """Returns the line for a message that is not an S3 notification."""
     return LogLine("error", "unreadable message", {"message_id": message_id}, error)
 
 
 def given_up(message: FailedMessage) -> LogLine:
-    """A message that failed at its last try."""
+    """Returns the line for a message that failed at its last try."""
     about = {"message_id": message.message_id, "why": message.reason}
     return LogLine("error", "image given up", about)
 
 
 def failed(outcome: Outcome, message_id: str) -> LogLine:
-    """An image that failed; it is tried again."""
+    """Returns the line for an image that failed and is retried."""
     ref, error = outcome.ref, outcome.error
     about: dict[str, Any] = {
         "image": ref.image,
@@ -49,7 +49,7 @@ def failed(outcome: Outcome, message_id: str) -> LogLine:
 
 
 def batch(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
-    """How the images of a batch ended; each one's row has the rest."""
+    """Returns the line with the results of a batch; the table has each image's."""
     records = [each.record for each in outcomes if each.record is not None]
     rejections = Counter(each.reason for each in records if each.status is Status.REJECTED)
     about: dict[str, Any] = {
@@ -62,7 +62,7 @@ def batch(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
 
 
 def counts(outcomes: Sequence[Outcome]) -> Counter[str]:
-    """Counts images by how they ended, by the names of the metrics."""
+    """Counts images by result, under the names of the metrics."""
     return Counter(_metric(each) for each in outcomes)
 
 

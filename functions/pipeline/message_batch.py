@@ -1,4 +1,4 @@
-"""A batch of queue messages: the images that they are about, and the messages that failed."""
+"""A batch of queue messages: the images that they name, and the messages that failed."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from pipeline.events import ImageRef, parse_queue_body
 
 @dataclass(frozen=True, slots=True)
 class MessageBatch:
-    """The references in each readable message, and the error of each unreadable one, by id."""
+    """The references of each readable message and the error of each unreadable one, by id."""
 
     refs_by_id: dict[str, list[ImageRef]] = field(default_factory=dict)
     unreadable: dict[str, Exception] = field(default_factory=dict)
@@ -22,11 +22,11 @@ class MessageBatch:
 
     @property
     def ids(self) -> dict[ImageRef, str]:
-        """The message of each reference; of duplicates, one of them."""
+        """Returns the id of each reference's message; one of them if there are duplicates."""
         return {ref: message_id for message_id, refs in self.refs_by_id.items() for ref in refs}
 
     def errors(self, image_errors: Mapping[ImageRef, Exception]) -> dict[str, Exception]:
-        """The error of each message that failed, by id: its own, or that of its first image."""
+        """Returns the error of each failed message, by id: its own or its first failed image's."""
         failed = dict(self.unreadable)
         for message_id, refs in self.refs_by_id.items():
             if error := next((image_errors[ref] for ref in refs if ref in image_errors), None):
@@ -35,7 +35,7 @@ class MessageBatch:
 
 
 def read_messages(messages: Sequence[Mapping[str, Any]]) -> MessageBatch:
-    """Parses messages as Lambda passes them on. An unreadable one does not hold up the others."""
+    """Parses messages in Lambda's form. An unreadable one does not hold up the others."""
     batch = MessageBatch()
     for message in messages:
         try:
@@ -46,7 +46,7 @@ def read_messages(messages: Sequence[Mapping[str, Any]]) -> MessageBatch:
 
 
 def oldest_seconds(messages: Sequence[Mapping[str, Any]], now_seconds: float) -> float:
-    """The age in seconds of the oldest message, which is how long its image has waited.
+    """Returns the age in seconds of the oldest message: how long its image has waited.
 
     Messages that failed before count: SQS keeps their first time, but leaves them out of its own
     ApproximateAgeOfOldestMessage from the third receive on.

@@ -1,4 +1,4 @@
-"""What can be asked of the predictions table, and how its pages come back."""
+"""Queries of the predictions table, and the pages that they return."""
 
 from __future__ import annotations
 
@@ -9,9 +9,9 @@ from pipeline.records import Record, Status
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
-    """What to list, newest first. ``since`` is what ``pipeline.since.parse_since`` returns.
+    """The filters of a listing, newest first. ``since`` comes from ``pipeline.since.parse_since``.
 
-    Images that were deleted are only listed when ``status`` asks for them.
+    Deleted images are listed only when ``status`` asks for them.
     """
 
     label: str | None = None

@@ -1,4 +1,4 @@
-"""The record: one image's row, and one line of JSON wherever it is printed."""
+"""The record: an image's row in the table, printed as one line of JSON."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from pipeline.events import ImageRef
 
 
 class Status(StrEnum):
-    """How an image ended."""
+    """The result for an image."""
 
     CLASSIFIED = "CLASSIFIED"
     REJECTED = "REJECTED"
@@ -20,23 +20,23 @@ class Status(StrEnum):
 
 
 class Road(StrEnum):
-    """How an image came in; ``source`` in the record."""
+    """The way by which an image came in; ``source`` in the record."""
 
     DROP = "drop"
     BULK = "bulk"
 
 
 class Written(StrEnum):
-    """What the table did with a listed image's record."""
+    """The table's reaction to a listed image's record."""
 
     NOW = "now"
-    BEFORE = "before"  # the row says it already
+    BEFORE = "before"  # the row has it already
     NEWER_VERSION = "newer_version"  # the row shows a later version, or its deletion
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
-    """Times are UTC, ISO 8601; confidences 0..1; width and height as displayed, in pixels."""
+    """A row. Times are UTC, ISO 8601; confidences 0..1; width and height as displayed, pixels."""
 
     image: str
     key: str
@@ -56,7 +56,7 @@ class Record:
     classified_at: str
 
     def to_json(self) -> dict[str, Any]:
-        """Every field of the contract, in its order; what an image does not have is null."""
+        """Returns every field of the contract, in its order; null where an image has no value."""
         return asdict(self) | {"predictions": [asdict(each) for each in self.predictions]}
 
 
@@ -64,7 +64,7 @@ FIELD_NAMES = tuple(field.name for field in fields(Record))
 
 
 class ImageInfo(Protocol):
-    """What is known of an image's file: a ``Prepared``, or a row of a shard."""
+    """The known facts of an image's file: a ``Prepared``, or a row of a shard."""
 
     @property
     def format(self) -> str | None: ...
@@ -77,7 +77,7 @@ class ImageInfo(Protocol):
 def classified(
     ref: ImageRef, info: ImageInfo, answer: Answer, now: str, source: Road = Road.DROP
 ) -> Record:
-    """The record of an image that the model has answered."""
+    """Returns the record of an image with the model's answer."""
     return _record(
         ref,
         Status.CLASSIFIED,
@@ -94,7 +94,7 @@ def classified(
 
 
 def rejected(ref: ImageRef, rejection: Rejection, now: str, source: Road = Road.DROP) -> Record:
-    """The record of a file that will never be classified, with the reason."""
+    """Returns the record of a file that can never be classified, with the reason."""
     return _record(
         ref,
         Status.REJECTED,
@@ -108,12 +108,12 @@ def rejected(ref: ImageRef, rejection: Rejection, now: str, source: Road = Road.
 
 
 def deleted(ref: ImageRef, now: str, reason: str | None = None) -> Record:
-    """A tombstone: it keeps a late event of an older version from bringing the image back."""
+    """Returns a tombstone, which keeps a late event of an older version from reviving the image."""
     return _record(ref, Status.DELETED, now, Road.DROP, reason=reason)
 
 
 def _record(ref: ImageRef, status: Status, now: str, source: Road, **known: Any) -> Record:
-    """Every record says of its image what the reference says."""
+    """Returns a record with the facts of the reference, which every record has."""
     return Record(
         image=ref.image,
         key=ref.key,

@@ -1,4 +1,4 @@
-"""What happens to a message that failed: back to the queue with a delay, or given up by name."""
+"""Failed messages: returned to the queue with a delay, or given up with a reason."""
 
 from __future__ import annotations
 
@@ -10,13 +10,12 @@ from typing import Any, Protocol, TypeVar
 from pipeline.errors import TransientError
 
 FIRST_RETRY_SECONDS = 10
-# Ten receives (the template's maxReceiveCount) of a message that meets a bug then span about 20
-# minutes: what never works reaches the dead-letter queue while people are still watching.
+# With these, the ten receives (the template's maxReceiveCount) of a message that meets a bug take
+# about 20 minutes: it reaches the dead-letter queue while people are still watching.
 LONGEST_RETRY_SECONDS = 300
-# The delays after each receive that met a transient fault: short faults cost seconds, and a service
-# that is dead for an hour loses nothing: less a random quarter, they are 3,938 s together: the
-# hour, and the breaker's longest pause after it. The count travels with the message, so that it
-# holds in whichever execution environment gets it.
+# The delays after each receive that met a transient fault. Short faults cost seconds, and an outage
+# of an hour loses nothing: even less a random quarter they add up to 3,938 s, the hour and the
+# breaker's longest pause after it. SQS counts the receives, so every execution environment agrees.
 TRANSIENT_FAULT_SECONDS = (10, 20, 40, 80, 600, 900, 1200, 1200, 1200)
 BATCH_MESSAGES = 10  # SQS's limit for one batch call
 
@@ -25,14 +24,14 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True)
 class FailedMessage:
-    """A message that failed, with what SQS needs to find it again, and why it failed.
+    """A message that failed: its receipt handle for SQS, and the reason.
 
     Attributes:
-        reason: the error's code, or its class: what people search dead letters by.
-        detail: the error's text; never image content.
+        reason: the error's code or class, by which people search dead letters.
+        detail: the error's text; never content of an image.
         retry_after_seconds: not before; 0 for as soon as possible.
         first_receive_ms: when it was first received, since 1970, UTC; 0 where SQS did not say.
-        is_transient: the fault was a service's, which a later try may not meet.
+        is_transient: a service failed; a later try may succeed.
     """
 
     message_id: str
@@ -47,17 +46,17 @@ class FailedMessage:
 
 
 class Queue(Protocol):
-    """The queue that messages go back to, and the one for those that are given up."""
+    """The queue, and its dead-letter queue."""
 
     def give_up(self, messages: Sequence[FailedMessage]) -> set[str]:
-        """Sends at most ten to the dead-letter queue; the ids of those that are there now."""
+        """Sends at most ten to the dead-letter queue; returns the ids of the sent ones."""
 
     def retry_soon(self, messages: Sequence[FailedMessage]) -> None:
         """Delays at most ten messages by ``retry_seconds``."""
 
 
 def failed_message(message: Mapping[str, Any], error: Exception, reason: str) -> FailedMessage:
-    """What failed, from the message as Lambda passes it on.
+    """Makes a FailedMessage of a message in Lambda's form.
 
     Args:
         reason: the error's code or class (``service_errors.reason_of``).
@@ -79,7 +78,7 @@ def failed_message(message: Mapping[str, Any], error: Exception, reason: str) ->
 
 
 def last_tries(messages: Sequence[FailedMessage], max_receives: int) -> list[FailedMessage]:
-    """Those that SQS would move to the dead-letter queue instead of delivering them again."""
+    """Returns those that SQS would move to the dead-letter queue instead of delivering again."""
     return [each for each in messages if each.receive_count >= max_receives]
 
 
@@ -89,9 +88,9 @@ def send_back(
     last: Sequence[FailedMessage],
     too_late: Callable[[], bool],
 ) -> list[str]:
-    """Gives up the ``last`` messages and delays the others; the ids of those to retry.
+    """Gives up the ``last`` messages and delays the others; returns the ids of those to retry.
 
-    When it is too late for calls of the queue, SQS does both by itself, later and without a reason.
+    When no time is left for calls of the queue, SQS does both later and without a reason.
     """
     given_up: set[str] = set()
     for batch in batches(last):
@@ -105,7 +104,7 @@ def send_back(
 
 
 def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    """At most ten at a time, which is what SQS takes in one call."""
+    """Yields at most ten at a time, SQS's limit for one call."""
     for start in range(0, len(items), BATCH_MESSAGES):
         yield items[start : start + BATCH_MESSAGES]
 
@@ -113,11 +112,11 @@ def batches(items: Sequence[T]) -> Iterator[Sequence[T]]:
 def retry_seconds(
     receive_count: int, not_before_seconds: float = 0.0, *, is_transient: bool = False
 ) -> int:
-    """Seconds until the next try, partly random, so that a burst does not come back as a burst.
+    """Returns the seconds until the next try, partly random to spread out a burst.
 
-    After a bug it doubles with each receive, half of it random; after a transient fault it is that
-    of TRANSIENT_FAULT_SECONDS, less up to a quarter. A pause that is longer is kept, and spread by
-    a quarter of itself.
+    After a bug they double with each receive, and half is random. After a transient fault they are
+    those of TRANSIENT_FAULT_SECONDS, less up to a quarter. A longer ``retry_after_seconds`` is
+    kept, plus up to a quarter.
     """
     if is_transient:
         longest = TRANSIENT_FAULT_SECONDS[min(receive_count, len(TRANSIENT_FAULT_SECONDS)) - 1]

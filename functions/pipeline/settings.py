@@ -13,9 +13,10 @@ from imaging.pixel_encoding import PIXEL_ENCODINGS, PixelEncoding
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """A function has only the variables that it needs; reading another one is a ``KeyError``.
+    """The environment variables, as typed attributes.
 
-    Attributes that are not text raise ``ValueError`` when the variable is malformed.
+    A function has only the variables that it needs: reading another one is a ``KeyError``, and a
+    malformed one a ``ValueError``.
     """
 
     environment: Mapping[str, str] = field(default_factory=lambda: os.environ)
@@ -27,7 +28,7 @@ class Settings:
 
     @property
     def bulk_concurrency(self) -> int:
-        """Chunks of a bulk run that are prepared or recorded at once."""
+        """How many chunks of a bulk run are prepared or recorded at once."""
         return int(self.environment["BULK_CONCURRENCY"])
 
     @property
@@ -40,7 +41,7 @@ class Settings:
 
     @property
     def image_spec(self) -> ImageSpec:
-        """How the deployed model wants images prepared."""
+        """The image spec of the deployed model."""
         return ImageSpec.from_json(json.loads(self.environment["IMAGE_SPEC"]))
 
     @property
@@ -49,12 +50,12 @@ class Settings:
 
     @property
     def max_payload_bytes(self) -> int:
-        """The largest request that the endpoint takes."""
+        """The largest request that the endpoint accepts."""
         return int(self.environment["MAX_PAYLOAD_BYTES"])
 
     @property
     def max_receives(self) -> int:
-        """The queue's maxReceiveCount: after that many tries SQS takes a message away."""
+        """The queue's maxReceiveCount: after as many tries, a message becomes a dead letter."""
         return int(self.environment["MAX_RECEIVES"])
 
     @property

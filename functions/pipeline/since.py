@@ -11,10 +11,10 @@ ACCEPTED = (
     "a time (2026-11-29, 2026-11-29 23:59, 2026-11-29T23:59:00+01:00; UTC unless it names an "
     "offset), a span until now (30m, 2h, 7d, 1w), today or yesterday"
 )
-# An address that holds a plus sign as it is hands over a space.
-PLUS_HINT = "; write the plus sign of an offset as %2B in an address"
+# In a query string, an unescaped plus sign arrives as a space.
+PLUS_HINT = "; write the plus sign of an offset as %2B in a URL"
 SHOWN_CHARACTERS = 60
-# A year outside is a slip of the keyboard; the last one leaves room for every offset.
+# A year outside is a typing error; the last one leaves room for every offset.
 YEARS = range(1970, 9999)
 
 _TIME = re.compile(
@@ -32,13 +32,13 @@ _UNIT_SECONDS = {"S": 1, "M": 60, "H": 3600, "D": 86_400, "W": 604_800}
 
 
 class InvalidTimeError(Exception):
-    """Text that is no time and no span; the message is for the user and says what is accepted."""
+    """The text is neither a time nor a span; the message, for the user, says what is accepted."""
 
 
 def parse_since(text: str, now: datetime) -> str:
-    """Reads a time or a span and returns the moment as UTC ISO 8601, as the table stores times.
+    """Parses a time or a span; returns the moment as UTC ISO 8601, as the table stores times.
 
-    A time without an offset is UTC. The beginning of a time is its first moment: ``2026-11`` is
+    A time without an offset is UTC. A shortened time means its first moment: ``2026-11`` is
     2026-11-01T00:00:00.000Z. A span counts back from ``now``; days begin at 00:00 UTC.
 
     Args:
@@ -56,7 +56,7 @@ def parse_since(text: str, now: datetime) -> str:
     except (ValueError, OverflowError):
         hint = PLUS_HINT if _SPACE_FOR_PLUS.fullmatch(typed) else ""
         raise InvalidTimeError(
-            f"{text[:SHOWN_CHARACTERS]!r} is no time. Write {ACCEPTED}{hint}"
+            f"{text[:SHOWN_CHARACTERS]!r} is not a time. Write {ACCEPTED}{hint}"
         ) from None
 
 
@@ -66,7 +66,7 @@ def _named_day(typed: str, now: datetime) -> datetime | None:
 
 
 def _span(typed: str, now: datetime) -> datetime | None:
-    """The moment before ``now`` by a sum of parts such as ``1D 12H``; None when it is no span."""
+    """Returns ``now`` minus a span such as ``1D 12H``; None when it is not a span."""
     span = typed.removesuffix(" AGO")
     if not _SPAN.fullmatch(span):
         return None
@@ -75,9 +75,10 @@ def _span(typed: str, now: datetime) -> datetime | None:
 
 
 def _time(typed: str) -> datetime:
-    """
+    """Parses a time.
+
     Raises:
-        ValueError: it is no time, or a day or hour that does not exist.
+        ValueError: it is not a time, or a day or hour that does not exist.
     """
     found = _TIME.fullmatch(typed)
     if found is None:

@@ -1,4 +1,4 @@
-"""How a record lies in the predictions table: DynamoDB's own types, and the index keys."""
+"""A record as an item of the predictions table: DynamoDB's types and the keys of the indexes."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from pipeline.answers import Prediction
 from pipeline.events import ImageRef
 from pipeline.records import FIELD_NAMES, Record, Road, Status
 
-# One partition of an index takes 1,000 writes a second; eight of them 8,000 images a second,
-# far above what one endpoint answers, and a listing still asks few enough partitions.
+# One partition of an index takes 1,000 writes a second, so eight take 8,000 images a second, far
+# more than one endpoint answers. A listing reads all eight.
 INDEX_PARTITIONS = 8
 
 Item = dict[str, dict[str, Any]]
@@ -32,9 +32,9 @@ CONFIDENCE_DECIMALS = 6
 
 
 def to_item(record: Record, ref: ImageRef) -> Item:
-    """The record with what orders it and what the indexes are keyed by.
+    """Returns the record's item, with the fields for its order and the keys of the indexes.
 
-    ``sequencer`` orders the changes of one key; ``answer`` tells a duplicate from another
+    ``sequencer`` orders the changes of one key; ``answer`` distinguishes a duplicate from another
     model's answer to the same version.
     """
     partition = str(zlib.crc32(record.image.encode()) % INDEX_PARTITIONS)
@@ -72,13 +72,15 @@ def to_item(record: Record, ref: ImageRef) -> Item:
 
 
 def short_name(image: str) -> str:
-    """Tells rows of one moment apart. A sort key takes 1,024 bytes, which an image's key may fill
-    alone."""
+    """Returns a hash that distinguishes rows of one moment.
+
+    An image's key alone may fill a sort key, which has at most 1,024 bytes.
+    """
     return hashlib.sha256(image.encode()).hexdigest()[:16]
 
 
 def answer_identity(record: Record) -> str:
-    """What makes two answers to one version the same answer."""
+    """Returns a text that is equal for two equal answers to one version."""
     return f"{record.status}:{record.model or record.reason or ''}"
 
 

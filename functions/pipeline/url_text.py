@@ -1,4 +1,4 @@
-"""Text that is safe in every part of an address: base64 of its UTF-8, without padding."""
+"""Text that is safe in every part of a URL: base64 of its UTF-8, without padding."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ def to_url_text(text: str) -> str:
 
 
 def from_url_text(encoded: str) -> str:
-    """Decodes what ``to_url_text`` returned, and nothing else.
+    """Decodes the result of ``to_url_text``.
 
     Raises:
-        ValueError: it is not such a text.
+        ValueError: ``to_url_text`` does not return such a text.
     """
     text = base64.b64decode(encoded + "=" * (-len(encoded) % 4), altchars=b"-_").decode()
     if to_url_text(text) != encoded:

@@ -15,14 +15,14 @@ HASH_CHARACTERS = 16
 def publish_default(models: ModelsBucket, archive_path: Path) -> tuple[str, dict[str, str]]:
     """Publishes the bundle's archive; returns PhysicalResourceId and attributes of the resource.
 
-    Another content is another PhysicalResourceId, and CloudFormation sends a Delete for the old
-    one once the endpoint has moved to the new archive, or for the new one after a rollback.
+    Other content has another PhysicalResourceId, so CloudFormation sends a Delete for the old one
+    once the endpoint uses the new archive, or for the new one after a rollback.
 
     The attributes are those of the promoted model if there is one: a deployment must not undo
     what `imagedrop promote` did without CloudFormation.
 
     Raises:
-        ArchiveError: the archive is missing or not one that may be served.
+        ArchiveError: the archive is missing or may not be served.
         ValueError: the list of promotions is malformed.
         TransientError, ClientError: S3 is busy or refuses.
     """

@@ -1,4 +1,4 @@
-"""SageMaker's Model Registry: one group a model name, one package a version, with its lineage.
+"""SageMaker's Model Registry: a group per model name, a package per version, with its lineage.
 
 The shapes are those of CreateModelPackage
 (https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_CreateModelPackage.html).
@@ -117,8 +117,8 @@ class ModelRegistry:
                 continue
             if package.archive_sha256 != archive.sha256.hex():
                 raise RegistrationError(
-                    f"{card.identity} is the name of another archive already, "
-                    f"{package.model_data_url}: rows could not tell the two apart"
+                    f"{card.identity} is already the name of another archive, "
+                    f"{package.model_data_url}: choose another version"
                 )
             return package, False
         request = package_request(archive, stored, serving_image, made_by)
@@ -156,7 +156,7 @@ class ModelRegistry:
             ]
         for arn in arns:
             package = self._describe(arn)
-            if package.version:  # packages of other tools have none
+            if package.version:  # packages made by other tools have none
                 yield package
 
     def decide(self, package: ModelPackage, approval: Approval, why: str) -> None:
@@ -207,13 +207,13 @@ class ModelRegistry:
 def _require_names(card: ModelCard) -> None:
     if not GROUP_NAME.fullmatch(card.name):
         raise RegistrationError(
-            f"the name {card.name!r} has more than 63 characters, or others than letters, "
-            "digits and hyphens between them"
+            f"the name {card.name!r} may have at most 63 characters, only letters, digits "
+            "and hyphens between them"
         )
     if _metadata_text(card.version) != card.version:
         raise RegistrationError(
-            f"the version {card.version!r} has more than {MAX_METADATA_CHARACTERS} characters, "
-            "or others than letters, digits, spaces and _.:/=+-"
+            f"the version {card.version!r} may have at most {MAX_METADATA_CHARACTERS} "
+            "characters, only letters, digits, spaces and _.:/=+-"
         )
 
 
@@ -223,7 +223,7 @@ def package_request(
     """Returns the arguments of CreateModelPackage: container, origin and metrics."""
     card = archive.card
     return {
-        # EventBridge may send an event twice at once: the token makes both one package.
+        # EventBridge may deliver an event twice: with the token, both make one package.
         "ClientToken": archive.sha256.hex()[:MAX_TOKEN_CHARACTERS],
         "ModelPackageGroupName": card.name,
         "ModelPackageDescription": card.identity,
@@ -249,7 +249,7 @@ def package_request(
 
 
 def lineage(archive: ModelArchive) -> dict[str, str]:
-    """Returns what the registry shows of a card, as short texts; long values are cut."""
+    """Returns a card's fields for the registry, as short texts; long values are cut."""
     card = archive.card
     run = dict(card.training_run)
     texts = {

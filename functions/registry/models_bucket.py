@@ -69,7 +69,7 @@ class ModelsBucket:
         return StoredModel(self._url(archive_key), self._url(card_key))
 
     def withdraw(self, folder: str) -> None:
-        """Deletes what ``publish`` put into a folder; does nothing if the bucket is gone."""
+        """Deletes the files of ``publish`` in a folder; does nothing if the bucket is gone."""
         with translate_errors():
             try:
                 for key in _keys_in(folder):

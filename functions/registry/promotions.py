@@ -1,7 +1,7 @@
 """The list of promoted models, the newest last, in the models bucket beside the archives.
 
-CloudFormation does not see what `imagedrop promote` does to the endpoint; the next deployment
-reads it from this list.
+CloudFormation does not see the change that `imagedrop promote` makes to the endpoint, so the next
+deployment reads it from this list.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class Promotion:
                 ImageSpec.from_json(image_spec)
                 return cls(model, url, image_spec, promoted_at)
             case _:
-                raise ValueError(f"no promotion: {value!r}")
+                raise ValueError(f"not a promotion: {value!r}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Promotions:
         """Reads the list from the object's content; None means that no model was ever promoted.
 
         Raises:
-            ValueError: it is not such a list.
+            ValueError: it is not a list of promotions.
         """
         if content is None:
             return cls()

@@ -101,7 +101,7 @@ class ProposeModel:
             self.notifier.send(
                 "imagedrop: a trained model cannot be proposed",
                 f"The training job {job.name} has ended, but its archive {job.model_data_url} "
-                f"cannot become a model package: {error}.\n",
+                f"cannot be registered: {error}.\n",
             )
             return Proposal(reason=str(error))
         if is_new:
@@ -150,7 +150,7 @@ def proposal_message(job: TrainingJob, package: ModelPackage) -> str:
             "Measured:" if metrics else "Measured: nothing.",
             *metrics,
             "",
-            "It is in the model registry and does not answer yet. To put it behind the endpoint:",
+            "It is in the model registry and is not served yet. To put it behind the endpoint:",
             f"  imagedrop promote {package.name} --version {package.version} --target aws",
             "",
         ]

@@ -1,4 +1,4 @@
-"""The labels of the model behind an endpoint, remembered for a while."""
+"""The labels of the model behind an endpoint, cached for a while."""
 
 from __future__ import annotations
 
@@ -12,12 +12,12 @@ if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
     from mypy_boto3_sagemaker import SageMakerClient
 
-# Another model is promoted once a week or so; asking which one answers takes four calls.
+# A model is promoted about once a week; finding the served one takes four calls.
 LABELS_SECONDS = 60
 
 
 def served_labels(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> dict[str, Any]:
-    """Returns the model and every label that it can answer, looked up again in each period.
+    """Returns the model and every label that it can answer, looked up once per period.
 
     Raises:
         TransientError: a service is busy or did not answer.

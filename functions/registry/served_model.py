@@ -1,4 +1,4 @@
-"""What serves behind the endpoint: endpoint → its configuration → its model → the model's card."""
+"""The model behind the endpoint: endpoint → its configuration → its model → the model's card."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ class Serving:
 
     @property
     def image(self) -> str:
-        """The container image that serves."""
+        """The container image that serves the model."""
         return str(self.model["PrimaryContainer"]["Image"])
 
     @property
@@ -47,7 +47,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """The model that answers now, which bulk runs use too."""
+    """The model that answers now; bulk runs use it too."""
 
     serving: Serving
     card: ModelCard

@@ -1,13 +1,11 @@
 """AVIF (AV1 Image File Format 1.1): checks what libavif will decode, then opens it with Pillow.
 
-The size that the container states need not be the size of the coded picture: libavif decodes that
-at its own size and scales it, so that a kilobyte that says 64 x 64 pixels can ask for 268
-megapixels. Pillow has no setting against it; so the coded sizes are read from the AV1 data. The
-decoder's own limits do not replace this: without it a file of 2 kB with 144 megapixels is decoded,
-in 3 s (docs/decisions/imaging.md).
+The container's size may differ from the coded picture's, which libavif decodes first and then
+scales: a kilobyte that says 64 x 64 pixels can ask for 268 megapixels. Pillow has no setting for
+this, so the coded sizes are read from the AV1 data. The decoder's limits do not replace this check:
+without it, a file of 2 kB with 144 megapixels is decoded, in 3 s (docs/decisions/imaging.md).
 
-The boxes are those of ISO 14496-12; the AV1 data is read by the AV1 Bitstream & Decoding Process
-Specification, 5.3 and 5.5.
+Boxes: ISO 14496-12. AV1 data: AV1 Bitstream & Decoding Process Specification, 5.3 and 5.5.
 """
 
 import io
@@ -33,7 +31,7 @@ _SEQUENCE_HEADER = 1
 
 
 def open_avif(data: bytes, limits: Limits) -> OpenedImage:
-    """Opens the primary picture of an AVIF file; raises Unusable, also if Pillow has no AVIF."""
+    """Opens an AVIF file's primary picture; raises Unusable, also if Pillow lacks AVIF."""
     if not features.check("avif"):
         raise Unusable(RejectReason.UNSUPPORTED_FORMAT, "this Pillow was built without AVIF")
     start, end = _find_box(memoryview(data), b"meta")
@@ -50,7 +48,7 @@ def open_avif(data: bytes, limits: Limits) -> OpenedImage:
 
 
 def _as_plain_still(data: bytes, meta_start: int, meta_end: int) -> bytes:
-    """The same file without its animation and its EXIF item, byte for byte as long.
+    """Returns the file without its animation and its EXIF item, with the same length.
 
     As brand `avis`, libavif would decode the animation's tracks, which were not checked; as `avif`
     it takes the primary picture. EXIF may not turn an AVIF image (its own `irot` and `imir` do,
@@ -66,7 +64,7 @@ class _Cursor:
     position: int = 0
 
     def uint(self, length: int) -> int:
-        """The next `length` bytes as a number; 0 where a field is absent (length 0)."""
+        """Reads the next `length` bytes as a number; 0 for an absent field (length 0)."""
         start, self.position = self.position, self.position + length
         if self.position > len(self.data):
             raise Unusable(RejectReason.TRUNCATED, "the file ends within a box")
@@ -74,7 +72,7 @@ class _Cursor:
 
 
 def _find_box(data: memoryview, wanted: bytes, start: int = 0) -> tuple[int, int]:
-    """Start and end of the body of the first box of this type in a row of boxes."""
+    """Returns start and end of the body of the first box of this type in a row of boxes."""
     cursor = _Cursor(data, start)
     while cursor.position < len(data):
         begin = cursor.position
@@ -128,7 +126,7 @@ def _extent_data(data: bytes, meta: memoryview, place: int, offset: int, length:
 
 
 def _coded_pixels(data: bytes) -> int:
-    """The most pixels that a frame in `data` can have; 0 if no AV1 data is in it."""
+    """Returns the most pixels that a frame in `data` can have; 0 if it has no AV1 data."""
     most, position = 0, 0
     while position < len(data):
         first = data[position]
@@ -144,7 +142,7 @@ def _coded_pixels(data: bytes) -> int:
 
 
 def _leb128(data: bytes, position: int) -> tuple[int, int]:
-    """A number of 7 bits a byte, lowest first, and the position after it."""
+    """Reads a number of 7 bits a byte, lowest first; returns it and the position after it."""
     value = 0
     for index, byte in enumerate(data[position : position + 8]):
         value |= (byte & 0x7F) << 7 * index
@@ -159,7 +157,7 @@ class _Bits:
     position: int = 0
 
     def take(self, count: int) -> int:
-        """The next `count` bits, highest first; zeros after the end."""
+        """Reads the next `count` bits, highest first; zeros after the end."""
         end = self.position + count
         covered = self.data[: (end + 7) // 8].ljust((end + 7) // 8, b"\0")
         self.position = end
@@ -167,7 +165,7 @@ class _Bits:
 
 
 def _frame_pixels(bits: _Bits) -> int:
-    """Reads a sequence header up to the frame size (5.5.1)."""
+    """Reads a sequence header up to the frame size (5.5.1); returns its pixels."""
     bits.take(3 + 1)  # profile, still picture
     reduced_still_picture = bits.take(1)
     if reduced_still_picture:
@@ -176,7 +174,7 @@ def _frame_pixels(bits: _Bits) -> int:
         _skip_operating_points(bits)
     width_bits, height_bits = bits.take(4) + 1, bits.take(4) + 1
     if not reduced_still_picture:
-        # A frame may say another size, in as many bits.
+        # A frame may state another size, in as many bits.
         return (1 << width_bits) * (1 << height_bits)
     return (bits.take(width_bits) + 1) * (bits.take(height_bits) + 1)
 

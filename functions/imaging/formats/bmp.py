@@ -1,4 +1,4 @@
-"""BMP: stored pixels behind a short header, the one further format that costs nothing to be safe.
+"""BMP: stored pixels behind a short header, which makes it cheap to support safely.
 
 Run-length coded files are refused: Pillow unpacks those in Python, byte by byte. Pixels whose bits
 are placed by masks are read here: Pillow knows few of the legal masks.

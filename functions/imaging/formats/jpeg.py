@@ -1,4 +1,4 @@
-"""JPEG (ISO 10918-1): walks the markers, checks them, opens what is left with Pillow.
+"""JPEG (ISO 10918-1): checks the markers, then opens the picture with Pillow.
 
 Pillow and libjpeg get only the segments that make pixels. EXIF, XMP, ICC profiles, previews,
 Photoshop blocks and the index of multi-picture files (MPO, Ultra HDR) never reach their parsers:

@@ -38,8 +38,8 @@ def damage_found_by_pillow(size: tuple[int, int] | None = None) -> Iterator[None
     """Turns whatever Pillow raises on a damaged file into Unusable.
 
     Wrap calls into Pillow only: Pillow raises nearly every type of exception on crafted files, so
-    the net is wide, and an error of our own must not fall into it. MemoryError passes through,
-    because it speaks of the process; the limits are what keeps an image from causing it.
+    a bug of this project must not be caught here. MemoryError passes through, because it concerns
+    the process; the limits keep an image from causing it.
     """
     try:
         yield

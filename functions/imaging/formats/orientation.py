@@ -1,7 +1,7 @@
-"""How a stored image has to be turned to be displayed: EXIF tag 0x0112, or the same in XMP.
+"""Reads how a stored image is turned to be displayed: EXIF tag 0x0112, or the same in XMP.
 
-Read here and not by Pillow, whose EXIF reader looks at every tag of an untrusted block and reports
-what it finds as Python warnings.
+Pillow does not read it, because its EXIF reader parses every tag of an untrusted block and reports
+problems as Python warnings.
 
 The numbers are EXIF's own (EXIF 2.32, 4.6.4 A): 1 as stored, 2 mirrored left to right, 3 turned by
 180 degrees, 4 mirrored top to bottom, 5 mirrored along the main diagonal, 6 to be turned by 90

@@ -1,8 +1,8 @@
-"""PNG (W3C PNG, third edition): walks the chunks, checks them, opens what is left with Pillow.
+"""PNG (W3C PNG, third edition): checks the chunks, then opens the picture with Pillow.
 
 Pillow ignores checksums of the image data and a missing end, and unpacks compressed text and
 colour profiles, however many a file holds. So the chunks are checked here, and Pillow gets only
-those that make the still image: in an animation (APNG) that is what every other viewer shows.
+those of the still image, which is also the one that other viewers show of an animation (APNG).
 """
 
 import io

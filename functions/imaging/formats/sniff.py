@@ -1,10 +1,10 @@
-"""Tells an image's format by its first bytes, never by its name."""
+"""Recognises an image's format by its first bytes, never by its name."""
 
 import re
 
-# The first five are the ones that `prepare` reads. The others are named so that a rejection can
-# say what was sent: a GIF is no photo as a rule, Pillow's TIFF reader takes too many kinds of
-# crafted files to be worth it, and for the rest Pillow needs code that it does not ship.
+# `prepare` reads the first five. The others are named so that a rejection can name the format: GIFs
+# are rarely photos, Pillow's TIFF reader accepts too many kinds of crafted files, and for the rest
+# Pillow needs code that it does not ship.
 _FIRST_BYTES = {
     "JPEG": re.compile(rb"\xff\xd8\xff"),
     "PNG": re.compile(rb"\x89PNG\r\n\x1a\n"),
@@ -26,6 +26,6 @@ _SNIFFED_BYTES = 1024
 
 
 def sniff_format(data: bytes) -> str | None:
-    """The name of the image format that `data` begins like, read here or not; None for no image."""
+    """Returns the name of the format that `data` begins like; None if it is not an image."""
     start = data[:_SNIFFED_BYTES]
     return next((name for name, pattern in _FIRST_BYTES.items() if pattern.match(start)), None)

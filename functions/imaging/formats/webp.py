@@ -31,7 +31,7 @@ def open_webp(data: bytes, limits: Limits) -> OpenedImage:
 
 
 def _canvas_size(data: bytes) -> tuple[int, int]:
-    """Width and height from the first chunk (RFC 9649 2.5 to 2.7, 3.4)."""
+    """Returns width and height from the first chunk (RFC 9649 2.5 to 2.7, 3.4)."""
     if len(data) < 30:
         raise Unusable(RejectReason.TRUNCATED, "the file ends within its header")
     chunk = data[12:16]

@@ -1,1 +1,1 @@
-"""Where the pipeline meets AWS. Only here is botocore imported."""
+"""The pipeline's calls of AWS. In the pipeline, only these modules import botocore."""

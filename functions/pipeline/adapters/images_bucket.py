@@ -24,19 +24,19 @@ ARCHIVED_CODE = "InvalidObjectState"
 
 
 class ImagesBucket:
-    """Any bucket that an event names; the function's role says which ones it may read."""
+    """Any bucket that an event names; the function's role decides which ones can be read."""
 
     def __init__(self, s3: S3Client, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> None:
         self._s3 = s3
         self._max_bytes = max_bytes
 
     def read(self, ref: ImageRef) -> bytes | Rejection | None:
-        """The object's bytes; None when it is gone; a rejection when there are too many bytes,
-        or when the object is archived.
+        """Returns the object's bytes, None when it is gone, or a rejection when it is too large or
+        archived.
 
         Raises:
             TransientError: S3 is busy or did not answer.
-            ClientError: anything else, a missing permission above all.
+            ClientError: anything else, most often a missing permission.
         """
         if ref.size_bytes > self._max_bytes:
             return self._too_large(ref.size_bytes)
@@ -53,9 +53,9 @@ class ImagesBucket:
                 if error_code(error) == ARCHIVED_CODE:
                     return _archived(error)
                 raise
-            # As a context of its own the body hands out urllib3's stream, and urllib3's errors.
+            # The body's own context manager would return urllib3's stream, and raise its errors.
             with closing(response["Body"]) as body:
-                # The event told a smaller size, or who answers does not know it.
+                # The event stated a smaller size, or the server announced none.
                 announced = response.get("ContentLength")
                 if announced is not None and announced > self._max_bytes:
                     return self._too_large(announced)
@@ -65,7 +65,7 @@ class ImagesBucket:
         return data if len(data) <= self._max_bytes else self._too_large(len(data))
 
     def current(self, bucket: str, key: str) -> ImageRef | None:
-        """What the key holds now, for lists that tell no version; None when it holds nothing.
+        """Returns the current version of a key, for lists without versions; None when it is gone.
 
         Raises:
             TransientError: S3 is busy or did not answer.

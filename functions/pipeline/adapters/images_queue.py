@@ -1,4 +1,4 @@
-"""Failed messages: back after seconds instead of the visibility timeout, or given up by name."""
+"""Failed messages: retried within seconds, or moved to the dead-letter queue with a reason."""
 
 from __future__ import annotations
 
@@ -24,11 +24,10 @@ MAX_DETAIL_CHARACTERS = 1000
 
 
 class ImagesQueue:
-    """The queue between the bucket and the function, and the one for what was given up.
+    """The queue between the bucket and the function, and its dead-letter queue.
 
-    Lambda leaves a failed message invisible until the visibility timeout of nine minutes is over:
-    right for a batch that is still being worked on, far too long for a photo that met a throttled
-    service.
+    Lambda leaves a failed message invisible until the visibility timeout of nine minutes is over.
+    A batch in progress needs that; a photo that met a throttled service should not wait so long.
     """
 
     def __init__(self, sqs: SQSClient, queue_url: str, dead_letter_queue_url: str) -> None:
@@ -39,8 +38,8 @@ class ImagesQueue:
     def give_up(self, messages: Sequence[FailedMessage]) -> set[str]:
         """Sends at most ten messages to the dead-letter queue, each with its reason.
 
-        Returns the ids of those that are there and may be acknowledged. Never raises: what is not
-        sent here, SQS moves at the next receive, but as it is, without a reason.
+        Returns the ids of the sent ones, which may be acknowledged. Never raises: SQS moves the
+        others at their next receive, without a reason.
         """
         try:
             response = self._sqs.send_message_batch(
@@ -55,17 +54,17 @@ class ImagesQueue:
                 ],
             )
         except (ClientError, BotoCoreError) as error:
-            logger.warning("dead letters go without a reason: %s", error)
+            logger.warning("dead letters are sent without a reason: %s", error)
             return set()
         for failure in response.get("Failed", []):
             message_id = messages[int(failure["Id"])].message_id
-            logger.warning("%s goes without a reason: %s", message_id, failure["Code"])
+            logger.warning("%s is sent without a reason: %s", message_id, failure["Code"])
         return {messages[int(each["Id"])].message_id for each in response.get("Successful", [])}
 
     def retry_soon(self, messages: Sequence[FailedMessage]) -> None:
         """Makes at most ten messages visible after `retry_seconds`, later after each try.
 
-        Never raises: without it the messages come back all the same, only later.
+        Never raises: after an error the messages come back later, at their visibility timeout.
         """
         try:
             response = self._sqs.change_message_visibility_batch(
@@ -92,7 +91,7 @@ class ImagesQueue:
 
 
 def _why(message: FailedMessage) -> dict[str, MessageAttributeValueTypeDef]:
-    """Attributes of a dead letter. SQS takes no empty texts, and only some control characters."""
+    """Returns a dead letter's attributes. SQS allows no empty text and few control characters."""
     texts = {
         "reason": message.reason[:MAX_REASON_CHARACTERS],
         "detail": message.detail[:MAX_DETAIL_CHARACTERS],

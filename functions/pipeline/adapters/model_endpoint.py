@@ -19,8 +19,8 @@ if TYPE_CHECKING:
 
 SPEC_MISMATCH_STATUS = 409
 UNSUPPORTED_TYPE_STATUS = 415
-# What a container answers when a later try may do: a 5xx too. SageMaker says 0 for a container that
-# gave no answer within its 60 s, or died over it.
+# Status codes of the container that are worth a retry, besides any 5xx. SageMaker reports 0 for a
+# container that died or gave no answer within 60 s.
 TRANSIENT_STATUSES = frozenset({0, 408, 429})
 
 
@@ -39,10 +39,10 @@ class ModelEndpoint:
         Raises:
             UnsupportedEncodingError: the endpoint's model does not know the encoding; never of npy,
                 which every model knows.
-            TransientError: the endpoint is busy, starting, or failed by itself (5xx).
+            TransientError: the endpoint is busy, starting, or failed (5xx).
             SpecMismatchError: the endpoint's model wants images of another spec.
             InvalidAnswerError: the answer breaks the contract.
-            ClientError: anything else, a missing permission above all.
+            ClientError: anything else, most often a missing permission.
         """
         with translate_errors():
             try:
@@ -60,7 +60,7 @@ class ModelEndpoint:
 
 
 def _container_error(error: ClientError, encoding: PixelEncoding) -> Exception:
-    """SageMaker wraps what the model's container answers in a 424 of its own."""
+    """Returns the container's error, which SageMaker wraps in a 424."""
     response: Mapping[str, Any] = error.response
     status = int(response.get("OriginalStatusCode", 500))
     message = str(response.get("OriginalMessage", ""))

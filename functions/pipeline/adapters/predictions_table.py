@@ -19,32 +19,32 @@ from pipeline.table_items import INDEX_PARTITIONS, ITEM_NAMES, Item, from_item, 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-# An older change never overwrites a newer one, and the same answer is written once. The same
-# version may be answered anew by another model. A row of a listing has no sequencer; S3's clock
-# decides there, which tells an event of that version or a later one from an older version's.
+# An older change never overwrites a newer one, and the same answer is written once. Another model
+# may answer the same version again. A row of a listing has no sequencer, so S3's clock decides
+# whether an event is older than the listed version.
 NEWER_OR_ANOTHER_ANSWER = (
     "attribute_not_exists(image)"
     " OR (sequencer < :sequencer"
     " AND (sequencer <> :no_sequencer OR received_at <= :received_at))"
     " OR (sequencer = :sequencer AND answer <> :answer)"
 )
-# A version that was erased while it was read, or read before a duplicate of its event came.
+# The version was erased while it was read, or before a duplicate of its event came.
 NOT_ERASED = "NOT (version = :version AND #status = :deleted)"
-# A listed version replaces the row of an older version, by S3's clock. That another version was
-# erased before anything was known of the key says nothing of this one.
+# A listed version replaces the row of an older version, by S3's clock. It also replaces the mark of
+# another version that was erased before the key had a row.
 NEWER_BY_CLOCK = (
     "attribute_not_exists(image) OR (version <> :version"
     " AND (received_at < :received_at OR sequencer = :unknown_sequencer))"
 )
-# Another model's answer to the version that the row shows; what was erased stays erased.
+# Another model's answer to the version that the row shows. Erased versions stay erased.
 ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
 # The erasure of a version concerns the row only while the row shows that version.
 SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :deleted"
 STATUS_NAME = {"#status": "status"}  # a reserved word of DynamoDB
 DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
 
-# Rows looked at for one page before it is handed out short, with a cursor to go on from: a rare
-# label must not read a whole table in one request (2,000 rows of 0.7 kB are 175 read units).
+# Rows read for one page before it is returned short, with a cursor: a rare label must not read a
+# whole table in one request (2,000 rows of 0.7 kB are 175 read units).
 MAX_ROWS_A_PAGE = 2_000
 BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
 
@@ -57,11 +57,11 @@ class PredictionsTable:
         self._table_name = table_name
 
     def write(self, record: Record, ref: ImageRef) -> bool:
-        """False when the table already holds this answer, or a newer version's.
+        """Writes an answer; returns False if the table has it already, or a newer version's.
 
         Raises:
             TransientError: DynamoDB is busy or did not answer; or the version was erased while it
-                was classified, which another try sees for itself.
+                was classified, which the next try handles.
             ClientError: anything else.
         """
         if ref.version_removed:
@@ -72,7 +72,7 @@ class PredictionsTable:
             "ExpressionAttributeValues": _values(item, "sequencer", "answer", "received_at")
             | {":no_sequencer": {"S": NO_SEQUENCER}},
         }
-        # An etag, which stands for the version elsewhere, comes back with the same content.
+        # An etag, used where there are no version ids, can come back with the same content.
         if ref.versioned and record.status is not Status.DELETED:
             request["ConditionExpression"] = f"({NEWER_OR_ANOTHER_ANSWER}) AND {NOT_ERASED}"
             request["ExpressionAttributeNames"] = STATUS_NAME
@@ -83,9 +83,11 @@ class PredictionsTable:
         return old is None
 
     def _write_erasure(self, record: Record, ref: ImageRef) -> bool:
-        """Marks the row of an erased version. It keeps the version's own place in the order of
-        changes: with the erasure's, which is later, it would outdo newer versions that are alive
-        and only arrive late."""
+        """Marks the row of an erased version as deleted; returns whether it was written.
+
+        The row keeps the version's sequencer. With the erasure's, which is later, it would win
+        over newer versions that exist but arrive late.
+        """
         unseen = to_item(record, replace(ref, sequencer=UNKNOWN_SEQUENCER))
         old = self._put(unseen, ConditionExpression="attribute_not_exists(image)")
         if old is None:
@@ -103,7 +105,7 @@ class PredictionsTable:
         return refused is None
 
     def _put(self, item: Item, **condition: Any) -> Item | None:
-        """None when it is written; the row that is there when the condition refuses it."""
+        """Writes an item; returns None, or the existing row if the condition fails."""
         with translate_errors():
             try:
                 self._dynamodb.put_item(
@@ -116,12 +118,12 @@ class PredictionsTable:
                 if error_code(error) != "ConditionalCheckFailedException":
                     raise
                 response: Any = error.response
-                old: Item = response.get("Item", {})  # none when it was forgotten meanwhile
+                old: Item = response.get("Item", {})  # empty if it was forgotten meanwhile
                 return old
         return None
 
     def write_listed(self, record: Record, ref: ImageRef) -> Written:
-        """Writes what a listing led to; a row of a newer version, or a deletion, stays.
+        """Writes the record of a listed image; a row of a newer version, or a deletion, stays.
 
         Raises:
             TransientError: DynamoDB is busy or did not answer.
@@ -167,7 +169,8 @@ class PredictionsTable:
         return Written.NOW
 
     def get(self, image: str) -> Record | None:
-        """
+        """Returns the record of an image; None when there is none.
+
         Args:
             image: the image's address, ``s3://bucket/key``.
         """
@@ -178,7 +181,7 @@ class PredictionsTable:
         return from_item(response["Item"]) if "Item" in response else None
 
     def get_many(self, images: Sequence[str]) -> dict[str, Record]:
-        """The records there are, by image."""
+        """Returns the existing records of these images, by image."""
         found: dict[str, Record] = {}
         for start in range(0, len(images), BATCH_GET_KEYS):
             keys: list[Any] = [{"image": {"S": each}} for each in images[start:][:BATCH_GET_KEYS]]
@@ -195,15 +198,15 @@ class PredictionsTable:
         return found
 
     def list(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        """A page of at most ``limit`` records, newest first.
+        """Returns a page of at most ``limit`` records, newest first.
 
-        Each index is spread over partitions; they are read side by side and merged, so the
-        order is exact. A page may be short, even empty, and yet have a cursor.
+        The partitions of an index are read in parallel and merged, so the order is exact. A page
+        may be short, even empty, and still have a cursor.
         """
         if cursor is not None and query.since is not None and cursor <= query.since:
             return Page([], cursor=None)
         matching: list[Record] = []
-        # Each partition reads a little more than its share; skew costs a second query, no rows.
+        # Each partition reads a little more than its share; skew costs a second query, never rows.
         page_size = max(10, 2 * limit // INDEX_PARTITIONS)
         merged = heapq.merge(
             *(
@@ -260,7 +263,7 @@ class PredictionsTable:
 
 
 def _erased_unseen(old: Item, ref: ImageRef) -> bool:
-    """The row says that this very version was erased, and does not know its place yet."""
+    """Returns whether the row marks this version as erased without knowing its sequencer."""
     return (old["version"]["S"], old["sequencer"]["S"]) == (ref.version, UNKNOWN_SEQUENCER)
 
 

@@ -1,4 +1,4 @@
-"""Which of botocore's errors may pass by themselves."""
+"""Which of botocore's errors are transient."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from botocore.exceptions import (
 
 from pipeline.errors import TransientError
 
-# Codes of S3, DynamoDB and SageMaker Runtime that a later try can outlive; any 5xx or 429 is one
-# too. botocore's own retries know the same ones (botocore/retries/standard.py).
+# Codes of S3, DynamoDB and SageMaker Runtime that are worth a retry, besides any 5xx or 429.
+# botocore retries the same ones (botocore/retries/standard.py).
 TRANSIENT_CODES = frozenset(
     {
         "BandwidthLimitExceeded",
@@ -47,7 +47,7 @@ def error_code(error: ClientError) -> str:
 
 
 def reason_of(error: Exception) -> str:
-    """The service's own code where it has one, else the class of the error."""
+    """Returns the service's error code if there is one, else the error's class name."""
     if isinstance(error, TransientError):
         return error.code
     code = error_code(error) if isinstance(error, ClientError) else ""
@@ -60,7 +60,7 @@ def http_status(error: ClientError) -> int:
 
 @contextmanager
 def translate_errors() -> Iterator[None]:
-    """Raises ``TransientError`` instead of botocore's own; what is no passing fault stays."""
+    """Turns botocore's transient errors into ``TransientError``; other errors pass through."""
     try:
         yield
     except ClientError as error:

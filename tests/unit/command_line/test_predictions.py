@@ -135,7 +135,7 @@ def test_since_selects_rows_or_is_refused_by_name(
     stack.add("old.jpg", at="2026-11-28T23:30:00.000Z")
     stack.add("new.jpg")
     if found is None:
-        assert f"--since: {since!r} is no time" in stack.refusal("--since", since)
+        assert f"--since: {since!r} is not a time" in stack.refusal("--since", since)
     else:
         assert stack.keys("--since", since) == found
 

@@ -106,7 +106,7 @@ def test_the_beginning_of_a_utc_time_selects_what_the_text_did(length: int) -> N
     ],
 )
 def test_anything_else_is_refused_by_name_with_what_is_accepted(typed: str) -> None:
-    with pytest.raises(InvalidTimeError, match=r"is no time\. Write a time") as refused:
+    with pytest.raises(InvalidTimeError, match=r"is not a time\. Write a time") as refused:
         parse_since(typed, NOW)
     assert repr(typed) in str(refused.value)
 
