@@ -1,4 +1,4 @@
-"""The command line. The exit code is 0 only when everything that was asked for happened."""
+"""The command line. The exit code is 0 only if everything requested was done."""
 
 from __future__ import annotations
 
@@ -110,5 +110,5 @@ def _say_error(error: UserError) -> None:
 
 
 def _drop_output() -> None:
-    """Sends what is still to be written to standard output nowhere, so that the exit is quiet."""
+    """Discards the remaining standard output, so that the exit prints no error."""
     os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())

@@ -17,7 +17,7 @@ MANIFEST_NAME = "manifest.json"
 
 @dataclass(frozen=True, slots=True)
 class UploadedDataSet:
-    """How many files were sent, and how many were there already."""
+    """The numbers of files that were sent and that were there already."""
 
     sent: int
     kept: int
@@ -30,17 +30,17 @@ def upload_data_set(
 ) -> UploadedDataSet:
     """Uploads every photo that is not there already, below the prefix, with its path in the folder.
 
-    The manifest is uploaded last: where it exists, all the photos do. After an interruption, or
-    when files that failed are corrected, the same call uploads the rest.
+    The manifest is uploaded last: if it exists, so do all the photos. After an interruption, or
+    once failed files are corrected, the same call uploads the rest.
 
     Args:
         prefix: of the keys, with its last slash.
         on_file: called after each file.
 
     Raises:
-        UserError: S3 does not accept a path as a key, or a file could not be uploaded, while the
-            others were; or other objects are below the prefix: a job would train on them too.
-        ClientError: S3 refuses to list, or to take the manifest.
+        UserError: S3 does not accept a path as a key, or a file could not be uploaded (the others
+            were); or there are other objects below the prefix, which a job would train on too.
+        ClientError: S3 refuses to list, or to accept the manifest.
     """
     keys = {
         image.path: prefix + image.path.relative_to(data.folder).as_posix() for image in data.images

@@ -16,9 +16,9 @@ from pipeline.errors import UnknownEventError
 from pipeline.events import ImageRef, parse_queue_body, utc_text
 from pipeline.retries import BATCH_MESSAGES
 
-# Messages that are read are hidden from other readers for so long, or until they are released.
+# Messages that are read are hidden from other readers for this long, or until they are released.
 VISIBILITY_TIMEOUT_SECONDS = 300
-# SQS asks a part of its servers at a time: an empty answer does not mean an empty queue.
+# SQS queries some of its servers at a time: an empty answer does not mean an empty queue.
 EMPTY_ANSWERS_TO_STOP = 3
 # Below the visibility timeout: no message becomes visible while it is held.
 DEADLINE_SECONDS = 240
@@ -80,13 +80,13 @@ class DeadLetter:
     def is_about(self, wanted: str) -> bool:
         """Returns whether `wanted` is its id, or the key or address of one of its images.
 
-        Names in other Unicode forms count too: whoever types one cannot see the difference.
+        Names in other Unicode forms count too: people who type one cannot see the difference.
         """
         names = (self.message_id, *self.names, *(each.image for each in self.images))
         return any(is_same_name(wanted, each) for each in names)
 
     def to_json(self) -> dict[str, Any]:
-        """Returns everything that is known of it."""
+        """Returns all attributes as JSON values."""
         return {
             "message_id": self.message_id,
             "images": [each.image for each in self.images],
@@ -109,7 +109,7 @@ def _images(body: str) -> tuple[ImageRef, ...]:
 
 
 def without_repeats(found: Iterable[DeadLetter]) -> list[DeadLetter]:
-    """Removes dead letters that add nothing, oldest first.
+    """Removes redundant dead letters, oldest first.
 
     A function that ends between sending a dead letter and acknowledging the message leaves the
     image in the queue twice, the second time without a reason. Another version of an image, or

@@ -1,4 +1,4 @@
-"""Explains how a bulk run ended, and what to do next."""
+"""Explains the result of a bulk run, and the next step."""
 
 from __future__ import annotations
 
@@ -55,7 +55,7 @@ KNOWN: tuple[tuple[str, str, str], ...] = (
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """``reason`` is empty while nothing is wrong."""
+    """The reason of a failure, and the next step; ``reason`` is empty if nothing is wrong."""
 
     reason: str
     next_step: str

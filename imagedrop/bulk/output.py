@@ -25,7 +25,7 @@ def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
     rows = [
         ("images", f"{listing.images:,}"),
         ("left out", f"{listing.ignored:,} (system files, hidden files, folder markers)"),
-        ("bytes", f"{listing.bytes:,}" if listing.bytes else "not told by the source"),
+        ("bytes", f"{listing.bytes:,}" if listing.bytes else "unknown: the source has no sizes"),
         ("chunks", f"{sizing.chunks:,} of {settings.chunk_images:,} images"),
     ]
     if not settings.direct:
@@ -44,13 +44,13 @@ def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
 
 
 def _parts(parts: Mapping[str, str]) -> str:
-    return ", ".join(f"{name} {value}" for name, value in parts.items()) or "nothing to speak of"
+    return ", ".join(f"{name} {value}" for name, value in parts.items()) or "almost nothing"
 
 
 def print_status(
     execution: Execution, progress: Progress, report: Mapping[str, Any] | None
 ) -> None:
-    """Prints how far a run is, or the counts of its report."""
+    """Prints a run's progress, or the counts of its report."""
     counts = (
         [(name, f"{report[name]:,}") for name in COUNTS]
         if report
@@ -130,7 +130,7 @@ def print_report(report: Mapping[str, Any]) -> None:
 
 
 def _job_words(job: Mapping[str, Any]) -> Iterator[str]:
-    """The job's name, and why it failed or was not made."""
+    """Yields the job's name, and why it failed or was not made."""
     yield job["name"]
     if job.get("error"):  # absent in reports of 0.2 and before
         yield f"{job['error']}:"
@@ -138,11 +138,11 @@ def _job_words(job: Mapping[str, Any]) -> Iterator[str]:
 
 
 def summary(report: Mapping[str, Any]) -> str:
-    """Says in one sentence how many images ended in which way."""
+    """Returns one sentence with the counts of images by result."""
     return f"{report['status']}: {counted(report)}."
 
 
 def counted(report: Mapping[str, Any]) -> str:
-    """Counts the images of a report by how they ended."""
+    """Returns the counts of a report's images by result."""
     parts = [f"{report[name]:,} {name}" for name in COUNTS[1:] if report[name]]
     return f"{report['listed']:,} listed: {', '.join(parts) or 'nothing to do'}"

@@ -29,7 +29,7 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Numbers of images; ``to_transform`` counts images of a second round again."""
+    """Numbers of images; ``to_transform`` counts retried images again."""
 
     phase: Phase = Phase.STARTING
     round: int = 0
@@ -50,7 +50,7 @@ class ProgressReader:
     _settings: BulkRun | None = None  # of run.json, which never changes
 
     def read(self) -> Progress:
-        """Counts how far the run is now."""
+        """Counts the progress of the run now."""
         files = RunFiles(self.run)
         if self._settings is None:
             written = self.work.read_json(files.run_json)
@@ -144,7 +144,7 @@ def follow_run(runs: BulkRuns, reader: ProgressReader, run: str) -> Iterator[Pro
 
     def look() -> tuple[Progress, ExecutionStatus]:
         nonlocal last
-        # Before the files: everything that an ended execution has written is then seen.
+        # Read before the files, so that an ended execution's files are all counted.
         status = runs.last_execution(run).status
         try:
             last = reader.read()

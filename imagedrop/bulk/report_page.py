@@ -15,11 +15,11 @@ LABELS_SHOWN = 30
 
 
 def report_page(report: Mapping[str, Any], cost_dollars: Mapping[str, float]) -> str:
-    """The whole file.
+    """Returns the HTML of the whole page.
 
     Args:
         report: the content of `report.json`.
-        cost_dollars: the estimated cost, by what it is for.
+        cost_dollars: the estimated cost, by item.
     """
     labels = sorted(report["labels"].items(), key=lambda item: (-item[1], item[0]))
     return render(

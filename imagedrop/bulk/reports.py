@@ -22,14 +22,14 @@ class RunReports:
     work: WorkBucket
 
     def find(self, run: str) -> dict[str, Any] | None:
-        """The report, with its estimated cost; None while the run has not ended by itself."""
+        """Returns the report with its estimated cost; None until the run completes a report."""
         report: dict[str, Any] | None = self.work.read_json(RunFiles(run).report_json)
         if report is None or "estimated_cost_dollars" in report:  # as runs of 0.1 wrote it
             return report
         return report | {"estimated_cost_dollars": run_cost(report)}
 
     def read(self, run: str) -> dict[str, Any]:
-        """The report, with its estimated cost.
+        """Returns the report with its estimated cost.
 
         Raises:
             UserError: there is no report.
@@ -38,12 +38,12 @@ class RunReports:
         if report is None:
             raise UserError(
                 f"There is no report of {run}: it has not ended, or there is no such run.",
-                f"See how far it is with: imagedrop bulk status {run}",
+                f"See its progress with: imagedrop bulk status {run}",
             )
         return report
 
     def page(self, run: str) -> str:
-        """The report as HTML.
+        """Returns the report as HTML.
 
         Raises:
             UserError: there is no report.
@@ -55,7 +55,7 @@ class RunReports:
         return f"s3://{self.work.name}/{RunFiles(run).report_json}"
 
     def entries(self, run: str, fates: set[Fate]) -> Iterator[dict[str, Any]]:
-        """Lines of the ledger, chunk by chunk; while a run is working, those that exist.
+        """Yields the lines of the ledger, chunk by chunk; while a run works, those so far.
 
         Raises:
             UserError: the run has recorded nothing, or its work files have expired.
@@ -75,7 +75,7 @@ class RunReports:
 
 
 def run_reports(target: Target) -> RunReports:
-    """The reports in the stack's work bucket.
+    """Returns the reports in the stack's work bucket.
 
     Raises:
         UserError: the stack is from before bulk runs.
@@ -84,7 +84,7 @@ def run_reports(target: Target) -> RunReports:
 
 
 def work_bucket(target: Target) -> WorkBucket:
-    """The stack's bucket of work files and reports.
+    """Returns the stack's bucket of work files and reports.
 
     Raises:
         UserError: the stack is from before bulk runs.

@@ -16,7 +16,7 @@ from imagedrop.errors import UserError
 from imagedrop.target import Target
 from pipeline.adapters.service_errors import error_code
 
-# With the round and a hash appended it is the name of a transform job (63 characters).
+# With the round and a hash it is the name of a transform job (63 characters).
 RUN_NAME_CHARACTERS = 40
 TIME_FORMAT = "%Y%m%dt%H%M%S"
 
@@ -99,7 +99,7 @@ class BulkRuns:
         if last.status is not ExecutionStatus.RUNNING:
             raise UserError(
                 f"{run} is not running: {last.status}.",
-                f"See how it ended with: imagedrop bulk status {run}",
+                f"See its result with: imagedrop bulk status {run}",
             )
         self._stepfunctions.stop_execution(
             executionArn=self._execution_arn(last.name),

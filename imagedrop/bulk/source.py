@@ -18,7 +18,7 @@ from training.data.folders import LeftOut
 # Not under incoming/, so that an upload triggers nothing.
 FOLDERS_PREFIX = "folders/"
 
-# A source as the workflow's input has it; see bulk.sources.
+# A source in the form of the workflow's input; see bulk.sources.
 Source = Mapping[str, Any]
 
 
@@ -47,7 +47,7 @@ class LocalFolder:
 
 
 def parse_folder(folder: str, images_bucket: str) -> S3Folder | LocalFolder:
-    """Reads the FOLDER argument of `bulk start`.
+    """Parses the FOLDER argument of `bulk start`.
 
     Raises:
         UserError: there is no such folder, it is empty, or the address names no bucket.

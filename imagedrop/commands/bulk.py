@@ -50,7 +50,7 @@ def status(
     wait: WaitOption = False,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Show how far a run is, how it ended and why, and what to do next."""
+    """Show a run's progress or result, the reason of a failure, and the next step."""
     found = find_target(target)
     runs = bulk_runs(found)
     name = run or runs.newest()
@@ -65,7 +65,7 @@ def status(
 
 @bulk.command("list", epilog="Example: imagedrop bulk list --target aws")
 def list_runs(target: TargetOption = TargetName.LOCAL) -> None:
-    """Print the newest runs, newest first, with how many images ended in which way."""
+    """Print the newest runs, newest first, with the counts of images by result."""
     found = find_target(target)
     runs, reports = bulk_runs(found), run_reports(found)
     names = list(islice(runs.names(), RUNS_SHOWN))

@@ -1,4 +1,4 @@
-"""Wait for a bulk run with progress bars; `bulk start` and `bulk status` share it."""
+"""Waits for a bulk run with progress bars, for `bulk start` and `bulk status`."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ WaitOption = Annotated[
 
 
 def wait_for(target: Target, run: str) -> None:
-    """Shows a run's progress until it ends, and then how it ended.
+    """Shows a run's progress until it ends, and then its result.
 
     Raises:
         typer.Exit: it did not end COMPLETE, or the user stopped waiting.
@@ -57,7 +57,7 @@ def progress_reader(target: Target, run: str) -> ProgressReader:
 
 
 def say_verdict(verdict: Verdict) -> None:
-    """Says what is wrong with a run, if anything, and what to do next."""
+    """Prints the problem of a run, if there is one, and the next step."""
     if verdict.reason:
         say(verdict.reason, "red")
     say(f"→ {verdict.next_step}")

@@ -50,9 +50,8 @@ def check_command(
 ) -> None:
     """Check every photo: rejected files, duplicates, and the number of photos of each label.
 
-    The exit code is 1 when a photo is in two parts or has two labels, because metrics of such data
-    cannot be trusted, when a class has no file that can be used, and when files are left out that
-    may be photos.
+    The exit code is 1 if a photo is in two parts or has two labels (metrics of such data cannot be
+    trusted), if a class has no usable file, and if files that may be photos are left out.
     """
     with _as_user_error():
         found = _checked(folder)
@@ -71,7 +70,7 @@ def check_command(
     say(f"{len(found.alike)} groups of photos look the same")
     say(f"Report: {report}")
     if not found.images:
-        say("No file can be used.")
+        say("No file is usable.")
     if not found.is_trustworthy:
         raise typer.Exit(1)
 
@@ -83,8 +82,8 @@ def split_command(
     shares: Annotated[str, typer.Option(help="Percent of train, valid and test.")] = "80,10,10",
     seed: Annotated[int, typer.Option(help="The same seed gives the same parts.")] = 1,
 ) -> None:
-    """Lay photos out in parts: the shares hold in every class, photos that look the same stay in
-    one part, and rejected files are left out."""
+    """Copy photos into parts: each class has these shares, photos that look the same stay in one
+    part, and rejected files are left out."""
     of_parts = _shares(shares)
     with _as_user_error():
         check_destination(folder, destination)  # before minutes of checking
@@ -142,10 +141,10 @@ def _as_user_error() -> Iterator[None]:
 
 
 def scanned_data_set(folder: Path) -> DataSet:
-    """Lists a data set, and says what is left out.
+    """Lists a data set, and prints the files left out.
 
     Raises:
-        TrainingError: the folder is no data set.
+        TrainingError: the folder is not a data set.
     """
     scanned = DataSet.scan(folder)
     for line in explain(scanned.left_out, NAMED):
@@ -172,7 +171,7 @@ def _shares(text: str) -> dict[str, float]:
         percents = []
     if len(percents) not in (2, 3) or min(percents) < 0 or not isclose(sum(percents), 100):
         raise UserError(
-            f"--shares {text} are not percents of train, valid and test.",
+            f"--shares {text} are not percentages of train, valid and test.",
             "Write two or three numbers that add up to 100: --shares 80,10,10",
         )
     return {part: each / 100 for part, each in zip(PARTS, percents, strict=False)}

@@ -41,7 +41,7 @@ FIELDS = (
     "since",
     "logged_as",
 )
-RATE = 20.0  # a second: ClassifyFunction can do this beside its ordinary work
+RATE = 20.0  # a second: ClassifyFunction manages this beside its ordinary work
 
 ReasonOption = Annotated[
     str | None, typer.Option(help="Only those that failed for this reason; see the list.")
@@ -127,7 +127,7 @@ def redrive_command(
 
 
 def print_dead_letters(found: Sequence[DeadLetter], format_: Format) -> None:
-    """Prints dead letters to standard output; no empty table."""
+    """Prints dead letters to standard output; nothing if there are none."""
     if not found and format_ is Format.TABLE:
         return
     print_items(
@@ -162,7 +162,7 @@ def _age(since: str) -> str:
 
 
 def _warn_of_unseen(count: int) -> bool:
-    """Warns when SQS's estimate is above what was read; returns whether it was."""
+    """Warns if SQS's estimate is above the number read; returns whether it is."""
     if count > 0:
         say(
             f"About {count} more were not seen: another process is reading them, or there are too "

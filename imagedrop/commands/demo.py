@@ -1,4 +1,4 @@
-"""``imagedrop demo``: run the whole pipeline once and print what it found."""
+"""``imagedrop demo``: run the whole pipeline once and print the rows."""
 
 from __future__ import annotations
 
@@ -38,9 +38,9 @@ def demo(
 
 
 def run_demo(folder: Path) -> bool:
-    """Runs the demo, and says with the seconds so far what it does; True when no row is missing.
+    """Runs the demo and prints each step with the seconds so far; True if no row is missing.
 
-    It uses its own cloud beside the user's, and so cannot disturb that one.
+    It uses a separate cloud, so it cannot disturb the user's.
 
     Raises:
         UserError: there is no such folder, or it is empty.

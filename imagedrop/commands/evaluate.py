@@ -78,7 +78,7 @@ def evaluate(
 
 
 def _content(model: Path, temporary: Path) -> Path:
-    """The folder with the model's files, unpacked where it is an archive."""
+    """Returns the folder with the model's files; unpacks an archive."""
     if model.is_dir() and all((model / name).is_file() for name in (CARD_NAME, WEIGHTS_NAME)):
         return model
     try:
@@ -90,13 +90,13 @@ def _content(model: Path, temporary: Path) -> Path:
 
 def _no_model(model: Path, error: Exception) -> UserError:
     return UserError(
-        f"{model} holds no model: {error}",
+        f"{model} is not a model: {error}",
         "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
     )
 
 
 def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]:
-    """The callbacks that begin a step and advance in it, with one progress bar per step."""
+    """Returns callbacks that begin a step and advance its progress bar."""
     current: list[TaskID] = []
 
     def begin(what: str, count: int) -> None:
@@ -137,7 +137,7 @@ def _print_summary(found: Evaluation) -> None:
         f"{found.speed.weights_bytes / 1e6:.1f} MB"
     )
     if found.judged.was_seen:
-        say("The model was trained on these photos, so this says little.", "yellow")
+        say("The model was trained on these photos, so these figures mean little.", "yellow")
 
 
 def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:

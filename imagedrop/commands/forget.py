@@ -1,4 +1,4 @@
-"""``imagedrop forget``: erase one image and everything that is known about it."""
+"""``imagedrop forget``: erase one image and everything about it."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ def _key(found: Target, key: str) -> str:
 
 
 def _stored(erasing: Forgetting, key: str) -> str:
-    """Returns the key that exists, and says when it or another one has another Unicode form.
+    """Returns the existing key; prints a line if it or another one has another Unicode form.
 
     Raises:
         UserError: the typed form does not exist, and several others do.

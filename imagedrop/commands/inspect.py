@@ -1,4 +1,4 @@
-"""``imagedrop inspect``: is a training learning, where does its time go, what to change."""
+"""``imagedrop inspect``: does a training learn, where is its time spent, what to change."""
 
 from __future__ import annotations
 
@@ -55,14 +55,14 @@ def inspect(
     ] = DEFAULT_INTERVAL,
     **settings: Any,
 ) -> None:
-    """Watch a training from inside; report what was found and what to do about it."""
+    """Monitor a training; report the findings and what to do about them."""
     if (data is None) == (output is None):
         raise UserError(
-            "Say what to inspect: photos to train on, or the output of a training.",
+            "Give photos to train on, or the output of a training.",
             "imagedrop inspect --data FOLDER, or imagedrop inspect --output FOLDER",
         )
     require_torch()
-    # torch takes seconds to import, and the rest of the command line does without.
+    # torch takes seconds to import; other commands do not need it.
     from training.inspection.inspection import inspect_output  # noqa: PLC0415
     from training.reports.inspection import write_report  # noqa: PLC0415
 

@@ -1,4 +1,4 @@
-"""``imagedrop jobs``: train and tune on SageMaker, or on its stand-in of the local cloud."""
+"""``imagedrop jobs``: train and tune on SageMaker, or on the local cloud's stand-in for it."""
 
 from __future__ import annotations
 
@@ -160,7 +160,7 @@ def status(
     output_dir: OutputDirOption = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Show the state of a job, what it found, and what it cost."""
+    """Show the state of a job, its results, and its cost."""
     found = find_target(target)
     if wait:
         wait_for(found, name, output_dir or TUNINGS / name)
@@ -173,7 +173,7 @@ def status(
 
 @jobs.command(epilog="Example: imagedrop jobs logs dogs-20261125t154512")
 def logs(name: NameArgument, target: TargetOption = TargetName.LOCAL) -> None:
-    """Print what a training job has printed so far; for a search, of its trials."""
+    """Print the log of a training job so far; for a search, the logs of its trials."""
     found = find_target(target)
     job = jobs_of(found).find(name)
     names = [name]
@@ -186,13 +186,13 @@ def logs(name: NameArgument, target: TargetOption = TargetName.LOCAL) -> None:
 
 @jobs.command(epilog="Example: imagedrop jobs stop dogs-20261125t154512")
 def stop(name: NameArgument, target: TargetOption = TargetName.LOCAL) -> None:
-    """Stop a job; what it has made is kept."""
+    """Stop a job; its output so far is kept."""
     found = find_target(target)
     job = jobs_of(found).find(name)
     if not job.is_under_way:
         raise UserError(f"{name} has ended: {job.status}.", f"See: imagedrop jobs status {name}")
     jobs_of(found).stop(job)
-    say(f"Stopping. See how it ended with: imagedrop jobs status {name}")
+    say(f"Stopping. See its result with: imagedrop jobs status {name}")
 
 
 @dataclass(frozen=True, slots=True)

@@ -61,7 +61,7 @@ def models(
 
 
 def _warn(answering: str, promoted: Promotion | None) -> None:
-    """Says that another model answers than the records say, and how to change it."""
+    """Warns if the model that answers is not the recorded one, and prints the remedy."""
     if promoted is None:
         say(f"{answering} answers, but no promotion is recorded.", "yellow")
         say("→ Promote the model that you want: imagedrop promote NAME --version VERSION")

@@ -17,7 +17,7 @@ Command = TypeVar("Command", bound=Callable[..., None])
 
 
 def takes(options: Iterable[Parameter]) -> Callable[[Command], Command]:
-    """Puts the options in the place of a command's `**` parameter, where Typer finds them.
+    """Replaces a command's `**` parameter by the options, so that Typer finds them.
 
     `--help` lists them after the command's positional parameters and before its keyword-only ones.
     """
@@ -38,9 +38,9 @@ def takes(options: Iterable[Parameter]) -> Callable[[Command], Command]:
 
 
 def setting_options(names: Iterable[str], defaults: Mapping[str, Any]) -> list[Parameter]:
-    """The options of these training settings.
+    """Returns the options of these training settings.
 
-    An option that was not given is None, so that a file of hyperparameters may set it; `--help`
+    An option that is not given is None, so that a file of hyperparameters may set it; `--help`
     shows the setting's default.
 
     Args:
@@ -60,9 +60,9 @@ def _setting_option(name: str, default: Any) -> Parameter:
 
 
 def options_of(declaration: type) -> list[Parameter]:
-    """The options of a dataclass: its fields that are annotated with a `typer.Option`.
+    """Returns the options of a dataclass: its fields that are annotated with a `typer.Option`.
 
-    Mappings and tuples are options that may be given several times; without any they are None.
+    Options for mappings and tuples may be repeated; they are None if not given.
     """
     hints = get_type_hints(declaration, include_extras=True)
     options = []
@@ -78,7 +78,7 @@ def options_of(declaration: type) -> list[Parameter]:
 
 
 def search_options() -> list[Parameter]:
-    """`--lr`, `--batch-size` and `--epochs` of a search."""
+    """Returns `--lr`, `--batch-size` and `--epochs` of a search."""
     space = SearchSpace()
     sizes = ", ".join(map(str, space.batch_sizes))
     ranges = {
@@ -93,7 +93,7 @@ def search_options() -> list[Parameter]:
 
 
 def search_space(given: Mapping[str, Any]) -> SearchSpace:
-    """The search space of the values of `search_options`.
+    """Makes the search space from the values of `search_options`.
 
     Raises:
         UserError: a range is empty or holds impossible values.

@@ -43,9 +43,9 @@ def register(app: typer.Typer) -> None:
 
 
 def _refuse_nan(value: float | None) -> float | None:
-    """NaN passes every range and matches no row."""
+    """Raises for NaN, which passes every range check and matches no row."""
     if value is not None and math.isnan(value):
-        raise typer.BadParameter("it is a number from 0 to 1")
+        raise typer.BadParameter("it must be a number from 0 to 1")
     return value
 
 
@@ -77,7 +77,7 @@ def predictions(
     if key is not None:
         if (label, status_, min_confidence, since) != (None,) * 4:
             raise UserError(
-                "A key names one image, which no filter changes.",
+                "A key names one image, so filters have no effect.",
                 "Give a key or filters, not both.",
             )
         _print_one(found, key, format_)
@@ -102,7 +102,7 @@ def _print_one(target: Target, key: str, format_: Format) -> None:
 
 
 def _matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
-    """Returns the rows that match. Only when there are none is a typed label looked up."""
+    """Returns the rows that match. A label without rows is looked up among the known labels."""
     rows = every_record(target, query, limit)
     first = next(rows, None)
     if first is not None:
@@ -117,10 +117,10 @@ def _matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
 
 
 def _moment(since: str | None) -> str | None:
-    """Returns the moment in UTC of what was typed, and prints it with its local time.
+    """Returns the typed time in UTC, and prints it with its local time.
 
     Raises:
-        UserError: it is no time.
+        UserError: it is not a time.
     """
     if since is None:
         return None

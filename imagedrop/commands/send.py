@@ -57,14 +57,14 @@ def send(
 
 
 def say_left_out(left_out: Sequence[LeftOut]) -> bool:
-    """Says what is left out and why; True where photos may be missing."""
+    """Prints the files left out, with reasons; True if photos may be missing."""
     for line in explain(left_out):
         say(line)
     return any(each.is_problem for each in left_out)
 
 
 def say_failures(sent: Sequence[Sent]) -> int:
-    """Names the files that could not be uploaded, and returns how many there are."""
+    """Prints the files that could not be uploaded, and returns their number."""
     failures = [each for each in sent if each.error]
     for each in failures:
         say(f"Not uploaded: {each.upload.path}: {each.error}")
@@ -72,7 +72,7 @@ def say_failures(sent: Sequence[Sent]) -> int:
 
 
 def say_rows(arrived: Sequence[Sent], rows: Mapping[str, Record]) -> bool:
-    """Says how the photos were classified; True when every photo has its row."""
+    """Prints the photos' results; True if every photo has its row."""
     missing = [each for each in arrived if each.upload.key not in rows]
     for each in missing:
         say(f"No row yet: {each.upload.key}")

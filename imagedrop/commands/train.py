@@ -35,7 +35,7 @@ def train(
     best = read_hyperparameters(hyperparameters) if hyperparameters else {}
     given = {name: value for name, value in settings.items() if value is not None}
     require_torch()
-    # torch takes seconds to import, and the rest of the command line does without.
+    # torch takes seconds to import; other commands do not need it.
     from training.reports.training import write_training_page  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
     from training.train import train as train_model  # noqa: PLC0415
@@ -63,7 +63,7 @@ def read_hyperparameters(file: Path) -> dict[str, Any]:
         content = json.loads(file.read_text(encoding="utf-8"))
         best = {name.replace("-", "_"): value for name, value in content["best"].items()}
     except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
-        raise UserError(f"{file} holds no hyperparameters: {error!r}", next_step) from error
+        raise UserError(f"{file} has no hyperparameters: {error!r}", next_step) from error
     unknown = sorted(set(best) - set(declared_settings()))
     if unknown:
         raise UserError(f"{file} has unknown hyperparameters: {unknown}", next_step)

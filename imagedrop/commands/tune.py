@@ -39,7 +39,7 @@ def tune(
     require_torch()
     if find_spec("optuna") is None:
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
-    # torch takes seconds to import, and the rest of the command line does without.
+    # torch takes seconds to import; other commands do not need it.
     from training.reports.tuning import tuning_page  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
     from training.tune import tune as search  # noqa: PLC0415

@@ -30,4 +30,4 @@ def print_upload_form(
     """Print a form (JSON: url, fields) that accepts images from a guest, and nothing else."""
     form = upload_form(find_target(target), guest, minutes * 60)
     typer.echo(json.dumps(asdict(form), indent=2))
-    say(f"Everyone who has it can drop images under incoming/{guest}/ for {minutes} minutes.")
+    say(f"Anyone who has it can drop images under incoming/{guest}/ for {minutes} minutes.")

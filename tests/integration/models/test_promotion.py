@@ -204,6 +204,6 @@ def test_another_archive_of_a_known_version_is_refused(
 
     said = stack.command("package", content, exit_code=1)
 
-    assert "another archive already" in said
+    assert "already the name of another archive" in said
     stack.command("package", content, "--version", "2")
     assert models(stack)["twice@2"]["top1"] == "0.5"

@@ -243,4 +243,4 @@ def test_command_wants_exactly_one_thing_to_inspect(arguments: list[str]) -> Non
     done = CliRunner().invoke(app, ["inspect", *arguments])
 
     assert isinstance(done.exception, UserError)
-    assert "Say what to inspect" in str(done.exception)
+    assert "Give photos to train on" in str(done.exception)

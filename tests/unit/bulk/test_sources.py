@@ -147,7 +147,7 @@ def test_an_inventory_in_another_format_says_what_to_do(filled: Bulk) -> None:
 def test_something_else_than_an_inventory_is_refused(filled: Bulk, content: bytes) -> None:
     inventory(filled)
     filled.work.write("inventory/manifest.json", content, "application/json")
-    with pytest.raises(SourceError, match=r"no manifest\.json of an S3 Inventory"):
+    with pytest.raises(SourceError, match=r"not the manifest\.json of an S3 Inventory"):
         filled.list()
 
 
@@ -155,7 +155,7 @@ def test_damaged_file_of_an_inventory_is_named(filled: Bulk) -> None:
     inventory(filled)
     for content in (b"no gzip", gzip.compress(b"x" * 999)[:-9], gzip.compress(b"\xff,\xfe")):
         filled.work.write("inventory/0.csv.gz", content, "application/gzip")
-        with pytest.raises(SourceError, match=r"inventory/0\.csv\.gz is no gzip file"):
+        with pytest.raises(SourceError, match=r"inventory/0\.csv\.gz is not a gzip file"):
             filled.list()
 
 

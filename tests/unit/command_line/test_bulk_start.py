@@ -188,7 +188,7 @@ def test_a_dry_run_of_a_list_of_keys(stack: Stack) -> None:
     )
     told = pairs(result.stdout)
     assert told["images"] == "2"
-    assert told["bytes"] == "not told by the source"
+    assert told["bytes"] == "unknown: the source has no sizes"
 
 
 @pytest.mark.parametrize(

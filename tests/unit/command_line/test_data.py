@@ -85,12 +85,12 @@ def test_check_ends_with_1_when_no_file_can_be_used(folder: Path) -> None:
         path.write_bytes(b"text")
     result = data("check", "photos")
     assert result.exit_code == 1
-    assert "No file can be used." in result.stderr
+    assert "No file is usable." in result.stderr
 
 
 @pytest.mark.parametrize("shares", ["nan,50,50", "80,10", "110,-10", "1,2,3,94", "much", "inf,0"])
 def test_shares_that_are_no_whole_are_refused(folder: Path, shares: str) -> None:
-    assert "are not percents" in refusal("split", "photos", "parts", "--shares", shares)
+    assert "are not percentages" in refusal("split", "photos", "parts", "--shares", shares)
     assert not Path("parts").exists()
 
 

@@ -108,7 +108,7 @@ def test_archive_is_measured_like_its_folder(tmp_path: Path, photos: Path) -> No
 
 def test_what_is_no_model_says_what_to_give(tmp_path: Path, photos: Path) -> None:
     (tmp_path / "model.tar.gz").write_bytes(b"text")
-    with pytest.raises(UserError, match="holds no model"):
+    with pytest.raises(UserError, match="is not a model"):
         run(tmp_path / "model.tar.gz", "--data", photos, "--output-dir", tmp_path / "o")
-    with pytest.raises(UserError, match="holds no model"):
+    with pytest.raises(UserError, match="is not a model"):
         run(tmp_path, "--data", photos, "--output-dir", tmp_path / "o")

@@ -185,7 +185,7 @@ def test_a_cursor_of_another_filter_is_a_bad_request_that_says_so(
 ) -> None:
     cursor = call("/predictions", FILTERS)[1]["cursor"]
     status, body = call("/predictions", FILTERS | change | {"cursor": cursor})
-    assert (status, "another filter" in body["message"]) == (400, True)
+    assert (status, "other filters" in body["message"]) == (400, True)
     assert len(table.asked) == 1
 
 

@@ -165,7 +165,7 @@ def test_a_name_that_is_taken_is_told_and_not_tried_again(
     world.put_archive(write_archive(tmp_path / "other.tar.gz", card_json))
     call()
     assert world.packages() == ["dogs@7 PendingManualApproval"]
-    assert "another archive already" in world.sns.messages[-1]["Message"]
+    assert "already the name of another archive" in world.sns.messages[-1]["Message"]
 
 
 def test_a_job_is_found_with_the_address_of_its_archive() -> None:
