@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 
-from tests.unit.template.rules.registry import DATA_KEY, FIRST_OF_LIST, Faults, rule, value
+from tests.unit.template.rules.registry import ALL_KEYS, DATA_KEY, Faults, rule, value
 from tools.paths import PROJECT
 from tools.template import Json, as_list, of_type, properties, statements, text, with_conditions
 
@@ -104,13 +104,13 @@ def the_key_rotates_and_stays(template: Json) -> Faults:
             yield f"{name}: is deleted, and kept data become unreadable"
         if resource.get("Condition") != "MakesKey":
             yield f"{name}: made although a parameter names a key"
-    if template["Conditions"].get("MakesKey") != {"Fn::Equals": [FIRST_OF_LIST, ""]}:
+    if template["Conditions"].get("MakesKey") != {"Fn::Equals": [{"Ref": "DataKeyArns"}, ""]}:
         yield "MakesKey"
 
 
 @rule
 def former_keys_still_decrypt(template: Json) -> Faults:
-    every_key = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, {"Ref": "DataKeyArns"}]}
+    every_key = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, ALL_KEYS]}
     for name in ("DataKeyPolicy", "FunctionBoundary"):
         readable = [
             each["Resource"]

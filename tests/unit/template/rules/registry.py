@@ -13,8 +13,9 @@ Rule = Callable[[Json], Faults]
 RULES: dict[str, Rule] = {}
 
 # The stack's own key, or the first of those that a parameter names.
-FIRST_OF_LIST = {"Fn::Select": [0, {"Ref": "DataKeyArns"}]}
-DATA_KEY = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, FIRST_OF_LIST]}
+ALL_KEYS = {"Fn::Split": [",", {"Ref": "DataKeyArns"}]}
+FIRST_KEY = {"Fn::Select": [0, ALL_KEYS]}
+DATA_KEY = {"Fn::If": ["MakesKey", {"Fn::GetAtt": ["DataKey", "Arn"]}, FIRST_KEY]}
 
 
 def rule(check: Rule) -> Rule:
