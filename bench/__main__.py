@@ -1,7 +1,7 @@
 """``make bench``: run the benchmarks behind the docs' figures, one after the other.
 
-Two are not among them because they take much longer: `python -m bench.tuning` (a search on a data
-set) and `python -m bench.soak` (`make soak`).
+Three are not among them: `python -m bench.tuning` (a search on a data set) and
+`python -m bench.soak` (`make soak`) take much longer, `python -m bench.damaged` needs photos.
 """
 
 from __future__ import annotations

@@ -147,6 +147,22 @@ def _jpeg_bombs() -> Iterator[tuple[str, bytes]]:
             f"jpeg of {scans} scans",
             progressive[:-2] + progressive[start:-2] * scans + b"\xff\xd9",
         )
+    second = progressive.index(b"\xff\xc4", progressive.index(b"\xff\xda"))
+    for name, between in (
+        ("tables", b"\xff\xc4\0\2"),
+        ("restart markers", b"\xff\xd0"),
+        ("comments", b"\xff\xfe\0\2"),
+        ("stray bytes", b"\xff\0"),
+    ):
+        yield (
+            f"jpeg with 8 MB of {name} between its scans",
+            progressive[:second] + between * (8 * MEGABYTE // len(between)) + progressive[second:],
+        )
+    yield (
+        "jpeg with 8 MB of restart markers at its end",
+        progressive[:-2] + b"\xff\xd0" * (4 * MEGABYTE) + progressive[-2:],
+    )
+    yield "jpeg without its end, 30 MB of zeros", progressive[:-2] + bytes(30 * MEGABYTE)
     jpeg = healthy()["jpeg"]
     for number, marker in enumerate(range(0xE0, 0xF0)):
         segment = bytes((0xFF, marker)) + struct.pack(">H", 65_535) + bytes(65_533)

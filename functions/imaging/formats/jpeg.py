@@ -106,7 +106,8 @@ def _coded_image(data: bytes, header: _Header, limits: Limits) -> CodedImage:
     does not make a pass cheaper.
     """
     if header.several_scans:
-        scans, has_end = read_scans(data, header.first_scan, limits.max_scans)
+        most = (limits.max_scans, limits.max_chunks)
+        scans, has_end = read_scans(data, header.first_scan, *most)
         if len(scans) > limits.max_scans:
             detail = f"more than {limits.max_scans} scans"
             raise Unusable(RejectReason.TOO_MANY_SCANS, detail, header.size)

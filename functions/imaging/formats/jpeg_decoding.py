@@ -52,18 +52,20 @@ def decode_whole(image: JpegImageFile, coded: CodedImage) -> Image.Image:
     require_warnings()
     try:
         return _decode(image, coded.start, coded.scans)
-    except _DamageError:
+    except (_DamageError, OSError) as damage:
         # Rare, and no damage where something was appended to a scan: look more closely.
         scans = _without_surplus(coded)
-    except OSError as error:
-        raise Unusable(RejectReason.CORRUPT, str(error), coded.size) from error
+        if scans == coded.scans:
+            raise _unusable(coded, damage) from damage
     try:
         return _decode(image, coded.start, scans)
-    except _DamageError as damage:
-        reason = RejectReason.CORRUPT if coded.has_end else RejectReason.TRUNCATED
-        raise Unusable(reason, str(damage), coded.size) from damage
-    except OSError as error:
-        raise Unusable(RejectReason.CORRUPT, str(error), coded.size) from error
+    except (_DamageError, OSError) as damage:
+        raise _unusable(coded, damage) from damage
+
+
+def _unusable(coded: CodedImage, damage: Exception) -> Unusable:
+    reason = RejectReason.CORRUPT if coded.has_end else RejectReason.TRUNCATED
+    return Unusable(reason, str(damage), coded.size)
 
 
 def _decode(image: JpegImageFile, start: bytes, scans: Sequence[Scan]) -> Image.Image:

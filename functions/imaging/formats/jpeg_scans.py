@@ -7,6 +7,8 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
+from imaging.outcome import RejectReason, Unusable
+
 SOI, EOI, SOS, DHT, JPG, DAC, DQT, DRI = 0xD8, 0xD9, 0xDA, 0xC4, 0xC8, 0xCC, 0xDB, 0xDD
 WITHOUT_LENGTH = {0x01, SOI, EOI, *range(0xD0, 0xD8)}
 FRAME_HEADERS = {*range(0xC0, 0xD0)} - {DHT, JPG, DAC}
@@ -91,14 +93,17 @@ def only_scan(data: bytes, start: int, header: bytes) -> tuple[list[Scan], bool]
     return [Scan(b"", header, coded)], end >= 0
 
 
-def read_scans(data: bytes, position: int, at_most: int) -> tuple[list[Scan], bool]:
+def read_scans(
+    data: bytes, position: int, at_most: int, at_most_segments: int
+) -> tuple[list[Scan], bool]:
     """The scans from the SOS marker at `position` on, and whether the image has an end.
 
-    Stops once there are more than `at_most`.
+    Stops once there are more than `at_most`; raises Unusable if more than `at_most_segments` lie
+    between two.
     """
     scans: list[Scan] = []
     while len(scans) <= at_most:
-        found = _segments_up_to_scan(data, position)
+        found = _segments_up_to_scan(data, position, at_most_segments)
         if found is None:
             return scans, False
         before, marker, start, body = found
@@ -110,14 +115,19 @@ def read_scans(data: bytes, position: int, at_most: int) -> tuple[list[Scan], bo
     return scans, True
 
 
-def _segments_up_to_scan(data: bytes, position: int) -> tuple[bytes, int, int, bytes] | None:
+def _segments_up_to_scan(
+    data: bytes, position: int, at_most: int
+) -> tuple[bytes, int, int, bytes] | None:
     """What makes pixels before the next SOS or EOI; that marker, its place and its body."""
-    before = b""
-    for marker, start, body in segments(data, position):
+    before: list[bytes] = []
+    for count, (marker, start, body) in enumerate(segments(data, position)):
         if marker in (EOI, SOS):
-            return before, marker, start, body
+            return b"".join(before), marker, start, body
+        if count >= at_most:
+            detail = f"more than {at_most:,} segments between two scans"
+            raise Unusable(RejectReason.TOO_MANY_CHUNKS, detail)
         if marker in _MAKES_PIXELS:
-            before += segment(marker, body)
+            before.append(segment(marker, body))
     return None
 
 
