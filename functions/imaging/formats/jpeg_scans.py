@@ -20,8 +20,9 @@ MARKER = re.compile(rb"\xff+([^\x00\xff])")
 _MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _RESTART_MARKER = re.compile(rb"\xff[\xd0-\xd7]")
 _BLOCK_PIXELS = 8
-# No scan of details (Ss > 0) has so many zeros on end: its codes say how many blocks of nothing
-# follow. Scans of brightness alone may: a bit a block, all the same in a plain area.
+# No first scan of details (Ss > 0, Ah = 0) has so many zeros on end: its codes say how many blocks
+# of nothing follow. Other scans may: a bit a block, all the same in a plain area, or in a photo that
+# was saved again with half the quantization steps.
 _HOLE = bytes(256)
 # A run at the end of a scan may begin with a byte of the image.
 _KEPT_OF_A_RUN, _SHORTEST_RUN = 2, 4
@@ -159,12 +160,13 @@ def holds_every_coefficient(
 
 
 def has_hole(scan: Scan) -> bool:
-    """Whether zeros lie inside the data of a progressive scan, which takes them for valid codes.
+    """Whether zeros lie inside the data of a first scan of details, which takes them for codes.
 
     Zeros at the end may be padding.
     """
-    first, _last, _bits = scan.spectrum
-    return first > 0 and _HOLE in scan.data and _HOLE in scan.data.rstrip(b"\0")
+    first = scan.spectrum[0]
+    refines = scan.header[-1] >> 4
+    return first > 0 and not refines and _HOLE in scan.data and _HOLE in scan.data.rstrip(b"\0")
 
 
 def without_surplus(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import random
 import re
 import struct
@@ -12,7 +13,14 @@ from PIL import Image
 
 from imaging import RejectReason
 from imaging.formats import libjpeg
-from tests.unit.imaging.pictures import encode, photo, pixels, reject_reason, with_jpeg_segments
+from tests.unit.imaging.pictures import (
+    encode,
+    mean_difference,
+    photo,
+    pixels,
+    reject_reason,
+    with_jpeg_segments,
+)
 
 DAMAGED = (RejectReason.CORRUPT, RejectReason.TRUNCATED)
 END = b"\xff\xd9"
@@ -132,6 +140,14 @@ def test_plain_areas_are_no_holes() -> None:
     plain = Image.new("RGB", (3000, 2000), "white")
     for options in ({"optimize": True}, {"progressive": True}):
         assert set(pixels(encode(plain, "JPEG", **options))) == {255}
+
+
+def test_photo_saved_again_with_half_the_quantization_steps_has_no_holes() -> None:
+    picture = Image.effect_noise((900, 600), 60)
+    coarse = encode(picture, "JPEG", qtables=[[16] * 64])
+    again = Image.open(io.BytesIO(coarse))
+    finer = encode(again, "JPEG", qtables=[[8] * 64], progressive=True)
+    assert mean_difference(pixels(finer), pixels(coarse)) < 1
 
 
 def test_pillow_whose_warnings_cannot_be_read_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
