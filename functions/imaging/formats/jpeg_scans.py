@@ -21,8 +21,8 @@ _MARKER_AFTER_SCAN = re.compile(rb"\xff+([^\x00\xff\xd0-\xd7])")
 _RESTART_MARKER = re.compile(rb"\xff[\xd0-\xd7]")
 _BLOCK_PIXELS = 8
 # No first scan of details (Ss > 0, Ah = 0) has so many zeros on end: its codes say how many blocks
-# of nothing follow. Other scans may: a bit a block, all the same in a plain area, or in a photo that
-# was saved again with half the quantization steps.
+# of nothing follow. Other scans may: a bit a block, all the same in a plain area, or in a photo
+# that was saved again with half the quantization steps.
 _HOLE = bytes(256)
 # A run at the end of a scan may begin with a byte of the image.
 _KEPT_OF_A_RUN, _SHORTEST_RUN = 2, 4
