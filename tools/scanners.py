@@ -34,7 +34,15 @@ DEFAULT_REGIONS = (
 ASL_VALIDATOR = TOOLS / "cfn-guard/node_modules/.bin/asl-validator"
 GUARD_PACKAGE = TOOLS / "cfn-guard/node_modules/@cdklabs/cdk-validator-cfnguard"
 # The conditions under which cfn-guard looks at the template: it takes every Fn::If for a fault.
-AS_DEPLOYED = {"Serverless", "MakesKey", "HasAlarmEmail", "AnotherSource", "InVpc", "Reserves"}
+AS_DEPLOYED = {
+    "Serverless",
+    "MakesImage",
+    "MakesKey",
+    "HasAlarmEmail",
+    "AnotherSource",
+    "InVpc",
+    "Reserves",
+}
 # Control Tower's rules that do not hold, and why.
 GUARD_EXCEPTIONS = {
     "lambda_function_public_access_prohibited_check": "reads Fn::Sub in SourceArn as none; "

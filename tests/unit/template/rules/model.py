@@ -120,7 +120,11 @@ def another_capacity_is_another_endpoint(template: Json) -> Faults:
 
 @rule
 def names_fit_the_longest_stack_name(template: Json) -> Faults:
-    for path in ("ImagesBucket.BucketName", "Endpoint.EndpointName"):
+    for path in (
+        "ImagesBucket.BucketName",
+        "Endpoint.EndpointName",
+        "ServingRepository.RepositoryName",
+    ):
         full = (
             value(template, path)["Fn::Sub"][0]
             .replace("${AWS::StackName}", LONGEST_STACK_NAME)
