@@ -1,10 +1,9 @@
-"""What it costs to decode in a process of its own: CPU ms an image, and its start.
+"""Measures decoding in a separate process: CPU ms an image, and the process's start.
 
     .venv/bin/python -m bench.decoder
 
-CPU time of both processes together, by the kernel's own account, the two ways in turns. The
-starts are those of a process by exec, as it is done, and by a fork of one that has imported
-everything, up to the first answer.
+CPU time of both processes together, from the kernel, the two ways in turn. Starts are measured up
+to the first answer: by exec, as in production, and by a fork of a process with all imports.
 """
 
 from __future__ import annotations
@@ -33,7 +32,7 @@ def cpu_ms(pid: int = 0) -> float:
 
 
 def measure_images(rounds: int, decoder: Decoder) -> None:
-    print("CPU ms an image, medians: in this process -> in a process of its own")
+    print("CPU ms an image, medians: in this process -> in a separate process")
     for width, height in SIZES:
         data = photo_like(width, height, 1)
         here: list[float] = []
@@ -74,7 +73,7 @@ def exec_start(data: bytes) -> tuple[float, float]:
 
 
 def fork_start(data: bytes) -> tuple[float, float]:
-    """The same by a fork; Pillow is imported already, and paid for by the process that forks."""
+    """The same by a fork; the import of Pillow, done before, is not counted."""
     before, began = cpu_ms(), time.perf_counter()
     input_, requests = os.pipe()
     output, answers = os.pipe()

@@ -4,20 +4,20 @@
 
 Five ways, in turn, over the same deployed stack and the same photos:
 
-- ours: as the template says, up to 40 messages a batch and one endpoint call for all of them;
+- ours: as in the template, up to 40 messages a batch and one endpoint call for all of them;
 - ours, as npy: the same with pixels as they are, which instances get; 27 images a call, since the
   local endpoint is serverless and takes 4 MB;
 - one call an image: the same batches, but each endpoint call carries one image;
-- one event an image: BatchSize 1 too, what a function without batching does;
-- written by hand: ``bench/written_by_hand.py``, a plain function without what ours guarantees.
+- one event an image: BatchSize 1 too, as in a function without batching;
+- written by hand: ``bench/written_by_hand.py``, a plain function without our guarantees.
 
 CPU is read from the operating system for each process: the functions' workers, the model's
-server behind the endpoint, and the emulator with the SageMaker stand-in (their share is what a
-run on one machine adds; on AWS it is not there). A run in which a worker was started does not
-count: its imports are not what an image costs.
+server behind the endpoint, and the emulator with the SageMaker stand-in (which
+add to a run on one machine only, not on AWS). A run in which a worker was started does not count,
+because its imports are not part of an image's cost.
 
-Then ours once more with its steps timed (``bench/measured_classify.py``): what an image costs
-whatever way it goes, preparing it and the model's run, is the floor of all ways.
+Then ours once more with its steps timed (``bench/measured_classify.py``): the unavoidable
+cost of an image, preparing it and the model's run, is the floor of all ways.
 """
 
 from __future__ import annotations
@@ -84,7 +84,7 @@ class Result:
 
 
 class Processes:
-    """CPU seconds so far, by what a process is for."""
+    """CPU seconds so far, by the purpose of a process."""
 
     def __init__(self, running: cloud.Cloud) -> None:
         self._roots = [psutil.Process(each.pid) for each in running.processes]
@@ -156,7 +156,7 @@ class Function:
         )
 
     def set_up(self, way: Way, steps: Path) -> None:
-        """Its next events find new workers, with these settings."""
+        """Restarts its workers with these settings."""
         self.change(
             way.handler,
             {
@@ -272,7 +272,7 @@ def report(results: dict[str, list[Result]], count: int, left: int) -> None:
 
 
 def report_steps(in_steps: list[dict[str, float]], results: dict[str, list[Result]]) -> None:
-    """Where ours spends its CPU, and how far any way of calling could bring it down."""
+    """Prints our CPU by step, and the lowest that any way of calling could reach."""
     median = {step: statistics.median(each[step] for each in in_steps) for step in in_steps[0]}
     print("ours in steps, CPU ms an image (worker: the runtime around the handler)")
     print("  " + "  ".join(f"{step} {ms:.1f}" for step, ms in median.items()))

@@ -1,8 +1,8 @@
-"""How long the search for photos that look the same takes, and that it misses none.
+"""Measures the search for photos that look the same, and checks that it misses none.
 
     python -m bench.duplicates --hashes 100000
 
-Random hashes, among them copies with 0 to 6 bits flipped, whose places are known.
+Random hashes, with copies at known places that have 0 to 6 bits flipped.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ PLANTED = 1000
 
 
 def hashes_with_copies(count: int) -> tuple[list[int], set[tuple[int, int]]]:
-    """``count`` hashes, the last 1,000 copies of the first 1,000, and the pairs that these are."""
+    """Returns ``count`` hashes, the last 1,000 copies of the first 1,000, and those pairs."""
     choose = random.Random(1)  # noqa: S311 - the same hashes in every run
     hashes = [choose.getrandbits(64) for _ in range(count - PLANTED)]
     for place in range(PLANTED):

@@ -1,4 +1,4 @@
-"""A folder as people have it: content twice, names of all kinds, one file in twenty broken."""
+"""Makes a realistic folder: content twice, names of all kinds, one file in twenty broken."""
 
 from __future__ import annotations
 

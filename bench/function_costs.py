@@ -1,4 +1,4 @@
-"""Where the CPU of ``ClassifyFunction`` goes, call by call: what batching can save, and what not.
+"""Measures the CPU of ``ClassifyFunction`` call by call, to show which part batching can save.
 
     .venv/bin/python -m bench.function_costs [--photos FOLDER]
 

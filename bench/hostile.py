@@ -1,4 +1,4 @@
-"""Hostile files, each with a verdict: how long, how much memory, and does the next one work?
+"""Hostile files and their verdicts: CPU time, memory, and whether the next image works.
 
     .venv/bin/python -m bench.hostile [--photos FOLDER]
 

@@ -1,4 +1,4 @@
-"""What the stand-in for SageMaker costs: start, memory, CPU and time of a proxied call.
+"""Measures the stand-in for SageMaker: start, memory, CPU and time of a proxied call.
 
     PYTHONPATH=functions:. python bench/local_sagemaker.py
 

@@ -1,9 +1,8 @@
-"""``ClassifyFunction`` as it is deployed, and beside it the CPU of its steps, a line a batch.
+"""``ClassifyFunction`` as deployed, which also writes the CPU of its steps, one line per batch.
 
-Goes into the function's bundle while ``bench.drop`` measures; a step's CPU is that of the thread
-it runs in, so what threads wait for is not counted (of "prepare", it is that of the decoder and of
-the thread that asks it), and what the steps do not account for
-(parsing, packing, logs, threads) is the rest.
+``bench.drop`` puts it into the function's bundle. A step's CPU is that of its thread, without
+waiting (for "prepare", that of the decoder and of the thread that calls it). The rest is parsing,
+packing, logs and threads.
 """
 
 from __future__ import annotations
@@ -60,7 +59,7 @@ class StepClock:
         return run
 
     def take(self) -> tuple[dict[str, float], float]:
-        """What has come together since the last time, and how much of it in other processes."""
+        """Returns the CPU since the last call, and the part of it in other processes."""
         with self._lock:
             taken = dict(self._seconds), self._other_processes_seconds
             self._seconds.clear()

@@ -1,8 +1,8 @@
-"""What the monitor of a training costs, by its interval: python -m bench.monitor [--data PHOTOS].
+"""Measures a training's monitor by its interval: python -m bench.monitor [--data PHOTOS].
 
 Each interval trains a head for 100 epochs, or fine-tunes the last stage for two, over the same
 features; repeated in shuffled order. Two figures each: the monitor's own clock, and the CPU time
-of the phase against the runs without a monitor, which knows nothing of that clock. One thread,
+of the phase against the runs without a monitor, which does not use that clock. One thread,
 because threads that wait for each other count as CPU time.
 """
 

@@ -4,8 +4,8 @@
 
 Prints, for photo-like 12-megapixel and 500 x 375 JPEGs made here and for every JPEG of the folders:
 CPU time of both (median, the two taken in turns), the mean and the largest difference of their
-pixels, and the peak of memory above what the process held before. Each photo is measured in a
-fresh process: what earlier photos left in the heap changes the reference's time by a third.
+pixels, and the peak of memory above that of the process before. Each photo is measured in a
+fresh process: earlier photos' remains in the heap change the reference's time by a third.
 Needs torchvision and Linux.
 """
 
@@ -51,7 +51,7 @@ def photo_like(width: int, height: int, orientation: int, quality: int = 90) -> 
 
 
 def reference(spec: ImageSpec) -> Callable[[bytes], bytes]:
-    """What a training script does: orient, RGB, Resize, CenterCrop on PIL images."""
+    """Returns a typical training script's steps: orient, RGB, Resize, CenterCrop on PIL images."""
     from torchvision.transforms import (  # type: ignore[import-untyped]  # noqa: PLC0415
         CenterCrop,
         Compose,

@@ -1,7 +1,7 @@
-"""What one would write for Ray Serve first: a FastAPI ingress around ONNX Runtime.
+"""The obvious deployment for Ray Serve: a FastAPI ingress around ONNX Runtime.
 
-Only `serving.py` runs it, as the measure for the serving application. It answers as little as
-possible (no checks, no gate, no spec) and leaves ONNX Runtime's own settings alone.
+Only `serving.py` runs it, to compare the serving application with. It answers as little as possible
+(no checks, no gate, no spec) and keeps ONNX Runtime's default settings.
 """
 
 import io

@@ -3,9 +3,9 @@
     python -m bench.serving                         the application under uvicorn
     python -m bench.serving --ray .tools/ray/bin    and both ways of Ray Serve beside it
 
-Each host is started anew in each round, alone on the machine, and asked in every scenario; the
-table shows the median over the rounds. CPU time of a host is that of all of its processes, the
-client's own is printed beside it because it needs the same cores.
+Each host is started again in each round, alone on the machine, and called in every scenario; the
+table shows medians over the rounds. A host's CPU time is that of all its processes; the client's is
+printed beside it, because it needs the same cores.
 """
 
 from __future__ import annotations
@@ -44,7 +44,7 @@ class Scenario:
 
 @dataclass(slots=True)
 class Result:
-    """What one scenario cost on one host in one round."""
+    """The figures of one scenario on one host in one round."""
 
     images_per_second: float
     p50_ms: float

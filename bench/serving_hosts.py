@@ -1,7 +1,7 @@
 """Hosts for the serving application, each a context: uvicorn, and Ray Serve as AWS runs it.
 
-Every process of a host carries a mark of its own in its environment. That is how its CPU time is
-counted although Ray detaches its processes, and how only these are ended afterwards.
+Every process of a host has the host's mark in its environment. So its CPU time is counted although
+Ray detaches its processes, and only these processes are ended afterwards.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ class Body:
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """A running server: where it listens and how its processes are told from others."""
+    """A running server: its port, and the mark of its processes."""
 
     name: str
     port: int
@@ -76,7 +76,7 @@ def rss_mb(mark: str) -> float:
 
 
 def free_port() -> int:
-    """A port that nobody listens on right now."""
+    """Returns a port that is free right now."""
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         return int(probe.getsockname()[1])

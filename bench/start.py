@@ -1,4 +1,4 @@
-"""CPU time to start: ClassifyFunction beside what a typical function of its kind imports.
+"""Measures CPU time to start: ClassifyFunction beside the imports of a typical function.
 
     .venv/bin/python -m bench.start
 
@@ -19,7 +19,7 @@ from pathlib import Path
 ROOT = Path(__file__).parents[1]
 RUNS = 11
 
-# What tutorials put together for S3 -> Lambda -> SageMaker -> DynamoDB with Powertools.
+# As in tutorials for S3 -> Lambda -> SageMaker -> DynamoDB with Powertools.
 TYPICAL = """
 import boto3, numpy, PIL.Image, PIL.JpegImagePlugin, PIL.PngImagePlugin, PIL.WebPImagePlugin
 from aws_lambda_powertools import Logger, Metrics, Tracer

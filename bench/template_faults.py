@@ -1,4 +1,4 @@
-"""Measure which of the faults that matter most are found by scanners, and which by the rules.
+"""Measures which of the most important faults scanners find, and which the rules find.
 
 The first seeded fault of each of the kinds below, one at a time, in the translated template:
 cfn-lint, checkov and cfn-guard, with the exceptions of `make lint`, against the rules of

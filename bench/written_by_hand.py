@@ -1,4 +1,4 @@
-"""What people write by hand for S3 -> Lambda -> SageMaker -> DynamoDB: for ``bench.drop`` only.
+"""A plain handwritten S3 -> Lambda -> SageMaker -> DynamoDB function, for ``bench.drop`` only.
 
 One event an image, boto3's resources, the file as it is to the endpoint, which decodes it, and one
 unconditional put: no rejection reasons, no order of events, no duplicates, no batch failures. The
@@ -18,7 +18,7 @@ from urllib.parse import unquote_plus
 import boto3
 from botocore.exceptions import ClientError
 
-BAD_REQUEST = 400  # what the model's container answers to a file that is no image
+BAD_REQUEST = 400  # the model's container answers this to a file that is not an image
 
 s3 = boto3.resource("s3")
 runtime = boto3.client("sagemaker-runtime")

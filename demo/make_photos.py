@@ -2,7 +2,7 @@
 
     python demo/make_photos.py ORIGINALS
 
-Kept so that anybody can see what was done to the photos; the demo itself only reads the result.
+Kept to document the changes to the photos; the demo only reads the result.
 """
 
 from __future__ import annotations

@@ -34,7 +34,7 @@ _NEXT_STEPS = {
 
 
 def disk_error(error: OSError) -> UserError:
-    """An error of a file, a folder or a disk as one that the user can correct."""
+    """Turns an error of a file, a folder or a disk into a UserError."""
     problem = os.strerror(error.errno) if error.errno else str(error)
     if error.filename is not None:
         problem = f"{os.fsdecode(error.filename)}: {problem}"
@@ -48,7 +48,7 @@ def disk_error(error: OSError) -> UserError:
 
 @contextmanager
 def as_user_error() -> Iterator[None]:
-    """Raises the `TrainingError` of a training as a `UserError`, which the command line prints."""
+    """Turns a `TrainingError` into a `UserError`, which the command line prints."""
     try:
         yield
     except TrainingError as error:

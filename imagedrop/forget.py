@@ -1,6 +1,6 @@
 """Erase one image: its versions, its prediction, and the dead letters about it.
 
-A tombstone stays, with the image's address and nothing of what it showed. Without it, a function
+A tombstone stays, with the image's address and nothing that it showed. Without it, a function
 that read the image before the erasure, or a bulk run that works with prepared pixels, would write
 the prediction again. It is ordered by S3's clock, as rows of bulk runs are: every event of the key
 until now is older, and a later upload is newer.
@@ -34,7 +34,7 @@ FOLDER = "folder"
 
 @dataclass(frozen=True, slots=True)
 class Forgotten:
-    """What was erased, in numbers.
+    """The numbers of erased items.
 
     Attributes:
         bulk_runs: names of runs with work files that may hold the image's pixels until they expire.

@@ -1,4 +1,4 @@
-"""How every command prints: data on standard output, everything said to people on standard error.
+"""Output of all commands: data on standard output, messages for people on standard error.
 
 Text from strangers (keys, labels, error messages) never reaches the terminal with its control
 characters or as markup: every function here escapes what it prints.
@@ -91,7 +91,7 @@ def _plain(_cells: Sequence[str]) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Layout:
-    """How JSON objects of one kind are printed.
+    """The printed form of JSON objects of one kind.
 
     Attributes:
         fields: the columns of the CSV, by the names of an item's members.

@@ -19,7 +19,7 @@ def poll(
 
     Args:
         pause_seconds: the shortest pause between two looks.
-        pause_factor: a look that takes long is followed by a pause of at least so many times that.
+        pause_factor: a pause lasts at least this many times as long as the look before it.
     """
     while True:
         began = time.monotonic()

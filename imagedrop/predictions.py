@@ -59,7 +59,7 @@ def find_record(target: Target, key: str) -> Found:
     )
     groups = {name: spellings(name) for name in names}
     rows = target.predictions_table().get_many(list(chain.from_iterable(groups.values())))
-    # An exact name in one folder goes before another form of it in the other.
+    # An exact name in one folder takes precedence over another form in the other folder.
     for name in sorted(names, key=lambda each: each not in rows):
         same = {image: rows[image] for image in groups[name] if image in rows}
         present = [image for image, row in same.items() if row.status is not Status.DELETED]
@@ -80,8 +80,7 @@ def wait_for_rows(
 ) -> dict[str, Record]:
     """Waits for the rows of exactly the versions that were sent, and returns them by key.
 
-    Stops after ``patience_seconds`` without a new row; rows that are missing then are missing
-    in what it returns.
+    Stops after ``patience_seconds`` without a new row; returns the rows that exist by then.
     """
     table = target.predictions_table()
     address = f"s3://{target.images_bucket}/"
@@ -105,7 +104,7 @@ def wait_for_rows(
 
 
 def find_label(target: Target, typed: str) -> str:
-    """Returns the label that is meant: the typed one, or the model's in other case or spacing.
+    """Returns the typed label, or the model's label that differs only in case or spacing.
 
     Raises:
         UserError: neither the model nor any row has such a label, or several fit.
@@ -127,7 +126,7 @@ def find_label(target: Target, typed: str) -> str:
 
 
 def _near(typed: str, labels: Sequence[str]) -> list[str]:
-    """The labels that contain the text, then those spelled much like it."""
+    """Returns the labels that contain the text, then those with a similar spelling."""
     by_text = {_loosely(each): each for each in labels}
     wanted = _loosely(typed)
     containing = [text for text in by_text if wanted and wanted in text]
@@ -137,6 +136,6 @@ def _near(typed: str, labels: Sequence[str]) -> list[str]:
 
 
 def _loosely(label: str) -> str:
-    """A label without what people type differently: case, Unicode form, and spacing."""
+    """Returns a label without differences of case, Unicode form and spacing."""
     folded = unicodedata.normalize("NFC", unicodedata.normalize("NFC", label).casefold())
     return re.sub(r"[\s_-]+", " ", folded).strip()

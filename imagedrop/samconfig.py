@@ -1,4 +1,4 @@
-"""samconfig.toml: what SAM and ``imagedrop deploy`` saved about the deployment on AWS."""
+"""samconfig.toml: the settings that SAM and ``imagedrop deploy`` saved for AWS."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ _OVERRIDES = "parameter_overrides"
 
 @dataclass(frozen=True, slots=True)
 class SavedDeployment:
-    """Where the stack is deployed, and with which template parameters.
+    """The place and the template parameters of a deployment.
 
     Attributes:
         region: None when neither SAM nor we saved one.
@@ -33,7 +33,7 @@ class SavedDeployment:
 
 
 def read_deployment(path: Path | None = None) -> SavedDeployment:
-    """Reads what plain ``sam deploy`` would use: `deploy`'s settings go before `global`'s.
+    """Reads the settings of plain ``sam deploy``: `deploy` takes precedence over `global`.
 
     ``sam deploy --guided`` saves region, profile and parameters under `deploy`.
     """
@@ -53,7 +53,7 @@ def save_deployment(saved: SavedDeployment, path: Path | None = None) -> None:
     """Writes a deployment under `global`, so that ``sam build && sam deploy`` repeats it.
 
     Comments and other settings of the file stay. The same settings under `deploy` are removed,
-    because they would go before these, and `sam build` does not read them.
+    because they would take precedence, and `sam build` does not read them.
     """
     file = path or SAMCONFIG
     document = tomlkit.parse(file.read_text())

@@ -101,7 +101,7 @@ def _local() -> Target:
 
 def local_target(running: Cloud) -> Target:
     """Returns the stack that is deployed in a running local cloud."""
-    # Whatever the environment says, this never talks to AWS, and never through a proxy.
+    # This never reaches AWS, whatever the environment says, and never uses a proxy.
     config = CLIENT_CONFIG.merge(Config(proxies={}))
     return Target(
         aws.session(), running.outputs, running.endpoint_url, config, running.sagemaker_url

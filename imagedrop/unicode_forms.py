@@ -38,7 +38,7 @@ def is_same_name(one: str, other: str) -> bool:
 
 
 def choose(typed: str, stored: Collection[str]) -> str:
-    """Returns the stored name that is meant: the typed one if it exists or none does.
+    """Returns the intended stored name: the typed one if it exists or no other does.
 
     Raises:
         UserError: the typed one is not stored, and several others are.

@@ -1,8 +1,8 @@
 """Upload files to S3, each content once.
 
-Every object says the sha256 of its bytes in its metadata. A file is there already when the object
-of its key has the same size and the same sha256. ETags cannot tell: an ETag is the MD5 only where
-SSE-KMS does not encrypt (https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
+Every object has the sha256 of its bytes in its metadata. A file is there already if the object of
+its key has the same size and sha256. ETags do not help: an ETag is the MD5 only without SSE-KMS
+(https://docs.aws.amazon.com/AmazonS3/latest/API/API_Object.html).
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Upload:
 
 @dataclass(frozen=True, slots=True)
 class Sent:
-    """How an upload ended.
+    """The result of an upload.
 
     Attributes:
         version: the version that was made; None where none was.
@@ -113,7 +113,7 @@ def _refuse_equal_keys(uploads: Iterable[Upload]) -> None:
 
 
 def why_no_key(key: str) -> Reason | None:
-    """Why S3 does not accept a key; None where it does."""
+    """Returns why S3 does not accept a key; None if it does."""
     # Python reads the bytes of a name that is not UTF-8 as surrogates.
     if any("\ud800" <= each <= "\udfff" for each in key):
         return Reason.NOT_UTF8
@@ -173,7 +173,7 @@ def _put(s3: Any, bucket: str, upload: Upload, sha256: str) -> str:
 
 
 def _sha256_of_object(s3: Any, bucket: str, key: str) -> str | None:
-    """Reads the sha256 in the metadata; None where something else put the object."""
+    """Reads the sha256 in the metadata; None if another tool put the object."""
     try:
         metadata: dict[str, str] = s3.head_object(Bucket=bucket, Key=key)["Metadata"]
     except ClientError as error:

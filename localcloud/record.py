@@ -11,11 +11,11 @@ from localcloud.processes import StartedProcess
 
 @dataclass(frozen=True, slots=True)
 class Strictness:
-    """What is refused as on AWS; a change needs new processes.
+    """The checks that are as strict as on AWS; a change needs new processes.
 
     Attributes:
-        enforce_iam: calls that the roles' policies do not allow.
-        new_account: what is over SageMaker's quotas of a new account.
+        enforce_iam: refuse calls that the roles' policies do not allow.
+        new_account: refuse requests over SageMaker's quotas of a new account.
     """
 
     enforce_iam: bool = False

@@ -15,7 +15,7 @@ OPSET = 20
 
 
 class ServedModel(nn.Module):
-    """A network with its normalisation before it and its probabilities behind it.
+    """A network with normalisation before it and softmax after it.
 
     Args:
         network: normalised float32 [n, 3, size, size] to logits [n, classes].

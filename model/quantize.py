@@ -48,7 +48,7 @@ def quantize(fp32: Path, destination: Path, calibration: Iterable[Image]) -> Non
     """Writes the int8 form of an exported model.
 
     Args:
-        fp32: what `export_onnx` wrote.
+        fp32: a file of `export_onnx`.
         calibration: typical images, uint8 [size, size, 3]; they give the ranges of all activations.
 
     Raises:

@@ -1,4 +1,4 @@
-"""Files that want to hurt whoever opens them, made here: nothing of them comes from outside.
+"""Hostile files, all generated here; none comes from outside.
 
 Each has a name that says what it is; the same names and bytes every time.
 """

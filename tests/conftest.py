@@ -1,4 +1,4 @@
-"""What all tests share: groups for parallel runs, leftover processes, skips in CI, Ctrl-C."""
+"""Shared by all tests: groups for parallel runs, leftover processes, skips in CI, Ctrl-C."""
 
 from __future__ import annotations
 

@@ -42,7 +42,7 @@ def queue_body(*records: dict[str, Any]) -> str:
 
 
 def queue_event(*bodies: str) -> dict[str, Any]:
-    """What Lambda's event source mapping hands over; message ids count from m0."""
+    """Returns an event of Lambda's event source mapping; message ids count from m0."""
     return {
         "Records": [
             {

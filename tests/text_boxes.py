@@ -1,4 +1,4 @@
-"""Where the texts of a chart are, estimated without a browser.
+"""Estimates the positions of a chart's texts without a browser.
 
 A width is Pillow's built-in sans-serif font times 1.15, because the reader's font is not known: a
 chart that passes has some room in every common sans-serif font. Text in HTML is not looked at; the
@@ -44,7 +44,7 @@ def drawings(html: str) -> Iterator[ElementTree.Element]:
 
 
 def unreadable_texts(html: str) -> list[str]:
-    """What `overlaps` and `cut_off` find in the drawings of a page or a chart."""
+    """Returns the findings of `overlaps` and `cut_off` in a page's or a chart's drawings."""
     found = []
     for svg in drawings(html):
         found += [f"{one!r} covers {other!r}" for one, other in overlaps(svg)]

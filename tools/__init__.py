@@ -1,1 +1,1 @@
-"""What ``make lint`` runs beside ruff, mypy and import-linter: scanners of template and code."""
+"""Scanners of template and code, which ``make lint`` runs beside ruff, mypy and import-linter."""

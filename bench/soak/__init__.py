@@ -1,1 +1,1 @@
-"""`make soak`: a flood with faults, kills and restarts, and the books balanced afterwards."""
+"""`make soak`: a flood of images under faults, kills and restarts, all accounted for by name."""

@@ -1,12 +1,12 @@
-"""A flood with faults, kills and restarts; then every image is looked for, by name.
+"""Floods the pipeline under faults, kills and restarts, then accounts for every image by name.
 
     .venv/bin/python -m bench.soak [--images 2000] [--minutes 9] [--seed 1]
 
 The deployed template runs as always, but for four settings of this run alone: the function's
 calls go through proxies that answer some of them as AWS does in trouble, with 1 MB at most in each
-instead of 4; the queue's visibility timeout is 45 s instead of 540, so that what a killed worker
-held comes back while somebody waits; and the pauses after passing faults are made for minutes, not
-for an hour (`impatient_classify.py`).
+instead of 4; the queue's visibility timeout is 45 s instead of 540, so that the messages
+of a killed worker return within the run; and the pauses after transient faults last minutes, not an
+hour (`impatient_classify.py`).
 Permissions are not enforced here, because a call through a proxy has a signature for another host;
 tests/integration does that.
 """
@@ -54,7 +54,7 @@ def main() -> int:
     with tempfile.TemporaryDirectory() as folder:
         home = Path(folder)
         try:
-            running = cloud.up(home, on_step=tell)
+            running = cloud.up(home, on_step=say)
             with proxies(running, home) as pair:
                 soak = run(home, running, pair, options)
         finally:
@@ -66,10 +66,10 @@ def main() -> int:
         *("duplicate_factor", "events", "sent_again", "fault_shares", "latency_seconds"),
         *("recovery_seconds", "seconds"),
     ):
-        tell(f"{name}: {summary[name]}")
+        say(f"{name}: {summary[name]}")
     for key, why in soak.books.wrong.items():
-        tell(f"WRONG {key}: {why}")
-    tell(f"Report: {report}")
+        say(f"WRONG {key}: {why}")
+    say(f"Report: {report}")
     return 0 if soak.books.are_balanced else 1
 
 
@@ -97,14 +97,14 @@ def run(home: Path, running: cloud.Cloud, pair: tuple[Proxy, Proxy], options: An
     flood.join()
     if flood.error is not None:
         raise flood.error
-    tell(f"{flood.inputs} versions dropped after {time.monotonic() - began:.0f} s")
+    say(f"{flood.inputs} versions dropped after {time.monotonic() - began:.0f} s")
     for proxy in pair:  # calm again: what waits comes back within the longest pause of a retry
         proxy.set_rules(())
     looking.enough.set()
     looking.join()
     left = options.minutes * 60 - (time.monotonic() - began)
     if not wait_until(lambda: waiting(target) == 0, max(left, 60.0)):
-        tell(f"{waiting(target)} messages still wait")
+        say(f"{waiting(target)} messages still wait")
     add_unnoticed_versions(target, flood.truths)
     writes.collect(target)
     books = balance(target, flood.truths, writes)
@@ -182,7 +182,7 @@ def memory_mb(running: cloud.Cloud) -> float:
     return total / 1e6
 
 
-def tell(line: str) -> None:
+def say(line: str) -> None:
     print(f"  {line}", flush=True)
 
 

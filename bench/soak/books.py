@@ -1,4 +1,4 @@
-"""The invariant, by name: every version that came in ended once, somewhere."""
+"""The invariant, by name: every dropped version has exactly one result."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ from pipeline.records import Record, Status
 
 @dataclass(frozen=True, slots=True)
 class Books:
-    """What became of every version. ``wrong`` is what must not be, by key."""
+    """The result of every version; ``wrong`` has the contradictions, by key."""
 
     inputs: int
     classified: int
@@ -36,7 +36,7 @@ class Books:
 
 
 class Writes:
-    """Every change that the table really made, from its stream, across restarts."""
+    """Every change of the table, from its stream, across restarts."""
 
     def __init__(self, target: Target) -> None:
         self._table = target.outputs["PredictionsTableName"]
@@ -108,7 +108,7 @@ def balance(target: Target, truths: Mapping[str, Truth], writes: Writes) -> Book
             row = rows.get(key)
             wrong[key] = "no row" if row is None else f"{row.status} of {row.version}"
     strangers = set(_keys(target)) - set(truths)
-    wrong |= dict.fromkeys(strangers, "a row of an image that nobody dropped")
+    wrong |= dict.fromkeys(strangers, "a row of an image that was not dropped")
     return Books(
         inputs=sum(len(truth.versions) for truth in truths.values()),
         classified=counts["classified"],

@@ -80,7 +80,7 @@ class Disturbance:
 
 
 class Every(threading.Thread):
-    """Does something again and again until it is told to end."""
+    """Repeats an action until it is stopped."""
 
     def __init__(self, seconds: float, work: Callable[[], object]) -> None:
         super().__init__(daemon=True)

@@ -1,4 +1,4 @@
-"""Proxies between the functions and the services: some calls are answered as in trouble."""
+"""Proxies between the functions and the services, which answer some calls with faults."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ START_SECONDS = 30.0
 Rule = Mapping[str, Any]
 
 # Together more than a tenth of the calls to each service. `abort_frac` lets the call through and
-# loses the answer: what was asked for has happened, and nobody knows.
+# loses the answer: the service did the work, and the caller does not know.
 AWS_RULES: Sequence[Rule] = (
     {"service": "s3", "operation": "GetObject", "probability": 0.06,
      "error": {"code": "SlowDown", "status": 503}},

@@ -1,4 +1,4 @@
-"""What is done to the bucket, and what the table must therefore say of each key."""
+"""The changes of the bucket, and the row that the table must have for each key."""
 
 from __future__ import annotations
 
@@ -53,7 +53,7 @@ class Flood(threading.Thread):
             while self.inputs < self._count:
                 self._drop(len(self.truths))
                 time.sleep(self._pause_seconds)
-        except BaseException as error:  # noqa: BLE001 - told by whoever waits for it
+        except BaseException as error:  # noqa: BLE001 - raised by the thread that waits for it
             self.error = error
 
     def _drop(self, number: int) -> None:
@@ -75,9 +75,11 @@ class Flood(threading.Thread):
         return str(answer["VersionId"])
 
     def _until_done(self, operation: str, **arguments: Any) -> Any:
-        """Whoever drops images waits while the cloud is being restarted. What was answered with
-        an error may have been done: such a version is found by its event, and is in nobody's
-        books, so the bucket is asked at the end."""
+        """Retries a call while the cloud restarts.
+
+        A call that was answered with an error may have been done: its version is missing here, so
+        the bucket is listed at the end.
+        """
         while True:
             try:
                 return getattr(self._target.client("s3"), operation)(**arguments)
@@ -86,7 +88,7 @@ class Flood(threading.Thread):
 
 
 def add_unnoticed_versions(target: Target, truths: dict[str, Truth]) -> None:
-    """The bucket's own list of versions takes the place of what was answered."""
+    """Replaces the recorded versions by the bucket's list of versions."""
     pages = (
         target.client("s3")
         .get_paginator("list_object_versions")

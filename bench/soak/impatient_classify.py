@@ -1,6 +1,6 @@
-"""The function as it is, but for shorter pauses after passing faults; bundled by `bench.soak`.
+"""The function with shorter pauses after transient faults; bundled by `bench.soak`.
 
-Their sum is made for an outage of an hour; a soak has minutes.
+The normal pauses add up to an outage of an hour; a soak takes minutes.
 """
 
 from pipeline import retries

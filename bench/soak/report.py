@@ -1,4 +1,4 @@
-"""`soak.json` and `soak.html`: what was done to the pipeline, and what became of the images."""
+"""`soak.json` and `soak.html`: the disturbances of the pipeline, and the images' results."""
 
 from __future__ import annotations
 
@@ -69,7 +69,7 @@ class Soak:
 
 
 def quantile(values: Sequence[float], share: float) -> float:
-    """The value below which so large a share lies; 0 of nothing."""
+    """Returns the value below which this share is; 0 without values."""
     ordered = sorted(values)
     return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else 0.0
 

@@ -132,7 +132,7 @@ def upload_command(
 
 @contextmanager
 def _as_user_error() -> Iterator[None]:
-    """Raises an error of the folder or the disk as a `UserError`."""
+    """Turns an error of the folder or the disk into a `UserError`."""
     try:
         with as_user_error():
             yield

@@ -1,4 +1,4 @@
-"""What a stack and its former tries hold: what goes with the stack, and what stays after it."""
+"""The resources and data of a stack and its former tries: deleted with the stack, or kept."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a deployment will do, computed before it begins."""
+"""The plan of a deployment, computed before it begins."""
 
 from __future__ import annotations
 

@@ -63,7 +63,7 @@ class Quota:
 def ask_quotas(
     clients: Clients, values: Mapping[str, str], functions: int, limits: Mapping[str, Any]
 ) -> list[Quota]:
-    """Asks for every quota; one that AWS does not tell is in the list too, with the reason.
+    """Asks for every quota; a quota that AWS does not return is listed with the reason.
 
     Args:
         values: the template's parameters.

@@ -1,4 +1,4 @@
-"""What is different in a region."""
+"""Differences between regions."""
 
 from __future__ import annotations
 

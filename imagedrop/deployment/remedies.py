@@ -1,4 +1,4 @@
-"""What AWS says when a deployment fails, and what to do about it.
+"""AWS's messages about failed deployments, and the remedies.
 
 docs/operations.md has the same table. CloudFormation passes on a resource's error as text alone,
 so a text is all there is to recognise it by.

@@ -1,4 +1,4 @@
-"""A stack as CloudFormation tells of it: its state, its resources, why it failed."""
+"""A stack as CloudFormation describes it: its state, its resources, its failures."""
 
 from __future__ import annotations
 

@@ -20,7 +20,7 @@ NAME = "canary"
 
 
 def send_canary(target: Target, patience_seconds: float = PATIENCE_SECONDS) -> Check:
-    """Drops a photo under a name of its own, waits for its row, and forgets both.
+    """Drops a photo under a unique name, waits for its row, and forgets both.
 
     Raises:
         ClientError: a permission is missing.

@@ -1,4 +1,4 @@
-"""A check of something, and how its result is said."""
+"""A check and its result."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""How many chunks, shards, requests, seconds and dollars a bulk run takes. Arithmetic only.
+"""Estimates a bulk run's chunks, shards, requests, seconds and dollars. Arithmetic only.
 
 ``python -m bench.sizing_tables`` prints the tables of docs/bulk.md.
 """
@@ -34,7 +34,7 @@ from imagedrop.estimates.stack import (
 from pipeline.classify_images import PARALLEL_IMAGES
 from pipeline.table_items import INDEX_PARTITIONS
 
-# --- measured, on the two cores of the machine this was written on ---------------------------
+# --- measured on two cores ---------------------------
 # A photo of a usual size; one of 12 megapixels takes 32 ms (docs/decisions/imaging.md).
 PREPARE_CPU_MILLISECONDS = 5.0
 PREPARE_LARGE_CPU_MILLISECONDS = 32.0
@@ -101,25 +101,25 @@ class RunSettings:
 
     @property
     def payload_bytes(self) -> int:
-        """The largest request of the transform job: a full shard, or in a direct run a file."""
+        """Returns the largest request of the transform job: a full shard, or a file if direct."""
         if self.direct:
             return DIRECT_PAYLOAD_MB * MEBIBYTE
         return NPY_HEADER_BYTES + self.shard_images * IMAGE_BYTES
 
     @property
     def payload_megabytes(self) -> int:
-        """MaxPayloadInMB, which knows whole numbers."""
+        """Returns MaxPayloadInMB, a whole number."""
         return DIRECT_PAYLOAD_MB if self.direct else payload_mb(self.shard_images, IMAGE_BYTES)
 
     @property
     def requests_at_once(self) -> int:
-        """What is asked for, or as many as SageMaker takes of this size."""
+        """Returns the requested number, or SageMaker's maximum for this size if that is lower."""
         return min(self.max_concurrent_transforms, LARGEST_PAYLOAD_MB // self.payload_megabytes)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Usage:
-    """What a run uses of AWS's services, apart from the transform job's machines."""
+    """A run's use of AWS's services, without the transform job's machines."""
 
     lambda_requests: int
     lambda_gigabyte_seconds: float
@@ -134,7 +134,7 @@ class Usage:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Sizing:
-    """One run, when every image is new, readable, and answered in the first round."""
+    """The size of one run in which every image is new, readable, and answered in round one."""
 
     images: int
     chunks: int
@@ -158,7 +158,7 @@ class Sizing:
 def size_run(
     images: int, settings: RunSettings, *, lambda_concurrency: int = BULK_CONCURRENCY
 ) -> Sizing:
-    """The size of a run of so many images.
+    """Returns the size of a run of so many images.
 
     Args:
         lambda_concurrency: how many chunks are worked on at once.
@@ -183,8 +183,7 @@ def size_run(
         + 5 * chunks
         + 2 * shards
         + requests,
-        # Of each chunk: run.json, what is done, listing and prepared, twice each; and recorded,
-        # twice.
+        # Of each chunk, twice each: run.json, the finished files, listing, prepared and recorded.
         s3_gets=(0 if settings.direct else images) + 10 * chunks + shards + 2 * requests,
         table_reads=images,
         table_writes=images * WRITES_PER_IMAGE,
@@ -214,7 +213,7 @@ def _chunk_seconds(
 
 
 def _phases(images: int, settings: RunSettings, waves: int, deleted: int) -> dict[str, float]:
-    """Seconds of each phase; ``waves`` of chunks follow each other.
+    """Returns the seconds of each phase; ``waves`` of chunks follow each other.
 
     Args:
         deleted: the objects that are deleted at the end.
@@ -242,7 +241,7 @@ def _gigabyte_seconds(images: int, settings: RunSettings, phases: dict[str, floa
 
 
 def _usage_dollars(used: Usage, run_seconds: float) -> dict[str, float]:
-    """Dollars by what they are paid for; shards are paid for as long as the run takes."""
+    """Returns dollars by item; shards are paid for the duration of the run."""
     million = 1e6
     byte_months = (
         used.work_bytes * run_seconds / MONTH_SECONDS + used.kept_bytes * WORK_KEPT_DAYS / 30
@@ -262,7 +261,7 @@ def _usage_dollars(used: Usage, run_seconds: float) -> dict[str, float]:
 
 
 def _shards(images: int, settings: RunSettings) -> int:
-    """Shards do not reach from one chunk into the next."""
+    """Returns the number of shards; none reaches from one chunk into the next."""
     full, rest = divmod(images, settings.chunk_images)
     return full * ceil(settings.chunk_images / settings.shard_images) + ceil(
         rest / settings.shard_images
@@ -270,10 +269,10 @@ def _shards(images: int, settings: RunSettings) -> int:
 
 
 def _prepare_milliseconds(direct: bool) -> float:
-    """An image's share of its chunk: what the table knows of it, and its pixels."""
+    """Returns an image's share of its chunk's time: reading its row, and preparing its pixels."""
     if direct:
         return GET_ITEM_MILLISECONDS
-    # Reading waits and preparing computes, side by side; writing comes after.
+    # Reading (waiting) and preparing (computing) run in parallel, writing after them.
     computing = READ_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS
     pixels = max(computing, READ_MILLISECONDS / PARALLEL_IMAGES)
     return GET_ITEM_MILLISECONDS + pixels + IMAGE_BYTES / WRITE_BYTES_PER_SECOND * 1000
@@ -293,7 +292,7 @@ def _transform_seconds(images: int, settings: RunSettings) -> float:
 
 
 def problems(settings: RunSettings) -> list[tuple[str, str]]:
-    """Why AWS would refuse these settings, or a function run out of time; each with its remedy."""
+    """Returns why AWS would refuse these settings or a function run out of time, with remedies."""
     found = []
     if settings.shard_images > settings.chunk_images:
         found.append(
@@ -324,7 +323,7 @@ def problems(settings: RunSettings) -> list[tuple[str, str]]:
 
 
 def overlong_steps(sizing: Sizing) -> list[str]:
-    """The steps of one function a run that would not end in its time."""
+    """Returns the steps that would exceed their function's time."""
     return [
         f"{step} takes {duration(sizing.phase_seconds[step])}; its function has "
         f"{duration(LAMBDA_SECONDS)}"
@@ -334,7 +333,7 @@ def overlong_steps(sizing: Sizing) -> list[str]:
 
 
 def duration(seconds: float) -> str:
-    """As one says it: 45 s, 12 min, 3.4 h, 2.1 days."""
+    """Formats a duration: 45 s, 12 min, 3.4 h, 2.1 days."""
     if seconds < 100:
         return f"{seconds:.0f} s"
     if seconds < 100 * 60:

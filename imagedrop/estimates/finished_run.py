@@ -1,4 +1,4 @@
-"""What a bulk run cost, from the quantities in its report and the prices; not a bill."""
+"""Estimates the cost of a finished bulk run from its report and the prices; not a bill."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ MILLION = 1e6
 
 
 def run_cost(report: Mapping[str, Any]) -> dict[str, float]:
-    """US dollars by what is paid for, and ``together``.
+    """Returns US dollars by item, and ``together``.
 
     A transform job on a machine of unknown price counts as 0.
 
@@ -43,8 +43,11 @@ def _table_dollars(report: Mapping[str, Any]) -> float:
 
 
 def _objects_dollars(report: Mapping[str, Any]) -> float:
-    """An image is read once. A shard is three objects written and read, and so is an image of a
-    direct run: its file for the job, and the job's output."""
+    """Returns the dollars for S3 requests.
+
+    An image is read once. A shard is three objects written and read, and so is an image of a
+    direct run: its file for the job, and the job's output.
+    """
     objects = _prepared(report) if report["direct"] else report["shards"]
     each = 3 * prices.S3_MILLION_PUTS.dollars + 3 * prices.S3_MILLION_GETS.dollars
     return float(_prepared(report) * prices.S3_MILLION_GETS.dollars + objects * each) / MILLION

@@ -1,4 +1,4 @@
-"""What the deployed stack costs in a month without images: arithmetic over its resources."""
+"""Estimates the monthly cost of the deployed stack without images, from its resources."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ FREE_WHILE_IDLE = frozenset(
         "AWS::S3::BucketPolicy",
         "AWS::S3::Bucket",
         "AWS::SNS::Topic",
-        "AWS::SQS::Queue",  # polling it is what costs: see `idle_month`
+        "AWS::SQS::Queue",  # only polling costs: see `idle_month`
         "AWS::SQS::QueuePolicy",
         "AWS::SageMaker::EndpointConfig",
         "AWS::SageMaker::Model",

@@ -1,4 +1,4 @@
-"""What jobs cost, before and after. On demand; spot machines cost less."""
+"""The cost of jobs, before and after. On demand; spot machines cost less."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from imagedrop.estimates.prices import TRAINING_INSTANCE_HOURS
 
 
 def dollars(instance_type: str, seconds: float) -> float | None:
-    """Price of a machine for so long; None when it is not known here."""
+    """Returns the price of a machine for this time; None if it is unknown."""
     price = TRAINING_INSTANCE_HOURS.get(instance_type)
     return None if price is None else price.dollars * seconds / 3600
 
@@ -14,7 +14,7 @@ def dollars(instance_type: str, seconds: float) -> float | None:
 def estimate(
     instance_type: str, max_runtime_seconds: int, trainings: int = 1, *, spot: bool = False
 ) -> str:
-    """What is paid at most: every training as long as it may run."""
+    """Returns the highest possible cost: every training as long as it may run."""
     most = dollars(instance_type, max_runtime_seconds * trainings)
     count = f"{trainings} trainings of " if trainings > 1 else ""
     basis = f"{count}{max_runtime_seconds / 3600:g} h on {instance_type}"
@@ -25,7 +25,7 @@ def estimate(
 
 
 def bill(instance_type: str, billed_seconds: int) -> str:
-    """What was paid, by the seconds that SageMaker bills."""
+    """Returns the cost of the seconds that SageMaker bills."""
     paid = dollars(instance_type, billed_seconds)
     basis = f"{billed_seconds:,} s of {instance_type} billed"
     if paid is None:

@@ -1,6 +1,6 @@
-"""What a month of images costs on AWS, dropped one by one or as a bulk run.
+"""Estimates the monthly cost of images on AWS, dropped one by one or as a bulk run.
 
-Both without what they share: putting the images into S3 and keeping them, keeping the rows.
+Both without their common costs: putting the images into S3 and keeping them, keeping the rows.
 """
 
 from __future__ import annotations
@@ -45,21 +45,21 @@ class Mode(StrEnum):
 
 
 def month_of(images: int, mode: Mode) -> dict[str, float]:
-    """Dollars, by what they are paid for."""
+    """Returns dollars by item."""
     return drop_cost(images) if mode is Mode.DROP else bulk_cost(images)
 
 
 def bulk_cost(images: int) -> dict[str, float]:
-    """One run of all images, with the settings that ``bulk start`` has by itself."""
+    """Returns the dollars of one run of all images, with the default settings of ``bulk start``."""
     return size_run(images, RunSettings()).cost_dollars
 
 
 def drop_cost(images: int) -> dict[str, float]:
-    """Full batches to the serverless endpoint; an instance would cost its hours instead."""
+    """Returns the dollars of full batches to the serverless endpoint (instances cost hours)."""
     millions = images / 1e6
     answer_cpu_seconds = 1 / SERVED_IMAGES_PER_SECOND_PER_VCPU + WEBP_DECODE_CPU_MILLISECONDS / 1000
     answer_seconds = answer_cpu_seconds / ENDPOINT_VCPUS
-    # Reading waits, and preparing and encoding compute, side by side.
+    # Reading (waiting) runs beside preparing and encoding (computing).
     computing = READ_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS + WEBP_ENCODE_CPU_MILLISECONDS
     read_and_prepare = max(computing, READ_MILLISECONDS / PARALLEL_IMAGES)
     write = max(PUT_ITEM_CPU_MILLISECONDS, PUT_ITEM_MILLISECONDS / PARALLEL_IMAGES)

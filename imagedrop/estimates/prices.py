@@ -1,7 +1,7 @@
-"""What AWS asks for, in dollars: us-east-1, on demand, without free tiers.
+"""AWS's prices in dollars: us-east-1, on demand, without free tiers.
 
-The only place with prices. None of them was read off AWS's price pages by a program: check before
-quoting, and put the day of the check in ``noted_on``.
+All prices are here. No program read them from AWS's price pages: check them before quoting, and
+put the day of the check in ``noted_on``.
 """
 
 from __future__ import annotations
@@ -73,7 +73,7 @@ TRAINING_INSTANCE_HOURS = {
     }.items()
 }
 
-# What images can cost, which docs/bulk.md lists; trainings are estimated job by job.
+# The prices for images, listed in docs/bulk.md; trainings are estimated job by job.
 ALL = (
     LAMBDA_GB_SECOND,
     LAMBDA_MILLION_REQUESTS,

@@ -1,4 +1,4 @@
-"""What a training job prints, from CloudWatch Logs, while it runs and after it ended."""
+"""A training job's output from CloudWatch Logs, while it runs and after it has ended."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ class JobLogs:
         self._tokens: dict[str, str] = {}
 
     def new_lines(self) -> Iterator[str]:
-        """The lines since the last call; none while there is no stream yet."""
+        """Yields the lines since the last call; none while there is no stream yet."""
         for stream in self._streams():
             yield from self._lines(stream)
 
@@ -58,7 +58,7 @@ class JobLogs:
 
 @dataclass(frozen=True, slots=True)
 class Seen:
-    """The state of a job, and what it has printed since the last look."""
+    """The state of a job, and its output since the last poll."""
 
     job: Job
     lines: tuple[str, ...]

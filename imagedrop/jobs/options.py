@@ -1,4 +1,4 @@
-"""What `imagedrop jobs train` and `imagedrop jobs tune` have in common: the options of a job."""
+"""The options that `imagedrop jobs train` and `imagedrop jobs tune` share."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ SETTABLE = sorted(set(declared_settings()) - _FOLDERS)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class JobOptions:
-    """The options of a job; those that are annotated are options of both commands."""
+    """The options of a job; annotated ones are options of both commands."""
 
     data: Annotated[
         str, typer.Option(metavar="S3URI", help="A data set: s3://BUCKET/training/data/NAME/.")

@@ -1,4 +1,4 @@
-"""From the options of a command to a job: S3 addresses, names, checks before anything is sent."""
+"""Turns a command's options into a job: S3 addresses, names, checks before anything is sent."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ SPOT_WAIT_FACTOR = 2  # a spot job may wait as long again as it may train
 
 @dataclass(frozen=True, slots=True)
 class JobStack:
-    """What a job needs to know of its stack."""
+    """The attributes of the stack that a job needs."""
 
     models_bucket: str
     role_arn: str
@@ -103,14 +103,12 @@ def job_hyperparameters(given: Mapping[str, Any]) -> dict[str, Hyperparameter]:
         with as_user_error():
             checked = TrainSettings.from_arguments([f"--data={_SOME_FOLDER}", *words], {}).to_json()
     except SystemExit as error:  # argparse has printed the reason
-        raise UserError(
-            "A setting has a value that it cannot have.", "See the line above."
-        ) from error
+        raise UserError("A setting has an invalid value.", "See the line above.") from error
     return {name.replace("_", "-"): checked[name] for name in given}  # type: ignore[misc]
 
 
 def name_job(given: str | None, data: str, moment: datetime, longest: int) -> str:
-    """The given name, or the data's folder and the time, so that names sort by time."""
+    """Returns the given name, or the data's folder and the time, so that names sort by time."""
     if given is not None:
         return given
     folder = re.sub(r"[^a-zA-Z0-9]+", "-", data.rstrip("/").rpartition("/")[2]).strip("-")
@@ -119,7 +117,7 @@ def name_job(given: str | None, data: str, moment: datetime, longest: int) -> st
 
 
 def time_stamp(moment: datetime) -> str:
-    """The time as letters and digits, to the second."""
+    """Formats the time as letters and digits, to the second."""
     return moment.strftime("%Y%m%dt%H%M%S")
 
 
@@ -134,9 +132,9 @@ def _s3_address(data: str, places: TrainingPlaces) -> str:
 
 
 def stack_from_options(options: JobOptions, region: str | None) -> JobStack | None:
-    """The stack as --data and --role-arn describe it: the data are in the models bucket.
+    """Returns the stack that --data and --role-arn describe: the data are in the models bucket.
 
-    None where they do not.
+    None if they do not describe one.
     """
     bucket = options.data.removeprefix("s3://").partition("/")[0]
     if not options.data.startswith("s3://") or not bucket or not options.role_arn or not region:

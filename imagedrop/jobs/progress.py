@@ -60,12 +60,12 @@ def _ask_what_to_stop(found: Jobs, name: str) -> None:
     job = found.find(name)
     if is_to_stop and job.is_under_way:
         found.stop(job)
-        say(f"Stopping. See how it ended with: imagedrop jobs status {name}")
+        say(f"Stopping. See its result with: imagedrop jobs status {name}")
     elif job.is_under_way:
         say(f"It keeps running. Watch it with: imagedrop jobs status {name} --wait")
         say(f"Stop it with: imagedrop jobs stop {name}")
     else:
-        say(f"It has ended by now. See how with: imagedrop jobs status {name}")
+        say(f"It has already ended. See its result with: imagedrop jobs status {name}")
 
 
 def conclude(target: Target, job: Job, output_dir: Path) -> None:

@@ -58,7 +58,7 @@ class Job:
 
     @property
     def step(self) -> str:
-        """Its progress in words."""
+        """Returns its progress as text."""
         if self.kind is Kind.TRAINING:
             return str(self.description["SecondaryStatus"])
         counters = self.description["TrainingJobStatusCounters"]
@@ -131,14 +131,14 @@ class Jobs:
             self._sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job.name)
 
     def trials(self, name: str) -> list[dict[str, Any]]:
-        """The training jobs of a tuning job, in order of their creation."""
+        """Returns the training jobs of a tuning job, in order of their creation."""
         pages = self._sagemaker.get_paginator(
             "list_training_jobs_for_hyper_parameter_tuning_job"
         ).paginate(HyperParameterTuningJobName=name, SortBy="CreationTime", SortOrder="Ascending")
         return [each for page in pages for each in page["TrainingJobSummaries"]]
 
     def billed_seconds(self, trainings: list[str]) -> int:
-        """The billed seconds of these training jobs together."""
+        """Returns the total billed seconds of these training jobs."""
         return sum(
             int(
                 self._sagemaker.describe_training_job(TrainingJobName=name).get(

@@ -57,7 +57,7 @@ class ServingEndpoint:
         return describe_serving(self._sagemaker, self.name)
 
     def make_config(self, now: Serving, model_data_url: str) -> str:
-        """Makes a configuration like the one that serves, with another archive; its name."""
+        """Copies the current configuration with another archive; returns the copy's name."""
         container = _given(now.model["PrimaryContainer"], _CONTAINER_MEMBERS)
         model: dict[str, Any] = {
             **_given(now.model, _MODEL_MEMBERS),
@@ -154,7 +154,7 @@ class ServingEndpoint:
 
 
 def update_timeout_seconds(bake_seconds: int) -> int:
-    """How long an update may take: the watch of the alarms, and an hour for all the rest.
+    """Returns the longest update: the watch of the alarms, and an hour for the rest.
 
     SageMaker asks for more than the sum of its waits (API_BlueGreenUpdatePolicy).
     """
@@ -162,7 +162,7 @@ def update_timeout_seconds(bake_seconds: int) -> int:
 
 
 def _given(described: Mapping[str, Any], members: Sequence[str]) -> dict[str, Any]:
-    """The members of a description that a request can repeat.
+    """Returns the members of a description that a request can repeat.
 
     `False` is the default of EnableNetworkIsolation; Describe shows it in every answer.
     """
@@ -179,8 +179,8 @@ def _name_of(request: Mapping[str, Any]) -> str:
 def _make_once(create: Any, request: Mapping[str, Any], describe: Any, name: str) -> None:
     """Creates a resource unless it is there: names are hashes, so it is the same one.
 
-    SageMaker has no error code for a name that is taken: it is a ValidationException as any
-    other. To ask for the name tells them apart without reading the message.
+    SageMaker has no error code for a name that is taken, only ValidationException. Describing the
+    name distinguishes the two without reading the message.
     """
     try:
         create(**request)

@@ -27,7 +27,7 @@ def install(runtime_directory: Path) -> None:
     """Give functions the runtime's packages only.
 
     Args:
-        runtime_directory: where to link those packages; written anew.
+        runtime_directory: where to link those packages; overwritten.
     """
     _link_runtime_packages(runtime_directory)
     os.environ[_RUNTIME_DIRECTORY_VARIABLE] = str(runtime_directory)

@@ -1,4 +1,4 @@
-"""What UpdateEndpoint asks beside the new configuration: the deployment, and what is kept."""
+"""UpdateEndpoint's members beside the configuration: the deployment, and kept properties."""
 
 from __future__ import annotations
 

@@ -34,7 +34,7 @@ class Faults:
 
     @classmethod
     def from_json(cls, value: dict[str, list[int]]) -> Faults:
-        """What ``to_json`` gave."""
+        """Reads the result of ``to_json``."""
         return cls(**{name: tuple(numbers) for name, numbers in value.items()})
 
 

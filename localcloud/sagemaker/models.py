@@ -32,7 +32,7 @@ class Models(Resources):
         return {"ModelArn": self._add(request)["ModelArn"]}
 
     async def describe(self, request: Record) -> Record:
-        """What was given, and what SageMaker adds to it.
+        """Returns the request's members, and those that SageMaker adds.
 
         As in an answer that AWS recorded (sagemaker-core, tests of `transform`): the archive's URL
         comes back as a ModelDataSource too.

@@ -24,7 +24,7 @@ _UNIT = "Units"  # the word that SageMaker writes here is in no record that was 
 
 @dataclass(frozen=True, slots=True)
 class Quotas:
-    """What an account may use.
+    """The quotas of an account.
 
     Attributes:
         serverless_memory_mb: of one serverless endpoint.

@@ -1,4 +1,4 @@
-"""The ASGI application: both services on one port, told apart by path."""
+"""The ASGI application: both services on one port, distinguished by path."""
 
 from __future__ import annotations
 

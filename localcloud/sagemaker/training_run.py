@@ -45,7 +45,7 @@ NO_TORCH = " This installation has no torch: run `make train-setup`, then start 
 
 @dataclass(frozen=True, slots=True)
 class Ended:
-    """How a job ended: TrainingJobStatus, SecondaryStatus, FailureReason."""
+    """A job's result: TrainingJobStatus, SecondaryStatus, FailureReason."""
 
     status: str
     secondary: str

@@ -1,8 +1,8 @@
 """Checks a request against botocore's own description of the SageMaker API.
 
-The messages are the ones the service writes ("1 validation error detected: Value 'x' at 'y'
-failed to satisfy constraint: Member must …"), so that a template or a state machine that AWS
-would refuse is refused here for the same reason.
+The messages are the service's ("1 validation error detected: Value 'x' at 'y' failed to satisfy
+constraint: Member must …"), so that a template or a state machine that AWS would refuse is refused
+here for the same reason.
 """
 
 from __future__ import annotations
@@ -33,7 +33,7 @@ _JSON_TYPES: dict[str, tuple[type, ...]] = {
 
 
 def load_service_model() -> ServiceModel:
-    """botocore's model of the SageMaker control plane (JSON 1.1)."""
+    """Returns botocore's model of the SageMaker control plane (JSON 1.1)."""
     return botocore.session.get_session().get_service_model("sagemaker")
 
 
@@ -143,7 +143,7 @@ def _join(path: str, name: str) -> str:
 
 @cache
 def _matcher(pattern: str) -> Callable[[str], bool]:
-    """A full match of the service's (Java) pattern; Unicode classes are beyond Python's ``re``."""
+    """Returns a full match of a Java pattern; Python's ``re`` lacks its Unicode classes."""
     if r"\p{" in pattern:
         return lambda _value: True
     compiled = re.compile(pattern)

@@ -1,4 +1,4 @@
-"""Fuzzes everything that reads what strangers send, for a bounded time: `make fuzz SECONDS=60`.
+"""Fuzzes every parser of untrusted input for a bounded time: `make fuzz SECONDS=60`.
 
     .venv/bin/python -m tests.fuzz [--seconds 60] [--target image] [--photos FOLDER]
 

@@ -1,4 +1,4 @@
-"""What is fuzzed: each target takes any bytes and raises when a promise is broken.
+"""The fuzz targets: each takes any bytes and raises when a promise is broken.
 
 The promise is the same everywhere: a result that is well formed, or an error that is documented.
 No target needs atheris, so that `make test` runs them on their seeds and on every crash that was
@@ -38,7 +38,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SEED_BYTES = 20_000  # small files are tried more often
 BODY_LIMIT_BYTES = 1000
 
-# What takes the place of a member of a JSON document; the first byte of an input chooses.
+# Replacements of a member of a JSON document; the first byte of an input chooses.
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10**30, 1e308, float("inf"), float("nan"), "", "\ud800", "\0", "%zz+%"),
     *([], {}, [[]], {"a": None}, "x" * 5000, "ObjectCreated:", "s3:TestEvent", "\u202e"),

@@ -30,13 +30,13 @@ class Stack:
     target: Target
 
     def command(self, *arguments: str | Path, exit_code: int = 0) -> str:
-        """What ``imagedrop ARGUMENTS`` prints on standard output; on both when it fails."""
+        """Returns the standard output of ``imagedrop ARGUMENTS``; both outputs if it fails."""
         finished = self._run(*arguments)
         assert finished.returncode == exit_code, finished.stdout + finished.stderr
         return finished.stdout + (finished.stderr if exit_code else "")
 
     def command_said(self, *arguments: str | Path) -> str:
-        """What ``imagedrop ARGUMENTS`` tells people, on standard error."""
+        """Returns the standard error of ``imagedrop ARGUMENTS``, its messages for people."""
         finished = self._run(*arguments)
         assert finished.returncode == 0, finished.stdout + finished.stderr
         return finished.stderr

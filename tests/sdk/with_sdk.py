@@ -1,4 +1,4 @@
-"""Run by an interpreter that has SageMaker's SDK: what the SDK makes of this project's requests.
+"""Sends this project's requests with SageMaker's SDK; run by an interpreter that has it.
 
 Prints one JSON object: `sent`, the arguments of CreateTrainingJob by golden file, and `images`,
 pairs of the SDK's address of a container and this project's.

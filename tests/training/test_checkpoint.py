@@ -22,7 +22,7 @@ EPOCHS = {"head": 2, "finetune": 3}
 
 
 class Interruption(Exception):  # noqa: N818 - no error of the code's
-    """What a test does to a training."""
+    """Raised by a test to interrupt a training."""
 
 
 class Interrupt(TrainingObserver):

@@ -1,4 +1,4 @@
-"""Cached features are what the frozen backbone says of the prepared, normalised photos."""
+"""Cached features are the frozen backbone's outputs for the prepared, normalised photos."""
 
 from __future__ import annotations
 

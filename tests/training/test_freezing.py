@@ -1,4 +1,4 @@
-"""What is said to be frozen is frozen; what is said to be trained is trained."""
+"""Frozen parts keep their weights; the other parts are trained."""
 
 from __future__ import annotations
 

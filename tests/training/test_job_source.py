@@ -1,4 +1,4 @@
-"""What a training job is sent runs by itself."""
+"""The sources of a training job run without the repository."""
 
 from __future__ import annotations
 

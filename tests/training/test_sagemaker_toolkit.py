@@ -28,7 +28,7 @@ TOOLKIT = tools() / "sagemaker-training" / "bin" / "train"
 
 
 def lay_out(opt_ml: Path, photos: Path, hyperparameters: dict[str, object]) -> None:
-    """What SageMaker puts into a container before it starts."""
+    """Writes the files that SageMaker puts into a container before it starts."""
     config = opt_ml / "input" / "config"
     config.mkdir(parents=True)
     shutil.copytree(photos, opt_ml / "input" / "data" / "training")

@@ -56,7 +56,7 @@ def trained(
 
 
 def answer(model_dir: Path, label: str, file_format: str) -> dict[str, object]:
-    """What the serving code says of one photo, without any network."""
+    """Returns the serving code's answer to one photo, without a socket."""
     body = BytesIO()
     draw(COLOURS[label], seed=99).save(body, file_format)
     disable_socket(allow_unix_socket=True)

@@ -43,7 +43,7 @@ class _PhaseClock:
         self.steps += 1
 
     def split(self) -> TimeSplit | None:
-        """The time so far; None before the first step, which tells the phase."""
+        """The time so far; None before the first step, which names the phase."""
         if self.phase is None:
             return None
         known = self.data + self.forward + self.backward + self.optimizer + self.evaluation

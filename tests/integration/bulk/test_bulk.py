@@ -135,7 +135,7 @@ def folder(stack: Stack, tmp_path: Path) -> Folder:
 
 @pytest.fixture
 def faults(stack: Stack) -> Iterator[Callable[..., None]]:
-    """Tells the SageMaker stand-in what shall go wrong in the first round of a run."""
+    """Sets the faults of the SageMaker stand-in in the first round of a run."""
     file = stack.home / "sagemaker" / "faults.json"
     yield lambda **what: file.write_text(json.dumps({"jobs": "*-0-*", **what})) and None
     file.unlink(missing_ok=True)

@@ -116,7 +116,7 @@ class Emulator:
 
 
 def eventually(look: Callable[[], Any], *, every_seconds: float = 0.05) -> Any:
-    """What `look` finds, as soon as it finds something."""
+    """Polls `look` and returns its first result that is true."""
     deadline = time.monotonic() + _DEADLINE_SECONDS
     while time.monotonic() < deadline:
         found = look()

@@ -15,7 +15,7 @@ _ARN = "arn:aws:sagemaker:us-east-1:000000000000:"
 
 @dataclass
 class FakeSageMaker:
-    """What was asked of it, and what it holds; what is made is under way for its first look."""
+    """The requests and the resources; a new resource is in progress at the first Describe."""
 
     url: str = ""
     calls: list[tuple[str, dict[str, Any]]] = field(default_factory=list)

@@ -1,4 +1,4 @@
-"""Contract: rules hear of SageMaker's events from the stand-in, and from nobody else."""
+"""Contract: rules get SageMaker's events from the stand-in only."""
 
 from __future__ import annotations
 

@@ -48,7 +48,7 @@ def _begun(folder: Path) -> list[str]:
 
 
 def _canary_has_run(emulator: Emulator, function: str, folder: Path) -> None:
-    """What was to begin after `go` has had its time: as long as a whole other execution took."""
+    """Runs another execution, so that anything due after `go` has had time to begin."""
     machine = emulator.state_machine(
         f"canary-{folder.name}",
         {

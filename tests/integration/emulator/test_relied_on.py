@@ -1,4 +1,4 @@
-"""What the pipeline relies on and MiniStack already does: a newer MiniStack must do it too."""
+"""MiniStack's behaviour that the pipeline relies on; a newer MiniStack must keep it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What bulk runs rely on and MiniStack already does: a newer MiniStack must do it too."""
+"""MiniStack's behaviour that bulk runs rely on; a newer MiniStack must keep it."""
 
 from __future__ import annotations
 

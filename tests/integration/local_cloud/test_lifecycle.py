@@ -1,4 +1,4 @@
-"""The local cloud comes up, says so, keeps what it holds, and leaves nothing behind."""
+"""The local cloud starts, reports it, keeps its data, and leaves nothing behind."""
 
 from __future__ import annotations
 

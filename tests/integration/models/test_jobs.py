@@ -114,7 +114,7 @@ def test_ctrl_c_without_a_terminal_leaves_the_job_running_until_it_is_stopped(
         command,
         cwd=REPOSITORY,
         env=os.environ | {"IMAGEDROP_HOME": str(stack.home)},
-        stdin=subprocess.PIPE,  # stays open and silent: nobody answers the question
+        stdin=subprocess.PIPE,  # stays open and silent: the question gets no answer
         stderr=subprocess.PIPE,
     ) as waiting:
         assert waiting.stderr is not None

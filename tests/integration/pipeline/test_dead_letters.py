@@ -22,7 +22,7 @@ PATIENCE_SECONDS = 60.0
 
 
 def at_its_last_try(stack: Stack, body: str) -> list[str]:
-    """What the function wants to see again of a message that it has for the tenth time."""
+    """Returns the function's batch item failures for a message's tenth receive."""
     event = queue_event(body)
     event["Records"][0]["attributes"]["ApproximateReceiveCount"] = "10"
     (function,) = [
@@ -139,7 +139,7 @@ def test_poisoned_image_is_listed_with_its_reason_mended_and_redriven_once(
     }
     iam.put_role_policy(
         RoleName=classify_role,
-        PolicyName="mended",
+        PolicyName="repair",
         PolicyDocument=json.dumps({"Version": "2012-10-17", "Statement": [statement]}),
     )
     stack.command("dead-letters", "redrive", "--reason", "AccessDenied")
@@ -170,7 +170,7 @@ def classify_role(stack: Stack) -> Iterator[str]:
         if each["LogicalResourceId"] == "ClassifyFunctionRole"
     ]
     yield role
-    stack.target.client("iam").delete_role_policy(RoleName=role, PolicyName="mended")
+    stack.target.client("iam").delete_role_policy(RoleName=role, PolicyName="repair")
 
 
 def nothing_waits(stack: Stack) -> bool:

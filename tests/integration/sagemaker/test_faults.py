@@ -1,4 +1,4 @@
-"""What faults.json says goes wrong goes wrong, and nothing else does."""
+"""The faults of faults.json occur, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the state folder brings back."""
+"""The state folder restores resources after a restart."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs inside the sandbox: starts `serve`, waits for /ping, sends images, prints what it took."""
+"""Runs inside the sandbox: starts `serve`, waits for /ping, sends images, prints the figures."""
 
 from __future__ import annotations
 

@@ -15,7 +15,7 @@ TOKEN = "anonymous-token"
 
 @dataclass
 class Store:
-    """What the registry holds and how it behaves."""
+    """The content and the behaviour of the registry."""
 
     blobs: dict[str, bytes] = field(default_factory=dict)
     manifests: dict[str, tuple[str, bytes]] = field(default_factory=dict)

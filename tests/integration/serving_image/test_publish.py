@@ -81,7 +81,7 @@ def add_base(store: Store) -> str:
 
 @dataclass
 class World:
-    """Two registries and what is to be published."""
+    """Two registries and the content to publish."""
 
     public: Store
     private: Store

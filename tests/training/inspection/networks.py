@@ -65,7 +65,7 @@ def _network(widths: list[int], initialise: Callable[[Tensor], object]) -> Small
 
 
 def examples() -> tuple[Tensor, Tensor]:
-    """Three clouds of points that a line can tell apart."""
+    """Three linearly separable clouds of points."""
     generator = torch.Generator().manual_seed(1)
     labels = torch.arange(IMAGES) % CLASSES
     centres = 3 * torch.randn(CLASSES, FEATURES, generator=generator)
@@ -75,7 +75,7 @@ def examples() -> tuple[Tensor, Tensor]:
 def watched(
     network: Small, folder: Path, lr: float = 0.05, steps: int = 20, interval: int = 1
 ) -> Observations:
-    """What the monitor sees of `steps` steps of plain gradient descent, two an epoch."""
+    """Returns the monitor's records of `steps` steps of plain gradient descent, two an epoch."""
     inputs, labels = examples()
     optimizer = optim.SGD(network.parameters(), lr=lr)
     monitor = Monitor(interval, folder / "monitor.jsonl")

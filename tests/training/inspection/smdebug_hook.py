@@ -49,7 +49,7 @@ def install_shims() -> None:
 
 
 class WithToString(np.ndarray):
-    """An array that still has what numpy removed in 2.3."""
+    """An array with the methods that numpy removed in 2.3."""
 
     def tostring(self) -> bytes:
         """The values in C order, as `tobytes`."""
@@ -95,7 +95,7 @@ def hook_network(network: nn.Module, loss: nn.Module, folder: Path, save_interva
 
 
 def open_trial(folder: Path) -> Any:
-    """What a hook saved: smdebug's `Trial`."""
+    """Returns a hook's saved tensors, as smdebug's `Trial`."""
     install_shims()
     from smdebug.trials import create_trial  # type: ignore[import-not-found] # noqa: PLC0415
 

@@ -34,7 +34,7 @@ class Network(nn.Module):
 
 
 def train(folder: Path, gradient_scale: float) -> dict[str, object]:
-    """What smdebug saved of six steps; the loss is scaled, and its gradients with it."""
+    """Returns smdebug's records of six steps; the loss and its gradients are scaled."""
     torch.manual_seed(1)
     network = Network()
     loss = nn.CrossEntropyLoss()

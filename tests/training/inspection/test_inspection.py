@@ -1,4 +1,4 @@
-"""From photos to a report, and what the report says."""
+"""From photos to a report, and the report's content."""
 
 from __future__ import annotations
 
@@ -59,7 +59,7 @@ def page(inspection: Inspection, tmp_path_factory: pytest.TempPathFactory) -> st
 
 
 def text_of(page: str) -> str:
-    """What a reader reads."""
+    """Returns the visible text of a page."""
     words: list[str] = []
 
     class Words(HTMLParser):

@@ -1,4 +1,4 @@
-"""What the monitor sees is what is there, and watching changes nothing."""
+"""The monitor records the true values, and recording changes nothing."""
 
 from __future__ import annotations
 

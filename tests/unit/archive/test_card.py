@@ -1,4 +1,4 @@
-"""What a `model.json` promises its readers."""
+"""The promises of a `model.json` to its readers."""
 
 from __future__ import annotations
 

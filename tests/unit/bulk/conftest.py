@@ -55,7 +55,7 @@ def bulk_run(**changes: Any) -> BulkRun:
 
 @dataclass
 class Bulk:
-    """The steps as the workflow orders them, and what a test may do to them."""
+    """The steps in the workflow's order, and a test's ways to disturb them."""
 
     s3: Any
     table: PredictionsTable

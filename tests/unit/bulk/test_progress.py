@@ -1,4 +1,4 @@
-"""The progress bars show what the steps have really written."""
+"""The progress bars count the files that the steps have written."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a report promises, whatever happens on the way: every image, by name, once."""
+"""A report's promise under every fault: every image, by name, once."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Why a run ended is told in plain words, each with what to do next."""
+"""The reason of a run's end is explained in plain words, with the next step."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""``imagedrop bulk start``: what is uploaded, what is started, and what a dry run leaves alone."""
+"""``imagedrop bulk start``: its uploads, its execution, and dry runs that change nothing."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ INVENTORY = "s3://images/lists/manifest.json"
 
 
 def pairs(output: str) -> dict[str, str]:
-    """What a table of two columns says, by its first."""
+    """Returns the second column of a table by its first."""
     parts = (re.split(r"\s{2,}", line.strip(), maxsplit=1) for line in output.splitlines())
     return {each[0]: each[1] for each in parts if len(each) == 2}
 

@@ -1,4 +1,4 @@
-"""What a month costs, both ways, from the same prices and the same arithmetic."""
+"""A month's cost, both ways, from the same prices and the same arithmetic."""
 
 from __future__ import annotations
 

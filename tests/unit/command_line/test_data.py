@@ -1,4 +1,4 @@
-"""`imagedrop data` as it is typed: what it prints, writes, and ends with."""
+"""`imagedrop data` as it is typed: its output, its files, its exit codes."""
 
 from __future__ import annotations
 

@@ -72,7 +72,7 @@ def anything(_letter: DeadLetter) -> bool:
     return True
 
 
-def nobody(_letter: DeadLetter) -> None:
+def ignore(_letter: DeadLetter) -> None:
     return None
 
 
@@ -135,8 +135,8 @@ def test_redrive_sends_back_what_matches_and_leaves_the_rest(post: Post) -> None
 
 def test_redriving_twice_sends_once(post: Post) -> None:
     post.send(about("incoming/dog.jpg"))
-    assert post.box.redrive(anything, 10, nobody) == 1
-    assert post.box.redrive(anything, 10, nobody) == 0
+    assert post.box.redrive(anything, 10, ignore) == 1
+    assert post.box.redrive(anything, 10, ignore) == 0
     assert post.returned() == [about("incoming/dog.jpg")]
 
 
@@ -150,7 +150,7 @@ def test_interrupted_redrive_loses_nothing(post: Post) -> None:
     with pytest.raises(KeyboardInterrupt):
         post.box.redrive(anything, 10, interrupt)
     assert len(post.returned()) == 1
-    assert len(post.box.all()) == 5  # at once: nobody has to wait until they are visible again
+    assert len(post.box.all()) == 5  # at once, without waiting until they are visible again
 
 
 def test_an_interruption_between_sending_and_deleting_leaves_the_letter(
@@ -163,7 +163,7 @@ def test_an_interruption_between_sending_and_deleting_leaves_the_letter(
 
     monkeypatch.setattr(DeadLetters, "_delete", killed)
     with pytest.raises(KeyboardInterrupt):
-        post.box.redrive(anything, 10, nobody)
+        post.box.redrive(anything, 10, ignore)
     assert (len(post.returned()), post.box.count()) == (1, 1)
 
 
@@ -172,7 +172,7 @@ def test_the_rate_is_kept(post: Post) -> None:
     post.box.pause = pauses.append
     for number in range(3):
         post.send(about(f"incoming/{number}.jpg"))
-    post.box.redrive(anything, 4.0, nobody)
+    post.box.redrive(anything, 4.0, ignore)
     assert pauses == [0.25, 0.25, 0.25]
 
 
@@ -243,7 +243,7 @@ def test_a_redrive_slower_than_one_look_sends_all_the_same(post: Post) -> None:
     post.box.pause = lambda pause: seconds.__setitem__(0, seconds[0] + pause)
     for number in range(40):
         post.send(about(f"incoming/{number}.jpg"))
-    assert post.box.redrive(anything, 0.1, nobody) == 40
+    assert post.box.redrive(anything, 0.1, ignore) == 40
 
 
 def test_no_control_character_of_a_key_reaches_the_terminal(

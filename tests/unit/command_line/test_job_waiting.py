@@ -158,7 +158,7 @@ def test_lost_connection_ends_the_waiting_and_says_that_the_job_goes_on(
 
 @pytest.fixture
 def type_in(monkeypatch: pytest.MonkeyPatch) -> Iterator[Callable[[str], None]]:
-    """A terminal as standard input, and what somebody types there."""
+    """A terminal as standard input, and the text typed there."""
     keyboard, screen = pty.openpty()
 
     def type_in(text: str) -> None:

@@ -98,7 +98,7 @@ def test_debugger_takes_its_own_image_and_place() -> None:
         ({"data": "photos/"}, "reads its data from S3"),
         ({"data": "s3://models/training/"}, "share an address"),
         ({"settings": {"colour": "red"}}, "no setting colour"),
-        ({"settings": {"lr": "fast"}}, "cannot have"),
+        ({"settings": {"lr": "fast"}}, "an invalid value"),
         ({"settings": {"epochs": "0"}}, "--epochs"),
         ({"settings": {"data": "photos"}}, "no setting data"),
         ({"subnets": ("subnet-1",)}, "subnets and security groups"),

@@ -1,4 +1,4 @@
-"""`send` and `bulk start` name what they leave out, do the rest, and end with 1."""
+"""`send` and `bulk start` name the files left out, do the rest, and end with 1."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imagedrop predictions` finds what people mean by what they type, or says what is missing."""
+"""`imagedrop predictions` understands typed names, labels and times, or says what is missing."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ class Stack:
         ]
 
     def refusal(self, *words: str) -> str:
-        """What the command line prints of a problem and the next step."""
+        """Returns the printed problem and next step."""
         error = self.ask(*words).exception
         assert isinstance(error, UserError)
         return f"{error} {error.next_step}"

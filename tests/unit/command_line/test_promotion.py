@@ -1,4 +1,4 @@
-"""What a promotion asks of SageMaker, and how it goes back."""
+"""A promotion's requests to SageMaker, and its way back."""
 
 from __future__ import annotations
 

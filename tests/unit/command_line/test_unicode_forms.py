@@ -1,4 +1,4 @@
-"""Names that look the same are tried in every form, few enough, and can be told apart."""
+"""Names that look the same are tried in every form, few enough, and can be distinguished."""
 
 from __future__ import annotations
 

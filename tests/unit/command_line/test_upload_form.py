@@ -1,4 +1,4 @@
-"""What a form for guests lets them do."""
+"""The limits of a form for guests."""
 
 from __future__ import annotations
 

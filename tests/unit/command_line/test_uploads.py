@@ -1,4 +1,4 @@
-"""One uploader: what is sent, what is left alone, and that nothing is sent wrongly or lost."""
+"""The uploader sends new content only, and sends nothing wrongly or loses it."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def photo(tmp_path: Path) -> Upload:
 
 
 def sent(s3: Any, *files: Upload) -> list[Sent]:
-    """What an upload does that looks at what is there."""
+    """Uploads a folder after listing the existing objects; returns the results."""
     return list(upload_all(s3, BUCKET, files, objects_below(s3, BUCKET, "")))
 
 

@@ -63,7 +63,7 @@ class Pages:
 
 @dataclass
 class Account:
-    """What AWS answers; a test changes it."""
+    """AWS's answers; a test changes them."""
 
     status: str | None = None
     events: list[dict[str, str]] = field(default_factory=list)

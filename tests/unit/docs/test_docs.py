@@ -1,4 +1,4 @@
-"""What the docs tell people to type exists: commands, options, targets, files."""
+"""The commands, options, make targets and files that the docs name exist."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def commands(program: str) -> Iterator[tuple[str, list[str]]]:
 
 
 def _end_of_command(words: list[str]) -> int:
-    """Where the shell takes over: ``report RUN > file``."""
+    """Returns where the shell's syntax begins: ``report RUN > file``."""
     return next((place for place, word in enumerate(words) if word in (">", "|")), len(words))
 
 

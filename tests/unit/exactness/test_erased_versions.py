@@ -62,7 +62,7 @@ class OneRow:
 
 @dataclass
 class History:
-    """What is done to one key. A step is "put", "hide" (a delete marker), or the number of a
+    """The changes of one key. A step is "put", "hide" (a delete marker), or the number of a
     version to erase, counted from the newest."""
 
     steps: Sequence[str | int]
@@ -111,7 +111,7 @@ class Delivery:
 
 
 def deliver(history: History, deliveries: Sequence[Delivery], client: Any) -> PredictionsTable:
-    """Writes what the function would; what fails comes again at once, and reads anew."""
+    """Writes like the function; a failed write is retried at once, with a new read."""
     table = PredictionsTable(client, "erasures")
     for delivery in deliveries:
         ref = history.events[delivery.place]

@@ -1,4 +1,4 @@
-"""Whatever S3 does with its events (late, twice, in any order), the table says what is true."""
+"""With late, repeated and reordered events of S3, the table shows the true state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ NO_IMAGE = -1
 
 @dataclass
 class Truth:
-    """What the table must say of one key, by what was done to it."""
+    """The row that the table must have for a key, by the key's changes."""
 
     newest: str | None = None  # the version of the newest put; None: hidden by a delete marker
     shade: int = 0

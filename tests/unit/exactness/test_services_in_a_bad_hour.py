@@ -1,4 +1,4 @@
-"""Faults at the function's calls: what met one comes again, and the rerun ends in the truth."""
+"""Faults at the function's calls: affected images are retried, and end in the correct row."""
 
 from __future__ import annotations
 

@@ -39,7 +39,7 @@ NOW = "2026-11-24T06:00:00.000Z"
 
 
 class Killed(BaseException):
-    """What ends a function in the middle: nothing of it is caught."""
+    """Ends a function midway; no code catches it."""
 
 
 @dataclass
@@ -139,7 +139,7 @@ class World:
         return queue_body(s3_record(key, event=name, sequencer=sequencer, time=time, **about))
 
     def deliver(self, *bodies: str, receives: int = 1) -> list[str]:
-        """One batch; the bodies that shall come again."""
+        """Runs one batch; returns the bodies to retry."""
         event = {
             "Records": [
                 {
@@ -221,5 +221,5 @@ SHADES = {0: jpeg(0), 60: jpeg(60), 200: jpeg(200)}
 
 
 def label_of(shade: int) -> str:
-    """What the fake endpoint calls a photo of this shade."""
+    """Returns the fake endpoint's label for a photo of this shade."""
     return str(shade)

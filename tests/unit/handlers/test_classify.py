@@ -24,7 +24,7 @@ EVENTS = Path(__file__).parents[3] / "events"
 
 @dataclass
 class Context:
-    """What the handler uses of Lambda's context."""
+    """The part of Lambda's context that the handler uses."""
 
     remaining_ms: int = 90_000
     function_name: str = "classify"
@@ -67,7 +67,7 @@ class Pipeline:
     queue: FakeQueue
 
     def handle(self, event: dict[str, Any], context: Context | None = None) -> list[str]:
-        """The ids of the messages that shall come again."""
+        """Returns the ids of the messages to retry."""
         response = classify.handler(event, context or Context())  # type: ignore[arg-type]
         return [each["itemIdentifier"] for each in response["batchItemFailures"]]
 

@@ -1,4 +1,4 @@
-"""What a dead letter says of the failure that it was given up for."""
+"""The reason that a dead letter states for its failure."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the functions log holds no secret of a caller: no signature, no token, no signed address.
+"""The functions' logs have no secret of a caller: no signature, no token, no signed address.
 
 That it holds nothing of an image is tested with the classify handler and with a whole bulk run.
 """

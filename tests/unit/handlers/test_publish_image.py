@@ -18,7 +18,7 @@ CONTEXT = SimpleNamespace(log_stream_name="2026/11/29/[1]abc")
 
 @pytest.fixture
 def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
-    """What CloudFormation is told."""
+    """The answers to CloudFormation."""
     sent: list[dict[str, Any]] = []
 
     class Response:

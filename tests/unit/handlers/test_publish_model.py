@@ -40,7 +40,7 @@ class Context:
 
 @dataclass
 class CloudFormation:
-    """What was put to the ResponseURL."""
+    """The content put to the ResponseURL."""
 
     requests: list[urllib.request.Request] = field(default_factory=list)
 

@@ -1,4 +1,4 @@
-"""The npy body is what numpy itself would read."""
+"""numpy reads the npy body as the same pixels."""
 
 from __future__ import annotations
 

@@ -2,7 +2,7 @@
 
     python -m tests.unit.launch.jobs
 
-writes the files anew; read the difference before it is committed.
+rewrites the files; review the diff before committing it.
 """
 
 from __future__ import annotations

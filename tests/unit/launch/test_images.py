@@ -1,4 +1,4 @@
-"""Where AWS's containers are."""
+"""The addresses of AWS's containers."""
 
 from __future__ import annotations
 

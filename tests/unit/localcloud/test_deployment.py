@@ -1,4 +1,4 @@
-"""What is deployed is recognised by its content."""
+"""A deployment is recognised by its content."""
 
 from __future__ import annotations
 

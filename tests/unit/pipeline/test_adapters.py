@@ -1,4 +1,4 @@
-"""S3 and the endpoint: which of their errors pass, which stay, what is gone for good."""
+"""S3 and the endpoint: transient errors, other errors, and missing objects."""
 
 from __future__ import annotations
 

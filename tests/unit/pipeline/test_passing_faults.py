@@ -1,6 +1,6 @@
 """Everything that a service does in a bad hour, through botocore itself: only the wire is made up.
 
-What the images carry away from it: try again, or a bug, or an answer that is not taken.
+The images' result: a retry, a bug, or an unused answer.
 """
 
 from __future__ import annotations
@@ -50,7 +50,7 @@ class BrokenStream(Raw):
 
 @pytest.fixture
 def wire(monkeypatch: pytest.MonkeyPatch) -> list[Any]:
-    """What comes next over the wire: an answer, or an exception."""
+    """Sets the next answer or exception of the connection."""
     coming: list[Any] = []
 
     def send(_session: URLLib3Session, _request: Any) -> Any:

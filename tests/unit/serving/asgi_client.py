@@ -15,7 +15,7 @@ from model.serving.app import Application, Limits, create_app
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """What came back over ASGI."""
+    """A response over ASGI."""
 
     status: int
     headers: dict[str, str]

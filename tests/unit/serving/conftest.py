@@ -1,4 +1,4 @@
-"""What the serving tests share."""
+"""Shared by the serving tests."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Threads follow what the container may use, not what the machine has."""
+"""The number of threads follows the container's quota, not the machine's cores."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What CloudWatch would measure and how its alarms judge it, written down from AWS's documentation.
+"""CloudWatch's metrics and the states of its alarms, simulated by AWS's documentation.
 
 Sources, by the names of their pages:
 
@@ -84,7 +84,7 @@ class Message:
 
 
 def queue_metrics(messages: Sequence[Message], seconds: int) -> dict[str, Samples]:
-    """What SQS reports of a queue, minute by minute."""
+    """Returns SQS's metrics of a queue, minute by minute."""
     minutes = range(0, seconds, MINUTE)
     return {
         "ApproximateAgeOfOldestMessage": [

@@ -72,7 +72,7 @@ def allowed(template: Json, role_name: str, true: Collection[str] = EXTENDING) -
 
 
 def denied(template: Json, role_name: str, true: Collection[str] = EXTENDING) -> set[Permission]:
-    """What a role may never do, by its policies or its boundary."""
+    """Returns the actions that a role's policies or boundary deny."""
     role = properties(template, role_name)
     policies = [*_policies(template, role), _boundary(template, role) or {}]
     return {each for policy in policies for each in _permissions(policy, "Deny", true)}
@@ -148,7 +148,7 @@ def _permissions(policy: Json, effect: str, true: Collection[str]) -> Iterator[P
 
 
 def _both(one: Permission, other: Permission) -> Iterator[Permission]:
-    """What two permissions allow together: nothing or one permission."""
+    """Returns the intersection of two permissions: nothing or one permission."""
     action, resource = _common(one.action, other.action), _common(one.resource, other.resource)
     if action and resource:
         conditions = [each for each in (one.condition, other.condition) if each]

@@ -1,4 +1,4 @@
-"""What stands beside the template: the bundle's requirements and the settings of the SAM CLI."""
+"""The files beside the template: the bundle's requirements and the SAM CLI's settings."""
 
 from __future__ import annotations
 

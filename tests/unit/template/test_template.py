@@ -1,4 +1,4 @@
-"""What the template promises beyond what linters see."""
+"""The template's promises that linters cannot check."""
 
 from __future__ import annotations
 

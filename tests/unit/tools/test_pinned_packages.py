@@ -1,4 +1,4 @@
-"""What is installed is exactly what was tested."""
+"""Installed packages are exactly the tested ones."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What looks the same to a model is found, and nothing else."""
+"""Photos that look the same to a model are found, and no others."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Folders as people have them: which are parts, which are classes, and what is neither."""
+"""Realistic folders: which are parts, which are classes, and which are neither."""
 
 from __future__ import annotations
 

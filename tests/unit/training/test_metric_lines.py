@@ -1,4 +1,4 @@
-"""What an epoch's line says is what the tuner reads from it."""
+"""The tuner reads the same metrics that an epoch's line states."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is saved is what is read again."""
+"""The saved state is read back unchanged."""
 
 from __future__ import annotations
 

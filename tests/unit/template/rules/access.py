@@ -1,4 +1,4 @@
-"""Who may do what."""
+"""Rules about permissions."""
 
 from __future__ import annotations
 
@@ -143,7 +143,7 @@ def only_this_stacks_api_and_rule_call_a_function(template: Json) -> Faults:
 
 
 def _granted(template: Json) -> Iterator[tuple[str, Json]]:
-    """What the template's own policies allow; AWS's and the boundary are in ``reviewed.txt``."""
+    """Returns the permissions of the template's policies, without AWS's and the boundary."""
     policies = [
         *of_type(template, "AWS::IAM::ManagedPolicy").items(),
         *(

@@ -1,4 +1,4 @@
-"""Buckets, queues, table and key: what holds data."""
+"""Rules about resources that hold data: buckets, queues, table and key."""
 
 from __future__ import annotations
 

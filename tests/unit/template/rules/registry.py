@@ -1,4 +1,4 @@
-"""The rules by name, and what they share."""
+"""The rules by name, and their shared code."""
 
 from __future__ import annotations
 
