@@ -76,7 +76,7 @@ PARLIAMENT_EXCEPTIONS = {
 
 @dataclass(frozen=True)
 class Outcome:
-    """What a scanner says: a summary for people, its findings, and whether it is not installed."""
+    """A scanner's result: a summary for people, findings, and whether it is not installed."""
 
     summary: str
     findings: tuple[str, ...] = ()
@@ -201,7 +201,7 @@ def checkov(template: Path) -> Outcome:
 
 
 def cfn_guard_binary() -> Path:
-    """Where the npm package has it for this machine; it may not be there."""
+    """Returns its path in the npm package for this machine; it may not exist."""
     system = {"Linux": "ubuntu", "Darwin": "macos"}.get(platform.system(), "")
     machine = {"arm64": "aarch64"}.get(platform.machine(), platform.machine())
     return GUARD_PACKAGE / "bin" / system / machine / "cfn-guard"

@@ -90,7 +90,7 @@ def tune(
 
 @contextmanager
 def _database_errors(output_dir: Path) -> Iterator[None]:
-    """Raises an error of the trials' database (full disk, not a database) as a `TrainingError`."""
+    """Turns an error of the trials' database (full disk, not a database) into a `TrainingError`."""
     from optuna.exceptions import StorageInternalError  # noqa: PLC0415 - takes half a second
     from sqlalchemy.exc import SQLAlchemyError  # noqa: PLC0415 - as above
 

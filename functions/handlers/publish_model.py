@@ -47,7 +47,7 @@ def change(event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
 
 
 def require_pillow() -> None:
-    """Raises BundleError when this bundle's Pillow cannot be loaded here.
+    """Checks that this bundle's Pillow can be loaded here; raises BundleError if not.
 
     `sam build` fetches Pillow for a Python and a processor that only its parameters name, so
     another Runtime or Architecture at `sam deploy` would show with the first image, not before.

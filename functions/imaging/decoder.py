@@ -27,15 +27,15 @@ from imaging.outcome import Prepared, Rejection, RejectReason
 from imaging.spec import ImageSpec
 
 PROGRAM = Path(__file__).with_name("decoder_process.py")
-# The dearest image that `limits` lets through takes about two seconds of one core.
+# The most expensive image that `limits` allows takes about two seconds of one core.
 CPU_SECONDS = 4
 # Four decoded images at their limits do not fit, one does: 200 MB, the file twice, the result.
 MEMORY_BYTES = 512 * 1024 * 1024
-# Waiting, not computing: a machine that gives the process no time for so long is no image's fault.
+# For waiting: a machine that gives the process no time for this long is not the image's fault.
 WALL_SECONDS = 60.0
-# What the processor or the allocator does to a broken decoder.
+# The signals that end a crashing decoder.
 CRASHES = frozenset({signal.SIGSEGV, signal.SIGBUS, signal.SIGABRT, signal.SIGFPE, signal.SIGILL})
-# The process keeps freed memory for the next image instead of having it faulted in anew: glibc up
+# The process keeps freed memory for the next image instead of returning it: glibc up
 # to 64 MB, Pillow up to 16 of its blocks of 1 MB. Saves 1 ms of 5 at 500 x 375 (bench/decoder.py).
 HEAP_VARIABLES = {
     "MALLOC_MMAP_THRESHOLD_": str(32 * 1024 * 1024),
@@ -46,19 +46,21 @@ MAX_ANSWER_BYTES = 64 * 1024
 
 
 class DecoderError(Exception):
-    """The process ended, or did not answer, and not because of the image; or it met a bug."""
+    """The process ended or did not answer through no fault of the image, or it met a bug."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Ended(Exception):  # noqa: N818 - not an error: how the process ended
-    """The process is gone; `signal_number` is 0 when no signal ended it."""
+class _ProcessEndedError(Exception):
+    """The process has ended; `signal_number` is 0 if no signal ended it."""
 
     signal_number: int
 
 
 class Decoder:
-    """`prepare`, in a process that starts with the first image and ends with `close`, or with this
-    process: its input ends then. Threads take turns; one processor does no more at once."""
+    """Prepares images in another process, which starts with the first image.
+
+    It ends with `close`, or with this process, when its input ends. Threads take turns.
+    """
 
     def __init__(self, cpu_seconds: int = CPU_SECONDS, memory_bytes: int = MEMORY_BYTES) -> None:
         self._limits = {"cpu_seconds": cpu_seconds, "memory_bytes": memory_bytes}
@@ -67,17 +69,17 @@ class Decoder:
         self._process: subprocess.Popen[bytes] | None = None
 
     def prepare(self, data: bytes, spec: ImageSpec) -> Prepared | Rejection:
-        """As `imaging.prepare`, with a rejection for what takes too long, too much memory, or
-        crashes the decoder.
+        """Prepares a file like `imaging.prepare`; also rejects it if it takes too long or too much
+        memory, or crashes the decoder.
 
         Raises:
-            DecoderError: nothing that the image is to blame for; it may be tried again.
+            DecoderError: a failure that is not the image's fault; it may be retried.
         """
         with self._lock:
             for last in (False, True):
                 try:
                     return self._ask(data, spec)
-                except _Ended as ended:
+                except _ProcessEndedError as ended:
                     verdict = _verdict(ended.signal_number)
                     if verdict is RejectReason.TOO_SLOW or (verdict is not None and last):
                         return Rejection(verdict, f"signal {ended.signal_number}")
@@ -90,7 +92,7 @@ class Decoder:
 
     @property
     def process_id(self) -> int | None:
-        """Of the process that is there now."""
+        """Returns the id of the current process; None if there is none."""
         return None if self._process is None else self._process.pid
 
     def _ask(self, data: bytes, spec: ImageSpec) -> Prepared | Rejection:
@@ -106,7 +108,7 @@ class Decoder:
             pixels = _receive(process, spec.image_bytes, deadline)
             return Prepared(pixels=pixels, **answer)
         except (BrokenPipeError, EOFError):
-            raise _Ended(-min(0, self._end())) from None
+            raise _ProcessEndedError(-min(0, self._end())) from None
         except (TimeoutError, ValueError, TypeError) as error:
             self._end()
             raise DecoderError(f"the decoder's process: {error}") from error
@@ -116,21 +118,21 @@ class Decoder:
             [sys.executable, "-S", self.program, json.dumps(self._limits)],
             stdin=subprocess.PIPE,
             stdout=subprocess.PIPE,
-            # Decoders write what they like there; a log holds nothing of an image.
+            # Decoders may write anything there; a log must have no content of an image.
             stderr=subprocess.DEVNULL,
             env=_environment(),
         )
 
     def _end(self) -> int:
-        """The exit status: negative, a signal's number, when one ended it."""
+        """Ends the process; returns its exit status, negative for a signal."""
         process, self._process = self._process, None
         if process is None:
             return 0
-        # Without input an idle process ends; bytes that it did not take are nobody's any more.
+        # Without input an idle process ends; bytes that it has not read are dropped.
         with contextlib.suppress(BrokenPipeError):
             cast(BinaryIO, process.stdin).close()
         try:
-            # It may be about to end by itself: then how it ended is the verdict.
+            # It may be about to end by itself; then its exit status is the verdict.
             status = process.wait(timeout=0.5)
         except subprocess.TimeoutExpired:
             process.kill()
@@ -140,7 +142,7 @@ class Decoder:
 
 
 def _environment() -> dict[str, str]:
-    """Where Python, its libraries and Pillow are; nothing else, credentials above all."""
+    """Returns the variables for Python, its libraries and Pillow only: no credentials."""
     kept = {name: os.environ[name] for name in ("LD_LIBRARY_PATH", "PATH") if name in os.environ}
     return kept | HEAP_VARIABLES | {"PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
@@ -166,7 +168,7 @@ def _length(process: subprocess.Popen[bytes], deadline: float) -> int:
 
 
 def _receive(process: subprocess.Popen[bytes], count: int, deadline: float) -> bytes:
-    """Exactly so many bytes."""
+    """Reads exactly so many bytes."""
     descriptor, left = cast(BinaryIO, process.stdout).fileno(), count
     parts: list[bytes] = []
     while left:
@@ -181,5 +183,5 @@ def _receive(process: subprocess.Popen[bytes], count: int, deadline: float) -> b
 
 
 def described(prepared: Prepared) -> dict[str, object]:
-    """What the process says of a prepared image, beside its pixels."""
+    """Returns the members of a prepared image other than its pixels."""
     return {name: value for name, value in asdict(prepared).items() if name != "pixels"}

@@ -31,7 +31,7 @@ class Limits:
     """PNG chunks, JPEG header segments: 8 kB a chunk, as libpng writes them, is 4,096 in 32 MB."""
 
     def check_size(self, size: tuple[int, int]) -> None:
-        """Raises Unusable when an image of this width and height, pixels, is too large."""
+        """Checks the width and height, pixels; raises Unusable if one is too large."""
         width, height = size
         if min(size) < 1:
             raise Unusable(RejectReason.CORRUPT, f"the header says {width} x {height} pixels")
@@ -49,7 +49,7 @@ class Limits:
             )
 
     def check_memory(self, decoded_bytes: float, size: tuple[int, int]) -> None:
-        """Raises Unusable when decoding an image of this size would take too much memory."""
+        """Checks the memory for decoding an image of this size; raises Unusable if too much."""
         if decoded_bytes > self.max_decoded_bytes:
             width, height = size
             raise Unusable(

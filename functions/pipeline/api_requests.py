@@ -75,7 +75,7 @@ class ListRequest:
 
 
 def _refuse_unknown(given: Mapping[str, str]) -> None:
-    """Raises for unknown parameters: ignoring a mistyped filter would list everything."""
+    """Refuses unknown parameters: ignoring a mistyped filter would list everything."""
     for name in given:
         if name in PARAMETERS or name.lower().startswith(SIGNATURE_PREFIX):
             continue

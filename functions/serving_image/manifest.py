@@ -37,7 +37,7 @@ class Blob:
 
 @dataclass(frozen=True, slots=True)
 class Image:
-    """What the new image consists of, besides its layers."""
+    """The parts of the new image besides its layers."""
 
     config: bytes
     manifest: Manifest

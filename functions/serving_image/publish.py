@@ -58,7 +58,7 @@ class Base:
 
 @dataclass(frozen=True, slots=True)
 class Content:
-    """What the image adds to its base."""
+    """The files and settings that the image adds to its base."""
 
     wheels: Sequence[Path]
     serve: bytes

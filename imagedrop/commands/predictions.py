@@ -43,7 +43,7 @@ def register(app: typer.Typer) -> None:
 
 
 def _refuse_nan(value: float | None) -> float | None:
-    """Raises for NaN, which passes every range check and matches no row."""
+    """Refuses NaN, which passes every range check and matches no row."""
     if value is not None and math.isnan(value):
         raise typer.BadParameter("it must be a number from 0 to 1")
     return value

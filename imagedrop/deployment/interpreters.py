@@ -1,4 +1,4 @@
-"""A Python that can build the functions, found by running it: version managers' shims may lie."""
+"""Finds a Python that can build the functions, by running it: a shim may not work."""
 
 from __future__ import annotations
 

@@ -21,7 +21,7 @@ from .conftest import Configure, short_training
 EPOCHS = {"head": 2, "finetune": 3}
 
 
-class Interruption(Exception):  # noqa: N818 - no error of the code's
+class InterruptionError(Exception):
     """Raised by a test to interrupt a training."""
 
 
@@ -35,7 +35,7 @@ class Interrupt(TrainingObserver):
     def on_epoch(self, metrics: EpochMetrics) -> None:
         self.epochs += 1
         if self.epochs == self.after:
-            raise Interruption
+            raise InterruptionError
 
 
 TWO_PHASES = {
@@ -59,7 +59,7 @@ def test_continued_training_is_the_one_that_was_never_interrupted(
     after: int, whole: Fitted, prepared: Prepared, configure: Configure, tmp_path: Path
 ) -> None:
     settings = configure(**TWO_PHASES, checkpoint_dir=tmp_path / "checkpoints")
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         fit(prepared, settings, [Interrupt(after)])
     rest = Interrupt(after=99)
 
@@ -110,7 +110,7 @@ def test_finished_folds_are_not_run_again(
 ) -> None:
     whole = fit(prepared, configure(folds=2))
     settings = configure(folds=2, checkpoint_dir=tmp_path / "checkpoints")
-    with pytest.raises(Interruption):
+    with pytest.raises(InterruptionError):
         fit(prepared, settings, [Interrupt(1)])
 
     continued = fit(prepared, settings)

@@ -100,7 +100,7 @@ class DataCheck:
 
     @property
     def is_trustworthy(self) -> bool:
-        """Whether all photos count, each in one part and with one label."""
+        """Returns whether all photos count, each in one part and with one label."""
         untrained = self.without_photos or self.not_in_train or not self.images
         spoilt = self.leaks or self.conflicts or untrained
         unread = any(each.reason == UNREADABLE for each in self.rejected)

@@ -72,7 +72,7 @@ class LeftOut:
 
     @property
     def is_problem(self) -> bool:
-        """Whether a photo may be missing, so that a command cannot end as if all were done."""
+        """Returns whether a photo may be missing, so that a command must not report success."""
         if self.reason is Reason.NO_CLASS:
             return may_be_photo(self.path)
         return self.reason not in _EXPECTED
@@ -139,12 +139,12 @@ def _is_folder(path: Path) -> bool:
 
 
 def is_system_name(name: str) -> bool:
-    """Whether a name is hidden, or one that systems leave in folders (``__MACOSX``)."""
+    """Returns whether a name is hidden, or one that systems leave in folders (``__MACOSX``)."""
     return name.startswith(".") or name.lower() in SYSTEM_NAMES
 
 
 def may_be_photo(path: Path) -> bool:
-    """Whether a file may be a photo by its name; photos need no ending."""
+    """Returns whether a file may be a photo by its name; photos need no extension."""
     return path.suffix.lower() not in DATA_SUFFIXES
 
 

@@ -1,4 +1,4 @@
-"""What other encodings of the same photos cost in accuracy and confidence."""
+"""Measures the loss of accuracy and confidence by other encodings of the same photos."""
 
 from __future__ import annotations
 

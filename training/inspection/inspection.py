@@ -32,7 +32,7 @@ JSON_NAME = "inspection.json"
 
 @dataclass(frozen=True, slots=True)
 class Inspection:
-    """What was recorded, and what was found."""
+    """The records of a training, and the findings."""
 
     settings: dict[str, Any]
     """Of the training; empty when it wrote no record."""

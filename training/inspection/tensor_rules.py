@@ -70,7 +70,7 @@ class VanishingGradient:
 
 @dataclass(frozen=True, slots=True)
 class ExplodingTensor:
-    """Whether a loss, gradient, weight or activation is infinite or not a number."""
+    """Checks whether a loss, gradient, weight or activation is infinite or not a number."""
 
     only_nan: bool = False
 
@@ -112,7 +112,7 @@ class ExplodingTensor:
 
 @dataclass(frozen=True, slots=True)
 class PoorWeightInitialization:
-    """Whether a network starts with weights that it cannot learn from.
+    """Checks whether a network starts with weights that it cannot learn from.
 
     Three checks over a phase's first `steps` steps: the variances of the rectifiers' inputs differ
     by more than a factor of `threshold`; the 5th and 95th percentile of the gradients of a layer

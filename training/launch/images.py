@@ -99,7 +99,7 @@ def rule_image(region: str) -> str:
 
 
 def has_gpu(instance_type: str) -> bool:
-    """Whether a machine such as `ml.g5.xlarge` has NVIDIA GPUs: families g and p."""
+    """Returns whether a machine such as `ml.g5.xlarge` has NVIDIA GPUs: families g and p."""
     family = instance_type.removeprefix("ml.").partition(".")[0]
     return family[:1] in {"g", "p"}
 

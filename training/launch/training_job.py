@@ -169,7 +169,7 @@ def machine_and_data(job: TrainingJob) -> dict[str, Any]:
 
 
 def has_local_disk(instance_type: str) -> bool:
-    """Whether a machine such as `ml.g5.xlarge` keeps data on a disk of its own.
+    """Returns whether a machine such as `ml.g5.xlarge` has a local disk for data.
 
     That disk encrypts itself, and SageMaker refuses a key for it:
     https://docs.aws.amazon.com/sagemaker/latest/APIReference/API_ResourceConfig.html

@@ -14,7 +14,7 @@ MOST_DECIMALS = 4  # of a tick; smaller numbers are written with an exponent
 
 @dataclass(frozen=True, slots=True)
 class Axis:
-    """What an axis shows.
+    """The scale and the labels of an axis.
 
     Attributes:
         label: the quantity, with its unit.

@@ -211,7 +211,7 @@ def _dot(x: float, y: float, number: int, title: str = "") -> Markup:
 
 
 def _title(title: str) -> Markup:
-    """What a reader sees on hovering."""
+    """Returns the text that is shown on hovering."""
     return element("title", title) if title else Markup("")
 
 

@@ -58,5 +58,5 @@ def _environment(folder: Path) -> Environment:
 
 
 def _is_number(value: object) -> bool:
-    """Whether a table aligns the value to the right."""
+    """Returns whether a table aligns the value to the right."""
     return isinstance(value, int | float | numbers.Number) and not isinstance(value, bool)

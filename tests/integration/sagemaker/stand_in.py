@@ -48,7 +48,7 @@ def until(condition: Callable[[], Any], seconds: float = 20.0) -> Any:
 
 
 def is_alive(process_id: int) -> bool:
-    """Whether a process runs (a zombie does not)."""
+    """Returns whether a process runs (a zombie does not)."""
     try:
         return "\nState:\tZ" not in Path(f"/proc/{process_id}/status").read_text()
     except FileNotFoundError:

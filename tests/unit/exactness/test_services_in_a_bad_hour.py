@@ -39,7 +39,7 @@ def model_error(status: int) -> ClientError:
 
 
 def once_at(name: str, error: Exception, *, skip: int = 0) -> Callable[[int, str], None]:
-    """Raises at one call of that name, after as many others."""
+    """Makes a fault that raises at one call of that name, after as many others."""
     left = [skip + 1]
     lock = Lock()
 

@@ -40,7 +40,7 @@ def periods(samples: Samples, statistic: str, period: int, seconds: int) -> Seri
 
 
 def alarm_fires(alarm: Json, measured: Mapping[str, Samples], seconds: int) -> bool:
-    """Whether an alarm is in ALARM at any time of these seconds.
+    """Returns whether an alarm is in ALARM at any time of these seconds.
 
     Args:
         alarm: the properties of an ``AWS::CloudWatch::Alarm``.
