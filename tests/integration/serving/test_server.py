@@ -178,7 +178,7 @@ def test_the_images_serve_command_runs_the_archives_own_code(tmp_path: Path) -> 
     python.write_text('#!/bin/sh\necho "$PYTHONPATH|$*"\n')
     python.chmod(0o755)
     shown = subprocess.run(
-        [str(ROOT / "model" / "serve")],
+        [str(ROOT / "functions" / "serving_image" / "serve")],
         env={"PATH": f"{tmp_path}:{os.environ['PATH']}"},
         capture_output=True,
         text=True,
