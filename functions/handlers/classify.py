@@ -24,6 +24,9 @@ metrics = Metrics()
 # work that might not finish: a read or an endpoint call (62 s) leaves time for a write after it,
 # and a write or a call of the queue takes 9 s at most.
 LAST_START_SECONDS = 73
+# Reads stop earlier: those that have begun, four of at most 2 s of CPU each, end before the
+# endpoint must be called, and a slow batch sends the images that it has.
+LAST_READ_SECONDS = 82
 LAST_WRITE_SECONDS = 10
 
 
@@ -40,6 +43,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         batch.refs,
         out_of_time=wiring.deadline(context, LAST_START_SECONDS),
         too_late_to_write=wiring.deadline(context, LAST_WRITE_SECONDS),
+        too_late_to_read=wiring.deadline(context, LAST_READ_SECONDS),
     )
     ids = batch.ids
     say(log_lines.failed(each, ids[each.ref]) for each in outcomes if each.error is not None)

@@ -6,8 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Literal, cast
 
-# Part of every spec's hash. Raise it whenever `prepare` gives other pixels for the same file: then
-# an endpoint refuses pixels that were made by another algorithm than its model was tested with.
+# Part of every spec's hash. Raise it when `prepare` changes the pixels of ordinary photos: an
+# endpoint then refuses them until its model is packaged again. Corrections of rare files that were
+# read wrongly (transparency of few bits, masks of BMP, spellings of XMP) do not raise it.
 PREPARE_VERSION = 1
 
 _FIELDS = {"size", "resize", "crop", "interpolation", "mean", "std", "layout"}

@@ -22,6 +22,8 @@ logger = logging.getLogger(__name__)
 # Reads wait for S3, and Pillow releases the interpreter lock while it decodes. Four keep one vCPU
 # busy. The function's memory must hold four files at their byte limit and their decoded pixels.
 PARALLEL_IMAGES = 4
+# The endpoint refuses a call with more bytes of pixels: `Limits` in model/serving/app.py.
+MAX_DECODED_BYTES = 20 * 1024 * 1024
 
 
 class Images(Protocol):
@@ -62,7 +64,8 @@ class ClassifyImages:
 
     ``spec`` starts as the deployed model's and is replaced when the endpoint reports a different
     model, so that only the first batch after a promotion is prepared twice. ``encoding`` is
-    replaced by npy when the endpoint's model, an older one, does not know it.
+    replaced by npy, until this environment ends, when the endpoint's model is older and does not
+    know it.
     """
 
     images: Images
@@ -79,18 +82,21 @@ class ClassifyImages:
         refs: Sequence[ImageRef],
         out_of_time: Callable[[], bool],
         too_late_to_write: Callable[[], bool] = lambda: False,
+        too_late_to_read: Callable[[], bool] = lambda: False,
     ) -> list[Outcome]:
         """Classifies images; returns one outcome per distinct reference. Never raises.
 
         ``out_of_time`` is checked before each read and each endpoint call, ``too_late_to_write``
-        before each write after them. Images that they stop can be retried.
+        before each write after them. ``too_late_to_read`` stops reads earlier, so that the images
+        of a slow batch that are prepared still reach the endpoint. Images that they stop can be
+        retried.
         """
         current = latest_of_each_image(list(refs))
         overtaken = [Outcome(ref) for ref in dict.fromkeys(refs) if ref not in set(current)]
         created = [ref for ref in current if ref.change is Change.CREATED]
         removed = [ref for ref in current if ref.change is Change.REMOVED]
         with ThreadPoolExecutor(PARALLEL_IMAGES) as pool:
-            batch = _Batch(self, pool, out_of_time, too_late_to_write)
+            batch = _Batch(self, pool, out_of_time, too_late_to_write, too_late_to_read)
             outcomes = batch.classify(created, self.spec)
             # Last, because the erasure of a version must find the row of that version.
             outcomes += pool.map(batch.bury, removed)
@@ -114,6 +120,7 @@ class _Batch:
     pool: ThreadPoolExecutor
     out_of_time: Callable[[], bool]
     too_late_to_write: Callable[[], bool]
+    too_late_to_read: Callable[[], bool]
 
     def classify(
         self, refs: list[ImageRef], spec: ImageSpec, *, again: bool = False
@@ -169,6 +176,7 @@ class _Batch:
     def _prepare(self, spec: ImageSpec, encoding: PixelEncoding, ref: ImageRef) -> _Ready | Outcome:
         try:
             _stop_when(self.out_of_time)
+            _stop_when(self.too_late_to_read)
             data = self.case.images.read(ref)
             if data is None:
                 return self._write(ref, records.deleted(ref, self.case.now(), reason="gone"))
@@ -205,14 +213,15 @@ def _chunks(
 ) -> Iterable[list[_Ready]]:
     """Yields as many images at a time as fit into one request."""
     chunk: list[_Ready] = []
-    size = encoding.header_bytes
+    size, pixels = encoding.header_bytes, 0
     for each in ready:
-        added = encoding.image_header_bytes + len(each.encoded)
-        if chunk and size + added > max_payload_bytes:
+        added, decoded = encoding.image_header_bytes + len(each.encoded), len(each.prepared.pixels)
+        if chunk and (size + added > max_payload_bytes or pixels + decoded > MAX_DECODED_BYTES):
             yield chunk
-            chunk, size = [], encoding.header_bytes
+            chunk, size, pixels = [], encoding.header_bytes, 0
         chunk.append(each)
         size += added
+        pixels += decoded
     if chunk:
         yield chunk
 

@@ -10,12 +10,13 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Any
 
-from botocore.exceptions import ClientError
+from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.deployment.account import Clients
 from imagedrop.deployment.inventory import Inventory, Kept, Kind
 from imagedrop.deployment.stacks import Stack
 from pipeline.adapters.service_errors import error_code
+from registry.model_registry import ModelRegistry
 
 DELETE_BATCH = 1000  # DeleteObjects takes no more
 # The longest that KMS allows: a key that is missed can be restored for a month.
@@ -86,8 +87,8 @@ class Removal:
         self.on_step(title)
         try:
             action()
-        except ClientError as error:
-            if error_code(error) not in _GONE:
+        except (ClientError, BotoCoreError) as error:  # a waiter's error is of the second kind
+            if not (isinstance(error, ClientError) and error_code(error) in _GONE):
                 self.problems.append(f"{title}: {error}")
 
     def _remove(self, kept: Kept) -> None:
@@ -123,12 +124,9 @@ class Removal:
 
     def _remove_model_group(self, group: str) -> None:
         sagemaker = self.clients("sagemaker")
-        pages = sagemaker.get_paginator("list_model_packages").paginate(ModelPackageGroupName=group)
-        packages = [
-            each["ModelPackageArn"] for page in pages for each in page["ModelPackageSummaryList"]
-        ]
-        for package in packages:
-            sagemaker.delete_model_package(ModelPackageName=package)
+        # Packages of other tools stay; SageMaker then refuses to delete the group, a named problem.
+        for package in list(ModelRegistry(sagemaker).packages_of(group)):
+            sagemaker.delete_model_package(ModelPackageName=package.arn)
         sagemaker.delete_model_package_group(ModelPackageGroupName=group)
 
 

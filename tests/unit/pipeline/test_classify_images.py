@@ -5,7 +5,9 @@ from dataclasses import replace
 
 import pytest
 
-from imaging import Rejection, RejectReason
+from imaging import ImageSpec, Prepared, Rejection, RejectReason, prepare
+from model.serving.app import Limits
+from pipeline import classify_images
 from pipeline.answers import InvalidAnswerError
 from pipeline.classify_images import ClassifyImages, Outcome
 from pipeline.errors import SpecMismatchError, TransientError
@@ -175,3 +177,42 @@ def test_a_removal_leaves_a_tombstone_after_the_rows_of_its_batch() -> None:
         "CLASSIFIED incoming/a.jpg",
         "DELETED incoming/a.jpg",
     ]
+
+
+def test_a_batch_that_is_slow_to_prepare_sends_the_images_that_it_has() -> None:
+    names = [f"{shade}.jpg" for shade in range(12)]
+    use_case = use_case_over({name: jpeg(shade) for shade, name in enumerate(names)})
+    prepared_images: list[bytes] = []
+
+    def slow(data: bytes, spec: ImageSpec) -> Prepared | Rejection:
+        prepared_images.append(data)
+        return prepare(data, spec)
+
+    use_case = replace(use_case, prepare=slow)
+    outcomes = use_case.run(
+        [image_ref(name) for name in names],
+        out_of_time=lambda: False,
+        too_late_to_read=lambda: len(prepared_images) >= 5,
+    )
+
+    written = [each for each in outcomes if each.written]
+    stopped = [each for each in outcomes if isinstance(each.error, TransientError)]
+    assert len(written) == len(prepared_images) >= 5
+    assert len(written) + len(stopped) == 12
+    assert stopped
+
+
+def test_pixels_of_one_call_are_never_more_than_the_endpoint_decodes(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(classify_images, "MAX_DECODED_BYTES", 4 * SPEC.image_bytes)
+    endpoint = FakeEndpoint()
+    names = [f"{index}.jpg" for index in range(10)]
+
+    run(use_case_over({name: jpeg() for name in names}, endpoint), [image_ref(n) for n in names])
+
+    assert [count for _, count in endpoint.calls] == [4, 4, 2]
+
+
+def test_the_limit_of_decoded_pixels_is_the_endpoints() -> None:
+    assert Limits().body_bytes == classify_images.MAX_DECODED_BYTES
