@@ -36,7 +36,6 @@ KINDS = (
     "credentials_are_the_default_and_tokens_name_their_audience",
     "data_outlives_the_stack",
     "alarms_watch_every_step_and_notify",
-    "runaway_costs_notify",
 )
 
 

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from bench.template_faults import KINDS
 from handlers import publish_model
 from tests.unit.template.rules import RULES
 from tests.unit.template.seeding import SEEDED, broken, objections
@@ -31,6 +32,10 @@ def found() -> list[set[str]]:
 )
 def test_a_seeded_fault_is_found(found: list[set[str]], index: int) -> None:
     assert SEEDED[index][0] in found[index], SEEDED[index][1]
+
+
+def test_the_benchmark_of_scanners_names_kinds_that_are_seeded() -> None:
+    assert set(KINDS) <= {rule for rule, _ in SEEDED}
 
 
 def test_nearly_all_seeded_faults_are_caught_and_the_template_raises_no_alarm(
