@@ -20,8 +20,9 @@ import numpy as np
 import torch
 from PIL import Image
 
+from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
-from training.train import Prepared, fit, prepare
+from training.train import fit
 from training.watch.monitor import Monitor
 from training.watch.observations import DEFAULT_INTERVAL, read_observations
 from training.watch.observer import Phase, StepSeconds, TrainingObserver

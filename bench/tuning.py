@@ -17,9 +17,10 @@ from pathlib import Path
 import torch
 
 from training.data.features import Extractor, compute_features
+from training.prepared import Prepared, prepare
 from training.search import SearchSpace
 from training.settings import TrainSettings
-from training.train import Prepared, fit, prepare
+from training.train import fit
 from training.tune import tune
 
 TRIALS, NAIVE_TRIALS = 20, 2

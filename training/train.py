@@ -9,7 +9,6 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from contextlib import nullcontext
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
@@ -17,15 +16,9 @@ from statistics import fmean
 from time import perf_counter
 
 import torch
-from torch import Tensor, nn, optim
 
-from imaging import ImageSpec
 from training import failure
 from training.checkpoint import Checkpoint
-from training.data.batches import FeatureBatches, PhotoBatches
-from training.data.dataset import DataSet, LabelledImage
-from training.data.features import Extractor, Features, cached_features, default_cache
-from training.data.folders import explain
 from training.data.partition import Partition, cross_validation, partition
 from training.errors import TrainingError
 from training.exporting import (
@@ -35,18 +28,11 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
-from training.machine import autocast, be_deterministic, device
 from training.metric_lines import MetricLog, metric_line
-from training.network import (
-    TransferNetwork,
-    build_network,
-    freeze,
-    image_spec,
-    new_head,
-    stages,
-    weights_sha256,
-)
-from training.phase import PhasePlan, PhaseState, run_phase
+from training.network import TransferNetwork, new_head
+from training.phase import PhaseState, run_phase
+from training.plans import finetune_plan, head_plan
+from training.prepared import Prepared, prepare
 from training.progress import PrintableFormatter
 from training.settings import TrainSettings
 from training.watch.inspectors import inspectors
@@ -54,28 +40,6 @@ from training.watch.observer import EpochMetrics, TrainingObserver
 
 # Not __name__, which is __main__ when this module runs as a program.
 log = logging.getLogger("training.train")
-
-# Each stage nearer to the image learns slower: Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2.
-STAGE_DECAY = 2.6
-
-
-@dataclass(frozen=True, slots=True)
-class Prepared:
-    """Everything that trainings on the same data, backbone and weights share."""
-
-    data: DataSet
-    manifest_sha256: str
-    """Of the data; computing it reads every file."""
-    network: TransferNetwork
-    """Its head is a placeholder; only its backbone's weights are used."""
-    backbone_sha256: str
-    spec: ImageSpec
-    features: Features
-    images: tuple[LabelledImage, ...]
-    """The n images that could be prepared, in the order of `features.values`."""
-    labels: Tensor
-    """int64 [n]."""
-    device: torch.device
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,59 +74,6 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
             log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
             print(metric_line(fitted.metrics), flush=True)
         return export(prepared, fitted, settings)
-
-
-def prepare(settings: TrainSettings) -> Prepared:
-    """Scans the data, loads the backbone, and gets its features of every image.
-
-    Raises:
-        TrainingError: fewer than two classes, a class without a photo to train on, or weights that
-            cannot be had.
-    """
-    if settings.deterministic:
-        be_deterministic()
-    data = DataSet.scan(settings.data)
-    for line in explain(data.left_out):
-        log.warning("%s", line)
-    network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)
-    freeze(network, "none")
-    spec, on = image_spec(settings.backbone), device()
-    sha256 = weights_sha256(network.backbone)
-    network.eval().to(on).to(memory_format=torch.channels_last)
-    extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
-    manifest_sha256 = data.manifest_sha256
-    features = cached_features(
-        data, manifest_sha256, extractor, settings.feature_cache or default_cache()
-    )
-    images = tuple(data.images[row] for row in features.rows)
-    log.info(
-        "%d images of %d classes, %d left out",
-        len(images),
-        len(data.classes),
-        len(features.rejected),
-    )
-    _refuse_untrained_classes(data, images, settings)
-    labels = torch.tensor([image.class_index for image in images])
-    return Prepared(data, manifest_sha256, network, sha256, spec, features, images, labels, on)
-
-
-def _refuse_untrained_classes(
-    data: DataSet, images: Sequence[LabelledImage], settings: TrainSettings
-) -> None:
-    """Refuses a model with labels that it never saw.
-
-    Raises:
-        TrainingError: a class has no image to train on.
-    """
-    parts = {"train", None, "valid"} if settings.folds else {"train", None}
-    seen = {image.class_index for image in images if image.split in parts}
-    unseen = [label for place, label in enumerate(data.classes) if place not in seen]
-    if seen and unseen:
-        raise TrainingError(
-            f"{len(unseen)} of {len(data.classes)} classes have no usable photo to train on: "
-            f"{', '.join(unseen[:8])}{' …' if len(unseen) > 8 else ''}.",
-            "Add photos of them to the part train, or take their folders out of every part.",
-        )
 
 
 def fit(
@@ -255,90 +166,6 @@ def _fit_once(
         for observer in observers:
             observer.on_end()
     return network, state
-
-
-def head_plan(
-    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
-) -> PhasePlan:
-    """Plans the training of the head alone on cached features: milliseconds per epoch."""
-
-    def batches(rows: Sequence[int], training: bool) -> FeatureBatches:
-        values = prepared.features.values[list(rows)].to(prepared.device)
-        labels = prepared.labels[list(rows)].to(prepared.device)
-        return FeatureBatches(values, labels, settings.batch_size, training=training)
-
-    freeze(network, "none")
-    return PhasePlan(
-        name="head",
-        module=network.head,
-        optimizer=optim.AdamW(
-            network.head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
-        ),
-        epochs=settings.epochs,
-        first_epoch=1,
-        train_batches=batches(parts.train, True),
-        train_images=len(parts.train),
-        valid_batches=batches(parts.valid, False) if parts.valid else None,
-        loss=loss_function(prepared, settings, parts),
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        seed=settings.seed,
-        precision=nullcontext,
-    )
-
-
-def finetune_plan(
-    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
-) -> PhasePlan:
-    """Plans the training of head and unfrozen stages together on augmented photos."""
-
-    def batches(rows: Sequence[int], training: bool) -> PhotoBatches:
-        images = [prepared.images[row] for row in rows]
-        return PhotoBatches(
-            images, prepared.spec, settings.batch_size, prepared.device, training=training
-        )
-
-    freeze(network, settings.unfreeze)
-    return PhasePlan(
-        name="finetune",
-        module=network,
-        optimizer=optim.AdamW(
-            discriminative_groups(network, settings.finetune_lr), weight_decay=settings.weight_decay
-        ),
-        epochs=settings.finetune_epochs,
-        first_epoch=settings.epochs + 1,
-        train_batches=batches(parts.train, True),
-        train_images=len(parts.train),
-        valid_batches=batches(parts.valid, False) if parts.valid else None,
-        loss=loss_function(prepared, settings, parts),
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        seed=settings.seed,
-        precision=partial(autocast, settings.amp, prepared.device),
-    )
-
-
-def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str, object]]:
-    """Parameter groups: the head at `lr`, each stage before it slower by STAGE_DECAY."""
-    groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "lr": lr}]
-    for depth, stage in enumerate(reversed(stages(network).values()), 1):
-        trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
-        if trained:
-            groups.append({"params": trained, "lr": lr / STAGE_DECAY**depth})
-    return groups
-
-
-def loss_function(
-    prepared: Prepared, settings: TrainSettings, parts: Partition
-) -> nn.CrossEntropyLoss:
-    """Makes the loss; a class weight is inverse to the class's size, and 1 for the mean size."""
-    weight = None
-    if settings.class_weights:
-        classes = len(prepared.data.classes)
-        counts = torch.bincount(prepared.labels[list(parts.train)], minlength=classes)
-        # clamp keeps the weight of a class without images finite; no image uses it.
-        weight = (len(parts.train) / (classes * counts.clamp(min=1))).to(prepared.device)
-    return nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)
 
 
 def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:

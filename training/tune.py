@@ -13,9 +13,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from training.errors import TrainingError
+from training.prepared import Prepared, prepare
 from training.search import OBJECTIVE, SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
-from training.train import Prepared, fit, prepare
+from training.train import fit
 from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
 if TYPE_CHECKING:

@@ -13,8 +13,8 @@ from PIL import Image
 from torch import optim
 
 from training.network import TransferNetwork
+from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
-from training.train import Prepared, prepare
 from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 
 COLOURS = {

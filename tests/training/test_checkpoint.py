@@ -13,7 +13,8 @@ import torch
 
 from tests.processes import running
 from training.errors import TrainingError
-from training.train import Fitted, Prepared, fit, prepare, train
+from training.prepared import Prepared, prepare
+from training.train import Fitted, fit, train
 from training.watch.observer import EpochMetrics, TrainingObserver
 
 from .conftest import Configure, short_training

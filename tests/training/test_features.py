@@ -14,7 +14,7 @@ from imaging import Rejection
 from training.data import features as features_module
 from training.data.batches import Photos, augmentation
 from training.data.dataset import DataSet, load_pixels
-from training.train import Prepared, prepare
+from training.prepared import Prepared, prepare
 
 from .conftest import IMAGES_A_CLASS, LABELS, Configure, draw
 

@@ -9,8 +9,10 @@ import torch
 from torch import nn
 
 from training.network import TransferNetwork, build_network, freeze, stages
+from training.plans import discriminative_groups
+from training.prepared import Prepared
 from training.settings import Backbone, Unfreeze
-from training.train import Prepared, discriminative_groups, fit
+from training.train import fit
 
 from .conftest import Configure, Watched
 

@@ -29,8 +29,10 @@ from training.data.dataset import load_pixels
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
+from training.plans import loss_function
+from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
-from training.train import Prepared, fit, loss_function, main, prepare, train
+from training.train import fit, main, train
 from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
 from .conftest import (

@@ -11,10 +11,11 @@ import pytest
 from imagedrop.commands.train import read_hyperparameters
 from tests.text_boxes import unreadable_texts
 from training.errors import TrainingError
+from training.prepared import Prepared
 from training.reports.tuning import importance, tuning_page
 from training.search import SearchSpace, TrialResult, Tuning
 from training.settings import TrainSettings
-from training.train import Prepared, fit
+from training.train import fit
 from training.tune import Reporter, database, tune
 from training.watch.observer import StopTraining
 

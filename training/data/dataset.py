@@ -73,9 +73,14 @@ class DataSet:
         return self.classes[image.class_index]
 
     @property
+    def digests(self) -> dict[Path, str]:
+        """The sha256 of each image's bytes, 64 hex digits; reads every file."""
+        return {each.path: file_sha256(each.path) for each in self.images}
+
+    @property
     def manifest_sha256(self) -> str:
         """Hashes the names, labels, parts and bytes of all images; reads every file."""
-        return self.manifest_of({each.path: file_sha256(each.path) for each in self.images})
+        return self.manifest_of(self.digests)
 
     def manifest_of(self, digests: Mapping[Path, str]) -> str:
         """`manifest_sha256` from known hashes of the files, 64 hex digits each."""

@@ -19,8 +19,9 @@ from training.exporting import RECORD_NAME
 from training.inspection.class_rules import ClassCounts
 from training.inspection.findings import Finding, Status
 from training.inspection.rules import judge, judge_profile
+from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
-from training.train import Fitted, Prepared, fit, prepare
+from training.train import Fitted, fit
 from training.watch import observations, profile
 from training.watch.inspectors import inspectors
 from training.watch.observations import Observations, read_observations

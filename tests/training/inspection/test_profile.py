@@ -21,8 +21,9 @@ from training.inspection.profile_rules import (
     percentile,
 )
 from training.inspection.rules import judge_profile
+from training.prepared import Prepared
 from training.settings import TrainSettings
-from training.train import Prepared, fit
+from training.train import fit
 from training.watch.observer import Phase, StepSeconds, TrainingObserver
 from training.watch.profile import Machine, Profile, StepTime, SystemSample, TimeSplit, read_profile
 from training.watch.profiler import Profiler

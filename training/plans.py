@@ -1,0 +1,105 @@
+"""Plans the two phases of a training: the head on features, then head and backbone on photos."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import nullcontext
+from functools import partial
+
+import torch
+from torch import nn, optim
+
+from training.data.batches import FeatureBatches, PhotoBatches
+from training.data.partition import Partition
+from training.machine import autocast
+from training.network import TransferNetwork, freeze, stages
+from training.phase import PhasePlan
+from training.prepared import Prepared
+from training.settings import TrainSettings
+
+# Each stage nearer to the image learns slower: Howard and Ruder, "ULMFiT" (arXiv:1801.06146), 3.2.
+STAGE_DECAY = 2.6
+
+
+def head_plan(
+    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> PhasePlan:
+    """Plans the training of the head alone on cached features: milliseconds per epoch."""
+
+    def batches(rows: Sequence[int], training: bool) -> FeatureBatches:
+        values = prepared.features.values[list(rows)].to(prepared.device)
+        labels = prepared.labels[list(rows)].to(prepared.device)
+        return FeatureBatches(values, labels, settings.batch_size, training=training)
+
+    freeze(network, "none")
+    return PhasePlan(
+        name="head",
+        module=network.head,
+        optimizer=optim.AdamW(
+            network.head.parameters(), lr=settings.lr, weight_decay=settings.weight_decay
+        ),
+        epochs=settings.epochs,
+        first_epoch=1,
+        train_batches=batches(parts.train, True),
+        train_images=len(parts.train),
+        valid_batches=batches(parts.valid, False) if parts.valid else None,
+        loss=loss_function(prepared, settings, parts),
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        seed=settings.seed,
+        precision=nullcontext,
+    )
+
+
+def finetune_plan(
+    network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> PhasePlan:
+    """Plans the training of head and unfrozen stages together on augmented photos."""
+
+    def batches(rows: Sequence[int], training: bool) -> PhotoBatches:
+        images = [prepared.images[row] for row in rows]
+        return PhotoBatches(
+            images, prepared.spec, settings.batch_size, prepared.device, training=training
+        )
+
+    freeze(network, settings.unfreeze)
+    return PhasePlan(
+        name="finetune",
+        module=network,
+        optimizer=optim.AdamW(
+            discriminative_groups(network, settings.finetune_lr), weight_decay=settings.weight_decay
+        ),
+        epochs=settings.finetune_epochs,
+        first_epoch=settings.epochs + 1,
+        train_batches=batches(parts.train, True),
+        train_images=len(parts.train),
+        valid_batches=batches(parts.valid, False) if parts.valid else None,
+        loss=loss_function(prepared, settings, parts),
+        batch_size=settings.batch_size,
+        patience=settings.patience,
+        seed=settings.seed,
+        precision=partial(autocast, settings.amp, prepared.device),
+    )
+
+
+def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str, object]]:
+    """Parameter groups: the head at `lr`, each stage before it slower by STAGE_DECAY."""
+    groups: list[dict[str, object]] = [{"params": list(network.head.parameters()), "lr": lr}]
+    for depth, stage in enumerate(reversed(stages(network).values()), 1):
+        trained = [parameter for parameter in stage.parameters() if parameter.requires_grad]
+        if trained:
+            groups.append({"params": trained, "lr": lr / STAGE_DECAY**depth})
+    return groups
+
+
+def loss_function(
+    prepared: Prepared, settings: TrainSettings, parts: Partition
+) -> nn.CrossEntropyLoss:
+    """Makes the loss; a class weight is inverse to the class's size, and 1 for the mean size."""
+    weight = None
+    if settings.class_weights:
+        classes = len(prepared.data.classes)
+        counts = torch.bincount(prepared.labels[list(parts.train)], minlength=classes)
+        # clamp keeps the weight of a class without images finite; no image uses it.
+        weight = (len(parts.train) / (classes * counts.clamp(min=1))).to(prepared.device)
+    return nn.CrossEntropyLoss(weight, label_smoothing=settings.label_smoothing)

@@ -1,0 +1,107 @@
+"""Prepares the data, the backbone and its features once, for any number of trainings."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from imaging import ImageSpec
+from training.data.dataset import DataSet, LabelledImage
+from training.data.features import Extractor, Features, cached_features, default_cache
+from training.data.folders import explain
+from training.errors import TrainingError
+from training.machine import be_deterministic, device
+from training.network import TransferNetwork, build_network, freeze, image_spec, weights_sha256
+from training.settings import TrainSettings
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Prepared:
+    """Everything that trainings on the same data, backbone and weights share."""
+
+    data: DataSet
+    manifest_sha256: str
+    """Of the data."""
+    network: TransferNetwork
+    """Its head is a placeholder; only its backbone's weights are used."""
+    backbone_sha256: str
+    spec: ImageSpec
+    features: Features
+    images: tuple[LabelledImage, ...]
+    """The n images that could be prepared, in the order of `features.values`."""
+    digests: tuple[str, ...]
+    """The sha256 of the bytes of each of the n images, 64 hex digits."""
+    labels: Tensor
+    """int64 [n]."""
+    device: torch.device
+
+
+def prepare(settings: TrainSettings) -> Prepared:
+    """Scans the data, loads the backbone, and gets its features of every image.
+
+    Raises:
+        TrainingError: fewer than two classes, a class without a photo to train on, or weights that
+            cannot be had.
+    """
+    if settings.deterministic:
+        be_deterministic()
+    data = DataSet.scan(settings.data)
+    for line in explain(data.left_out):
+        log.warning("%s", line)
+    network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)
+    freeze(network, "none")
+    spec, on = image_spec(settings.backbone), device()
+    sha256 = weights_sha256(network.backbone)
+    network.eval().to(on).to(memory_format=torch.channels_last)
+    extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
+    digests = data.digests
+    manifest_sha256 = data.manifest_of(digests)
+    features = cached_features(
+        data, manifest_sha256, extractor, settings.feature_cache or default_cache()
+    )
+    images = tuple(data.images[row] for row in features.rows)
+    log.info(
+        "%d images of %d classes, %d left out",
+        len(images),
+        len(data.classes),
+        len(features.rejected),
+    )
+    _refuse_untrained_classes(data, images, settings)
+    labels = torch.tensor([image.class_index for image in images])
+    return Prepared(
+        data=data,
+        manifest_sha256=manifest_sha256,
+        network=network,
+        backbone_sha256=sha256,
+        spec=spec,
+        features=features,
+        images=images,
+        digests=tuple(digests[image.path] for image in images),
+        labels=labels,
+        device=on,
+    )
+
+
+def _refuse_untrained_classes(
+    data: DataSet, images: Sequence[LabelledImage], settings: TrainSettings
+) -> None:
+    """Refuses a model with labels that it never saw.
+
+    Raises:
+        TrainingError: a class has no image to train on.
+    """
+    parts = {"train", None, "valid"} if settings.folds else {"train", None}
+    seen = {image.class_index for image in images if image.split in parts}
+    unseen = [label for place, label in enumerate(data.classes) if place not in seen]
+    if seen and unseen:
+        raise TrainingError(
+            f"{len(unseen)} of {len(data.classes)} classes have no usable photo to train on: "
+            f"{', '.join(unseen[:8])}{' …' if len(unseen) > 8 else ''}.",
+            "Add photos of them to the part train, or take their folders out of every part.",
+        )
