@@ -10,11 +10,12 @@ import logging
 import os
 import pickle
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor
 
 from training.errors import TrainingError
 from training.phase import PhasePlan, PhaseState
@@ -23,6 +24,16 @@ from training.watch.observer import EpochMetrics, Phase
 log = logging.getLogger(__name__)
 
 FILE_NAME = "training.pt"
+
+
+@dataclass(frozen=True, slots=True)
+class Fold:
+    """A finished fold of a cross-validation."""
+
+    metrics: EpochMetrics
+    """Of its last epoch."""
+    logits: Tensor
+    """Its answers to the photos that it did not learn from, float32 [n, classes]."""
 
 
 class Checkpoint:
@@ -52,9 +63,12 @@ class Checkpoint:
         return phase
 
     @property
-    def folds(self) -> list[EpochMetrics]:
-        """The last epochs of the finished folds of a cross-validation."""
-        return [EpochMetrics(**metrics) for metrics in self._saved["folds"]]
+    def folds(self) -> list[Fold]:
+        """The finished folds of a cross-validation."""
+        return [
+            Fold(EpochMetrics(**saved["metrics"]), saved["logits"])
+            for saved in self._saved["folds"]
+        ]
 
     def state(self) -> PhaseState:
         """The saved progress, or that of a new training."""
@@ -87,9 +101,10 @@ class Checkpoint:
         }
         self._write()
 
-    def save_fold(self, metrics: EpochMetrics) -> None:
+    def save_fold(self, fold: Fold) -> None:
         """Saves a fold that has just ended."""
-        self._saved["folds"].append(asdict(metrics))
+        saved = {"metrics": asdict(fold.metrics), "logits": fold.logits}
+        self._saved["folds"].append(saved)
         self._write()
 
     def _write(self) -> None:

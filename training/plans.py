@@ -47,6 +47,7 @@ def head_plan(
         batch_size=settings.batch_size,
         patience=settings.patience,
         seed=settings.seed,
+        keeps_last=settings.folds > 0,
         precision=nullcontext,
     )
 
@@ -78,6 +79,7 @@ def finetune_plan(
         batch_size=settings.batch_size,
         patience=settings.patience,
         seed=settings.seed,
+        keeps_last=settings.folds > 0,
         precision=partial(autocast, settings.amp, prepared.device),
     )
 

@@ -86,7 +86,7 @@ class TrainSettings:
     class_weights: Annotated[bool, "Weight classes inversely to their number of images."] = False
     patience: Annotated[
         int,
-        "End a phase after this many epochs without a better one; 0 = never.",
+        "End a phase after this many epochs without a lower validation loss; 0 = never.",
         NOT_NEGATIVE,
     ] = 0
     unfreeze: Annotated[Unfreeze, "The part of the backbone to train after the head."] = "none"
@@ -99,6 +99,11 @@ class TrainSettings:
     folds: Annotated[
         int, "Cross-validate over this many folds, then train on everything; 0 = no.", NONE_OR_TWO
     ] = 0
+    seeds: Annotated[
+        int,
+        "Repeat the cross-validation with this many seeds, to see what chance does.",
+        AT_LEAST_ONE,
+    ] = 1
     seed: Annotated[int, "Of the split, the new head, the order of images, dropout."] = 1
     deterministic: Annotated[bool, "Use only torch's deterministic algorithms."] = False
     amp: Annotated[bool, "Use bfloat16 where the machine computes it in hardware."] = False
@@ -231,6 +236,8 @@ def _problems(settings: TrainSettings) -> list[str]:
             "--folds ends with a training on all images, which leaves --patience no validation "
             "loss to watch."
         )
+    if settings.seeds > 1 and not settings.folds:
+        found.append("--seeds repeats a cross-validation: give --folds too.")
     for backbone, weights in DEFAULT_WEIGHTS.items():
         if settings.weights == weights and settings.backbone != backbone:
             found.append(f"--weights {weights} only fits --backbone {backbone}.")

@@ -9,17 +9,15 @@ from __future__ import annotations
 import logging
 import sys
 from collections.abc import Sequence
-from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
 from time import perf_counter
 
-import torch
-
 from training import failure
 from training.checkpoint import Checkpoint
-from training.data.partition import Partition, cross_validation, partition
+from training.cross_validation import cross_validate, validation_answers
+from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import (
     Origin,
@@ -28,10 +26,10 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
+from training.fitting import fit_once
 from training.metric_lines import MetricLog, metric_line
-from training.network import TransferNetwork, new_head
-from training.phase import PhaseState, run_phase
-from training.plans import finetune_plan, head_plan
+from training.network import TransferNetwork
+from training.out_of_fold import OutOfFold, write_out_of_fold
 from training.prepared import Prepared, prepare
 from training.progress import PrintableFormatter
 from training.settings import TrainSettings
@@ -52,6 +50,8 @@ class Fitted:
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     """The last epoch of each fold; empty without folds."""
+    answers: OutOfFold | None
+    """To photos that were not learnt from; None where there are none."""
     partition: Partition
     """The images that it was trained and measured on."""
     seconds: float
@@ -73,6 +73,8 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
         if fitted.folds:
             log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
             print(metric_line(fitted.metrics), flush=True)
+        if fitted.answers is not None:
+            write_out_of_fold(fitted.answers, settings.output_dir)
         return export(prepared, fitted, settings)
 
 
@@ -88,22 +90,30 @@ def fit(
     """
     started = perf_counter()
     checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
-    if not settings.folds:
+    folds: tuple[EpochMetrics, ...] = ()
+    answers = None
+    if settings.folds:
+        validated = cross_validate(prepared, settings, checkpoint, partial(_log_fold, settings))
+        folds, answers, parts = validated.folds, validated.answers, validated.everything
+    else:
         parts = partition(prepared.images, settings.seed)
-        network, state = _fit_once(prepared, settings, parts, callbacks, checkpoint)
-        return Fitted(
-            network, state.kept, tuple(state.history), (), parts, perf_counter() - started
-        )
-    splits, everything = cross_validation(prepared.images, settings.folds, settings.seed)
-    for number, parts in enumerate(splits[len(checkpoint.folds) :], len(checkpoint.folds) + 1):
-        _, state = _fit_once(prepared, settings, parts, (), Checkpoint(None, ""))
-        checkpoint.save_fold(state.history[-1])
-        log.info("fold %d of %d: %s", number, settings.folds, metric_line(state.history[-1]))
-    network, state = _fit_once(prepared, settings, everything, callbacks, checkpoint)
-    folds = tuple(checkpoint.folds)
+    fitted = fit_once(prepared, settings, parts, callbacks, checkpoint)
+    if fitted.logits is not None:
+        answers = validation_answers(prepared, parts, fitted.logits, settings.seed)
     return Fitted(
-        network, mean(folds), tuple(state.history), folds, everything, perf_counter() - started
+        network=fitted.network,
+        metrics=mean(folds) if folds else fitted.state.kept,
+        history=tuple(fitted.state.history),
+        folds=folds,
+        answers=answers,
+        partition=parts,
+        seconds=perf_counter() - started,
     )
+
+
+def _log_fold(settings: TrainSettings, number: int, metrics: EpochMetrics) -> None:
+    total = settings.folds * settings.seeds
+    log.info("fold %d of %d: %s", number, total, metric_line(metrics))
 
 
 def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> TrainResult:
@@ -130,42 +140,6 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             seconds=fitted.seconds,
         ),
     )
-
-
-def _fit_once(
-    prepared: Prepared,
-    settings: TrainSettings,
-    parts: Partition,
-    observers: Sequence[TrainingObserver],
-    checkpoint: Checkpoint,
-) -> tuple[TransferNetwork, PhaseState]:
-    """Trains the head on frozen features; then, where unfrozen, the backbone together with it."""
-    classes = len(prepared.data.classes)
-    seen = prepared.features.values[list(parts.train)]
-    network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed, seen))
-    if settings.unfreeze != "none":
-        network = deepcopy(network)
-    network.to(prepared.device).to(memory_format=torch.channels_last)
-    plans = [head_plan] if settings.unfreeze == "none" else [head_plan, finetune_plan]
-    state = checkpoint.state()
-    try:
-        for make_plan in plans:
-            plan = make_plan(network, prepared, settings, parts)
-            if plan.name == "head" and checkpoint.phase == "finetune":
-                continue
-            if plan.name == checkpoint.phase:
-                checkpoint.restore(plan)
-            else:
-                # If no epoch of this phase is better, the phase changes nothing.
-                state.best_weights = deepcopy(plan.module.state_dict())
-            for observer in observers:
-                observer.on_begin(network, plan.optimizer, settings)
-            run_phase(plan, state, observers, partial(checkpoint.save, plan))
-            plan.module.load_state_dict(state.best_weights)
-    finally:
-        for observer in observers:
-            observer.on_end()
-    return network, state
 
 
 def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:

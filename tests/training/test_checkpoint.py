@@ -8,6 +8,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -120,9 +121,12 @@ def test_finished_folds_are_not_run_again(
         fold.valid_loss for fold in whole.folds
     ]
     saved = torch.load(tmp_path / "checkpoints" / "training.pt", weights_only=True)
-    assert [fold["seconds"] for fold in saved["folds"]] == [
+    assert [fold["metrics"]["seconds"] for fold in saved["folds"]] == [
         fold.seconds for fold in continued.folds
     ]
+    assert whole.answers is not None
+    assert continued.answers is not None
+    assert np.array_equal(continued.answers.logits, whole.answers.logits)
 
 
 def test_checkpoint_of_other_settings_is_refused(

@@ -11,7 +11,15 @@ import torch
 from torch import Tensor, nn, optim
 
 from training.data.batches import FeatureBatches
-from training.phase import Batches, PhasePlan, PhaseState, cosine, has_lost_patience, run_phase
+from training.phase import (
+    Batches,
+    PhasePlan,
+    PhaseState,
+    cosine,
+    has_lost_patience,
+    is_better,
+    run_phase,
+)
 from training.watch.observer import (
     EpochMetrics,
     Phase,
@@ -162,27 +170,50 @@ def test_weights_of_the_best_epoch_are_kept() -> None:
     def keep(_: PhaseState) -> None:
         by_epoch.append(head.weight.detach().clone())
 
-    # So fast that it gets worse and better by turns.
-    run_phase(plan(head, lr=3.0, epochs=6), state, (), keep)
+    # Labels that have nothing to do with what it learns: the more it learns, the surer it errs.
+    values, labels = features(50)
+    others = FeatureBatches(values, (labels + 1) % CLASSES, BATCH, training=False)
+    run_phase(plan(head, lr=0.1, epochs=6, valid_batches=others), state, (), keep)
 
-    ranks = [(metrics.valid_top1, -(metrics.valid_loss or 0)) for metrics in state.history]
-    best = ranks.index(max(ranks))
+    losses = [metrics.valid_loss for metrics in state.history]
+    best = losses.index(min(losses))
     assert best < 5, "the last epoch was the best one: this test shows nothing"
     assert torch.equal(state.best_weights["weight"], by_epoch[best])
     assert state.kept == state.history[best]
 
 
-def metrics(epoch: int, top1: float, loss: float = 1.0) -> EpochMetrics:
+def test_epoch_with_more_right_and_a_higher_loss_is_not_better() -> None:
+    best = metrics(1, loss=0.2, top1=0.90)
+    assert not is_better(metrics(2, loss=0.3, top1=0.95), best)
+    assert is_better(metrics(2, loss=0.1, top1=0.85), best)
+    assert not is_better(metrics(2, loss=math.nan, top1=1.0), best)
+    assert is_better(metrics(2, loss=9.0, top1=0.0), metrics(1, loss=math.nan))
+
+
+def test_fold_is_kept_at_its_last_epoch_however_good_another_was() -> None:
+    head = nn.Linear(FEATURES, CLASSES)
+    state = PhaseState()
+
+    run_phase(plan(head, lr=3.0, epochs=6, keeps_last=True), state, (), ignore)
+
+    assert state.kept == state.history[-1]
+    assert torch.equal(state.best_weights["weight"], head.weight)
+
+
+def metrics(epoch: int, loss: float | None, top1: float = 0.5) -> EpochMetrics:
     return EpochMetrics(epoch, "head", 1.0, loss, top1, 1.0, 0.1)
 
 
 @pytest.mark.parametrize(
-    ("top1s", "is_over"),
-    [((0.5,), False), ((0.5, 0.4), False), ((0.5, 0.4, 0.4), True), ((0.3, 0.4, 0.4), False)],
+    ("losses", "is_over"),
+    [((0.5,), False), ((0.5, 0.6), False), ((0.5, 0.6, 0.6), True), ((0.7, 0.6, 0.6), False)],
 )
-def test_patience_is_counted_from_the_best_epoch(top1s: tuple[float, ...], is_over: bool) -> None:
-    history = [metrics(epoch, top1) for epoch, top1 in enumerate(top1s, 1)]
-    best = max(history, key=lambda each: (each.valid_top1, -each.epoch))
+def test_patience_is_counted_from_the_epoch_of_the_lowest_loss(
+    losses: tuple[float, ...], is_over: bool
+) -> None:
+    # Ever more are right: that does not count.
+    history = [metrics(epoch, loss, epoch / 9) for epoch, loss in enumerate(losses, 1)]
+    best = min(history, key=lambda each: (each.valid_loss, each.epoch))
     state = PhaseState(history=history, best=best)
 
     assert has_lost_patience(plan(nn.Linear(FEATURES, CLASSES), patience=2), state) == is_over

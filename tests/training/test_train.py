@@ -25,10 +25,11 @@ from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from tests.metric_lines import read_metric
 from training import exporting
-from training.data.dataset import load_pixels
+from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
+from training.out_of_fold import cross_entropy, read_out_of_fold
 from training.plans import loss_function
 from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
@@ -264,6 +265,41 @@ def test_folds_validate_each_photo_once_and_the_model_learns_from_all(
     )
     assert len(fitted.partition.train) == len(prepared.images)
     assert fitted.history[-1].valid_top1 is None
+
+
+def test_answers_out_of_fold_are_kept_of_every_photo_and_make_the_printed_figures(
+    configure: Configure,
+) -> None:
+    settings = configure(folds=3, seeds=2)
+
+    result = train(settings)
+
+    kept = read_out_of_fold(settings.output_dir)
+    data = DataSet.scan(settings.data)
+    assert kept.kind == "folds"
+    assert kept.labels == LABELS
+    assert kept.paths == tuple(
+        image.path.relative_to(data.folder).as_posix() for image in data.images
+    )
+    assert kept.digests == tuple(file_sha256(image.path) for image in data.images)
+    assert kept.truth.tolist() == [image.class_index for image in data.images]
+    assert kept.seeds == (1, 2)
+    assert kept.logits.shape == (2, 30, 3)
+    assert not np.array_equal(kept.fold[0], kept.fold[1])
+    for number, fold in enumerate(result.folds):
+        of_fold = kept.fold[number // 3] == number % 3
+        losses = cross_entropy(kept.logits[number // 3][of_fold], kept.truth[of_fold])
+        assert losses.mean() == pytest.approx(fold.valid_loss, rel=1e-5)
+
+
+def test_without_folds_the_answers_to_the_validation_photos_are_kept(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    kept = read_out_of_fold(settings.output_dir)
+    assert kept.kind == "validation"
+    assert len(kept.paths) == 6
+    assert kept.losses.mean() == pytest.approx(result.metrics.valid_loss, rel=1e-5)
 
 
 def test_cross_validation_prints_the_mean_for_the_tuner(
