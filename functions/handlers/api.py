@@ -2,18 +2,16 @@
 
 from __future__ import annotations
 
-import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
-from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import BadRequestError, NotFoundError
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
-from handlers import wiring
+from handlers import api_errors, wiring
 from pipeline import clients
-from pipeline.api_requests import InvalidRequestError, ListRequest, image_from_id, with_id
-from pipeline.errors import TransientError
+from pipeline.api_requests import ListRequest, image_from_id, with_id
 from registry.served_labels import served_labels
 
 if TYPE_CHECKING:
@@ -21,6 +19,7 @@ if TYPE_CHECKING:
 
 logger = Logger()
 app = APIGatewayHttpResolver()
+api_errors.add_to(app)
 
 
 @logger.inject_lambda_context
@@ -56,15 +55,3 @@ def list_labels() -> dict[str, Any]:
 def health() -> dict[str, str]:
     wiring.predictions_table().get("health")
     return {"status": "ok"}
-
-
-@app.exception_handler(InvalidRequestError)  # type: ignore[untyped-decorator]  # Powertools'
-def invalid(error: InvalidRequestError) -> Response[str]:
-    raise BadRequestError(str(error))
-
-
-@app.exception_handler(TransientError)  # type: ignore[untyped-decorator]  # Powertools'
-def busy(error: TransientError) -> Response[str]:
-    logger.warning("busy", extra={"error": str(error)})
-    body = json.dumps({"statusCode": 503, "message": "AWS is busy; try again in a second."})
-    return Response(503, "application/json", body, headers={"Retry-After": "1"})

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from bulk.begin import read_run
-from bulk.prepare_chunk import PrepareChunk
+from bulk.prepare_chunk import LAST_START_SECONDS, PrepareChunk
 from bulk.record_chunk import RecordChunk
 from bulk.run import BulkRun, is_last_round
 from bulk.work_bucket import WorkBucket
@@ -15,14 +15,12 @@ from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.clients import client
 from pipeline.events import utc_now
+from pipeline.time_budget import deadline
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
-
-# For the longest image (S3's timeouts, a decode at the limits) and the chunk's last files.
-LAST_START_SECONDS = 60
 
 
 @logger.inject_lambda_context
@@ -47,7 +45,7 @@ def prepare_step(
         work=work,
         bulk_run=run,
         now=utc_now,
-        out_of_time=wiring.deadline(context, LAST_START_SECONDS),
+        out_of_time=deadline(context.get_remaining_time_in_millis, LAST_START_SECONDS),
     ).run(event["chunk"], event["round"])
 
 

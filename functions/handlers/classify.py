@@ -13,6 +13,7 @@ from handlers import wiring
 from pipeline import log_lines, retries
 from pipeline.adapters.service_errors import reason_of
 from pipeline.message_batch import oldest_seconds, read_messages
+from pipeline.time_budget import TimeBudget
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
@@ -20,49 +21,30 @@ if TYPE_CHECKING:
 logger = Logger()
 metrics = Metrics()
 
-# If Lambda times out, the whole batch is retried after the visibility timeout, so we never start
-# work that might not finish: a read or an endpoint call (62 s) leaves time for a write after it,
-# and a write or a call of the queue takes 9 s at most.
-LAST_START_SECONDS = 73
-# Reads stop earlier: those that have begun, four of at most 2 s of CPU each, end before the
-# endpoint must be called, and a slow batch sends the images that it has.
-LAST_READ_SECONDS = 82
-LAST_WRITE_SECONDS = 10
-
 
 @logger.inject_lambda_context
 @metrics.log_metrics
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Classifies the images of an SQS batch; returns the messages to retry."""
-    age_seconds = oldest_seconds(event["Records"], time.time())
+    messages, began = event["Records"], time.monotonic()
+    age_seconds = oldest_seconds(messages, time.time())
     metrics.add_metric("OldestSeconds", MetricUnit.Seconds, age_seconds)
-    began = time.monotonic()
-    batch = read_messages(event["Records"])
-    say(log_lines.unreadable(*each) for each in batch.unreadable.items())
+    budget = TimeBudget(context.get_remaining_time_in_millis)
+    batch = read_messages(messages)
     outcomes = wiring.classify_images().run(
-        batch.refs,
-        out_of_time=wiring.deadline(context, LAST_START_SECONDS),
-        too_late_to_write=wiring.deadline(context, LAST_WRITE_SECONDS),
-        too_late_to_read=wiring.deadline(context, LAST_READ_SECONDS),
+        batch.refs, budget.out_of_time, budget.too_late_to_write, budget.too_late_to_read
     )
-    ids = batch.ids
-    say(log_lines.failed(each, ids[each.ref]) for each in outcomes if each.error is not None)
-    say([log_lines.batch(outcomes, round(1000 * (time.monotonic() - began)))])
+    say(log_lines.of_messages(batch, outcomes, round(1000 * (time.monotonic() - began))))
     count(log_lines.counts(outcomes))
     count({"Bugs": len(batch.unreadable)})
     errors = batch.errors({each.ref: each.error for each in outcomes if each.error is not None})
-    failed = [
-        retries.failed_message(message, error, reason_of(error))
-        for message in event["Records"]
-        if (error := errors.get(message["messageId"]))
-    ]
+    failed = retries.failed_messages(messages, errors, reason_of)
     if not failed:
         return {"batchItemFailures": []}
     last = retries.last_tries(failed, wiring.settings.max_receives)
     say(log_lines.given_up(each) for each in last)
     count({"GivenUp": len(last)})
-    too_late = wiring.deadline(context, LAST_WRITE_SECONDS)
-    again = retries.send_back(wiring.images_queue(), failed, last, too_late)
+    again = retries.send_back(wiring.images_queue(), failed, last, budget.too_late_to_write)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in again]}
 
 

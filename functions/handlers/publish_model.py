@@ -6,9 +6,6 @@ one deployment brings everything up without an upload by hand.
 
 from __future__ import annotations
 
-import importlib
-import platform
-import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
@@ -17,6 +14,7 @@ import boto3
 
 from handlers import custom_resource
 from pipeline.settings import Settings
+from registry.bundle import require_pillow
 from registry.default_model import publish_default, withdraw_default
 from registry.models_bucket import ModelsBucket
 
@@ -26,10 +24,6 @@ ARCHIVE_PATH = Path(__file__).resolve().parent.parent / "default_model" / "model
 def handler(event: Mapping[str, Any], context: Any) -> None:
     """Publishes the default model, or withdraws it when the resource is deleted."""
     custom_resource.answer(event, context, lambda: change(event))
-
-
-class BundleError(Exception):
-    """The bundle was built for another Python or processor."""
 
 
 def change(event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
@@ -44,22 +38,3 @@ def change(event: Mapping[str, Any]) -> tuple[str, Mapping[str, str]]:
         return event["PhysicalResourceId"], {}
     require_pillow()
     return publish_default(models, ARCHIVE_PATH)
-
-
-def require_pillow() -> None:
-    """Checks that this bundle's Pillow can be loaded here; raises BundleError if not.
-
-    `sam build` fetches Pillow for a Python and a processor that only its parameters name, so
-    another Runtime or Architecture at `sam deploy` would show with the first image, not before.
-    """
-    try:
-        for module in ("PIL._imaging", "PIL._avif"):
-            importlib.import_module(module)
-    except ImportError as error:
-        python = f"python{sys.version_info.major}.{sys.version_info.minor}"
-        processor = {"aarch64": "arm64"}.get(platform.machine(), platform.machine())
-        raise BundleError(
-            f"the functions' bundle was built for another Python or processor than {python} on "
-            f"{processor} ({error}). Build it again, then deploy: sam build --parameter-overrides "
-            f"PythonRuntime={python} Architecture={processor}"
-        ) from error

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from functools import cache
-from typing import TYPE_CHECKING
 
 from imaging.decoder import Decoder
 from pipeline.adapters.images_bucket import ImagesBucket
@@ -17,9 +15,6 @@ from pipeline.classify_images import ClassifyImages
 from pipeline.clients import BRIEF, PATIENT, client
 from pipeline.events import utc_now
 from pipeline.settings import Settings
-
-if TYPE_CHECKING:
-    from aws_lambda_powertools.utilities.typing import LambdaContext
 
 settings = Settings()
 
@@ -54,8 +49,3 @@ def classify_images() -> ClassifyImages:
         max_payload_bytes=settings.max_payload_bytes,
         now=utc_now,
     )
-
-
-def deadline(context: LambdaContext, seconds: float) -> Callable[[], bool]:
-    """Returns a function: whether Lambda stops this call in less than so many seconds."""
-    return lambda: context.get_remaining_time_in_millis() < 1000 * seconds

@@ -1,6 +1,6 @@
 """The clients of AWS's services: the timeouts of a call, and how often it is tried.
 
-The longest possible call decides when the last one may begin (``handlers/classify.py``);
+The longest possible call decides when the last one may begin (``pipeline/time_budget.py``);
 tests/unit/handlers/test_time_budget.py adds it up. Between attempts botocore's standard mode
 waits with full jitter: up to 1 s, 2 s, 4 s. S3 and DynamoDB answer in tens of milliseconds: QUICK
 is for reads at the start, BRIEF for calls after the endpoint, which alone may take 60 s.

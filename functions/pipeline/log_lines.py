@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from pipeline.classify_images import Outcome
 from pipeline.errors import SpecMismatchError, TransientError
+from pipeline.message_batch import MessageBatch
 from pipeline.records import Status
 from pipeline.retries import FailedMessage
 
@@ -21,6 +22,19 @@ class LogLine:
     text: str
     fields: dict[str, Any] = field(default_factory=dict)
     error: Exception | None = None
+
+
+def of_messages(
+    batch: MessageBatch, outcomes: Sequence[Outcome], milliseconds: int
+) -> Iterator[LogLine]:
+    """Yields a line for each message and image that failed, then the batch's."""
+    for message_id, error in batch.unreadable.items():
+        yield unreadable(message_id, error)
+    ids = batch.ids
+    for each in outcomes:
+        if each.error is not None:
+            yield failed(each, ids[each.ref])
+    yield results(outcomes, milliseconds)
 
 
 def unreadable(message_id: str, error: Exception) -> LogLine:
@@ -48,7 +62,7 @@ def failed(outcome: Outcome, message_id: str) -> LogLine:
     return LogLine("error", "image failed", about, error)
 
 
-def batch(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
+def results(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
     """Returns the line with the results of a batch; the table has each image's."""
     records = [each.record for each in outcomes if each.record is not None]
     rejections = Counter(each.reason for each in records if each.status is Status.REJECTED)

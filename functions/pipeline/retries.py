@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol, TypeVar
 
@@ -75,6 +75,23 @@ def failed_message(message: Mapping[str, Any], error: Exception, reason: str) ->
         ),
         is_transient=isinstance(error, TransientError),
     )
+
+
+def failed_messages(
+    messages: Iterable[Mapping[str, Any]],
+    errors: Mapping[str, Exception],
+    reason_of: Callable[[Exception], str],
+) -> list[FailedMessage]:
+    """Returns the messages that failed, in Lambda's order.
+
+    Args:
+        errors: each failed message's error, by message id.
+    """
+    return [
+        failed_message(message, error, reason_of(error))
+        for message in messages
+        if (error := errors.get(message["messageId"]))
+    ]
 
 
 def last_tries(messages: Sequence[FailedMessage], max_receives: int) -> list[FailedMessage]:

@@ -7,6 +7,8 @@ import subprocess
 from pathlib import Path
 
 REPOSITORY = Path(__file__).parents[3]
+HANDLERS = REPOSITORY / "functions" / "handlers"
+MAX_HANDLER_LINES = 60
 PAGE = REPOSITORY / "docs" / "architecture.md"
 # Folders that the tree names in one line.
 WHOLE = {"tests", "demo", "requirements"}
@@ -53,3 +55,9 @@ def test_every_root_entry_is_explained_once_in_contributing() -> None:
     explained = re.findall(r"^\| `([^`]+?)/?` \|", text.partition("## The root")[2], re.M)
     assert sorted(explained) == sorted(entries)
     assert len(entries) <= 24
+
+
+def test_a_handler_fits_a_screen_because_policy_is_below_it() -> None:
+    lines = {path.name: len(path.read_text().splitlines()) for path in HANDLERS.glob("*.py")}
+    assert "classify.py" in lines
+    assert {name: count for name, count in lines.items() if count > MAX_HANDLER_LINES} == {}

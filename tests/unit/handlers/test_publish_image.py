@@ -33,6 +33,7 @@ def answers(monkeypatch: pytest.MonkeyPatch) -> list[dict[str, Any]]:
 
     monkeypatch.setattr(custom_resource.urllib.request, "urlopen", open_)
     monkeypatch.setenv("REPOSITORY_URI", REPOSITORY)
+    monkeypatch.setattr(publish_image, "authorization", lambda: "Basic token")
     return sent
 
 
@@ -49,7 +50,7 @@ def event(request_type: str, physical_id: str | None = None) -> dict[str, Any]:
 def test_address_of_the_image_is_the_resource(
     answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_image, "published_image", lambda uri: f"{uri}:abc")
+    monkeypatch.setattr(publish_image, "publish_own_image", lambda uri, *_: f"{uri}:abc")
 
     publish_image.handler(event("Create"), CONTEXT)
 
@@ -62,7 +63,7 @@ def test_address_of_the_image_is_the_resource(
 def test_former_image_is_kept_for_endpoints_that_name_it(
     answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(publish_image, "published_image", lambda _: pytest.fail("pushed"))
+    monkeypatch.setattr(publish_image, "publish_own_image", lambda *_: pytest.fail("pushed"))
 
     publish_image.handler(event("Delete", f"{REPOSITORY}:old"), CONTEXT)
 
@@ -73,10 +74,10 @@ def test_former_image_is_kept_for_endpoints_that_name_it(
 def test_deployment_without_a_way_to_the_internet_fails_with_the_reason(
     answers: list[dict[str, Any]], monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def fails(_: str) -> str:
+    def fails(*_: object) -> str:
         raise UnreachableError("Cannot reach https://public.ecr.aws: no route")
 
-    monkeypatch.setattr(publish_image, "published_image", fails)
+    monkeypatch.setattr(publish_image, "publish_own_image", fails)
 
     publish_image.handler(event("Create"), CONTEXT)
 

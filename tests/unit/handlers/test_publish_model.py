@@ -398,7 +398,7 @@ def test_a_bundle_for_another_processor_fails_the_deployment_and_says_what_to_do
     )
     last_line = done.stderr.splitlines()[-1]
     python = f"python3.{sys.version_info.minor}"
-    assert last_line.startswith("handlers.publish_model.BundleError: ")
+    assert last_line.startswith("registry.bundle.BundleError: ")
     assert f"sam build --parameter-overrides PythonRuntime={python} Architecture=" in last_line
 
 

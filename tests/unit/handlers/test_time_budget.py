@@ -10,7 +10,7 @@ import yaml
 from botocore.config import Config
 
 from handlers import classify, wiring
-from pipeline import clients
+from pipeline import clients, time_budget
 from pipeline.errors import TransientError
 from tests.fakes import SPEC, FakeEndpoint, image_ref, jpeg, use_case_over
 from tests.unit.handlers.test_classify import Context
@@ -33,12 +33,12 @@ def function_seconds() -> float:
 
 
 def test_a_write_or_a_word_to_the_queue_ends_in_time() -> None:
-    assert longest_seconds(clients.BRIEF) < classify.LAST_WRITE_SECONDS
+    assert longest_seconds(clients.BRIEF) < time_budget.LAST_WRITE_SECONDS
 
 
 def test_an_endpoint_call_leaves_time_for_a_write() -> None:
     needed = longest_seconds(clients.PATIENT) + longest_seconds(clients.BRIEF)
-    assert needed < classify.LAST_START_SECONDS
+    assert needed < time_budget.LAST_START_SECONDS
 
 
 def test_the_endpoint_has_its_own_60_seconds() -> None:
@@ -49,17 +49,17 @@ def test_the_endpoint_has_its_own_60_seconds() -> None:
 def test_a_read_and_its_write_end_in_time() -> None:
     decode_seconds = 10
     needed = longest_seconds(clients.QUICK) + decode_seconds + longest_seconds(clients.BRIEF)
-    assert needed < classify.LAST_START_SECONDS
+    assert needed < time_budget.LAST_START_SECONDS
 
 
 def test_there_is_time_to_read_before_the_endpoint_must_be_asked() -> None:
     """40 photos of 12 megapixels are about 2 s of CPU."""
-    assert function_seconds() - classify.LAST_READ_SECONDS >= 8
+    assert function_seconds() - time_budget.LAST_READ_SECONDS >= 8
 
 
 def test_reads_that_have_begun_end_before_the_endpoint_must_be_asked() -> None:
     """Four at once, one after the other in the decoder, at most 2 s of CPU each."""
-    assert classify.LAST_READ_SECONDS - classify.LAST_START_SECONDS >= 4 * 2
+    assert time_budget.LAST_READ_SECONDS - time_budget.LAST_START_SECONDS >= 4 * 2
 
 
 def test_the_function_writes_and_reports_with_the_brief_clients(
@@ -102,8 +102,8 @@ def test_answers_that_came_too_late_to_be_written_come_again() -> None:
     use_case = use_case_over({"a.jpg": jpeg(), "b.jpg": jpeg()}, endpoint)
     outcomes = use_case.run(
         [image_ref("a.jpg"), image_ref("b.jpg")],
-        out_of_time=lambda: left[0] < classify.LAST_START_SECONDS,
-        too_late_to_write=lambda: left[0] < classify.LAST_WRITE_SECONDS,
+        out_of_time=lambda: left[0] < time_budget.LAST_START_SECONDS,
+        too_late_to_write=lambda: left[0] < time_budget.LAST_WRITE_SECONDS,
     )
     errors = [each.error for each in outcomes]
     assert all(isinstance(each, TransientError) and each.code == "OutOfTime" for each in errors)

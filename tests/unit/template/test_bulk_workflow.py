@@ -8,8 +8,9 @@ from typing import Any
 
 import pytest
 
+from bulk import folder_steps
 from bulk.run import OVER_A_LIMIT
-from handlers import bulk_chunks, bulk_steps
+from handlers import bulk_chunks
 from tools.paths import PROJECT
 
 Json = dict[str, Any]
@@ -64,7 +65,7 @@ def test_a_function_is_told_which_of_its_steps_to_run() -> None:
         elif "FunctionArn" in str(state.get("Resource")) and "Parameters" in state:
             asked.setdefault(state["Resource"], set()).add(state["Parameters"]["step"])
     assert asked == {
-        "${BulkStepsFunctionArn}": set(bulk_steps.STEPS),
+        "${BulkStepsFunctionArn}": set(folder_steps.STEPS),
         "${BulkChunksFunctionArn}": set(bulk_chunks.STEPS),
     }
 

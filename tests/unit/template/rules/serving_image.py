@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from handlers import publish_image
+from serving_image import own_image
 from tests.unit.template.rules.registry import Faults, rule, value
 from tools.paths import PROJECT
 from tools.template import Json, properties, references, text
@@ -59,15 +59,15 @@ def a_new_bundle_makes_its_image(template: Json) -> Faults:
 def the_image_is_made_with_its_own_python_for_a_serverless_endpoint(template: Json) -> Faults:
     """Byte code, wheels and base image agree."""
     function = properties(template, "PublishImageFunction")
-    base = re.search(r"python(3\.\d+)/", publish_image.BASE_SITE_PACKAGES)
+    base = re.search(r"python(3\.\d+)/", own_image.BASE_SITE_PACKAGES)
     python = base[1] if base else ""
     if function["Runtime"] != f"python{python}":
         yield f"{function['Runtime']} compiles for Python {python}"
     if function["Architectures"] != ["x86_64"]:
         yield "serverless endpoints run on x86_64"
     docker, wheels = PROCESSORS[function["Architectures"][0]]
-    if docker != publish_image.BASE_ARCHITECTURE:
-        yield f"the base image is for {publish_image.BASE_ARCHITECTURE}"
+    if docker != own_image.BASE_ARCHITECTURE:
+        yield f"the base image is for {own_image.BASE_ARCHITECTURE}"
     makefile = MAKEFILE.read_text()
     if re.findall(r"--python-version (\S+)", makefile) != [python]:
         yield f"wheels for another Python than {python}"

@@ -1,0 +1,71 @@
+"""The steps on a run's whole folder: a state of bulk.asl.json in, what its next states read out."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from typing import TYPE_CHECKING, Any
+
+from bulk.begin import begin_run, read_run
+from bulk.delete_shards import delete_shards
+from bulk.list_images import known_progress, list_images
+from bulk.plan_transform import plan_transform
+from bulk.reconcile import reconcile
+from bulk.run import BulkRun, RunFiles
+from bulk.sources import image_source
+from bulk.work_bucket import WorkBucket
+from registry.served_model import ServedModel
+
+if TYPE_CHECKING:
+    from mypy_boto3_s3 import S3Client
+
+# A page of 1,000 objects and its files take a few hundred milliseconds.
+LAST_START_SECONDS = 30
+
+State = Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class FolderSteps:
+    """The adapters of the steps, and the end of the function's time."""
+
+    s3: S3Client
+    work: WorkBucket
+    served_model: Callable[[], ServedModel]
+    now: Callable[[], str]
+    out_of_time: Callable[[], bool]
+
+    def list(self, state: State) -> dict[str, Any]:
+        """Lists until all is listed or the time is nearly over; then it is called again."""
+        progress = known_progress(state["progress"], self.work, _files(state))
+        if not progress.done:
+            run = begin_run(state["input"], self.work, self.served_model, self.now)
+            source = image_source(self.s3, run.source)
+            list_images(source, self.work, run, progress, self.out_of_time)
+        return {"round": 0, "progress": asdict(progress)}
+
+    def plan(self, state: State) -> dict[str, Any]:
+        plan = plan_transform(self.work, self._run(state), state["round"], state["execution"])
+        return {"round": state["round"], **plan}
+
+    def reconcile(self, state: State) -> dict[str, Any]:
+        return reconcile(self.work, self._run(state), self.now, state["round"], state["job"])
+
+    def delete(self, state: State) -> dict[str, Any]:
+        """Deletes until all is deleted or the time is nearly over; then it is called again."""
+        return {"done": delete_shards(self.work, _files(state), self.out_of_time)}
+
+    def _run(self, state: State) -> BulkRun:
+        return read_run(state["input"]["run"], self.work)
+
+
+def _files(state: State) -> RunFiles:
+    return RunFiles(state["input"]["run"])
+
+
+STEPS = {
+    "list": FolderSteps.list,
+    "plan": FolderSteps.plan,
+    "reconcile": FolderSteps.reconcile,
+    "delete": FolderSteps.delete,
+}
