@@ -6,6 +6,7 @@ Three are not among them: `python -m bench.tuning` (a search on a data set) and
 
 from __future__ import annotations
 
+import argparse
 import subprocess
 import sys
 
@@ -27,6 +28,13 @@ BENCHES = (
 
 
 def main() -> None:
+    parser = argparse.ArgumentParser(
+        prog="python -m bench",
+        description="Runs the benchmarks behind the docs' figures, which takes many minutes. Run "
+        "one of them, with its options, as python -m bench.NAME.",
+        epilog=f"Example: python -m bench.drop --help. NAME is one of {', '.join(BENCHES)}.",
+    )
+    parser.parse_args()
     failed = []
     for name in BENCHES:
         print(f"\n== bench.{name}", flush=True)

@@ -146,13 +146,17 @@ class Function:
                 archive.write(path, path.name)
         self._functions.update_function_code(FunctionName=self._name, ZipFile=bundle.getvalue())
 
+    def variables(self) -> dict[str, str]:
+        """Returns its environment variables."""
+        known = self._functions.get_function_configuration(FunctionName=self._name)
+        return known["Environment"]["Variables"]
+
     def change(self, handler: str, variables: dict[str, str]) -> None:
         """Another handler, and more environment variables."""
-        known = self._functions.get_function_configuration(FunctionName=self._name)
         self._functions.update_function_configuration(
             FunctionName=self._name,
             Handler=handler,
-            Environment={"Variables": known["Environment"]["Variables"] | variables},
+            Environment={"Variables": self.variables() | variables},
         )
 
     def set_up(self, way: Way, steps: Path) -> None:

@@ -1,10 +1,10 @@
 """Measures the CPU of ``ClassifyFunction`` call by call, to show which part batching can save.
 
-    .venv/bin/python -m bench.function_costs [--photos FOLDER]
+    .venv/bin/python -m bench.function_costs [--photos FOLDER] [--count 200]
 
 The function's own adapters, one after the other on one thread, against the deployed stack. Every
-way of classifying an image reads, prepares, writes, and runs the model; only the endpoint call
-is shared by a batch.
+way of classifying an image reads, prepares, encodes, writes, and runs the model; only the endpoint
+call is shared by a batch, by as many images as the function's limits allow in each encoding.
 """
 
 from __future__ import annotations
@@ -15,25 +15,27 @@ import statistics
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TypeVar
 
-from bench.drop import PATIENCE_SECONDS, PHOTOS, a_cloud, photos
+from bench.drop import PATIENCE_SECONDS, PHOTOS, Function, a_cloud, photos
 from handlers import wiring
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import local_target
 from imagedrop.uploads import Upload, upload_all
-from imaging import Prepared, encode_npy, prepare
+from imaging import Prepared, prepare
+from imaging.pixel_encoding import PIXEL_ENCODINGS, PixelEncoding
 from localcloud import cloud, environments
 from model.build_default import IMAGE_SPEC
 from pipeline import clients
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.events import Change, ImageRef
+from pipeline.settings import Settings
 
 T = TypeVar("T")
-BATCH = 40
-COUNT = 200
+BATCH = 40  # as in the template
 
 
 def cpu_ms(work: Callable[[T], object], items: Sequence[T]) -> float:
@@ -50,9 +52,10 @@ def cpu_ms(work: Callable[[T], object], items: Sequence[T]) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--count", type=int, default=200)
     options = parser.parse_args()
     with a_cloud() as running:
-        measure(running, photos(options.photos, COUNT))
+        measure(running, photos(options.photos, options.count))
 
 
 def measure(running: cloud.Cloud, paths: list[Path]) -> None:
@@ -85,8 +88,7 @@ def measure(running: cloud.Cloud, paths: list[Path]) -> None:
     )
     bodies = [body for ref in refs if isinstance(body := images.read(ref), bytes)]
     prepared = [each for body in bodies if isinstance(each := prepare(body, IMAGE_SPEC), Prepared)]
-    batch = encode_npy([each.pixels for each in prepared[:BATCH]], IMAGE_SPEC)
-    single = encode_npy([prepared[0].pixels], IMAGE_SPEC)
+    payload_bytes = Settings(Function(target).variables()).max_payload_bytes
     numbers = iter(range(10**9))
 
     def write(index: int) -> None:
@@ -96,11 +98,33 @@ def measure(running: cloud.Cloud, paths: list[Path]) -> None:
     print("CPU ms an image, on one thread")
     print(f"  read from S3           {cpu_ms(images.read, refs):6.2f}")
     print(f"  prepare                {cpu_ms(lambda b: prepare(b, IMAGE_SPEC), bodies):6.2f}")
-    alone = cpu_ms(lambda _: endpoint.classify(single, IMAGE_SPEC, 1), range(50))
-    shared = cpu_ms(lambda _: endpoint.classify(batch, IMAGE_SPEC, BATCH), range(10)) / BATCH
-    print(f"  endpoint call, alone   {alone:6.2f}")
-    print(f"  endpoint call, of {BATCH}   {shared:6.2f}")
+    print_calls(endpoint, prepared, payload_bytes)
     print(f"  write the row          {cpu_ms(write, range(len(records))):6.2f}")
+
+
+def print_calls(endpoint: ModelEndpoint, prepared: list[Prepared], payload_bytes: int) -> None:
+    for name, encoding in PIXEL_ENCODINGS.items():
+        encode = partial(encoded, encoding)
+        print(f"  encode as {name:<12} {cpu_ms(encode, prepared):6.2f}")
+        parts = [encode(each) for each in prepared]
+        for most in (1, BATCH):
+            body, count = first_body(parts, encoding, most, payload_bytes)
+            ask = partial(endpoint.classify, spec=IMAGE_SPEC, image_count=count, encoding=encoding)
+            print(f"  endpoint call, of {count:<3}  {cpu_ms(ask, [body] * 10) / count:6.2f}")
+
+
+def encoded(encoding: PixelEncoding, image: Prepared) -> bytes:
+    return encoding.encode(image.pixels, IMAGE_SPEC)
+
+
+def first_body(
+    parts: list[bytes], encoding: PixelEncoding, most: int, payload_bytes: int
+) -> tuple[bytes, int]:
+    """Returns a body of at most so many images and bytes, and how many images it has."""
+    count = most
+    while len(body := encoding.pack(parts[:count], IMAGE_SPEC)) > payload_bytes:
+        count -= 1
+    return body, count
 
 
 if __name__ == "__main__":
