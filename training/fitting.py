@@ -12,6 +12,7 @@ from torch import Tensor
 
 from training.checkpoint import Checkpoint
 from training.data.partition import Partition
+from training.machine import threads_for
 from training.network import TransferNetwork, new_head
 from training.phase import PhasePlan, PhaseState, answers, run_phase
 from training.plans import finetune_plan, head_plan
@@ -60,7 +61,7 @@ def fit_once(
 
 def _new_network(prepared: Prepared, settings: TrainSettings, parts: Partition) -> TransferNetwork:
     classes = len(prepared.data.classes)
-    seen = prepared.features.values[list(parts.train)]
+    seen = prepared.features.values.blocks(parts.train)
     network = prepared.network.with_head(new_head(prepared.network, classes, settings.seed, seen))
     if settings.unfreeze != "none":
         network = deepcopy(network)
@@ -83,5 +84,13 @@ def _run(  # noqa: PLR0913, PLR0917 - one phase of fit_once
         state.best_weights = deepcopy(plan.module.state_dict())
     for observer in observers:
         observer.on_begin(network, plan.optimizer, settings)
-    run_phase(plan, state, observers, partial(checkpoint.save, plan))
+    with threads_for(multiplications(plan)):
+        run_phase(plan, state, observers, partial(checkpoint.save, plan))
     plan.module.load_state_dict(state.best_weights)
+
+
+def multiplications(plan: PhasePlan) -> int | None:
+    """How many a step's forward pass takes, where only the head runs; None: the backbone runs."""
+    if plan.name != "head":
+        return None
+    return plan.batch_size * sum(weights.numel() for weights in plan.module.parameters())

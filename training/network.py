@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import pickle
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from copy import copy
 from importlib.metadata import PackageNotFoundError
 from pathlib import Path
@@ -53,11 +53,25 @@ class Rescale(nn.Module):
         self.register_buffer("mean", torch.zeros(features))
         self.register_buffer("factor", torch.ones(()))
 
-    def fit(self, features: Tensor) -> None:
-        """Sets the constants from the training images' features, float32 [n, d]."""
-        centred = features - features.mean(dim=0)
-        length = centred.square().sum(dim=1).mean().sqrt()
-        self.mean.copy_(features.mean(dim=0))
+    def fit(self, blocks: Iterable[Tensor]) -> None:
+        """Sets the constants from the training images' features, blocks of float32 [n, d].
+
+        The variances of the blocks are merged by the formula of T. Chan, G. Golub and R. LeVeque,
+        "Updating formulae and a pairwise algorithm for computing sample variances" (1979).
+        """
+        count = 0
+        mean = torch.zeros(self.mean.shape, dtype=torch.float64)
+        squares = torch.zeros((), dtype=torch.float64)  # of the distances from the mean
+        for block in blocks:
+            values = block.double()
+            centre = values.mean(dim=0)
+            total, step = count + len(values), centre - mean
+            squares += (values - centre).square().sum()
+            squares += step.square().sum() * count * len(values) / total
+            mean += step * len(values) / total
+            count = total
+        length = (squares / max(1, count)).sqrt()
+        self.mean.copy_(mean)
         # Identical features have length 0, and nothing can be learnt from them.
         self.factor.copy_(FEATURE_LENGTH / length if length > 0 else torch.ones(()))
 
@@ -137,8 +151,10 @@ def build_network(backbone: Backbone, weights: str, classes: int, seed: int = 1)
     return TransferNetwork(network, classes)
 
 
-def new_head(network: TransferNetwork, classes: int, seed: int, features: Tensor) -> nn.Sequential:
-    """Makes a head, rescaled for the features of the training images, float32 [n, d]."""
+def new_head(
+    network: TransferNetwork, classes: int, seed: int, features: Iterable[Tensor]
+) -> nn.Sequential:
+    """Makes a head, rescaled for the training images' features, blocks of float32 [n, d]."""
     torch.manual_seed(seed)
     rescale = Rescale(network.features)
     rescale.fit(features)

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from imaging import ImageSpec
 from training.data.dataset import DataSet, LabelledImage
-from training.data.features import Extractor, Features, cached_features, default_cache
+from training.data.features import Extractor, Features, default_cache, stored_features
 from training.data.folders import explain
 from training.errors import TrainingError
 from training.machine import be_deterministic, device
@@ -62,9 +62,7 @@ def prepare(settings: TrainSettings) -> Prepared:
     extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
     digests = data.digests
     manifest_sha256 = data.manifest_of(digests)
-    features = cached_features(
-        data, manifest_sha256, extractor, settings.feature_cache or default_cache()
-    )
+    features = stored_features(data, digests, extractor, settings.feature_cache or default_cache())
     images = tuple(data.images[row] for row in features.rows)
     log.info(
         "%d images of %d classes, %d left out",

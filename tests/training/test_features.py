@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 from pathlib import Path
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from imaging import Rejection
+from training import prepared as prepared_module
 from training.data import features as features_module
 from training.data.batches import Photos, augmentation
 from training.data.dataset import DataSet, load_pixels
+from training.data.features import IMAGES_PER_PASS, Extractor, PassSeconds, stored_features
 from training.prepared import Prepared, prepare
 
 from .conftest import IMAGES_A_CLASS, LABELS, Configure, draw
@@ -85,21 +91,93 @@ def test_truncated_photo_is_left_out_and_named(
     assert "cut.jpg" in caplog.text
 
 
+class Counting(Extractor):
+    """Counts the photos that the backbone runs over; ends this process before one of them."""
+
+    computed = 0
+    limit = 1000
+
+    def __call__(self, images: npt.NDArray[np.uint8]) -> Tensor:
+        if Counting.computed + len(images) > Counting.limit:
+            os.kill(os.getpid(), signal.SIGKILL)
+        Counting.computed += len(images)
+        return super().__call__(images)
+
+
+@pytest.fixture
+def counting(monkeypatch: pytest.MonkeyPatch) -> type[Counting]:
+    monkeypatch.setattr(prepared_module, "Extractor", Counting)
+    Counting.computed = 0
+    return Counting
+
+
 def test_features_are_computed_once(
-    prepared: Prepared, configure: Configure, monkeypatch: pytest.MonkeyPatch
+    prepared: Prepared, configure: Configure, counting: type[Counting]
 ) -> None:
-    def again(*_: object) -> None:
-        raise AssertionError("the backbone ran again")
+    again = prepare(configure())
 
-    monkeypatch.setattr(features_module, "compute_features", again)
+    assert counting.computed == 0
+    torch.testing.assert_close(again.features.values[:], prepared.features.values[:])
 
-    torch.testing.assert_close(prepare(configure()).features.values, prepared.features.values)
+
+def test_one_photo_more_computes_one(
+    photos: Path, tmp_path: Path, configure: Configure, counting: type[Counting]
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    prepare(configure(data=folder))
+    counting.computed = 0
+    draw((9, 9, 9), 5).save(folder / "sky" / "new.jpg")
+    shutil.copy(folder / "sky" / "01.png", folder / "sky" / "copy.png")
+    (folder / "sky" / "00.jpg").rename(folder / "001.Green_apple" / "moved.jpg")
+
+    changed = prepare(configure(data=folder))
+
+    assert counting.computed == 1
+    assert len(changed.images) == len(LABELS) * IMAGES_A_CLASS + 2
+
+
+def test_killed_pass_goes_on_with_the_rest(
+    photos: Path, tmp_path: Path, configure: Configure, counting: type[Counting]
+) -> None:
+    """SIGKILL at the second of two passes; the first pass is not repeated."""
+    settings = configure(feature_cache=tmp_path / "cache")
+    child = os.fork()
+    if child == 0:
+        counting.limit = IMAGES_PER_PASS
+        features_module.SAVE_SECONDS = 0.0
+        torch.set_num_threads(1)  # the parent's threads do not exist here
+        prepare(settings)
+        os._exit(1)
+    assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == -signal.SIGKILL
+
+    prepared = prepare(settings)
+
+    assert counting.computed == len(LABELS) * IMAGES_A_CLASS - IMAGES_PER_PASS
+    whole = prepare(configure())
+    torch.testing.assert_close(prepared.features.values[:], whole.features.values[:])
+
+
+def test_photo_that_changes_while_features_are_computed_is_refused(
+    photos: Path, tmp_path: Path, prepared: Prepared, configure: Configure
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    data = DataSet.scan(folder)
+    digests = data.digests
+    draw((9, 9, 9), 5).save(data.images[0].path)
+    extractor = Extractor(
+        prepared.network.backbone, "weights", prepared.spec, False, prepared.device
+    )
+
+    with pytest.raises(OSError, match="changed"):
+        stored_features(data, digests, extractor, tmp_path / "cache")
 
 
 def test_other_weights_have_features_of_their_own(prepared: Prepared, configure: Configure) -> None:
     other = prepare(configure(weights="random"))
 
-    assert not torch.allclose(other.features.values, prepared.features.values)
+    assert not torch.allclose(other.features.values[:], prepared.features.values[:])
 
 
 def test_other_photos_have_features_of_their_own(
@@ -111,7 +189,7 @@ def test_other_photos_have_features_of_their_own(
 
     changed = prepare(configure(data=folder))
 
-    differs = (changed.features.values != prepared.features.values).any(dim=1)
+    differs = (changed.features.values[:] != prepared.features.values[:]).any(dim=1)
     names = [changed.images[row].path.name for row in differs.nonzero().flatten()]
     assert names == ["00.jpg"]
 
@@ -121,8 +199,17 @@ def test_damaged_cache_says_what_to_do(
 ) -> None:
     cache = tmp_path / "cache"
     prepare(configure(feature_cache=cache))
-    (file,) = cache.iterdir()
-    file.write_bytes(file.read_bytes()[:1000])
+    (index,) = cache.glob("*/index")
+    index.write_bytes(b"?" * 1000)
 
     with pytest.raises(OSError, match="remove it"):
         prepare(configure(feature_cache=cache))
+
+
+def test_time_of_the_pass_is_told(configure: Configure, tmp_path: Path) -> None:
+    first = prepare(configure(feature_cache=tmp_path)).features.seconds
+    again = prepare(configure(feature_cache=tmp_path)).features.seconds
+
+    assert first.computed == len(LABELS) * IMAGES_A_CLASS
+    assert min(first.photos, first.backbone, first.storing) > 0
+    assert again == PassSeconds()

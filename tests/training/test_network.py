@@ -141,7 +141,7 @@ def test_head_does_not_mind_the_scale_of_the_features(scale: float) -> None:
     torch.manual_seed(1)
     features = torch.randn(50, 8) + 3
     rescale = Rescale(8)
-    rescale.fit(features * scale)
+    rescale.fit([features[:3] * scale, features[3:] * scale])
     lengths = rescale(features * scale).square().sum(dim=1).mean().sqrt()
 
     assert lengths.item() == pytest.approx(10, rel=1e-3)
@@ -149,6 +149,6 @@ def test_head_does_not_mind_the_scale_of_the_features(scale: float) -> None:
 
 def test_features_that_are_all_the_same_stay_finite() -> None:
     rescale = Rescale(4)
-    rescale.fit(torch.ones(5, 4))
+    rescale.fit([torch.ones(5, 4)])
 
     assert torch.equal(rescale(torch.ones(5, 4)), torch.zeros(5, 4))

@@ -18,6 +18,7 @@ from torchvision.transforms import v2  # type: ignore[import-untyped]
 from imaging import ImageSpec, Rejection
 from model.export import normalise
 from training.data.dataset import LabelledImage, load_pixels
+from training.data.features import FeatureTable
 
 LEAST_AREA = 0.5
 
@@ -91,15 +92,31 @@ class PhotoBatches:
 
 
 class FeatureBatches:
-    """Cached features and labels in memory: float32 [batch, d] and int64 [batch]."""
+    """Features and labels by batches, float32 [batch, d] and int64 [batch], each row once a pass.
 
-    def __init__(self, values: Tensor, labels: Tensor, batch_size: int, *, training: bool) -> None:
+    Args:
+        values: float32 [n, d], in memory or read from the disk as rows are taken.
+        labels: int64 [n], on the device that the batches go to.
+        rows: those to use; all of them by default.
+    """
+
+    def __init__(
+        self,
+        values: FeatureTable | Tensor,
+        labels: Tensor,
+        batch_size: int,
+        *,
+        training: bool,
+        rows: Sequence[int] | None = None,
+    ) -> None:
         self._values, self._labels = values, labels
+        self._rows = torch.arange(len(labels)) if rows is None else torch.tensor(rows)
         self._batch_size = batch_size
         self._training = training
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        count = len(self._labels)
+        count = len(self._rows)
         order = torch.randperm(count) if self._training else torch.arange(count)
-        for rows in torch.split(order.to(self._labels.device), self._batch_size):
-            yield self._values[rows], self._labels[rows]
+        for places in torch.split(order, self._batch_size):
+            rows = self._rows[places]
+            yield self._values[rows].to(self._labels.device), self._labels[rows]

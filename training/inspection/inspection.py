@@ -130,12 +130,16 @@ def predictions(
     if not rows:
         return []
     network = fitted.network.eval()
-    labels = prepared.labels[list(rows)]
     images = [prepared.images[row] for row in rows]
     # The cached features are those of the backbone before the training.
     if settings.unfreeze == "none":
-        values = prepared.features.values[list(rows)].to(prepared.device)
-        batches = FeatureBatches(values, labels, settings.batch_size, training=False)()
+        batches = FeatureBatches(
+            prepared.features.values,
+            prepared.labels.to(prepared.device),
+            settings.batch_size,
+            training=False,
+            rows=rows,
+        )()
         module: Any = network.head
     else:
         batches = PhotoBatches(
