@@ -94,7 +94,7 @@ clean: ## Remove everything that make installed and built, the local cloud's sta
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
 lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
 check-setup: .venv/.test-installed
-test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup
+test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup .tools/chromium/.installed .tools/axe/.installed
 
 .venv/.installed: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
@@ -121,6 +121,30 @@ test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup
 	@echo "· installing $* into .tools/$*"
 	@$(PYTHON) -m venv .tools/$*
 	@.tools/$*/bin/python $(PIP) --no-deps -r $<
+	@touch $@
+
+# The page's tests drive Debian's Chromium. Without it they are skipped, which fails in CI.
+.tools/chromium/.installed:
+	@if ! command -v chromium > /dev/null && ! command -v chromium-browser > /dev/null; then \
+		if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+			echo "· installing Chromium with apt-get"; \
+			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; \
+		else \
+			echo "· no Chromium: the page's tests are skipped. Install it: sudo apt-get install chromium" >&2; \
+		fi; \
+	fi
+	@if command -v chromium > /dev/null || command -v chromium-browser > /dev/null; then \
+		mkdir -p $(@D) && touch $@; \
+	fi
+
+# axe finds barriers in the page; npm runs no script of it.
+.tools/axe/.installed: requirements/axe/package.json requirements/axe/package-lock.json
+	@mkdir -p .tools/axe
+	@cp $^ .tools/axe
+	@if command -v npm > /dev/null; then \
+		echo "· installing axe into .tools/axe"; \
+		cd .tools/axe && npm ci --ignore-scripts --no-audit --no-fund --silent; \
+	fi
 	@touch $@
 
 # An npm package holds the binary. npm runs no script of it.

@@ -9,7 +9,7 @@ import grimp
 import pytest
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
-ROOMS = ("handlers", "bulk", "registry", "serving_image", "pipeline", "archive", "imaging")
+ROOMS = ("handlers", "bulk", "registry", "serving_image", "page", "pipeline", "archive", "imaging")
 
 # The decoder's process gets these two variables; they are not settings of ours.
 PASSED_ON = {"imaging/decoder.py"}

@@ -1,0 +1,67 @@
+// The rows of a filter, page after page. A page may be short, even empty, and still not the last.
+
+import { get } from "./api.js";
+
+const FIRST_PAGE = 60;
+const PAGE = 500;
+// After so many empty pages the user is asked whether to go on.
+const PATIENCE_PAGES = 12;
+
+// What a list shows of a row: a hundred thousand rows of all fields would be heavy.
+const FIELDS = [
+  "id", "key", "version", "status", "label", "confidence", "reason", "group", "review", "format",
+];
+
+export class Listing {
+  constructor(parameters) {
+    this.parameters = parameters;
+    this.rows = [];
+    this.seen = new Set();
+    this.cursor = null;
+    this.isWhole = false;
+    this.isPaused = false;
+    this.problem = null;
+    this.abort = new AbortController();
+  }
+
+  stop() {
+    this.abort.abort();
+  }
+
+  // Loads until there are more rows, or until it is known that there are none.
+  async more() {
+    if (this.isLoading || this.isWhole || this.problem) return;
+    this.isLoading = true;
+    this.isPaused = false;
+    const before = this.rows.length;
+    try {
+      for (let page = 0; page < PATIENCE_PAGES; page += 1) {
+        await this.#page();
+        if (this.isWhole || this.rows.length > before) return;
+      }
+      this.isPaused = true;
+    } catch (error) {
+      if (error.name !== "AbortError") this.problem = error;
+    } finally {
+      this.isLoading = false;
+    }
+  }
+
+  again() {
+    this.problem = null;
+    return this.more();
+  }
+
+  async #page() {
+    const limit = this.rows.length ? PAGE : FIRST_PAGE;
+    const page = await get("predictions",
+      { ...this.parameters, limit, cursor: this.cursor }, { signal: this.abort.signal });
+    for (const record of page.predictions) {
+      if (this.seen.has(record.id)) continue; // written again between two pages
+      this.seen.add(record.id);
+      this.rows.push(Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? null])));
+    }
+    this.cursor = page.cursor;
+    this.isWhole = page.cursor === null;
+  }
+}

@@ -1,0 +1,42 @@
+"""``imagedrop page``: look at the photos and their answers in the browser."""
+
+from __future__ import annotations
+
+import contextlib
+from typing import Annotated
+
+import typer
+
+from imagedrop.errors import UserError
+from imagedrop.output import TargetOption, say
+from imagedrop.page.hosting import hosting, opened_in_browser
+from imagedrop.target import TargetName, find_target
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop page --target aws")(page)
+
+
+def page(
+    browser: Annotated[
+        bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")
+    ] = True,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Look at your photos in the browser: drop, filter, review. It runs until Ctrl-C.
+
+    Only this machine's browser can use it, with your own AWS credentials: nothing is public.
+    """
+    found = find_target(target)
+    if "ApiUrl" not in found.outputs:
+        raise UserError(
+            "This stack has no API.", "Deploy today's template: imagedrop up, or imagedrop deploy"
+        )
+    with hosting(found, target) as host:
+        say("The page is at")
+        say(f"  {host.address}")
+        say("for this machine only; whoever has the address uses your credentials. Ctrl-C ends it.")
+        with opened_in_browser(host.address) if browser else contextlib.nullcontext():
+            host.run()
+    say("Stopped.")

@@ -1,0 +1,352 @@
+"""A stand-in for the stack's API: made-up rows and generated pictures, in memory.
+
+It follows the agreement of the API's routes, so that the page can be tested without a cloud, with
+as many rows as wanted, and with answers that a real stack gives rarely.
+"""
+
+from __future__ import annotations
+
+import base64
+import colorsys
+import hashlib
+import io
+import json
+import re
+import threading
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from functools import lru_cache
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from typing import Any
+from urllib.parse import parse_qsl, urlsplit
+
+from PIL import Image, ImageDraw
+
+Row = dict[str, Any]
+
+LABELS = ("pug", "beagle", "Great_Pyrenees", "golden_retriever", "not_a_dog", "Samoyed")
+REASONS = ("truncated", "not_an_image", "too_many_pixels")
+NOW = datetime(2026, 11, 29, 12, 0, 0, tzinfo=UTC)
+MODEL = "dogs@2"
+REVIEWER = "alice@example.com"
+FILTERS = ("label", "status", "model", "source", "group")
+ORDERS: dict[str, tuple[str, bool]] = {
+    "newest": ("classified_at", True),
+    "oldest": ("classified_at", False),
+    "most_sure": ("confidence", True),
+    "least_sure": ("confidence", False),
+}
+
+
+def id_of(image: str) -> str:
+    return base64.urlsafe_b64encode(image.encode()).decode().rstrip("=")
+
+
+def made_up_row(number: int, **given: Any) -> Row:
+    """Returns a row whose facts follow from its number."""
+    chance = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:4]) / 2**32
+    label = LABELS[number % len(LABELS)]
+    confidence = round(0.3 + 0.69 * chance, 6)
+    key = given.get("key", f"incoming/photos/photo_{number:05}.jpg")
+    others = [each for each in LABELS if each != label][:4]
+    at = (NOW - timedelta(minutes=7 * number)).isoformat(timespec="milliseconds")
+    row = {
+        "image": f"s3://photos/{key}",
+        "key": key,
+        "version": f"v{number:031}",
+        "status": "CLASSIFIED",
+        "label": label,
+        "confidence": confidence,
+        "predictions": [
+            {"label": each, "confidence": round(value, 6)}
+            for each, value in zip(
+                [label, *others],
+                [confidence, *((1 - confidence) * share for share in (0.6, 0.2, 0.1, 0.05))],
+                strict=True,
+            )
+        ],
+        "reason": None,
+        "model": MODEL,
+        "source": "bulk" if number % 4 == 3 else "drop",
+        "format": "JPEG",
+        "width": 1600 if number % 3 else 900,
+        "height": 1200,
+        "bytes": 200_000 + number,
+        "received_at": at.replace("+00:00", "Z"),
+        "classified_at": at.replace("+00:00", "Z"),
+        "group": "retriever" if label == "golden_retriever" and confidence < 0.6 else None,
+        "review": None,
+    }
+    row |= given
+    return row | {"id": id_of(row["image"])}
+
+
+def rejected_row(number: int, **given: Any) -> Row:
+    nothing = dict.fromkeys(("label", "confidence", "model", "format", "width", "height", "group"))
+    reason = REASONS[number % len(REASONS)]
+    return made_up_row(
+        number, **{**nothing, "status": "REJECTED", "reason": reason, "predictions": []} | given
+    )
+
+
+def made_up_rows(count: int) -> list[Row]:
+    """Returns rows of which one in twelve is rejected, newest first."""
+    return [
+        rejected_row(number) if number % 12 == 7 else made_up_row(number) for number in range(count)
+    ]
+
+
+@lru_cache(maxsize=64)
+def picture(label: str, width: int, height: int) -> bytes:
+    """Returns a WebP whose colour follows from the label."""
+    hue = int.from_bytes(hashlib.sha256(label.encode()).digest()[:2]) / 2**16
+    sky, ground = (
+        tuple(round(255 * each) for each in colorsys.hls_to_rgb(hue, light, 0.45))
+        for light in (0.78, 0.42)
+    )
+    image = Image.new("RGB", (width, height), sky)
+    brush = ImageDraw.Draw(image)
+    brush.ellipse((width * 0.2, height * 0.35, width * 0.8, height * 1.2), fill=ground)
+    brush.ellipse((width * 0.66, height * 0.1, width * 0.84, height * 0.1 + width * 0.18), "white")
+    file = io.BytesIO()
+    image.save(file, "WEBP", quality=60, method=0)
+    return file.getvalue()
+
+
+class Refused(Exception):  # noqa: N818 - an answer
+    def __init__(self, status: int, title: str, detail: str) -> None:
+        super().__init__(detail)
+        self.body = {"type": "about:blank", "title": title, "status": status, "detail": detail}
+        self.status = status
+
+
+@dataclass
+class StandIn:
+    """The API's data, and what it was asked."""
+
+    rows: list[Row] = field(default_factory=list)
+    asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
+    # Routes of the agreement that this stack is too old for.
+    missing: set[str] = field(default_factory=set)
+    # Rows that somebody else has claimed, by id.
+    claimed: set[str] = field(default_factory=set)
+    # An uploaded key becomes this row.
+    answer: Callable[[str, bytes], Row] | None = None
+    url: str = ""
+    # So many pages of a listing come empty, with a cursor.
+    empty_pages: int = 0
+    # Every call is answered by 503, with this.
+    failing: str | None = None
+    headers: dict[str, str] = field(default_factory=dict)  # of the last call, in lower case
+
+    def calls(self, method: str, path: str) -> list[dict[str, str]]:
+        """Returns the parameters of every such call."""
+        return [asked[2] for asked in self.asked if asked[0] == method and asked[1] == path]
+
+    def find(self, prediction_id: str) -> Row:
+        for row in self.rows:
+            if row["id"] == prediction_id:
+                return row
+        raise Refused(404, "Not found", "No prediction has this id.")
+
+    def answer_json(  # noqa: PLR0911 - a line for each route
+        self, method: str, path: str, asked: dict[str, str], body: Any
+    ) -> Any:
+        self.asked.append((method, path, asked))
+        if self.failing is not None:
+            raise Refused(503, "AWS is busy", self.failing)
+        parts = path.strip("/").split("/")
+        if parts[0] in self.missing or parts[-1] in self.missing:
+            raise Refused(404, "Not found", "no such path")
+        match (method, *parts):
+            case ("GET", "predictions"):
+                return self.list(asked)
+            case ("GET", "predictions", prediction_id):
+                return self.find(prediction_id)
+            case ("GET", "labels"):
+                return {"model": MODEL, "labels": sorted(LABELS)}
+            case ("GET", "images", prediction_id, "history"):
+                return {"versions": [self.find(prediction_id)]}
+            case ("GET", "images", prediction_id, "trace"):
+                return trace(self.find(prediction_id))
+            case ("GET", "images", prediction_id, "explanation"):
+                return explanation(self.find(prediction_id))
+            case ("PUT", "images", prediction_id, "review"):
+                return self.review(self.find(prediction_id), body)
+            case ("POST", "uploads"):
+                return self.form(body)
+            case ("GET", "summary"):
+                return {"days": list(days(self.rows))}
+        raise Refused(404, "Not found", f"{method} {path}")
+
+    def list(self, asked: dict[str, str]) -> Row:
+        rows = [row for row in self.rows if matches(row, asked)]
+        attribute, reverse = ORDERS[asked.get("sort", "newest")]
+        if attribute == "confidence":
+            rows = [row for row in rows if row["confidence"] is not None]
+        if (attribute, reverse) != ("classified_at", True):
+            rows.sort(key=lambda row: row[attribute], reverse=reverse)
+        if self.empty_pages:
+            self.empty_pages -= 1
+            return {"predictions": [], "cursor": "0"}
+        start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 50))
+        end = start + limit
+        return {
+            "predictions": rows[start:end],
+            "cursor": str(end) if end < len(rows) else None,
+        }
+
+    def review(self, row: Row, body: Row) -> Row:
+        if row["id"] in self.claimed:
+            raise Refused(409, "Claimed", "Somebody else is looking at this photo.")
+        if body["version"] != row["version"]:
+            raise Refused(409, "Another version", "The photo was dropped again meanwhile.")
+        action = body["action"]
+        label = {"confirm": row["label"], "correct": body.get("label")}.get(action)
+        at = NOW.isoformat().replace("+00:00", "Z")
+        review = {"label": label, "by": REVIEWER, "at": at, "action": action}
+        row["review"] = None if action in ("undo", "claim") else review
+        return row
+
+    def form(self, body: Row) -> Row:
+        key = f"incoming/{body['key'].removeprefix('incoming/')}"
+        return {"url": f"{self.url}/bucket", "fields": {"key": key}, "key": key}
+
+    def upload(self, key: str, content: bytes) -> None:
+        if self.answer is not None:
+            self.rows.insert(0, self.answer(key, content))
+
+
+def matches(row: Row, asked: dict[str, str]) -> bool:
+    if "status" not in asked and row["status"] == "DELETED":
+        return False
+    if any(name in asked and row[name] != asked[name] for name in FILTERS):
+        return False
+    confidence = row["confidence"]
+    if "min_confidence" in asked or "max_confidence" in asked:
+        low, high = float(asked.get("min_confidence", 0)), float(asked.get("max_confidence", 1))
+        if confidence is None or not low <= confidence <= high:
+            return False
+    reviewed = bool(row["review"] and row["review"]["action"] != "skip")
+    return "reviewed" not in asked or reviewed == (asked["reviewed"] == "true")
+
+
+def trace(row: Row) -> Row:
+    return {
+        "steps": [
+            {"at": row["received_at"], "what": "uploaded", "detail": row["key"]},
+            {"at": row["classified_at"], "what": "classified", "detail": row["model"]},
+        ]
+    }
+
+
+def explanation(row: Row) -> Row:
+    if row["label"] == "not_a_dog":
+        raise Refused(404, "No map", "This model cannot show where it looked.")
+    size = 7
+    values = [
+        [max(0.0, 1 - ((x - 3) ** 2 + (y - 4) ** 2) / 9) for x in range(size)] for y in range(size)
+    ]
+    box = {"x": 0.1, "y": 0.05, "width": 0.8, "height": 0.9}
+    return {"map": values, "box": box, "label": row["label"], "method": "class activation"}
+
+
+def days(rows: list[Row]) -> Iterator[Row]:
+    for day in sorted({row["classified_at"][:10] for row in rows}):
+        of_day = [row for row in rows if row["classified_at"].startswith(day)]
+        bins = [0] * 10
+        for row in of_day:
+            if row["confidence"] is not None:
+                bins[min(9, int(10 * row["confidence"]))] += 1
+        yield {
+            "day": day,
+            "labels": Counter(row["label"] for row in of_day if row["label"]),
+            "statuses": Counter(row["status"] for row in of_day),
+            "reasons": Counter(row["reason"] for row in of_day if row["reason"]),
+            "confidence": bins,
+            "models": Counter(row["model"] for row in of_day if row["model"]),
+        }
+
+
+def handler_of(api: StandIn) -> type[BaseHTTPRequestHandler]:
+    class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
+        def log_message(self, format: str, *arguments: object) -> None:
+            """Logs nothing."""
+
+        def do_GET(self) -> None:
+            url = urlsplit(self.path)
+            thumbnail = re.fullmatch(r"/images/([\w-]+)/thumbnail", url.path)
+            asked = dict(parse_qsl(url.query))
+            if thumbnail and "thumbnail" not in api.missing:
+                api.asked.append(("GET", url.path, asked))
+                row = api.find(thumbnail[1])
+                size = int(asked["size"])
+                small = (size, round(size * row["height"] / row["width"]))
+                self.reply(200, "image/webp", picture(row["label"], *small))
+                return
+            self.answer("GET", url.path, asked, None)
+
+        def do_PUT(self) -> None:
+            body = json.loads(self.content())
+            self.answer("PUT", urlsplit(self.path).path, body, body)
+
+        def do_POST(self) -> None:
+            content = self.content()
+            if self.path == "/bucket":
+                key, file = parts_of(content)
+                api.upload(key, file)
+                self.reply(204, "text/plain", b"")
+                return
+            body = json.loads(content)
+            self.answer("POST", self.path, body, body)
+
+        def answer(self, method: str, path: str, asked: dict[str, str], body: Any) -> None:
+            api.headers = {name.lower(): value for name, value in self.headers.items()}
+            try:
+                answer, status = api.answer_json(method, path, asked, body), 200
+            except Refused as refused:
+                answer, status = refused.body, refused.status
+            kind = "application/json" if status == 200 else "application/problem+json"
+            self.reply(status, kind, json.dumps(answer).encode())
+
+        def content(self) -> bytes:
+            return self.rfile.read(int(self.headers["content-length"]))
+
+        def reply(self, status: int, kind: str, body: bytes) -> None:
+            self.send_response(status)
+            self.send_header("content-type", kind)
+            self.send_header("content-length", str(len(body)))
+            # S3's answer to a page of an allowed origin.
+            self.send_header("access-control-allow-origin", "*")
+            self.end_headers()
+            self.wfile.write(body)
+
+    return Handler
+
+
+def parts_of(form: bytes) -> tuple[str, bytes]:
+    """Returns the key and the file of a form, of which the file is the last part."""
+    boundary = form.partition(b"\r\n")[0]
+    parts = [part.partition(b"\r\n\r\n")[2][:-2] for part in form.split(boundary)[1:-1]]
+    return parts[0].decode(), parts[-1]
+
+
+@contextmanager
+def serving(api: StandIn) -> Iterator[StandIn]:
+    """Serves the stand-in on a free port of the loopback interface."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), handler_of(api))
+    server.daemon_threads = True
+    api.url = f"http://127.0.0.1:{server.server_address[1]}"
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.05})
+    thread.start()
+    try:
+        yield api
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
