@@ -46,7 +46,9 @@ def cross_validate(
     splits: list[list[Partition]] = []
     for seed in seeds_of(settings):
         chosen = replace(settings, seed=seed)
-        parts, everything = cross_validation(prepared.images, settings.folds, seed)
+        parts, everything = cross_validation(
+            prepared.images, settings.folds, seed, prepared.first_alike
+        )
         splits.append(parts)
         for part in parts[max(0, len(done) - settings.folds * (len(splits) - 1)) :]:
             fitted = fit_once(prepared, chosen, part, (), Checkpoint(None, ""))

@@ -13,6 +13,7 @@ from imaging import ImageSpec
 from training.data.dataset import DataSet, LabelledImage
 from training.data.features import Extractor, Features, default_cache, stored_features
 from training.data.folders import explain
+from training.data.looks import first_alike, looks_of
 from training.errors import TrainingError
 from training.machine import be_deterministic, device
 from training.network import TransferNetwork, build_network, freeze, image_spec, weights_sha256
@@ -37,6 +38,10 @@ class Prepared:
     """The n images that could be prepared, in the order of `features.values`."""
     digests: tuple[str, ...]
     """The sha256 of the bytes of each of the n images, 64 hex digits."""
+    looks: tuple[int | None, ...]
+    """The perceptual hash of each; None where it could not be had."""
+    first_alike: tuple[int, ...]
+    """For each the index of the first that looks the same; a split keeps them together."""
     labels: Tensor
     """int64 [n]."""
     device: torch.device
@@ -62,7 +67,8 @@ def prepare(settings: TrainSettings) -> Prepared:
     extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
     digests = data.digests
     manifest_sha256 = data.manifest_of(digests)
-    features = stored_features(data, digests, extractor, settings.feature_cache or default_cache())
+    cache = settings.feature_cache or default_cache()
+    features = stored_features(data, digests, extractor, cache)
     images = tuple(data.images[row] for row in features.rows)
     log.info(
         "%d images of %d classes, %d left out",
@@ -72,6 +78,8 @@ def prepare(settings: TrainSettings) -> Prepared:
     )
     _refuse_untrained_classes(data, images, settings)
     labels = torch.tensor([image.class_index for image in images])
+    own_digests = tuple(digests[image.path] for image in images)
+    looks = looks_of(images, own_digests, cache)
     return Prepared(
         data=data,
         manifest_sha256=manifest_sha256,
@@ -80,7 +88,9 @@ def prepare(settings: TrainSettings) -> Prepared:
         spec=spec,
         features=features,
         images=images,
-        digests=tuple(digests[image.path] for image in images),
+        digests=own_digests,
+        looks=looks,
+        first_alike=first_alike(own_digests, looks),
         labels=labels,
         device=on,
     )

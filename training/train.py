@@ -17,7 +17,7 @@ from time import perf_counter
 from training import failure
 from training.checkpoint import Checkpoint
 from training.cross_validation import cross_validate, validation_answers
-from training.data.partition import Partition, partition
+from training.data.partition import Partition, partition, torn_apart
 from training.errors import TrainingError
 from training.exporting import (
     Origin,
@@ -96,7 +96,8 @@ def fit(
         validated = cross_validate(prepared, settings, checkpoint, partial(_log_fold, settings))
         folds, answers, parts = validated.folds, validated.answers, validated.everything
     else:
-        parts = partition(prepared.images, settings.seed)
+        parts = partition(prepared.images, settings.seed, prepared.first_alike)
+        _warn_of_copies(prepared, parts)
     fitted = fit_once(prepared, settings, parts, callbacks, checkpoint)
     if fitted.logits is not None:
         answers = validation_answers(prepared, parts, fitted.logits, settings.seed)
@@ -109,6 +110,18 @@ def fit(
         partition=parts,
         seconds=perf_counter() - started,
     )
+
+
+def _warn_of_copies(prepared: Prepared, parts: Partition) -> None:
+    """A data set whose own parts have copies of each other is measured too well."""
+    if torn := torn_apart(parts, prepared.first_alike):
+        log.warning(
+            "%d of %d validation photos look the same as training photos, such as %s: the metrics "
+            "are too good. See: imagedrop data check FOLDER",
+            len(torn),
+            len(parts.valid),
+            prepared.images[torn[0]].path,
+        )
 
 
 def _log_fold(settings: TrainSettings, number: int, metrics: EpochMetrics) -> None:

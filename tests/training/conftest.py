@@ -34,11 +34,12 @@ def draw(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (96, 7
 
 def draw_folder(folder: Path, images_a_class: int) -> Path:
     """class/IMAGE, JPEG and PNG in turn."""
-    for label, colour in COLOURS.items():
+    for place, (label, colour) in enumerate(COLOURS.items()):
         (folder / label).mkdir(parents=True)
         for number in range(images_a_class):
             suffix = ("jpg", "png")[number % 2]
-            draw(colour, number).save(folder / label / f"{number:02}.{suffix}")
+            # No two photos have the same noise: they would look the same.
+            draw(colour, 100 * place + number).save(folder / label / f"{number:02}.{suffix}")
     return folder
 
 

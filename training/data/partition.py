@@ -21,54 +21,84 @@ class Partition:
     valid: tuple[int, ...]
 
 
-def partition(images: Sequence[LabelledImage], seed: int) -> Partition:
+def partition(
+    images: Sequence[LabelledImage], seed: int, first_alike: Sequence[int] | None = None
+) -> Partition:
     """Takes the parts `train` and `valid`; without a part `valid`, splits 80 and 20 % per class.
 
     The part `test` is left to the evaluation.
 
+    Args:
+        first_alike: for each image the index of the first one that looks the same; a split keeps
+            them together and counts them as one. None: all are different.
+
     Raises:
         TrainingError: there is no image to train on.
     """
-    has_valid = any(image.split == "valid" for image in images)
-    places = _places(images, "train", None)
-    if not has_valid:
-        shares = {"train": TRAIN_SHARE, "valid": VALID_SHARE}
-        split = stratified_split([images[place] for place in places], seed, shares)
-        named = dict(zip(places, (image.split for image in split), strict=True))
-        return _checked(
-            Partition(
-                tuple(place for place in places if named[place] == "train"),
-                tuple(place for place in places if named[place] == "valid"),
-            )
+    if any(image.split == "valid" for image in images):
+        return _checked(Partition(_places(images, "train", None), _places(images, "valid")))
+    leader = _leaders(_places(images, "train", None), first_alike)
+    leaders = _distinct(leader)
+    shares = {"train": TRAIN_SHARE, "valid": VALID_SHARE}
+    split = stratified_split([images[place] for place in leaders], seed, shares)
+    named = dict(zip(leaders, (image.split for image in split), strict=True))
+    return _checked(
+        Partition(
+            tuple(place for place in leader if named[leader[place]] == "train"),
+            tuple(place for place in leader if named[leader[place]] == "valid"),
         )
-    return _checked(Partition(places, _places(images, "valid")))
+    )
 
 
 def cross_validation(
-    images: Sequence[LabelledImage], count: int, seed: int
+    images: Sequence[LabelledImage],
+    count: int,
+    seed: int,
+    first_alike: Sequence[int] | None = None,
 ) -> tuple[list[Partition], Partition]:
     """Makes `count` partitions with each image once in `valid`, and one with all for training.
 
     The part `test` is left to the evaluation.
 
+    Args:
+        first_alike: as for `partition`.
+
     Raises:
         TrainingError: there is no image to train on, or a class has fewer images than folds.
     """
-    places = _places(images, "train", "valid", None)
-    _refuse_more_folds_than_images([images[place] for place in places], count)
-    fold_of = dict(
-        zip(places, folds([images[place] for place in places], count, seed), strict=True)
-    )
+    leader = _leaders(_places(images, "train", "valid", None), first_alike)
+    leaders = _distinct(leader)
+    different = [images[place] for place in leaders]
+    _refuse_more_folds_than_images(different, count)
+    fold_of = dict(zip(leaders, folds(different, count, seed), strict=True))
     partitions = [
         _checked(
             Partition(
-                tuple(place for place in places if fold_of[place] != fold),
-                tuple(place for place in places if fold_of[place] == fold),
+                tuple(place for place in leader if fold_of[leader[place]] != fold),
+                tuple(place for place in leader if fold_of[leader[place]] == fold),
             )
         )
         for fold in range(count)
     ]
-    return partitions, Partition(places, ())
+    return partitions, Partition(tuple(leader), ())
+
+
+def torn_apart(parts: Partition, first_alike: Sequence[int]) -> tuple[int, ...]:
+    """The validation images that look the same as one to learn from."""
+    learnt = {first_alike[place] for place in parts.train}
+    return tuple(place for place in parts.valid if first_alike[place] in learnt)
+
+
+def _leaders(places: Sequence[int], first_alike: Sequence[int] | None) -> dict[int, int]:
+    """Each place → the first of these places that looks the same."""
+    if first_alike is None:
+        return {place: place for place in places}
+    first: dict[int, int] = {}
+    return {place: first.setdefault(first_alike[place], place) for place in places}
+
+
+def _distinct(leader: Mapping[int, int]) -> list[int]:
+    return [place for place, first in leader.items() if place == first]
 
 
 def stratified_split(
@@ -126,8 +156,8 @@ def _refuse_more_folds_than_images(images: Sequence[LabelledImage], count: int) 
         smallest = min(sizes, key=lambda each: sizes[each])
         folder = next(each.path.parent for each in images if each.class_index == smallest)
         raise TrainingError(
-            f"{folder} has only {sizes[smallest]} photos to train on, fewer than the {count} "
-            "folds.",
+            f"{folder} has only {sizes[smallest]} different photos to train on, fewer than "
+            f"the {count} folds.",
             f"Use at most --folds {sizes[smallest]}, or add photos."
             if sizes[smallest] > 1
             else "Train without --folds, or add photos.",
