@@ -10,8 +10,9 @@ import torch
 from torch import Tensor
 
 from imaging import ImageSpec
+from training.data.cache import default_cache
 from training.data.dataset import DataSet, LabelledImage
-from training.data.features import Extractor, Features, default_cache, stored_features
+from training.data.features import Extractor, Features, stored_features
 from training.data.folders import explain
 from training.data.looks import first_alike, looks_of
 from training.errors import TrainingError

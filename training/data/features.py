@@ -123,12 +123,6 @@ class Extractor:
         return features
 
 
-def default_cache() -> Path:
-    """The cache below XDG_CACHE_HOME, by default `~/.cache/imagedrop/features`."""
-    home = os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache"
-    return Path(home) / "imagedrop" / "features"
-
-
 def stored_features(
     data: DataSet, digests: Mapping[Path, str], extractor: Extractor, cache: Path
 ) -> Features:
