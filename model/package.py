@@ -22,6 +22,8 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
 # The texts that must travel with a model's weights.
 LICENCE_NAMES = ("LICENSE", "NOTICE")
+# By it an evaluation finds photos that the model learned from.
+LEARNED_PHOTOS_NAME = "learned_photos.txt"
 DEFAULT_LICENCES = tuple(ROOT / "model" / "default" / name for name in LICENCE_NAMES)
 
 # Packages whose every module is served, by their folder in the repository.
@@ -97,9 +99,10 @@ def write_content(
     return destination
 
 
-def licences_in(folder: Path) -> list[Path]:
-    """Returns the licence files in a model's folder."""
-    return [folder / name for name in LICENCE_NAMES if (folder / name).is_file()]
+def texts_in(folder: Path) -> list[Path]:
+    """Returns the files in a model's folder that travel with its weights."""
+    names = (*LICENCE_NAMES, LEARNED_PHOTOS_NAME)
+    return [folder / name for name in names if (folder / name).is_file()]
 
 
 def serving_code(root: Path = ROOT) -> dict[str, Path]:

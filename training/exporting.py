@@ -19,9 +19,10 @@ from archive.card import ModelCard
 from archive.reading import sha256_of
 from imaging import ImageSpec, Rejection
 from model.export import ServedModel, export_onnx
-from model.package import ROOT, write_content
+from model.package import LEARNED_PHOTOS_NAME, ROOT, write_content
 from model.revision import code_revision
 from training.data.dataset import LabelledImage, load_pixels, spread
+from training.data.learned_photos import LearnedPhoto, learned_text
 from training.errors import TrainingError
 from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
@@ -60,6 +61,8 @@ class Origin:
     valid_images: int
     left_out: int
     """Images that were rejected."""
+    learned: tuple[LearnedPhoto, ...]
+    """All photos that the training used."""
     metrics: EpochMetrics
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
@@ -122,7 +125,9 @@ def export_model(
         card = model_card(origin, spec, sha256_of(weights), difference)
         # The licence of the package's weights requires that it is passed on.
         licences = PACKAGE_LICENCES if settings.weights == "package" else ()
-        write_content(weights, card, settings.model_dir, licences)
+        photos = Path(temporary) / LEARNED_PHOTOS_NAME
+        photos.write_bytes(learned_text(origin.learned))
+        write_content(weights, card, settings.model_dir, (*licences, photos))
     write_records(network, origin, card)
     return TrainResult(
         origin.metrics,

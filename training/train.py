@@ -17,6 +17,7 @@ from time import perf_counter
 from training import failure
 from training.checkpoint import Checkpoint
 from training.cross_validation import cross_validate, validation_answers
+from training.data.learned_photos import LearnedPhoto, Use
 from training.data.partition import Partition, partition, torn_apart
 from training.errors import TrainingError
 from training.exporting import (
@@ -145,6 +146,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             data_manifest_sha256=prepared.manifest_sha256,
             backbone_sha256=prepared.backbone_sha256,
             left_out=len(prepared.features.rejected),
+            learned=_learned(prepared, fitted.partition),
             train_images=len(fitted.partition.train),
             valid_images=len(fitted.partition.valid),
             metrics=fitted.metrics,
@@ -152,6 +154,14 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             folds=fitted.folds,
             seconds=fitted.seconds,
         ),
+    )
+
+
+def _learned(prepared: Prepared, parts: Partition) -> tuple[LearnedPhoto, ...]:
+    uses: list[tuple[int, Use]] = [(row, "train") for row in parts.train]
+    uses += [(row, "valid") for row in parts.valid]
+    return tuple(
+        LearnedPhoto.of(prepared.digests[row], prepared.looks[row], use) for row, use in uses
     )
 
 

@@ -18,11 +18,13 @@ from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
 from imagedrop.commands.data import scanned_data_set
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
-from model.package import licences_in, package
+from model.package import package, texts_in
 from training.data.layout import part_of
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation, Int8Offer
+
+LEAKS_SHOWN = 5
 
 
 def register(app: typer.Typer) -> None:
@@ -44,7 +46,7 @@ def evaluate(
         bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
     ] = False,
     output_dir: Annotated[
-        Path, typer.Option(help="Where evaluation.html and evaluation.json are written.")
+        Path, typer.Option(help="Where evaluation.html, .json and .csv are written.")
     ] = Path("evaluation-output"),
 ) -> None:
     """Measure a model: accuracy, confusions, calibration, encodings, speed."""
@@ -106,10 +108,13 @@ def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]
 
 
 def _write_reports(found: Evaluation, folder: Path) -> None:
+    from training.evaluation.rows import csv_text  # noqa: PLC0415 - as above
     from training.reports.evaluation import evaluation_page  # noqa: PLC0415 - as above
 
     content = json.dumps(found.to_json(), indent=1, allow_nan=False) + "\n"
     (folder / "evaluation.json").write_text(content, encoding="utf-8")
+    # A byte order mark tells spreadsheets that it is UTF-8.
+    (folder / "evaluation.csv").write_text(csv_text(found.rows), encoding="utf-8-sig", newline="")
     (folder / "evaluation.html").write_text(evaluation_page(found), encoding="utf-8")
     say(f"Report: {folder / 'evaluation.html'}")
 
@@ -136,8 +141,26 @@ def _print_summary(found: Evaluation) -> None:
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"
     )
+    _print_leaks(found)
+
+
+def _print_leaks(found: Evaluation) -> None:
+    """Names photos that the model knows; not those of which the first line says so already."""
     if found.judged.was_seen:
         say("The model was trained on these photos, so these figures mean little.", "yellow")
+    if not found.leaked or found.judged.remark:
+        return
+    learned = sum("learned" in row.known_by for row in found.leaked)
+    first = ", ".join(row.path for row in found.leaked[:LEAKS_SHOWN])
+    more = ", …" if len(found.leaked) > LEAKS_SHOWN else ""
+    say(
+        f"leaked    of {len(found.rows)} photos the model learned from {learned} and chose its "
+        f"epoch by {len(found.leaked) - learned}: {first}{more}",
+        "yellow",
+    )
+    new = found.top1_of_new_photos
+    without = "no photo is new to it" if new is None else f"top-1 of the others {new:.4f}"
+    say(f"          {without}; evaluation.json lists all of them", "yellow")
 
 
 def _write_calibrated(found: Evaluation, content: Path, destination: Path) -> None:
@@ -195,6 +218,6 @@ def _package(
     }
     metrics = {**kept, **measured, **noted}
     card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
-    package(weights, card, destination, licences_in(content))
+    package(weights, card, destination, texts_in(content))
     say(f"Written: {destination}")
     say(f"Next: imagedrop package {destination} --version ANOTHER")

@@ -9,7 +9,7 @@ from tempfile import TemporaryDirectory
 from archive.card import CARD_NAME, ArchiveError, read_model_card
 from archive.reading import WEIGHTS_NAME, ModelArchive, check_archive, extract_archive
 from imagedrop.errors import UserError
-from model.package import licences_in, package
+from model.package import package, texts_in
 
 
 def make_archive(
@@ -54,4 +54,4 @@ def _is_about(error: OSError, source: Path) -> bool:
 def _pack(folder: Path, destination: Path, name: str | None, version: str | None) -> None:
     card = read_model_card(folder / CARD_NAME)
     card = replace(card, name=name or card.name, version=version or card.version)
-    package(folder / WEIGHTS_NAME, card, destination, licences_in(folder))
+    package(folder / WEIGHTS_NAME, card, destination, texts_in(folder))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -15,13 +15,17 @@ from archive.card import CARD_NAME, ArchiveError, ModelCard, read_model_card
 from archive.reading import WEIGHTS_NAME, sha256_of
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
+from training.data.cache import default_cache
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
+from training.data.learned_photos import Acquaintance, acquaintances, read_learned
+from training.data.looks import looks_of
 from training.errors import TrainingError
 from training.evaluation import metrics
 from training.evaluation.calibration import Calibration, calibrate
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
 from training.evaluation.measure import Predicted, classes_in, predict
 from training.evaluation.robustness import ROBUSTNESS_IMAGES, EncodingEffect, robustness
+from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
 
 # int8 is recommended below this loss of accuracy, in percentage points.
@@ -67,6 +71,8 @@ class Evaluation:
     data_manifest_sha256: str
     judged: JudgedPhotos
     measured: Predicted
+    rows: tuple[PhotoRow, ...]
+    """Of the measured photos, in their order."""
     calibration: Calibration
     effects: tuple[EncodingEffect, ...]
     speed: Speed
@@ -111,6 +117,19 @@ class Evaluation:
         return metrics.macro_f1(metrics.class_scores(self.matrix))
 
     @property
+    def leaked(self) -> tuple[PhotoRow, ...]:
+        """The measured photos that the model learned from, or chose its epoch by."""
+        return tuple(row for row in self.rows if row.knows is not None)
+
+    @property
+    def top1_of_new_photos(self) -> float | None:
+        """Of the measured photos that are new to the model; None where there are none."""
+        new = np.array([row.knows is None for row in self.rows], bool)
+        if not new.any():
+            return None
+        return metrics.top_k(self.measured.probabilities[new], self.measured.truth[new], 1)
+
+    @property
     def measured_on(self) -> str:
         judged = self.judged
         where = f"the part {judged.part}" if judged.part else "all"
@@ -132,9 +151,13 @@ class Evaluation:
             "top1_interval": list(self.top1_interval),
             "top5": self.top(5),
             "macro_f1": self.macro_f1,
+            "log_loss": float(np.mean([row.loss for row in self.rows])),
+            "leaked": [row.path for row in self.leaked],
+            "top1_of_new_photos": self.top1_of_new_photos,
             "gated": float(self.measured.gated.mean()),
             "classes": {label: asdict(each) for label, each in self.class_scores.items()},
             "confusion_matrix": {"labels": list(self.card.labels), "rows": self.matrix.tolist()},
+            "photos": [row.to_json() for row in self.rows],
             "confusions": [
                 {
                     "true": each.true,
@@ -196,8 +219,10 @@ def evaluate(
     """
     card = _checked_card(content)
     places = classes_in(card, data)
-    manifest_sha256 = data.manifest_sha256
-    judged = photos_to_judge(data, manifest_sha256, card, wanted_part)
+    digests = data.digests
+    manifest_sha256 = data.manifest_of(digests)
+    known = _known(content, data, digests)
+    judged = photos_to_judge(data, manifest_sha256, card, known, wanted_part)
     if int8_weights is not None and not judged.training:
         raise TrainingError(
             "There are no training photos to measure int8's ranges on; those that are judged "
@@ -222,11 +247,34 @@ def evaluate(
         data_manifest_sha256=manifest_sha256,
         judged=judged,
         measured=measured,
+        rows=rows_of(measured, card.labels, data.folder, _known_of(judged, known)),
         calibration=calibrate(measured, validation),
         effects=tuple(effects),
         speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
         int8=int8,
     )
+
+
+def _known(
+    content: Path, data: DataSet, digests: Mapping[Path, str]
+) -> dict[LabelledImage, Acquaintance] | None:
+    """How the model knows the photos of the data; None if it kept no list of its photos."""
+    learned = read_learned(content)
+    if learned is None:
+        return None
+    own = [digests[image.path] for image in data.images]
+    found = acquaintances(own, looks_of(data.images, own, default_cache()), learned)
+    return {image: how for image, how in zip(data.images, found, strict=True) if how}
+
+
+def _known_of(
+    judged: JudgedPhotos, known: Mapping[LabelledImage, Acquaintance] | None
+) -> Mapping[LabelledImage, Acquaintance]:
+    """Without a list the model knows all of the photos to measure, or none."""
+    if known is None:
+        learned = Acquaintance("train", is_same_file=True)
+        return dict.fromkeys(judged.images, learned) if judged.was_seen else {}
+    return known
 
 
 def _checked_card(content: Path) -> ModelCard:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 from pathlib import Path
 
@@ -12,8 +13,16 @@ from typer.testing import CliRunner
 from archive.reading import check_archive, extract_archive
 from imagedrop.cli import app
 from imagedrop.errors import UserError
+from model.package import LEARNED_PHOTOS_NAME
 from tests.unit.serving.asgi_client import ask
 from tests.unit.training.colour_model import write_colour_model
+from training.data.dataset import file_sha256
+from training.data.learned_photos import LearnedPhoto, learned_text
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -49,6 +58,35 @@ def test_reports_and_archives_are_written_and_can_be_packaged(tmp_path: Path, ph
     int8 = check_archive(output / "int8.tar.gz").card.metrics
     assert int8["int8_loss_points"] == 0
     assert int8["calibration"] == calibrated.metrics["calibration"]
+
+
+def test_leaked_photos_are_named_on_the_console_and_the_list_travels_with_the_model(
+    tmp_path: Path, photos: Path
+) -> None:
+    model = write_colour_model(tmp_path / "model")
+    leaked = photos / "test" / "red" / "a.png"
+    learned = [LearnedPhoto.of(file_sha256(leaked), None, "train")]
+    (model / LEARNED_PHOTOS_NAME).write_bytes(learned_text(learned))
+
+    told = run(model, "--data", photos, "--calibrate", "--output-dir", tmp_path / "first")
+    again = run(
+        tmp_path / "first" / "calibrated.tar.gz", "--data", photos, "--output-dir", tmp_path / "o"
+    )
+
+    for output in (" ".join(told.split()), " ".join(again.split())):
+        assert "of 3 photos the model learned from 1 and chose its epoch by 0" in output
+        assert "test/red/a.png" in output
+        assert "top-1 of the others 1.0000" in output
+
+
+def test_a_row_for_each_photo_is_written_for_spreadsheets(tmp_path: Path, photos: Path) -> None:
+    run(write_colour_model(tmp_path / "model"), "--data", photos, "--output-dir", tmp_path / "o")
+
+    with (tmp_path / "o" / "evaluation.csv").open(encoding="utf-8-sig", newline="") as file:
+        rows = list(csv.DictReader(file))
+    assert [(row["path"], row["truth"], row["label_1"]) for row in rows] == [
+        (f"test/{label}/a.png", label, label) for label in ("blue", "green", "red")
+    ]
 
 
 def test_card_of_a_model_calibrated_twice_has_the_temperature_of_both(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 import os
@@ -17,12 +18,14 @@ from PIL import Image
 
 from archive.card import ArchiveError
 from archive.reading import extract_archive
-from model.package import DEFAULT_ARCHIVE
+from model.package import DEFAULT_ARCHIVE, LEARNED_PHOTOS_NAME
 from model.serving.onnx_model import OnnxModel
 from tests.text_boxes import unreadable_texts
 from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.patterns import encoded
-from training.data.dataset import DataSet, LabelledImage, spread
+from training.data.dataset import DataSet, LabelledImage, file_sha256, spread
+from training.data.learned_photos import LearnedPhoto, Use, learned_text
+from training.data.looks import looks_of
 from training.data.partition import partition
 from training.errors import TrainingError
 from training.evaluation import metrics as classification_metrics
@@ -32,10 +35,16 @@ from training.evaluation.evaluate import Evaluation, Steps, evaluate
 from training.evaluation.measure import Predicted, label_places
 from training.evaluation.metrics import tempered
 from training.evaluation.onnx_temperature import temperature_of, write_calibrated
+from training.evaluation.rows import PhotoRow, csv_text, rows_of
 from training.reports.evaluation import evaluation_page
 
 COLOURS = {"blue": (40, 40, 210), "green": (40, 210, 40), "red": (210, 40, 40)}
 QUIET = Steps(lambda _what, _count: None, lambda: None)
+
+
+@pytest.fixture(autouse=True)
+def _own_cache(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
 
 
 @pytest.fixture
@@ -264,6 +273,122 @@ def test_of_photos_without_parts_those_are_judged_that_training_kept_back(
     assert found.judged.images == tuple(usable[place] for place in parts.valid)
     assert found.judged.training == tuple(usable[place] for place in parts.train)
     assert found.measured_on.startswith(f"{len(parts.valid)} photos, the part valid of train (")
+
+
+def remembering(model: Path, photos: dict[Path, Use]) -> Path:
+    """Gives the model the list of these photos, by their bytes and looks."""
+    images = [LabelledImage(path, 0, None) for path in photos]
+    digests = [file_sha256(path) for path in photos]
+    looks = looks_of(images, digests, model.parent / "looks")
+    learned = map(LearnedPhoto.of, digests, looks, photos.values())
+    (model / LEARNED_PHOTOS_NAME).write_bytes(learned_text(learned))
+    return model
+
+
+def test_every_leaked_photo_is_named_whatever_it_is_called(model: Path, photos: Path) -> None:
+    """The data set was split anew: its hash as a whole is another, its photos are not."""
+    test = photos / "test"
+    remembering(
+        model,
+        {
+            test / "blue" / "0.png": "train",
+            test / "green" / "1.png": "valid",
+            photos / "train" / "red" / "2.png": "train",
+        },
+    )
+    (test / "blue" / "0.png").rename(test / "blue" / "another name.png")
+    # The same photo, saved as another file.
+    Image.open(photos / "train" / "red" / "2.png").save(test / "red" / "9.webp", lossless=True)
+
+    found = judged(model, photos)
+
+    assert {row.path: row.known_by for row in found.leaked} == {
+        "test/blue/another name.png": "learned",
+        "test/green/1.png": "chose the epoch",
+        "test/red/9.webp": "learned (a copy)",
+    }
+    content = found.to_json()
+    assert content["leaked"] == [row.path for row in found.leaked]
+    # One of the ten new photos is in the wrong folder.
+    assert content["top1_of_new_photos"] == pytest.approx(9 / 10)
+    assert not found.judged.was_seen
+
+
+def test_model_that_learned_from_all_is_told_by_their_bytes(model: Path, photos: Path) -> None:
+    remembering(model, dict.fromkeys((photos / "test").rglob("*.png"), "train"))
+    found = judged(model, photos)
+    assert found.judged.was_seen
+    assert "which it was trained on" in found.measured_on
+    assert found.top1_of_new_photos is None
+
+
+def test_photos_that_were_learned_from_calibrate_nothing(model: Path, photos: Path) -> None:
+    valid = sorted((photos / "valid").rglob("*.png"))
+    uses: list[Use] = ["train"] * 8 + ["valid"] * 4
+    remembering(model, dict(zip(valid, uses, strict=True)))
+    assert judged(model, photos).calibration.fitted_on == "4 validation photos"
+
+
+def test_of_photos_without_parts_the_list_says_which_were_kept_back(
+    tmp_path: Path, photos: Path
+) -> None:
+    flat = photos / "train"
+    paths = sorted(flat.rglob("*.png"))
+    uses: list[Use] = ["valid" if place % 4 == 0 else "train" for place in range(12)]
+    model = trained_on(flat, tmp_path / "flat")
+    remembering(model, dict(zip(paths, uses, strict=True)))
+
+    found = judged(model, flat)
+
+    assert [image.path for image in found.judged.images] == paths[::4]
+    assert len(found.judged.training) == 9
+    assert {row.known_by for row in found.rows} == {"chose the epoch"}
+
+
+def test_each_photo_has_a_row_with_its_best_labels_and_its_loss(model: Path, photos: Path) -> None:
+    found = judged(model, photos)
+    assert [row.path for row in found.rows] == [
+        f"test/{label}/{number}.png" for label in COLOURS for number in range(4)
+    ]
+    (wrong,) = (row for row in found.rows if not row.is_right)
+    assert (wrong.path, wrong.truth, wrong.best[0][0]) == ("test/red/0.png", "red", "blue")
+    assert wrong.loss == max(row.loss for row in found.rows)
+    for row, shares, truth in zip(
+        found.rows, found.measured.probabilities, found.measured.truth, strict=True
+    ):
+        assert [share for _, share in row.best] == pytest.approx(sorted(shares, reverse=True))
+        assert row.loss == pytest.approx(-np.log(shares[truth]))
+    content = json.loads(json.dumps(found.to_json(), allow_nan=False))
+    assert content["log_loss"] == pytest.approx(np.mean([row.loss for row in found.rows]))
+    assert content["photos"][0]["best"][0]["label"] == "blue"
+
+
+def test_rows_are_read_by_a_csv_reader_and_start_no_formula() -> None:
+    row = PhotoRow("=1+1,\n.png", "-cat", (("-cat", 0.75), ("d\u00f6g", 0.25)), 0.5, False, None)
+    (read,) = csv.DictReader(io.StringIO(csv_text([row])))
+    assert read == {
+        "path": "./=1+1,\n.png",
+        "truth": "'-cat",
+        "right": "true",
+        "loss": "0.5",
+        "label_1": "'-cat",
+        "confidence_1": "0.75",
+        "label_2": "d\u00f6g",
+        "confidence_2": "0.25",
+        **{f"{what}_{rank}": "" for rank in (3, 4, 5) for what in ("label", "confidence")},
+        "gated": "false",
+        "known_by": "",
+    }
+
+
+def test_loss_of_a_label_without_any_probability_is_a_number() -> None:
+    image = LabelledImage(Path("data/cat/1.jpg"), 0, None)
+    sure = Predicted(
+        (image,), np.array([[0.0, 1.0]], np.float32), np.array([0]), np.array([False]), ()
+    )
+    (row,) = rows_of(sure, ("cat", "dog"), Path("data"), {})
+    assert 100 < row.loss < 110
+    assert row.best == (("dog", 1.0), ("cat", 0.0))
 
 
 def test_photos_of_others_without_parts_are_all_judged(model: Path, photos: Path) -> None:
