@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 Phase = Literal["head", "finetune"]
 
 
-class StopTraining(Exception):  # noqa: N818 - a decision, not an error
+class StopTraining(Exception):  # noqa: N818 - ends a training as StopIteration ends a loop
     """Raised by an observer's `on_epoch`: the training ends there and exports nothing."""
 
 
