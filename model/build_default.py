@@ -13,8 +13,9 @@ import sys
 import tempfile
 from pathlib import Path
 
-from archive.card import Gate, ModelCard
+from archive.card import ModelCard
 from archive.reading import sha256_of
+from archive.uncertainty import Gate
 from imaging import ImageSpec
 from model import quantize
 from model.export import ServedModel, export_onnx

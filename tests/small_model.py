@@ -5,7 +5,8 @@ from pathlib import Path
 
 import pytest
 
-from archive.card import Gate, ModelCard
+from archive.card import ModelCard
+from archive.uncertainty import Gate
 from imaging import ImageSpec
 
 WEIGHTS = b"weights of no model" * 1000

@@ -7,13 +7,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field, fields
 from pathlib import Path
 
+from archive.names import Names, names_from_json
+from archive.uncertainty import Gate, Groups, Unknown
 from imaging.spec import ImageSpec
 
 CARD_NAME = "model.json"
 
 # Raised when readers that ignore a change would give other answers. A field that only describes
-# the model does not raise it.
-SCHEMA = 1
+# the model does not raise it. Schema 2 is that of cards with the rule `unknown`.
+SCHEMAS = (1, 2)
 
 # A card of 1,000 labels is 40 kB.
 MAX_CARD_BYTES = 1024 * 1024
@@ -21,34 +23,6 @@ MAX_CARD_BYTES = 1024 * 1024
 
 class ArchiveError(ValueError):
     """The file is not a model archive, or not a safe one. The message says why."""
-
-
-@dataclass(frozen=True, slots=True)
-class Gate:
-    """The rule by which the model says that an image shows nothing it knows.
-
-    Attributes:
-        label: the label of such an image.
-        minimum: the least `known`, 0..1, of an image that gets one of the model's labels.
-    """
-
-    label: str
-    minimum: float
-
-    @classmethod
-    def from_json(cls, value: object) -> Gate:
-        """Reads the `gate` of a card; raises ArchiveError when it is malformed."""
-        match value:
-            case {"label": str(label), "minimum": int() | float() as minimum, **rest}:
-                if rest or not label or isinstance(minimum, bool) or not 0 <= minimum <= 1:
-                    raise ArchiveError(f"the gate needs a label and a minimum 0..1, is {value}")
-                return cls(label, float(minimum))
-            case _:
-                raise ArchiveError(f"the gate needs a label and a minimum, is {value!r}")
-
-    def to_json(self) -> dict[str, object]:
-        """Returns the form that `from_json` reads."""
-        return {"label": self.label, "minimum": self.minimum}
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +35,8 @@ class ModelCard:
         metrics: what was measured, and on what data. JSON values only.
         training_run: how the weights were made. JSON values only.
         weights_sha256: of ``model.onnx``, 64 hex digits.
+        unknown: None for a model that always answers one of its labels, or its gate's.
+        groups: None for a model without groups.
         other_fields: fields that this version does not know; kept when the card is written again.
     """
 
@@ -72,6 +48,9 @@ class ModelCard:
     metrics: Mapping[str, object]
     training_run: Mapping[str, object]
     weights_sha256: str
+    unknown: Unknown | None = None
+    groups: Groups | None = None
+    names: Names = field(default_factory=dict)
     other_fields: Mapping[str, object] = field(default_factory=dict)
 
     @property
@@ -81,8 +60,9 @@ class ModelCard:
 
     @property
     def answers(self) -> tuple[str, ...]:
-        """Every label that the model can answer with; the gate's label is the last."""
-        return self.labels if self.gate is None else (*self.labels, self.gate.label)
+        """Every label that the model can answer with; those that are not its own are the last."""
+        rules = (self.unknown, self.gate)
+        return (*self.labels, *(rule.label for rule in rules if rule is not None))
 
     @classmethod
     def from_json(cls, value: object) -> ModelCard:
@@ -90,22 +70,34 @@ class ModelCard:
         if not isinstance(value, dict) or not set(value) >= _FIELDS:
             found = sorted(value) if isinstance(value, dict) else type(value).__name__
             raise ArchiveError(f"a card has the fields {sorted(_FIELDS)}, this one {found}")
-        if value["schema"] != SCHEMA or isinstance(value["schema"], bool):
-            raise ArchiveError(f"the card has schema {value['schema']!r}, {SCHEMA} can be read")
+        if value["schema"] not in SCHEMAS or isinstance(value["schema"], bool):
+            readable = " and ".join(map(str, SCHEMAS))
+            raise ArchiveError(f"the card has schema {value['schema']!r}, {readable} can be read")
+        labels = _labels(value["labels"])
         try:
             image_spec = ImageSpec.from_json(_object(value, "image_spec"))
+            gate = None if value["gate"] is None else Gate.from_json(value["gate"])
+            unknown = Unknown.from_json(value["unknown"]) if "unknown" in value else None
+            groups = Groups.from_json(value["groups"], labels) if "groups" in value else None
+            names = names_from_json(value.get("names", {}), labels)
         except ValueError as error:
             raise ArchiveError(str(error)) from error
+        for rule in (unknown, gate):
+            if rule is not None and rule.label in labels:
+                raise ArchiveError(f"{rule.label} is a label and also stands for no label")
         return cls(
             name=_text(value, "name"),
             version=_text(value, "version"),
-            labels=_labels(value["labels"]),
+            labels=labels,
             image_spec=image_spec,
-            gate=None if value["gate"] is None else Gate.from_json(value["gate"]),
+            gate=gate,
+            unknown=unknown,
+            groups=groups,
+            names=names,
             metrics=_object(value, "metrics"),
             training_run=_object(value, "training_run"),
             weights_sha256=_sha256(value["weights_sha256"]),
-            other_fields={name: value[name] for name in value if name not in _FIELDS},
+            other_fields={name: value[name] for name in value if name not in _FIELDS | _OPTIONAL},
         )
 
     @classmethod
@@ -125,7 +117,8 @@ class ModelCard:
     def to_json(self) -> dict[str, object]:
         """Returns the form that `from_json` reads."""
         return {
-            "schema": SCHEMA,
+            # The lowest that suffices, so that older readers take the cards they understand.
+            "schema": 1 if self.unknown is None else 2,
             "name": self.name,
             "version": self.version,
             "image_spec": self.image_spec.to_json(),
@@ -133,12 +126,25 @@ class ModelCard:
             "metrics": dict(self.metrics),
             "training_run": dict(self.training_run),
             "weights_sha256": self.weights_sha256,
+            **self._rules(),
             **self.other_fields,
             "labels": list(self.labels),
         }
 
+    def _rules(self) -> dict[str, object]:
+        """Returns the fields that a card may lack."""
+        rules: dict[str, object] = {}
+        if self.unknown is not None:
+            rules["unknown"] = self.unknown.to_json()
+        if self.groups is not None:
+            rules["groups"] = self.groups.to_json()
+        if self.names:
+            rules["names"] = {label: list(names) for label, names in self.names.items()}
+        return rules
 
-_FIELDS = {"schema"} | {each.name for each in fields(ModelCard)} - {"other_fields"}
+
+_OPTIONAL = {"unknown", "groups", "names"}
+_FIELDS = {"schema"} | {each.name for each in fields(ModelCard)} - {"other_fields"} - _OPTIONAL
 
 
 def read_model_card(path: Path) -> ModelCard:

@@ -18,12 +18,16 @@ class Prediction:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The model's answer to one image: its verdict and the five best labels, best first."""
+    """The model's answer to one image: its verdict and the five best labels, best first.
+
+    ``group`` is the level above the labels, where the model is sure of it.
+    """
 
     label: str
     confidence: float
     predictions: tuple[Prediction, ...]
     model: str
+    group: str | None = None
 
 
 class InvalidAnswerError(Exception):
@@ -79,6 +83,7 @@ def _parse_entry(entry: object) -> Answer:
             Prediction(_text(each, "label"), _confidence(each)) for each in predictions
         ),
         model=_text(entry, "model"),
+        group=None if entry.get("group") is None else _text(entry, "group"),
     )
 
 

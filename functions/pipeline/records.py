@@ -44,6 +44,7 @@ class Record:
     status: Status
     label: str | None = None
     confidence: float | None = None
+    group: str | None = None
     predictions: tuple[Prediction, ...] = ()
     reason: str | None = None
     model: str | None = None
@@ -85,6 +86,7 @@ def classified(
         source,
         label=answer.label,
         confidence=answer.confidence,
+        group=answer.group,
         predictions=answer.predictions,
         model=answer.model,
         format=info.format,

@@ -52,7 +52,7 @@ def to_item(record: Record, ref: ImageRef) -> Item:
         "time_shard": {"S": partition},
         "recency": {"S": f"{record.classified_at}#{short_name(record.image)}"},
     }
-    for name in ("reason", "model", "format"):
+    for name in ("reason", "model", "format", "group"):
         if (text := getattr(record, name)) is not None:
             item[name] = {"S": text}
     for name in ("width", "height"):
@@ -102,6 +102,7 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
         status=Status(item["status"]["S"]),
         label=text("label"),
         confidence=float(item["confidence"]["N"]) if "confidence" in item else None,
+        group=text("group"),
         predictions=tuple(
             Prediction(each["M"]["label"]["S"], float(each["M"]["confidence"]["N"]))
             for each in item.get("predictions", {}).get("L", [])

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-import json
 import threading
-from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
@@ -15,17 +13,15 @@ from archive.card import CARD_NAME, ModelCard, read_model_card
 from archive.reading import WEIGHTS_NAME
 from imaging import Prepared, Rejection, RejectReason
 from imaging.decoder import Decoder
+from model.serving.answers import answer_body
 from model.serving.batching import Batcher
 from model.serving.npy import read_images
-from model.serving.onnx_model import Images, OnnxModel, Scores
+from model.serving.onnx_model import Images, OnnxModel
 from model.serving.requests import ImageRejectedError
 from model.serving.webp_batch import decode_webp
 
 # More than 8 gain nothing: see bench/serving.py.
 IMAGES_PER_RUN = 8
-PREDICTIONS_PER_IMAGE = 5
-# A float32 holds about seven digits; six keep the JSON short and hide no relevant difference.
-CONFIDENCE_DIGITS = 6
 
 
 class Classifier:
@@ -95,51 +91,6 @@ class Classifier:
         for decoder in self._decoders:
             decoder.close()
         self._batcher.close()
-
-
-def answer_body(
-    scores: Scores, card: ModelCard, image: Mapping[str, object] | None = None
-) -> bytes:
-    """Returns one entry an image, in order, as JSON.
-
-    Args:
-        image: format, width and height of the only image; None for pixels, where they are unknown.
-
-    Raises:
-        ValueError: a score is not a probability.
-    """
-    probabilities = scores.probabilities
-    best = np.argsort(-probabilities, axis=1, kind="stable")[:, :PREDICTIONS_PER_IMAGE]
-    confidences = np.take_along_axis(probabilities, best, axis=1)
-    known = [None] * len(best) if scores.known is None else scores.known.tolist()
-    entries = [
-        _entry(*each, card) for each in zip(best.tolist(), confidences.tolist(), known, strict=True)
-    ]
-    if image is not None:
-        entries[0]["image"] = image
-    return json.dumps(entries, separators=(",", ":")).encode()
-
-
-def _entry(
-    best: list[int], confidences: list[float], known: float | None, card: ModelCard
-) -> dict[str, object]:
-    predictions = [
-        {"label": card.labels[index], "confidence": _confidence(confidence)}
-        for index, confidence in zip(best, confidences, strict=True)
-    ]
-    verdict = predictions[0]
-    if card.gate is not None and known is not None:
-        share = _confidence(known)
-        if share < card.gate.minimum:
-            verdict = {"label": card.gate.label, "confidence": _confidence(1 - share)}
-    return {**verdict, "predictions": predictions, "model": card.identity}
-
-
-def _confidence(value: float) -> float:
-    # Softmax in float32 may end slightly outside 0..1; NaN fails the comparison too.
-    if not -1e-3 <= value <= 1 + 1e-3:
-        raise ValueError(f"the model gave {value}, which is not a probability")
-    return round(min(max(value, 0.0), 1.0), CONFIDENCE_DIGITS)
 
 
 def _probe(model: OnnxModel, card: ModelCard) -> None:

@@ -21,7 +21,7 @@ from training.data.learned_photos import Acquaintance, acquaintances, read_learn
 from training.data.looks import looks_of
 from training.errors import TrainingError
 from training.evaluation import metrics
-from training.evaluation.calibration import Calibration, calibrate
+from training.evaluation.calibration import Calibration, calibrate, temperature_of_card
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
 from training.evaluation.measure import Predicted, classes_in, predict
 from training.evaluation.robustness import ROBUSTNESS_IMAGES, EncodingEffect, robustness
@@ -248,7 +248,7 @@ def evaluate(
         judged=judged,
         measured=measured,
         rows=rows_of(measured, card.labels, data.folder, _known_of(judged, known)),
-        calibration=calibrate(measured, validation),
+        calibration=calibrate(measured, validation, temperature_of_card(card)),
         effects=tuple(effects),
         speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
         int8=int8,

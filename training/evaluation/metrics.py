@@ -139,33 +139,26 @@ def _log_tempered(probabilities: Floats, temperature: float) -> Floats:
     return result
 
 
-def _platt_targets(probabilities: Floats, truth: Ints) -> Floats:
-    """float64 ``[n, classes]``, rows add up to 1."""
-    count = len(truth)
-    rows = np.arange(count)
-    rivals = np.array(probabilities, np.float64)
-    rivals[rows, truth] = -1
-    targets = np.zeros(rivals.shape)
-    targets[rows, truth] = (count + 1) / (count + 2)
-    targets[rows, rivals.argmax(axis=1)] = 1 / (count + 2)
-    return targets
+def fit_temperature(probabilities: Floats, truth: Ints, before: float = 1.0) -> float:
+    """Finds the likeliest temperature, between 0.05 and 20.
 
+    C. Guo et al. (2017), section 4.2: the least cross entropy. To that a prior adds
+    `log(T)**2 / 2`, a normal distribution of log T around 0 with the standard deviation 1, as if
+    we had known before that T is hardly below 1/7 or above 7. So n images that are all right do
+    not lead to full certainty, and beyond a few dozen images the prior hardly counts.
+    docs/decisions/training.md compares it with Platt's targets.
 
-def fit_temperature(probabilities: Floats, truth: Ints) -> float:
-    """Finds the temperature with the least cross entropy, between 0.05 and 20.
-
-    Guo et al. (2017), section 4.2, with the targets of J. Platt, "Probabilistic outputs for support
-    vector machines" (1999), section 2.2: the true class gets (n + 1) / (n + 2) for n images, its
-    strongest rival the rest. With targets of 1, n images that are all right would lead to full
-    certainty, however small n is. The cross entropy has one minimum over 1/T, which a golden
-    section search over the logarithm finds.
+    Args:
+        before: the temperature that the probabilities have already; the prior is about the product,
+            so that a second fit on the same images is 1.
     """
     low, high = math.log(0.05), math.log(20.0)
     ratio = (math.sqrt(5) - 1) / 2
-    targets = _platt_targets(probabilities, truth)
+    rows = np.arange(len(truth))
 
     def loss(at: float) -> float:
-        return -float((targets * _log_tempered(probabilities, math.exp(at))).sum())
+        likelihoods = _log_tempered(probabilities, math.exp(at))[rows, truth]
+        return (at + math.log(before)) ** 2 / 2 - float(likelihoods.sum())
 
     while high - low > 1e-4:
         left, right = high - ratio * (high - low), low + ratio * (high - low)

@@ -10,6 +10,8 @@ from typing import Any
 import pytest
 
 from archive.card import MAX_CARD_BYTES, ArchiveError, ModelCard, read_model_card
+from archive.names import display_name, labels_named
+from archive.uncertainty import Groups, Unknown
 
 
 def test_card_survives_a_round_trip(card: ModelCard, tmp_path: Path) -> None:
@@ -32,7 +34,8 @@ def test_identity_is_name_at_version(card: ModelCard) -> None:
 @pytest.mark.parametrize(
     ("field", "value", "complaint"),
     [
-        ("schema", 2, "schema"),
+        ("schema", 3, "schema"),
+        ("schema", True, "schema"),
         ("name", "", "name"),
         ("name", "birds@home", "name"),
         ("version", 7, "version"),
@@ -49,6 +52,20 @@ def test_identity_is_name_at_version(card: ModelCard) -> None:
         ("gate", {"label": "not_a_bird", "minimum": float("nan")}, "gate"),
         ("gate", {"label": "not_a_bird", "minimum": True}, "gate"),
         ("gate", {"label": "not_a_bird", "minimum": 0.5, "maximum": 0.9}, "gate"),
+        ("gate", {"label": "wren", "minimum": 0.5}, "wren"),
+        ("unknown", None, "unknown"),
+        ("unknown", {"label": "unknown_bird", "minimum": 2.0}, "rivals"),
+        ("unknown", {"label": "unknown_bird", "minimum": float("nan"), "rivals": 3}, "unknown"),
+        ("unknown", {"label": "unknown_bird", "minimum": 2.0, "rivals": 0}, "unknown"),
+        ("unknown", {"label": "unknown_bird", "minimum": 2.0, "rivals": True}, "unknown"),
+        ("unknown", {"label": "robin", "minimum": 2.0, "rivals": 3}, "robin"),
+        ("groups", {"minimum": 0.9}, "groups"),
+        ("groups", {"minimum": 0, "of": {"wren": "songbirds"}}, "minimum"),
+        ("groups", {"minimum": 0.9, "of": {"owl": "raptors"}}, "owl"),
+        ("groups", {"minimum": 0.9, "of": {"wren": 7}}, "wren"),
+        ("names", ["robin"], "names"),
+        ("names", {"owl": ["Owl"]}, "owl"),
+        ("names", {"wren": "Wren"}, "wren"),
         ("metrics", None, "metrics"),
         ("training_run", [], "training_run"),
         ("weights_sha256", "ABC", "weights_sha256"),
@@ -70,7 +87,7 @@ def test_card_with_a_missing_field_is_refused(card: ModelCard) -> None:
 
 
 def test_a_field_that_a_later_version_adds_is_kept_and_changes_nothing(card: ModelCard) -> None:
-    later = card.to_json() | {"group": "dogs", "display_names": {"pug": "Pug"}}
+    later = card.to_json() | {"habitat": "woods", "sizes": {"wren": "small"}}
 
     read = ModelCard.from_json(later)
 
@@ -81,8 +98,44 @@ def test_a_field_that_a_later_version_adds_is_kept_and_changes_nothing(card: Mod
 def test_a_card_of_a_later_schema_is_refused_because_its_answers_may_be_others(
     card: ModelCard,
 ) -> None:
-    with pytest.raises(ArchiveError, match="schema 2, 1 can be read"):
-        ModelCard.from_json(card.to_json() | {"schema": 2, "abstains_below": 0.4})
+    with pytest.raises(ArchiveError, match="schema 3, 1 and 2 can be read"):
+        ModelCard.from_json(card.to_json() | {"schema": 3, "answers_twice_below": 0.4})
+
+
+def test_rules_groups_and_names_survive_a_round_trip(card: ModelCard) -> None:
+    whole = dataclasses.replace(
+        card,
+        unknown=Unknown("unknown_bird", 7.5, 19),
+        groups=Groups(0.9, {"robin": "songbirds", "wren": "songbirds"}),
+        names={"wren": ("Eurasian wren", "jenny wren")},
+    )
+
+    assert ModelCard.from_json(json.loads(json.dumps(whole.to_json()))) == whole
+    assert whole.answers == ("robin", "wren", "unknown_bird", "not_a_bird")
+
+
+def test_only_a_rule_that_changes_answers_keeps_older_readers_away(card: ModelCard) -> None:
+    described = dataclasses.replace(
+        card, groups=Groups(0.9, {"wren": "songbirds"}), names={"wren": ("Wren",)}
+    )
+    abstaining = dataclasses.replace(card, unknown=Unknown("unknown_bird", 7.5, 19))
+
+    assert described.to_json()["schema"] == card.to_json()["schema"] == 1
+    assert abstaining.to_json()["schema"] == 2
+
+
+@pytest.mark.parametrize("name", ["wren", "WREN", "Jenny Wren", "jenny-wren", "  jenny__wren "])
+def test_a_label_is_found_by_any_of_its_names(name: str) -> None:
+    labels = ("robin", "wren")
+    names = {"wren": ("Eurasian wren", "jenny wren"), "robin": ("redbreast",)}
+
+    assert labels_named(name, labels, names) == ["wren"]
+    assert labels_named("owl", labels, names) == []
+
+
+def test_the_name_to_show_is_the_first_or_the_label_itself() -> None:
+    assert display_name("wren", {"wren": ("Eurasian wren", "jenny wren")}) == "Eurasian wren"
+    assert display_name("robin", {"wren": ("Eurasian wren",)}) == "robin"
 
 
 @pytest.mark.parametrize("text", [b"", b"{", b"\xff\xfe\x00", b"[" * 100_000, b"[]", b"null"])

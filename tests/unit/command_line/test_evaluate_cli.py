@@ -129,9 +129,9 @@ def test_calibrated_archive_answers_with_the_calibrated_confidence(
         assert entry["label"] == "red"
         return float(entry["confidence"])
 
-    # Three validation photos, all right, speak for 4 of 5 (Platt).
+    # Three validation photos, all right, do not speak for certainty.
     assert confidence(model) < 0.7
-    assert 0.7 < confidence(tmp_path / "served") < 0.9
+    assert 0.7 < confidence(tmp_path / "served") < 0.95
 
 
 def test_archive_is_measured_like_its_folder(tmp_path: Path, photos: Path) -> None:

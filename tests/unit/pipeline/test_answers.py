@@ -24,6 +24,11 @@ def test_an_answer_keeps_its_order_and_its_model() -> None:
     assert second.label == "basset"
 
 
+def test_an_answer_may_name_the_group_that_the_model_is_sure_of() -> None:
+    (answer,) = parse_answers(json.dumps([ENTRY | {"group": "scent_hounds"}]).encode(), 1)
+    assert answer.group == "scent_hounds"
+
+
 @pytest.mark.parametrize("count", [0, 1, 3])
 def test_another_count_than_asked_for_is_refused(count: int) -> None:
     with pytest.raises(InvalidAnswerError):
@@ -44,6 +49,8 @@ def test_another_count_than_asked_for_is_refused(count: int) -> None:
         {"label": None},
         {"label": 3},
         {"model": None},
+        {"group": ""},
+        {"group": 3},
         {"predictions": []},
         {"predictions": None},
         {"predictions": ["beagle"]},

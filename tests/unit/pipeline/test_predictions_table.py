@@ -97,6 +97,15 @@ def test_a_record_comes_back_as_it_was_written(table: PredictionsTable) -> None:
     assert table.get(record.image) == record
 
 
+def test_an_answer_s_group_is_in_its_record_and_in_the_table(table: PredictionsTable) -> None:
+    answer = Answer("unknown_dog", 0.4, (Prediction("beagle", 0.6),), "dogs@2", "scent_hounds")
+    prepared = Rejection(RejectReason.CORRUPT, "", "JPEG", 3, 4)  # any image's facts
+    record = records.classified(image_ref(), prepared, answer, "2026-11-24")
+    assert record.to_json()["group"] == "scent_hounds"
+    assert table.write(record, image_ref())
+    assert table.get(record.image) == record
+
+
 @pytest.mark.parametrize(
     "record",
     [

@@ -79,20 +79,21 @@ def test_temperature_that_spoiled_the_confidences_is_found_again(true_temperatur
 
 
 def test_photos_that_are_all_right_do_not_ask_for_certainty() -> None:
-    # Platt: 8 right ones speak for 9 of 10, and that is what the model says already.
-    sure = np.array([[0.9, 0.1]] * 8)
-    assert metrics.fit_temperature(sure, np.zeros(8, int)) == pytest.approx(1.0, rel=1e-3)
-    # 98 speak for 99 of 100: the log odds are log 99 instead of log 9.
-    many = np.array([[0.9, 0.1]] * 98)
-    expected = math.log(9) / math.log(99)
-    assert metrics.fit_temperature(many, np.zeros(98, int)) == pytest.approx(expected, rel=1e-3)
+    few, many = (
+        metrics.tempered(rows, metrics.fit_temperature(rows, np.zeros(len(rows), int)))[0, 0]
+        for rows in (np.array([[0.9, 0.1]] * 8), np.array([[0.9, 0.1]] * 98))
+    )
+    assert 0.9 < few < many < 0.9999
 
 
 def test_temperature_of_a_model_that_is_too_sure_by_hand() -> None:
-    # Three of four right at 0.9. Targets of 5/6 and 1/6: the mean for the called class is 2/3.
-    rows, truth = np.array([[0.9, 0.1]] * 4), np.array([0, 0, 0, 1])
-    expected = math.log(9) / math.log(2)
-    assert metrics.fit_temperature(rows, truth) == pytest.approx(expected, rel=1e-3)
+    # Three of four right at 0.9: the odds are 3 instead of 9, which is a temperature of 2.
+    def found(times: int) -> float:
+        rows, truth = np.array([[0.9, 0.1]] * 4 * times), np.array([0, 0, 0, 1] * times)
+        return metrics.fit_temperature(rows, truth)
+
+    assert found(100) == pytest.approx(2.0, rel=0.01)
+    assert 1 < found(1) < 2  # four photos say little: the prior holds it nearer to 1
 
 
 def test_temperature_changes_no_order_and_survives_zeros() -> None:

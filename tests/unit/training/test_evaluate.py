@@ -145,7 +145,7 @@ def test_without_a_validation_part_halves_judge_each_other(
     shutil.rmtree(photos / "valid")
     seen: list[int] = []
 
-    def fitted(probabilities: object, truth: np.ndarray[Any, Any]) -> float:
+    def fitted(probabilities: object, truth: np.ndarray[Any, Any], before: float) -> float:
         seen.append(len(truth))
         return 2.0 if len(truth) == 12 else 0.5
 

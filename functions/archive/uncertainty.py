@@ -1,0 +1,123 @@
+"""How a model says that it does not know: rules of the card, beside the labels."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Gate:
+    """The rule by which the model says that an image shows nothing it knows.
+
+    Attributes:
+        label: the label of such an image.
+        minimum: the least `known`, 0..1, of an image that gets one of the model's labels.
+    """
+
+    label: str
+    minimum: float
+
+    @classmethod
+    def from_json(cls, value: object) -> Gate:
+        """Reads the `gate` of a card; raises ValueError when it is malformed."""
+        match value:
+            case {"label": str(label), "minimum": int() | float() as minimum, **rest}:
+                if rest or not label or isinstance(minimum, bool) or not 0 <= minimum <= 1:
+                    raise ValueError(f"the gate needs a label and a minimum 0..1, is {value}")
+                return cls(label, float(minimum))
+            case _:
+                raise ValueError(f"the gate needs a label and a minimum, is {value!r}")
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the form that `from_json` reads."""
+        return {"label": self.label, "minimum": self.minimum}
+
+
+@dataclass(frozen=True, slots=True)
+class Unknown:
+    """The rule by which the model says that an image shows a kind that none of its labels names.
+
+    The lead of the best label is the logarithm of its probability minus the mean logarithm of the
+    probabilities of the next `rivals` labels. Photos of a kind that the model lacks look a little
+    like many of its labels, so the best one leads by less.
+
+    Attributes:
+        label: the label of such an image.
+        minimum: the least lead, in nats, of an image that gets one of the model's labels.
+        rivals: the number of labels after the best; with fewer labels all of them.
+    """
+
+    label: str
+    minimum: float
+    rivals: int
+
+    @classmethod
+    def from_json(cls, value: object) -> Unknown:
+        """Reads the `unknown` of a card; raises ValueError when it is malformed."""
+        match value:
+            case {
+                "label": str(label),
+                "minimum": int() | float() as minimum,
+                "rivals": int(rivals),
+                **rest,
+            }:
+                numbers = math.isfinite(minimum) and minimum >= 0 and rivals >= 1
+                booleans = isinstance(minimum, bool) or isinstance(rivals, bool)
+                if rest or not label or booleans or not numbers:
+                    raise ValueError(
+                        f"unknown needs a label, a minimum from 0 on and rivals, is {value}"
+                    )
+                return cls(label, float(minimum), rivals)
+            case _:
+                raise ValueError(f"unknown needs a label, a minimum and rivals, is {value!r}")
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the form that `from_json` reads."""
+        return {"label": self.label, "minimum": self.minimum, "rivals": self.rivals}
+
+
+@dataclass(frozen=True, slots=True)
+class Groups:
+    """The level above the labels: of which group each label is, and when the model is sure of it.
+
+    Attributes:
+        minimum: the least sum of the probabilities of a group's labels, 0..1, for the group to be
+            in an answer.
+        of: label → group; a label may have none.
+    """
+
+    minimum: float
+    of: Mapping[str, str]
+
+    @classmethod
+    def from_json(cls, value: object, labels: Collection[str]) -> Groups:
+        """Reads the `groups` of a card; raises ValueError when they are malformed.
+
+        Args:
+            labels: of the card; another label in the groups is an error.
+        """
+        match value:
+            case {"minimum": int() | float() as minimum, "of": dict(of), **rest}:
+                if rest or isinstance(minimum, bool) or not 0 < minimum <= 1:
+                    raise ValueError(f"groups need a minimum above 0, at most 1, not {minimum!r}")
+                return cls(float(minimum), group_of_label(of, labels))
+            case _:
+                raise ValueError(f"groups need a minimum and `of`, are {value!r}")
+
+    def to_json(self) -> dict[str, object]:
+        """Returns the form that `from_json` reads."""
+        return {"minimum": self.minimum, "of": dict(self.of)}
+
+
+def group_of_label(value: Mapping[object, object], labels: Collection[str]) -> dict[str, str]:
+    """Checks which group each label has; raises ValueError for what is no label or no text."""
+    checked: dict[str, str] = {}
+    for label, group in value.items():
+        if not isinstance(label, str) or label not in labels:
+            raise ValueError(f"groups: {label!r} is not one of the model's labels")
+        if not isinstance(group, str) or not group:
+            raise ValueError(f"groups: the group of {label} must be a text, is {group!r}")
+        checked[label] = group
+    return checked
