@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from functools import cache
 
 import botocore.session
 import pytest
+import typer.testing
 from pytest_socket import disable_socket
 
 
@@ -26,4 +28,12 @@ def descriptions_of_services_are_read_once() -> Iterator[None]:
     loader = botocore.session.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda *_: loader)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def the_command_line_is_built_once() -> Iterator[None]:
+    """Keep what Typer builds of all commands, which takes longer than most commands of a test."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(typer.testing, "_get_command", cache(typer.main.get_command))
         yield

@@ -11,7 +11,6 @@ from typing import Any
 
 import boto3
 import pytest
-import yaml
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
@@ -25,7 +24,7 @@ from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
 from tests.fakes import image_ref
 from tests.model_archives import card
-from tests.unit.pipeline.test_predictions_table import TEMPLATE, CloudFormationLoader
+from tests.template_resources import create_predictions_table
 
 COMPOSED = unicodedata.normalize("NFC", "Gänse/Café.jpg")
 DECOMPOSED = unicodedata.normalize("NFD", COMPOSED)
@@ -74,18 +73,9 @@ class Stack:
 
 @pytest.fixture
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
-    properties = yaml.load(TEMPLATE.read_text(), CloudFormationLoader)["Resources"][
-        "PredictionsTable"
-    ]["Properties"]
     with mock_aws():
         session = boto3.Session(region_name="us-east-1")
-        session.client("dynamodb").create_table(
-            TableName="predictions",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=properties["KeySchema"],
-            AttributeDefinitions=properties["AttributeDefinitions"],
-            GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
-        )
+        create_predictions_table(session.client("dynamodb"), "predictions")
         outputs = {
             "ImagesBucketName": "bucket",
             "PredictionsTableName": "predictions",

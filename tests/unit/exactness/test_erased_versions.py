@@ -143,7 +143,7 @@ def short_histories(length: int) -> Iterator[tuple[str | int, ...]]:
         yield ("put", *steps)
 
 
-@pytest.mark.parametrize("length", [1, 2, 3, 4])
+@pytest.mark.parametrize("length", [1, 2, 3, pytest.param(4, marks=pytest.mark.thorough)])
 def test_every_order_of_every_short_history_ends_in_the_truth(length: int) -> None:
     for steps in short_histories(length):
         history = History(steps)

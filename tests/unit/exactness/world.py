@@ -11,13 +11,11 @@ import json
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 from threading import Lock
 from typing import Any
 
 import boto3
 import pytest
-import yaml
 from moto import mock_aws
 
 from handlers import classify, wiring
@@ -32,9 +30,9 @@ from pipeline.queries import Query
 from pipeline.records import Record
 from tests.fakes import NPY_HEADER_BYTES, SPEC, jpeg
 from tests.s3_events import BUCKET, queue_body, s3_record
+from tests.template_resources import create_predictions_table
 from tests.unit.handlers.test_classify import Context
 
-TEMPLATE = Path(__file__).parents[3] / "template.yaml"
 NOW = "2026-11-24T06:00:00.000Z"
 
 
@@ -176,19 +174,11 @@ class World:
 @contextmanager
 def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
     """A new one, with the template's own table."""
-    resources = yaml.load(TEMPLATE.read_text(), Loader=_Loader)["Resources"]
-    properties = resources["PredictionsTable"]["Properties"]
     with mock_aws():
         s3, dynamodb, sqs = (boto3.client(name) for name in ("s3", "dynamodb", "sqs"))
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
-        dynamodb.create_table(
-            TableName="t",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=properties["KeySchema"],
-            AttributeDefinitions=properties["AttributeDefinitions"],
-            GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
-        )
+        create_predictions_table(dynamodb, "t")
         queue, dead = (sqs.create_queue(QueueName=name)["QueueUrl"] for name in ("q", "dead"))
         calls, runtime = Calls(), FakeRuntime()
         use_case = ClassifyImages(
@@ -209,12 +199,6 @@ def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
         patch.setattr(classify.metrics, "service", "classify", raising=False)
         yield World(s3, dynamodb, sqs, runtime, calls, PredictionsTable(dynamodb, "t"), dead)
 
-
-class _Loader(yaml.SafeLoader):
-    """The template's tags (`!Ref`) are of no interest here."""
-
-
-_Loader.add_multi_constructor("!", lambda _loader, _suffix, _node: None)
 
 SHADES = {0: jpeg(0), 60: jpeg(60), 200: jpeg(200)}
 """Photos whose label is their shade, more or less."""

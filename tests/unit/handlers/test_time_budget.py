@@ -6,15 +6,14 @@ import json
 from typing import Any
 
 import pytest
-import yaml
 from botocore.config import Config
 
 from handlers import classify, wiring
 from pipeline import clients, time_budget
 from pipeline.errors import TransientError
 from tests.fakes import SPEC, FakeEndpoint, image_ref, jpeg, use_case_over
+from tests.template_resources import resources
 from tests.unit.handlers.test_classify import Context
-from tests.unit.pipeline.test_predictions_table import TEMPLATE, CloudFormationLoader
 
 
 def longest_seconds(config: Config) -> float:
@@ -28,8 +27,7 @@ def longest_seconds(config: Config) -> float:
 
 
 def function_seconds() -> float:
-    resources = yaml.load(TEMPLATE.read_text(), CloudFormationLoader)["Resources"]
-    return float(resources["ClassifyFunction"]["Properties"]["Timeout"])
+    return float(resources()["ClassifyFunction"]["Properties"]["Timeout"])
 
 
 def test_a_write_or_a_word_to_the_queue_ends_in_time() -> None:

@@ -7,7 +7,6 @@ import random
 from dataclasses import dataclass, field
 
 import pytest
-import yaml
 
 from imaging import ImageSpec
 from imaging.pixel_encoding import PixelEncoding
@@ -16,7 +15,7 @@ from pipeline.circuit_breaker import LONGEST_PAUSE_SECONDS, GuardedEndpoint
 from pipeline.errors import TransientError
 from pipeline.retries import TRANSIENT_FAULT_SECONDS, retry_seconds
 from tests.fakes import SPEC
-from tests.unit.pipeline.test_predictions_table import TEMPLATE, CloudFormationLoader
+from tests.template_resources import resources
 
 ANSWER = Answer("pug", 1.0, (Prediction("pug", 1.0),), "dogs@1")
 HOUR_SECONDS = 3600.0
@@ -25,8 +24,7 @@ WINDOW_SECONDS = 1.0  # the event source mapping's
 
 
 def max_receives() -> int:
-    resources = yaml.load(TEMPLATE.read_text(), CloudFormationLoader)["Resources"]
-    return int(resources["ImagesQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"])
+    return int(resources()["ImagesQueue"]["Properties"]["RedrivePolicy"]["maxReceiveCount"])
 
 
 @dataclass

@@ -4,12 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import boto3
 import pytest
-import yaml
 from botocore.exceptions import ClientError
 from moto import mock_aws
 
@@ -22,8 +20,7 @@ from pipeline.events import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.queries import Query
 from pipeline.records import Record, Status, Written
 from pipeline.table_items import from_item, to_item
-
-TEMPLATE = Path(__file__).parents[3] / "template.yaml"
+from tests.template_resources import create_predictions_table
 
 
 def image_ref(key: str = "incoming/dog.jpg", **changes: Any) -> ImageRef:
@@ -67,27 +64,11 @@ def classified(
     )
 
 
-class CloudFormationLoader(yaml.SafeLoader):
-    """Reads the short forms of intrinsic functions as plain values: keys need none of them."""
-
-
-CloudFormationLoader.add_multi_constructor("!", lambda _loader, suffix, _node: suffix)
-
-
 @pytest.fixture
 def table() -> Iterator[PredictionsTable]:
-    properties = yaml.load(TEMPLATE.read_text(), CloudFormationLoader)["Resources"][
-        "PredictionsTable"
-    ]["Properties"]
     with mock_aws():
         dynamodb = boto3.client("dynamodb")
-        dynamodb.create_table(
-            TableName="predictions",
-            BillingMode="PAY_PER_REQUEST",
-            KeySchema=properties["KeySchema"],
-            AttributeDefinitions=properties["AttributeDefinitions"],
-            GlobalSecondaryIndexes=properties["GlobalSecondaryIndexes"],
-        )
+        create_predictions_table(dynamodb, "predictions")
         yield PredictionsTable(dynamodb, "predictions")
 
 

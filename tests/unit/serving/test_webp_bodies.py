@@ -11,9 +11,10 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from archive.reading import check_archive
 from imaging import ImageSpec, Prepared, encode_npy, prepare
 from imaging.webp_batch import encode_webp, pack_webp
-from model.build_default import IMAGE_SPEC
+from model.package import DEFAULT_ARCHIVE
 from model.serving.app import Limits
 from model.serving.requests import RefusalError
 from model.serving.webp_batch import decode_webp, read_webp_batch
@@ -54,11 +55,12 @@ def saved(image: Image.Image, **options: object) -> bytes:
 
 
 def test_photos_arrive_with_every_pixel_as_it_was() -> None:
+    spec = check_archive(DEFAULT_ARCHIVE).card.image_spec
     photos = sorted((PROJECT / "demo" / "photos").iterdir())
-    outcomes = [prepare(photo.read_bytes(), IMAGE_SPEC) for photo in photos]
+    outcomes = [prepare(photo.read_bytes(), spec) for photo in photos]
     prepared = [each.pixels for each in outcomes if isinstance(each, Prepared)]
     assert len(prepared) >= 10
-    assert arrived(prepared, IMAGE_SPEC) == prepared
+    assert arrived(prepared, spec) == prepared
 
 
 @pytest.mark.parametrize("size", [1, 2, 7, 8, 33, 224])

@@ -15,6 +15,8 @@ from training.launch import images
 
 MOST_SKIPS = 4
 
+# Starts a scanner, which `make check` does not install.
+scans = pytest.mark.thorough
 needs_lint_venv = pytest.mark.usefixtures("lint_venv")
 needs_cfn_guard = pytest.mark.skipif(
     not scanners.GUARD_PACKAGE.exists(), reason="`make lint` installs cfn-guard, where npm is"
@@ -64,6 +66,7 @@ def test_no_database_of_vulnerabilities_is_asked_unless_one_is_named() -> None:
     assert outcome.findings == ()
 
 
+@scans
 def test_cfn_lint_finds_a_fault_in_the_translated_template(tmp_path: Path) -> None:
     broken = translate(load())
     broken["Resources"]["ImagesQueue"]["Properties"]["VisibilityTimeout"] = 100_000
@@ -84,6 +87,7 @@ def test_a_scanner_that_is_not_installed_fails_in_ci_only(
     assert lint.main() == status
 
 
+@scans
 @needs_lint_venv
 def test_checkov_finds_a_public_bucket(tmp_path: Path) -> None:
     broken = load()
@@ -93,40 +97,34 @@ def test_checkov_finds_a_public_bucket(tmp_path: Path) -> None:
     assert any("ImagesBucket" in each for each in scanners.checkov(path).findings)
 
 
+@scans
 @needs_cfn_guard
-def test_cfn_guard_finds_a_key_that_does_not_rotate(tmp_path: Path) -> None:
+def test_cfn_guard_finds_a_key_that_does_not_rotate_and_an_exception_that_is_not_needed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(scanners.GUARD_EXCEPTIONS, "dynamodb_pitr_enabled_check", "no reason")
     broken = load()
     broken["Resources"]["DataKey"]["Properties"]["EnableKeyRotation"] = False
     path = tmp_path / "broken.json"
     path.write_text(json.dumps(scanners.decided(translate(broken))))
-    findings = scanners.cfn_guard(path).findings
-    assert any("rotation" in each for each in findings), findings
+    rotation, exception = scanners.cfn_guard(path).findings
+    assert "rotation" in rotation
+    assert exception == "dynamodb_pitr_enabled_check is kept now: no exception"
 
 
-@needs_cfn_guard
-def test_an_exception_that_is_not_needed_is_a_finding(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setitem(scanners.GUARD_EXCEPTIONS, "dynamodb_pitr_enabled_check", "no reason")
-    path = tmp_path / "decided.json"
-    path.write_text(json.dumps(scanners.decided(translate(load()))))
-    assert scanners.cfn_guard(path).findings == (
-        "dynamodb_pitr_enabled_check is kept now: no exception",
-    )
-
-
+@scans
 @needs_lint_venv
 def test_parliament_finds_an_action_that_aws_does_not_know(tmp_path: Path) -> None:
     template = translate(load())
-    assert scanners.parliament(template, tmp_path / "right").findings == ()
     role = template["Resources"]["EndpointRole"]["Properties"]
     role["Policies"][0]["PolicyDocument"]["Statement"].append(
         {"Effect": "Allow", "Action": "s3:GetObjects", "Resource": "arn:aws:s3:::a/*"}
     )
-    (finding,) = scanners.parliament(template, tmp_path / "wrong").findings
+    (finding,) = scanners.parliament(template, tmp_path / "policies").findings
     assert finding.startswith("UNKNOWN_ACTION EndpointRole-endpoint")
 
 
+@scans
 @needs_asl_validator
 def test_asl_validator_finds_a_state_of_an_unknown_type(tmp_path: Path) -> None:
     assert scanners.asl_validator(scanners.STATE_MACHINE, tmp_path).findings == ()
