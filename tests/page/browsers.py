@@ -99,7 +99,7 @@ def site(browser: Browser, address: str, **options: Any) -> Iterator[Site]:
         found.page.on("pageerror", lambda error: found.errors.append(str(error)))
         found.page.on("console", lambda line: _note(found, line))
         yield found
-        assert found.errors == []
+        assert not found.errors, found.errors
     finally:
         context.close()
 

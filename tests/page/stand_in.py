@@ -48,8 +48,8 @@ def id_of(image: str) -> str:
 def made_up_row(number: int, **given: Any) -> Row:
     """Returns a row whose facts follow from its number."""
     chance = int.from_bytes(hashlib.sha256(str(number).encode()).digest()[:4]) / 2**32
-    label = LABELS[number % len(LABELS)]
-    confidence = round(0.3 + 0.69 * chance, 6)
+    label = given.get("label") or LABELS[number % len(LABELS)]
+    confidence = given.get("confidence") or round(0.3 + 0.69 * chance, 6)
     key = given.get("key", f"incoming/photos/photo_{number:05}.jpg")
     others = [each for each in LABELS if each != label][:4]
     at = (NOW - timedelta(minutes=7 * number)).isoformat(timespec="milliseconds")
@@ -86,7 +86,7 @@ def made_up_row(number: int, **given: Any) -> Row:
 
 def rejected_row(number: int, **given: Any) -> Row:
     nothing = dict.fromkeys(("label", "confidence", "model", "format", "width", "height", "group"))
-    reason = REASONS[number % len(REASONS)]
+    reason = REASONS[number // 12 % len(REASONS)]
     return made_up_row(
         number, **{**nothing, "status": "REJECTED", "reason": reason, "predictions": []} | given
     )
@@ -96,6 +96,45 @@ def made_up_rows(count: int) -> list[Row]:
     """Returns rows of which one in twelve is rejected, newest first."""
     return [
         rejected_row(number) if number % 12 == 7 else made_up_row(number) for number in range(count)
+    ]
+
+
+def made_up_runs() -> list[Row]:
+    report = {
+        "status": "COMPLETE",
+        "listed": 1000,
+        "classified": 960,
+        "rejected": 40,
+        "skipped": 0,
+        "failed": 0,
+        "unaccounted": 0,
+        "images_per_second": 31.2,
+        "labels": {"pug": 500, "beagle": 300, "not_a_dog": 160},
+        "confidence_histogram": list(range(20)),
+        "rejections": {"truncated": 30, "not_an_image": 10},
+        "failures": {},
+        "examples": {"rejected": [{"key": "folders/a/broken.jpg", "reason": "truncated"}]},
+    }
+    progress = {"phase": "transforming", "listed": 5000, "recorded": 1200}
+    common = {"started_at": "2026-11-29T10:00:00Z", "model": MODEL}
+    return [
+        {"name": "holiday-2", "status": "RUNNING", "progress": progress, "report": None} | common,
+        {"name": "holiday-1", "status": "SUCCEEDED", "progress": None, "report": report} | common,
+    ]
+
+
+def made_up_models() -> list[Row]:
+    common = {"labels": 119, "created_at": "2026-11-20T10:00:00Z", "threshold": 0.42}
+    return [
+        {"model": MODEL, "answers": True, "approval": "Approved", "metrics": {"top1": 0.939}}
+        | common,
+        {
+            "model": "dogs@3",
+            "answers": False,
+            "approval": "PendingManualApproval",
+            "metrics": {"top1": 0.951, "calibration": {"ece": 0.021}},
+        }
+        | common,
     ]
 
 
@@ -133,6 +172,8 @@ class StandIn:
     missing: set[str] = field(default_factory=set)
     # Rows that somebody else has claimed, by id.
     claimed: set[str] = field(default_factory=set)
+    runs: list[Row] = field(default_factory=list)
+    models: list[Row] = field(default_factory=list)
     # An uploaded key becomes this row.
     answer: Callable[[str, bytes], Row] | None = None
     url: str = ""
@@ -152,7 +193,7 @@ class StandIn:
                 return row
         raise Refused(404, "Not found", "No prediction has this id.")
 
-    def answer_json(  # noqa: PLR0911 - a line for each route
+    def answer_json(  # noqa: PLR0911, PLR0912 - a line for each route
         self, method: str, path: str, asked: dict[str, str], body: Any
     ) -> Any:
         self.asked.append((method, path, asked))
@@ -178,6 +219,12 @@ class StandIn:
                 return self.review(self.find(prediction_id), body)
             case ("POST", "uploads"):
                 return self.form(body)
+            case ("GET", "runs"):
+                return {"runs": self.runs, "cursor": None}
+            case ("GET", "runs", name):
+                return next(run for run in self.runs if run["name"] == name)
+            case ("GET", "models"):
+                return {"answers": MODEL, "models": self.models}
             case ("GET", "summary"):
                 return {"days": list(days(self.rows))}
         raise Refused(404, "Not found", f"{method} {path}")
@@ -215,9 +262,11 @@ class StandIn:
         key = f"incoming/{body['key'].removeprefix('incoming/')}"
         return {"url": f"{self.url}/bucket", "fields": {"key": key}, "key": key}
 
-    def upload(self, key: str, content: bytes) -> None:
-        if self.answer is not None:
-            self.rows.insert(0, self.answer(key, content))
+    def upload(self, key: str, content: bytes) -> str:
+        """Keeps a dropped file, makes its row, and returns its version."""
+        assert self.answer is not None
+        self.rows.insert(0, self.answer(key, content))
+        return str(self.rows[0]["version"])
 
 
 def matches(row: Row, asked: dict[str, str]) -> bool:
@@ -299,11 +348,14 @@ def handler_of(api: StandIn) -> type[BaseHTTPRequestHandler]:
             content = self.content()
             if self.path == "/bucket":
                 key, file = parts_of(content)
-                api.upload(key, file)
-                self.reply(204, "text/plain", b"")
+                self.reply(204, "text/plain", b"", version=api.upload(key, file))
                 return
             body = json.loads(content)
             self.answer("POST", self.path, body, body)
+
+        def do_OPTIONS(self) -> None:
+            """Answers the browser's question whether the page may send a form, as S3 does."""
+            self.reply(204, "text/plain", b"")
 
         def answer(self, method: str, path: str, asked: dict[str, str], body: Any) -> None:
             api.headers = {name.lower(): value for name, value in self.headers.items()}
@@ -317,12 +369,15 @@ def handler_of(api: StandIn) -> type[BaseHTTPRequestHandler]:
         def content(self) -> bytes:
             return self.rfile.read(int(self.headers["content-length"]))
 
-        def reply(self, status: int, kind: str, body: bytes) -> None:
+        def reply(self, status: int, kind: str, body: bytes, version: str = "") -> None:
             self.send_response(status)
             self.send_header("content-type", kind)
             self.send_header("content-length", str(len(body)))
             # S3's answer to a page of an allowed origin.
             self.send_header("access-control-allow-origin", "*")
+            self.send_header("access-control-allow-headers", "*")
+            self.send_header("access-control-expose-headers", "x-amz-version-id")
+            self.send_header("x-amz-version-id", version)
             self.end_headers()
             self.wfile.write(body)
 

@@ -3,6 +3,7 @@
 import { address, call, get } from "./api.js";
 import { el, icon, svg } from "./elements.js";
 import { current } from "./gallery.js";
+import { framed } from "./picture.js";
 import { failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
 import {
@@ -73,18 +74,13 @@ export class Photo {
   }
 
   #picture(record) {
-    const frame = el("div", { class: "frame" });
-    const ratio = record.width && record.height ? record.width / record.height : 4 / 3;
-    frame.style.aspectRatio = String(ratio);
-    frame.style.setProperty("--ratio", String(ratio));
-    const column = el("div", { class: "large" }, frame);
+    const { frame, image, instead } = framed(record);
+    const column = el("div", { class: `large ${record.status.toLowerCase()}` }, frame);
     if (!canBeShown(record)) {
-      frame.append(el("span", { class: "instead" }, record.status === "REJECTED" ? "!" : "deleted"));
+      image.remove();
+      instead.textContent = record.status === "REJECTED" ? "!" : "deleted";
       return column;
     }
-    const image = el("img", { alt: `${titleOf(record)}: ${fileName(record)}`, decoding: "async" });
-    const instead = el("span", { class: "instead" }, record.format ?? "");
-    frame.append(instead, image);
     this.stopPicture = show(image, record, 1024, (problem) => {
       instead.textContent = problem.status === 404 || problem.status === 501
         ? `No picture: ${problem.detail || "this stack makes none"}` : problem.message;

@@ -1,8 +1,262 @@
-import { el } from "./elements.js";
-import { empty } from "./states.js";
+// Review: one photo after the other, by keyboard. What is said lies beside the model's answer.
+
+import { address, call, get } from "./api.js";
+import { el, say } from "./elements.js";
+import { knownLabels } from "./filters.js";
+import { Listing } from "./listing.js";
+import { framed } from "./picture.js";
+import { empty, failed, loading } from "./states.js";
+import { show } from "./thumbnails.js";
+import { CONFIDENCE, count, fileName, isReviewed, labelText, percent } from "./words.js";
+
+const RECENT = 4;
+const AHEAD = 10;
+const ASKED = ["label", "group", "max_confidence", "model", "since"];
 
 export class Review {
   title = "Review";
-  root = el("div", {}, empty("Not yet", "Soon."));
-  start() {}
+
+  constructor(query) {
+    this.recent = [];
+    this.decided = [];
+    this.count = 0;
+    this.writes = Promise.resolve();
+    this.onKey = (event) => this.#key(event);
+    this.stopPicture = () => {};
+    this.stage = el("div", { class: "stage" }, loading());
+    this.said = el("p", { class: "soft", role: "status" });
+    this.trouble = el("div", {});
+    this.root = el("div", { class: "review" }, el("h1", { class: "unseen" }, "Review"),
+      this.#queue(query), this.trouble, this.stage);
+    this.query = query;
+  }
+
+  start() {
+    addEventListener("keydown", this.onKey);
+    this.#begin();
+  }
+
+  stop() {
+    removeEventListener("keydown", this.onKey);
+    this.listing?.stop();
+    this.stopPicture();
+  }
+
+  change(query) {
+    this.query = query;
+    this.listing?.stop();
+    this.stopPicture();
+    this.stage.replaceChildren(loading());
+    this.#begin();
+  }
+
+  // Which photos: the least sure first.
+  #queue(query) {
+    const field = (name, text, attributes) => {
+      const input = el("input", { type: "search", value: query.get(name) ?? "", ...attributes,
+        onchange: () => input.reportValidity() && this.#ask(name, input.value.trim()) });
+      return el("label", { class: "field" }, el("span", {}, text), input);
+    };
+    const again = el("input", { type: "checkbox", checked: query.get("reviewed") === "true",
+      onchange: () => this.#ask("reviewed", again.checked ? "true" : "") });
+    return el("div", { class: "line queue" },
+      field("label", "Label", { list: "review-labels", placeholder: "Any label" }),
+      field("group", "Group", { placeholder: "Any group" }),
+      field("max_confidence", "Confidence up to", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "1" }),
+      el("label", { class: "check" }, again, " Look again at reviewed photos"),
+      this.said);
+  }
+
+  #ask(name, value) {
+    const query = new URLSearchParams(this.query);
+    query.delete("id");
+    if (value) query.set(name, value);
+    else query.delete(name);
+    location.hash = `#/review?${query}`;
+  }
+
+  async #begin() {
+    const asked = Object.fromEntries(ASKED.map((name) => [name, this.query.get(name) ?? ""]));
+    const reviewed = this.query.get("reviewed") === "true";
+    this.listing = new Listing({ ...asked, reviewed, status: "CLASSIFIED", sort: "least_sure" });
+    this.place = -1;
+    this.first = this.query.get("id");
+    await this.#next();
+  }
+
+  async #next() {
+    const { listing } = this;
+    this.place += 1;
+    while (this.place >= listing.rows.length && !listing.isWhole && !listing.problem) {
+      await listing.more();
+      if (listing !== this.listing) return;
+      if (listing.isPaused) listing.isPaused = false;
+    }
+    if (listing.rows.length - this.place < AHEAD) listing.more();
+    if (listing.problem) {
+      this.stage.replaceChildren(failed(listing.problem, () => this.change(this.query)));
+      return;
+    }
+    const id = this.first ?? listing.rows[this.place]?.id;
+    if (this.first) this.place -= 1;
+    this.first = null;
+    if (id === undefined) this.#done();
+    else await this.#show(id);
+  }
+
+  #done() {
+    this.record = null;
+    this.stage.replaceChildren(empty("Nothing is left to review",
+      "Every photo of this queue has been looked at. ",
+      el("a", { href: "#/gallery?reviewed=true" }, "See the reviewed photos"), "."));
+    say("Nothing is left to review");
+  }
+
+  async #show(id, { claim = true } = {}) {
+    this.stopPicture();
+    this.record = null;
+    let record;
+    try {
+      record = await get(`predictions/${id}`);
+    } catch (problem) {
+      this.stage.replaceChildren(failed(problem, () => this.#show(id), { isOfId: true }));
+      return;
+    }
+    if (record.status !== "CLASSIFIED") {
+      await this.#next(); // rejected or deleted since it was listed
+      return;
+    }
+    if (claim && !(await this.#claim(record))) return;
+    this.record = record;
+    this.#draw(record);
+  }
+
+  // Returns whether the photo is ours to review.
+  async #claim(record) {
+    try {
+      await this.#put(record, "claim");
+      return true;
+    } catch (problem) {
+      if (problem.status === 409) {
+        say("Somebody else reviews this photo: on to the next.");
+        await this.#next();
+        return false;
+      }
+      this.stage.replaceChildren(failed(problem, () => this.#show(record.id)));
+      return false;
+    }
+  }
+
+  async #put(record, action, label) {
+    const body = { action, version: record.version, ...(label === undefined ? {} : { label }) };
+    const answer = await call(address(`images/${record.id}/review`), { method: "PUT", body });
+    return answer.json();
+  }
+
+  #draw(record) {
+    const { frame, image } = framed(record);
+    this.stopPicture = show(image, record, 1024);
+    this.choices = this.#choices(record);
+    this.stage.replaceChildren(el("div", { class: "large" }, frame, el("p", { class: "soft small file" }, fileName(record))), el("div", {},
+      el("h2", {}, "The model says ", el("em", {}, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
+      record.group ? el("p", {}, el("span", { class: "mark group" }, `some ${record.group}`)) : null,
+      isReviewed(record) ? el("p", { class: "soft" }, `Reviewed by ${record.review.by}.`) : null,
+      el("ol", { class: "choices" }, this.choices.map((each) => el("li", {}, this.#button(each)))),
+      this.#other(),
+      el("p", { class: "soft small" }, CONFIDENCE)));
+    this.#tell();
+    say(`${labelText(record.label)}, confidence ${percent(record.confidence)}`);
+  }
+
+  #choices(record) {
+    const best = record.predictions.map((each) => each.label).filter((label) => label !== record.label).slice(0, 5);
+    const recent = this.recent.filter((label) => label !== record.label && !best.includes(label)).slice(0, RECENT);
+    return [
+      { key: "Enter", shown: "⏎", text: `Yes, ${labelText(record.label)}`, act: () => this.#decide("confirm"), main: true },
+      ...[...best, ...recent].map((label, place) => ({
+        key: String(place + 1), shown: String(place + 1), text: labelText(label), act: () => this.#decide("correct", label),
+      })),
+      { key: "l", shown: "L", text: "Another label …", act: () => this.other.focus() },
+      { key: "n", shown: "N", text: "Not one of these", act: () => this.#decide("none_of_these") },
+      { key: "s", shown: "S", text: "Skip", act: () => this.#decide("skip") },
+      { key: "u", shown: "U", text: "Undo", act: () => this.#undo() },
+    ];
+  }
+
+  #button({ shown, text, act, main }) {
+    return el("button", { type: "button", class: main ? "primary" : null, onclick: act },
+      el("kbd", { "aria-hidden": "true" }, shown), text);
+  }
+
+  #other() {
+    const names = el("datalist", { id: "review-labels" });
+    knownLabels().then((labels) => names.append(...labels.map((name) => el("option", { value: name }, labelText(name)))));
+    this.other = el("input", { type: "search", list: "review-labels", autocomplete: "off", spellcheck: "false",
+      onkeydown: (event) => {
+        if (event.key === "Escape") this.other.blur();
+        if (event.key === "Enter" && this.other.value.trim()) this.#decide("correct", this.other.value.trim());
+        if (event.key === "Enter" || event.key === "Escape") event.preventDefault();
+      } });
+    return el("label", { class: "field" }, el("span", {}, "Another label, then Enter"), this.other, names);
+  }
+
+  #key(event) {
+    if (event.target.closest("input, select, textarea, a") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.key === "Enter" && event.target.closest("button")) return; // the button's own
+    const key = event.key === "Enter" ? "Enter" : event.key.toLowerCase();
+    const choice = this.record ? this.choices.find((each) => each.key === key) : key === "u" ? { act: () => this.#undo() } : null;
+    if (!choice) return;
+    event.preventDefault();
+    choice.act();
+  }
+
+  // The next photo comes at once; what was said is written behind it, one after the other.
+  #decide(action, label) {
+    const { record } = this;
+    if (!record) return;
+    this.record = null;
+    if (label !== undefined) this.recent = [label, ...this.recent.filter((each) => each !== label)].slice(0, RECENT);
+    if (action !== "skip") this.count += 1;
+    this.decided.push({ record, action });
+    this.writes = this.writes.then(() => this.#put(record, action, action === "confirm" ? record.label : label))
+      .catch((problem) => this.#refused(record, problem));
+    this.#next();
+  }
+
+  #refused(record, problem) {
+    this.decided = this.decided.filter((each) => each.record.id !== record.id);
+    const box = el("p", { class: "warning", role: "alert" }, `${fileName(record)} was not saved: ${problem.message} `,
+      el("button", { type: "button", onclick: () => {
+        box.remove();
+        this.place -= 1;
+        this.#show(record.id);
+      } }, "Look at it again"));
+    this.trouble.append(box);
+  }
+
+  async #undo() {
+    const last = this.decided.pop();
+    if (!last) {
+      say("Nothing to undo");
+      return;
+    }
+    await this.writes;
+    try {
+      await this.#put(last.record, "undo");
+    } catch (problem) {
+      this.#refused(last.record, problem);
+      return;
+    }
+    if (last.action !== "skip") this.count -= 1;
+    this.place -= this.record ? 1 : 0;
+    say(`Undone: ${fileName(last.record)}`);
+    await this.#show(last.record.id);
+  }
+
+  #tell() {
+    const { rows, isWhole } = this.listing;
+    const left = Math.max(0, rows.length - this.place);
+    this.said.textContent =
+      `${count(this.count)} reviewed now, ${count(left)}${isWhole ? "" : " or more"} to go`;
+  }
 }

@@ -1,8 +1,116 @@
+// Runs: folders that were classified as a whole, with their progress and their report.
+
+import { get } from "./api.js";
+import { columns, ranking } from "./charts.js";
 import { el } from "./elements.js";
-import { empty } from "./states.js";
+import { empty, failed, loading } from "./states.js";
+import { count, labelText, plain, reasonOf, time } from "./words.js";
+
+const POLL_MILLISECONDS = 3000;
+const RUNNING = ["RUNNING", "PENDING_REDRIVE"];
 
 export class Runs {
   title = "Runs";
-  root = el("div", {}, empty("Not yet", "Soon."));
-  start() {}
+
+  constructor(_query, name) {
+    this.name = decodeURIComponent(name);
+    this.body = el("div", {}, loading());
+    this.root = el("div", {}, this.name
+      ? el("div", { class: "line" }, el("a", { class: "button", href: "#/runs" }, "All runs"), el("h1", {}, this.name))
+      : el("h1", {}, "Bulk runs"), this.body);
+  }
+
+  start() {
+    this.#load();
+  }
+
+  stop() {
+    clearTimeout(this.timer);
+    this.stopped = true;
+  }
+
+  async #load() {
+    let isRunning = false;
+    try {
+      if (this.name) {
+        const run = await get(`runs/${encodeURIComponent(this.name)}`);
+        isRunning = RUNNING.includes(run.status);
+        this.body.replaceChildren(...detail(run));
+      } else {
+        const { runs } = await get("runs");
+        isRunning = runs.some(({ status }) => RUNNING.includes(status));
+        this.body.replaceChildren(runs.length ? table(runs) : empty("No bulk runs yet", "Classify a whole folder: ",
+          el("code", {}, "imagedrop bulk start FOLDER --wait")));
+      }
+    } catch (problem) {
+      this.body.replaceChildren(failed(problem, () => this.#load(), { isOfId: false }));
+    }
+    if (isRunning && !this.stopped) this.timer = setTimeout(() => this.#load(), POLL_MILLISECONDS);
+  }
+}
+
+function table(runs) {
+  return el("div", { class: "scroll" }, el("table", { class: "wide" },
+    el("thead", {}, el("tr", {}, ["Run", "Status", "Progress", "Started", "Model"].map((each) => el("th", { scope: "col" }, each)))),
+    el("tbody", {}, runs.map((run) => el("tr", {},
+      el("td", {}, el("a", { href: `#/runs/${encodeURIComponent(run.name)}` }, run.name)),
+      el("td", {}, state(run.status)), el("td", { class: "progress" }, progress(run)),
+      el("td", { class: "whole" }, time(run.started_at)), el("td", {}, run.model ?? ""))))));
+}
+
+function state(status) {
+  const kind = { SUCCEEDED: "good", COMPLETE: "good", FAILED: "bad", TIMED_OUT: "bad", ABORTED: "bad" }[status] ?? "group";
+  return el("span", { class: `mark ${kind}` }, plain(status.toLowerCase()));
+}
+
+function progress({ name, progress: found, report }) {
+  const { listed = report?.listed ?? 0, recorded = report ? listed : 0, phase } = found ?? {};
+  if (!listed) return el("span", { class: "soft" }, phase ? plain(phase) : "");
+  return el("span", {},
+    el("progress", { max: listed, value: recorded, "aria-label": `Progress of ${name}` }),
+    el("span", { class: "soft small" }, `${count(recorded)} of ${count(listed)}${phase && phase !== "finished" ? `, ${phase}` : ""}`));
+}
+
+function detail(run) {
+  const { report } = run;
+  const head = el("p", { class: "line" }, state(report?.status ?? run.status), el("span", { class: "soft" },
+    `started ${time(run.started_at ?? report?.started_at)}${run.model ?? report?.model ? `, ${run.model ?? report.model}` : ""}`));
+  if (!report) return [head, progress(run)];
+  return [
+    head,
+    el("div", { class: "tiles" },
+      ...["listed", "classified", "rejected", "skipped", "failed", "unaccounted"]
+        .filter((name) => report[name] || name === "listed" || name === "classified")
+        .map((name) => el("div", { class: "tile" }, el("b", {}, count(report[name] ?? 0)), name)),
+      report.images_per_second ? el("div", { class: "tile" }, el("b", {}, count(report.images_per_second)), "a second") : null),
+    el("div", { class: "halves" },
+      part("Labels", ranking(Object.entries(report.labels ?? {}).slice(0, 15).map(([label, value]) => ({
+        name: labelText(label), value, href: `#/gallery?source=bulk&label=${encodeURIComponent(label)}`,
+      })))),
+      el("div", {},
+        report.confidence_histogram ? part("Confidence", columns("Photos by confidence", report.confidence_histogram.map((value, bin) => ({
+          name: `${(bin / report.confidence_histogram.length).toFixed(2)}`, parts: [["s0", value]],
+        })))) : null,
+        reasons("Rejected", report.rejections), reasons("Failed", report.failures), examples(report.examples))),
+  ];
+}
+
+function part(title, ...content) {
+  return el("section", {}, el("h2", {}, title), content);
+}
+
+function reasons(title, counted) {
+  const rows = Object.entries(counted ?? {});
+  if (!rows.length) return null;
+  return part(title, ranking(rows.map(([reason, value]) => {
+    const [name, note] = reasonOf(reason);
+    return { name, note, value };
+  }), "bad"));
+}
+
+function examples(found) {
+  const rows = Object.values(found ?? {}).flat().slice(0, 50);
+  if (!rows.length) return null;
+  return el("details", {}, el("summary", {}, "Which ones"),
+    el("ul", {}, rows.map((each) => el("li", {}, each.key, el("span", { class: "soft" }, ` ${reasonOf(each.reason)[0]}`)))));
 }

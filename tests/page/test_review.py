@@ -1,0 +1,147 @@
+"""Review by keyboard: what is said lies beside the model's answer."""
+
+from __future__ import annotations
+
+import pytest
+from playwright.sync_api import Page, expect
+
+from tests.page.browsers import Site
+from tests.page.stand_in import Row, StandIn, made_up_row
+
+
+@pytest.fixture
+def unsure(api: StandIn) -> list[Row]:
+    """Four photos, the least sure first."""
+    api.rows = [
+        made_up_row(number, label="pug", confidence=0.3 + number / 10) for number in range(4)
+    ]
+    return api.rows
+
+
+def name(page: Page) -> str:
+    return page.locator(".stage .file").inner_text()
+
+
+def wait_for(page: Page, row: Row) -> None:
+    expect(page.locator(".stage .file")).to_have_text(row["key"].removeprefix("incoming/"))
+
+
+def said(api: StandIn, row: Row) -> list[str]:
+    path = f"/images/{row['id']}/review"
+    return [asked["action"] for asked in api.calls("PUT", path)]
+
+
+def test_each_key_says_one_thing_and_the_next_photo_comes_by_itself(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    expect(page.get_by_role("heading", level=2)).to_contain_text("The model says pug 0.30")
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[1])
+    page.keyboard.press("1")
+    wait_for(page, unsure[2])
+    page.keyboard.press("n")
+    wait_for(page, unsure[3])
+    page.keyboard.press("s")
+    expect(page.get_by_role("heading", name="Nothing is left to review")).to_be_visible()
+    assert [said(api, row) for row in unsure] == [
+        ["claim", "confirm"],
+        ["claim", "correct"],
+        ["claim", "none_of_these"],
+        ["claim", "skip"],
+    ]
+    assert unsure[0]["review"]["label"] == "pug"
+    assert unsure[1]["review"]["label"] == unsure[1]["predictions"][1]["label"]
+    assert all(row["label"] == "pug" for row in unsure)
+
+
+def test_another_label_is_typed(opened: Site, api: StandIn, unsure: list[Row]) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    page.keyboard.press("l")
+    page.keyboard.type("Samoyed")
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[1])
+    assert unsure[0]["review"]["label"] == "Samoyed"
+    # It has its own key for the next photo.
+    expect(page.get_by_role("button", name="Samoyed")).to_be_visible()
+
+
+def test_undo_takes_the_last_word_back_and_shows_the_photo_again(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    page.keyboard.press("1")
+    wait_for(page, unsure[1])
+    page.keyboard.press("u")
+    wait_for(page, unsure[0])
+    assert unsure[0]["review"] is None
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[1])
+    assert said(api, unsure[0]) == ["claim", "correct", "undo", "claim", "confirm"]
+
+
+def test_a_photo_that_somebody_else_reviews_is_passed_over(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    api.claimed.add(unsure[0]["id"])
+    page = opened.go("review")
+    wait_for(page, unsure[1])
+    expect(page.locator("#announcer")).not_to_be_empty()
+
+
+def test_a_word_that_was_not_saved_is_named(opened: Site, api: StandIn, unsure: list[Row]) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    api.claimed.add(unsure[0]["id"])
+    page.keyboard.press("Enter")
+    expect(page.get_by_role("alert")).to_contain_text("was not saved")
+    wait_for(page, unsure[1])
+    api.claimed.clear()
+    page.get_by_role("button", name="Look at it again").click()
+    wait_for(page, unsure[0])
+    expect(page.get_by_role("alert")).to_have_count(0)
+
+
+def test_the_queue_is_chosen_by_label_group_and_confidence(opened: Site, api: StandIn) -> None:
+    page = opened.go("review?label=pug&max_confidence=0.6&group=")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("pug")
+    asked = api.calls("GET", "/predictions")[0]
+    assert asked | {"limit": ""} == {
+        "label": "pug",
+        "max_confidence": "0.6",
+        "reviewed": "false",
+        "status": "CLASSIFIED",
+        "sort": "least_sure",
+        "limit": "",
+    }
+    page.get_by_label("Look again at reviewed photos").check()
+    expect(page.get_by_role("heading", name="Nothing is left to review")).to_be_visible()
+
+
+def test_one_photo_is_reviewed_from_its_own_page(opened: Site, api: StandIn) -> None:
+    row = api.rows[4]
+    page = opened.go(f"photo/{row['id']}")
+    page.locator(".about").get_by_role("link", name="Review").click()
+    wait_for(page, row)
+    page.keyboard.press("Enter")
+    page.go_back()
+    expect(page.locator(".mark.good")).to_contain_text("Confirmed")
+
+
+def test_typing_in_a_field_decides_nothing(opened: Site, api: StandIn, unsure: list[Row]) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    page.get_by_role("searchbox", name="Group").or_(page.get_by_label("Group")).press_sequentially(
+        "sun1"
+    )
+    assert name(page) == unsure[0]["key"].removeprefix("incoming/")
+    assert said(api, unsure[0]) == ["claim"]
+
+
+def test_a_stack_without_reviews_says_so(opened: Site, api: StandIn) -> None:
+    api.missing.add("review")
+    page = opened.go("review")
+    expect(page.get_by_text("This stack does not offer this yet")).to_be_visible()

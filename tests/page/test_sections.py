@@ -1,0 +1,74 @@
+"""Overview, Runs and Models."""
+
+from __future__ import annotations
+
+import re
+
+import pytest
+from playwright.sync_api import expect
+
+from tests.page.browsers import Site
+from tests.page.stand_in import StandIn
+
+
+def test_the_overview_counts_what_came(opened: Site, api: StandIn) -> None:
+    page = opened.go("overview")
+    tiles = page.locator(".tile")
+    expect(tiles.nth(0)).to_contain_text("220")
+    expect(tiles.nth(1)).to_contain_text("20")
+    expect(tiles.nth(3)).to_contain_text("cost so far")
+    expect(page.get_by_role("img", name="Photos by day")).to_be_visible()
+    expect(page.get_by_text("The end of the file is missing")).to_be_visible()
+    assert api.calls("GET", "/summary") == [{"days": "30"}]
+    page.get_by_role("link", name="7 days").click()
+    expect(page).to_have_url(re.compile("days=7"))
+    expect(tiles.nth(0)).to_contain_text("220")
+    page.get_by_role("link", name="Great Pyrenees").click()
+    expect(page).to_have_url(re.compile("#/gallery.label=Great_Pyrenees"))
+
+
+def test_runs_show_their_progress_and_their_report(opened: Site, api: StandIn) -> None:
+    page = opened.go("runs")
+    expect(page.get_by_role("row", name=re.compile("holiday-2"))).to_contain_text("1,200 of 5,000")
+    page.get_by_role("link", name="holiday-1").click()
+    expect(page.get_by_role("heading", level=1)).to_have_text("holiday-1")
+    expect(page.locator(".tile").nth(0)).to_contain_text("1,000")
+    expect(page.get_by_text("The end of the file is missing").first).to_be_visible()
+    page.get_by_text("Which ones").click()
+    expect(page.get_by_text("folders/a/broken.jpg")).to_be_visible()
+
+
+def test_models_stand_side_by_side_with_the_command_that_promotes(
+    opened: Site, api: StandIn
+) -> None:
+    page = opened.go("models")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("columnheader", name="dogs@2 answers")).to_be_visible()
+    expect(table).to_contain_text("0.951")
+    expect(table.locator("code")).to_have_text(["imagedrop promote dogs --version 3"])
+
+
+@pytest.mark.parametrize(
+    ("section", "route"), [("overview", "summary"), ("runs", "runs"), ("models", "models")]
+)
+def test_an_older_stack_is_told_from_a_failure(
+    opened: Site, api: StandIn, section: str, route: str
+) -> None:
+    api.missing.add(route)
+    page = opened.go(section)
+    expect(page.get_by_role("heading", name="This stack does not offer this yet")).to_be_visible()
+    api.missing.clear()
+    api.failing = "Try again in a second."
+    page.reload()
+    expect(page.get_by_role("alert")).to_contain_text("Try again in a second.")
+
+
+def test_an_empty_stack_says_what_to_do(opened: Site, api: StandIn) -> None:
+    api.rows, api.runs, api.models = [], [], []
+    for section, text in (
+        ("overview", "No photos in this time"),
+        ("runs", "No bulk runs yet"),
+        ("models", "No models"),
+    ):
+        page = opened.go(section)
+        expect(page.get_by_role("heading", name=text)).to_be_visible()
