@@ -75,9 +75,10 @@ class _Manifest:
 def plan_transform(work: WorkBucket, run: BulkRun, round_: int, execution: str) -> TransformPlan:
     """Writes ``manifest-ROUND.json`` and returns the transform job's request.
 
-    Shards that already have an output (from a job that was stopped) are left out. The job's name
-    comes from the execution and the manifest, so a retried state requests the same job, which
-    SageMaker refuses to start twice. It reads chunk by chunk: memory does not grow with the folder.
+    Shards that already have an output (from a job that was stopped) are left out, and deleted ones:
+    a second round may have completed the run after a chunk was not recorded. The job's name comes
+    from the execution and the manifest, so a retried state requests the same job, which SageMaker
+    refuses to start twice. It reads chunk by chunk: memory does not grow with the folder.
     """
     manifest = _Manifest(_prefix(work, run), _names(work, run, round_))
     key = run.files.manifest(round_)
@@ -125,8 +126,11 @@ def _of_chunk(work: WorkBucket, run: BulkRun, chunk: str) -> list[str]:
     if run.direct:
         return [line["key"] for line in work.read_lines(run.files.direct(chunk))]
     done = set(work.keys(f"{run.files.outputs}{chunk}-"))
-    names = [f"{shard['name']}.npy" for shard in prepared["shards"]]
-    return [name for name in names if run.files.output(name) not in done]
+    there = set(work.keys(f"{run.files.shards}{chunk}-"))
+    names = [
+        shard["name"] for shard in prepared["shards"] if run.files.shard(shard["name"]) in there
+    ]
+    return [f"{name}.npy" for name in names if run.files.output(f"{name}.npy") not in done]
 
 
 def _payload_mb(run: BulkRun) -> int:

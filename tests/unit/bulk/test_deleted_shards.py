@@ -52,6 +52,20 @@ def test_a_complete_run_that_is_resumed_asks_for_no_transform_job(filled: Bulk) 
     assert [again[each] for each in counts] == [report[each] for each in counts]
 
 
+def test_a_resumed_run_that_was_completed_by_its_second_round_asks_for_no_transform_job(
+    filled: Bulk,
+) -> None:
+    filled.lost_chunks.add(("record", "000001"))
+    report = filled.go()
+    assert (report["status"], report["rounds"]) == ("COMPLETE", 2)
+    filled.lost_chunks.clear()
+    filled.transformed.clear()
+    again = filled.go()
+    assert filled.transformed == []
+    counts = ("status", "listed", "classified", "rejected", "unaccounted", "labels")
+    assert [again[each] for each in counts] == [report[each] for each in counts]
+
+
 def test_the_progress_of_a_complete_run_is_whole_without_its_shards(filled: Bulk) -> None:
     filled.go()
     progress = ProgressReader(filled.s3, filled.work, filled.run.name).read()

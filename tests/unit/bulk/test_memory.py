@@ -60,10 +60,7 @@ class SyntheticWork(WorkBucket):
             return json.dumps(names).encode()
         chunk = key.rpartition("/")[2].removesuffix(".json")
         if "/prepared/" in key:
-            shards = [
-                {"name": f"{chunk}-{number:04}-0123abcd", "images": SHARD}
-                for number in range(CHUNK // SHARD + 1)
-            ]
+            shards = [{"name": name, "images": SHARD} for name in shard_names(chunk)]
             return json.dumps({"shards": shards, "entries": [], "seconds": 1.0}).encode()
         if "/recorded/" in key:
             entries = [
@@ -85,7 +82,13 @@ class SyntheticWork(WorkBucket):
             self.written_bytes += len(piece)
 
     def keys(self, prefix: str) -> Iterator[str]:
-        return iter(())
+        folder, _, chunk = prefix.removesuffix("-").rpartition("/")
+        if folder.endswith("/shards"):
+            yield from (f"{folder}/{name}.npy" for name in shard_names(chunk))
+
+
+def shard_names(chunk: str) -> list[str]:
+    return [f"{chunk}-{number:04}-0123abcd" for number in range(CHUNK // SHARD + 1)]
 
 
 def listing(work: SyntheticWork, run: BulkRun) -> None:

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from model.serving.requests import parse_content_type
+from model.serving.requests import ACCEPTED, parse_content_type
+from registry.model_registry import CONTENT_TYPES
 
 
 @pytest.mark.parametrize(
@@ -21,3 +22,7 @@ from model.serving.requests import parse_content_type
 )
 def test_media_type_and_spec_are_found(value: str, expected: tuple[str, str | None]) -> None:
     assert parse_content_type(value) == expected
+
+
+def test_a_registered_model_names_every_type_that_the_endpoint_accepts() -> None:
+    assert sorted(CONTENT_TYPES) == sorted(ACCEPTED)
