@@ -29,12 +29,12 @@ AWS_RULES: Sequence[Rule] = (
     {"service": "s3", "operation": "GetObject", "probability": 0.03, "reset": True},
     {"service": "s3", "operation": "GetObject", "probability": 0.02,
      "response": {"abort_frac": 0.5}},
-    {"service": "dynamodb", "operation": "PutItem", "probability": 0.06,
+    {"service": "dynamodb", "operation": "UpdateItem", "probability": 0.06,
      "error": {"code": "ProvisionedThroughputExceededException"}},
-    {"service": "dynamodb", "operation": "PutItem", "probability": 0.03, "reset": True},
-    {"service": "dynamodb", "operation": "PutItem", "probability": 0.03,
+    {"service": "dynamodb", "operation": "UpdateItem", "probability": 0.03, "reset": True},
+    {"service": "dynamodb", "operation": "UpdateItem", "probability": 0.03,
      "response": {"abort_frac": 0.1}},
-    {"service": "dynamodb", "operation": "PutItem", "probability": 0.05,
+    {"service": "dynamodb", "operation": "UpdateItem", "probability": 0.05,
      "latency": {"min": 100, "max": 1000}},
 )  # fmt: skip
 SAGEMAKER_RULES: Sequence[Rule] = (

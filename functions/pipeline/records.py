@@ -34,6 +34,22 @@ class Written(StrEnum):
     NEWER_VERSION = "newer_version"  # the row shows a later version, or its deletion
 
 
+@dataclass(frozen=True, slots=True)
+class Review:
+    """A person's word on an image.
+
+    Attributes:
+        label: the right label; None when none fits, and for a claim or a skip.
+        by: the caller's identity, an address or an ARN.
+        action: one of ``pipeline.review.Action``.
+    """
+
+    label: str | None
+    by: str
+    at: str
+    action: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A row. Times are UTC, ISO 8601; confidences 0..1; width and height as displayed, pixels."""
@@ -55,6 +71,8 @@ class Record:
     bytes: int
     received_at: str
     classified_at: str
+    review: Review | None = None
+    """A person's word on this version, which never takes the place of the model's answer."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns every field of the contract, in its order; null where an image has no value."""

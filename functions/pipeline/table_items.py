@@ -9,22 +9,24 @@ from typing import Any
 
 from pipeline.answers import Prediction
 from pipeline.events import ImageRef
-from pipeline.records import FIELD_NAMES, Record, Road, Status
+from pipeline.records import FIELD_NAMES, Record, Review, Road, Status
+from pipeline.review_items import reviews_of
 
-# One partition of an index takes 1,000 writes a second, so eight take 8,000 images a second, far
-# more than one endpoint answers. A listing reads all eight.
-INDEX_PARTITIONS = 8
+# One partition of an index takes 1,000 writes a second, so four take 4,000 images a second, more
+# than one endpoint answers. A listing reads all four.
+INDEX_PARTITIONS = 4
 
 Item = dict[str, dict[str, Any]]
 
-# Every attribute that an item may have.
+# Every attribute that a written answer decides; all others of the row survive it.
 ITEM_NAMES = (
-    *FIELD_NAMES,
+    *(name for name in FIELD_NAMES if name != "review"),
     "sequencer",
     "answer",
     "time_shard",
     "label_shard",
     "recency",
+    "sureness",
 )
 
 # A confidence is stored with six decimals: more than float32 probabilities carry.
@@ -62,6 +64,8 @@ def to_item(record: Record, ref: ImageRef) -> Item:
         item["label"] = {"S": record.label}
         item["confidence"] = _confidence(record.confidence)
         item["label_shard"] = {"S": f"{record.label}#{partition}"}
+        sureness = f"{record.confidence:.{CONFIDENCE_DECIMALS}f}"
+        item["sureness"] = {"S": f"{sureness}#{short_name(record.image)}"}
         item["predictions"] = {
             "L": [
                 {"M": {"label": {"S": each.label}, "confidence": _confidence(each.confidence)}}
@@ -116,4 +120,12 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
         bytes=int(item["bytes"]["N"]),
         received_at=item["received_at"]["S"],
         classified_at=item["classified_at"]["S"],
+        review=_shown_review(item),
     )
+
+
+def _shown_review(item: Mapping[str, Mapping[str, Any]]) -> Review | None:
+    """Returns the review of the version that the row shows; a deleted image has none."""
+    said = reviews_of(item)
+    shows = said.version == item["version"]["S"] and item["status"]["S"] != Status.DELETED
+    return said.shown if shows else None

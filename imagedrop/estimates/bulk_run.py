@@ -45,7 +45,7 @@ SERVED_IMAGES_PER_SECOND_PER_VCPU = 274 / 2
 SERVED_FILES_PER_SECOND_PER_VCPU = 108 / 2
 # One GetObject of a photo (python -m bench.drop).
 READ_CPU_MILLISECONDS = 2.1
-# One conditional PutItem (docs/decisions/pipeline.md: 1.3 to 1.5 ms).
+# One conditional write (docs/decisions/pipeline.md: 1.3 to 1.5 ms).
 PUT_ITEM_CPU_MILLISECONDS = 1.5
 
 # --- assumed, never measured on AWS ----------------------------------------------------------

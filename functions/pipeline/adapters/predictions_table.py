@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
-import heapq
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
+from pipeline.adapters.predictions_listing import list_page
 from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.events import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.queries import Page, Query
 from pipeline.records import Record, Status, Written
-from pipeline.table_items import INDEX_PARTITIONS, ITEM_NAMES, Item, from_item, to_item
+from pipeline.review_items import REVIEW_NAMES
+from pipeline.table_items import ITEM_NAMES, Item, from_item, to_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,12 +41,8 @@ NEWER_BY_CLOCK = (
 ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
 # The erasure of a version concerns the row only while the row shows that version.
 SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :deleted"
-STATUS_NAME = {"#status": "status"}  # a reserved word of DynamoDB
 DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
 
-# Rows read for one page before it is returned short, with a cursor: a rare label must not read a
-# whole table in one request (2,000 rows of 0.7 kB are 175 read units).
-MAX_ROWS_A_PAGE = 2_000
 BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
 
 
@@ -67,17 +64,12 @@ class PredictionsTable:
         if ref.version_removed:
             return self._write_erasure(record, ref)
         item = to_item(record, ref)
-        request: dict[str, Any] = {
-            "ConditionExpression": NEWER_OR_ANOTHER_ANSWER,
-            "ExpressionAttributeValues": _values(item, "sequencer", "answer", "received_at")
-            | {":no_sequencer": {"S": NO_SEQUENCER}},
-        }
+        condition, values = NEWER_OR_ANOTHER_ANSWER, {":no_sequencer": {"S": NO_SEQUENCER}}
         # An etag, used where there are no version ids, can come back with the same content.
         if ref.versioned and record.status is not Status.DELETED:
-            request["ConditionExpression"] = f"({NEWER_OR_ANOTHER_ANSWER}) AND {NOT_ERASED}"
-            request["ExpressionAttributeNames"] = STATUS_NAME
-            request["ExpressionAttributeValues"] |= _values(item, "version") | DELETED_VALUE
-        old = self._put(item, **request)
+            condition = f"({NEWER_OR_ANOTHER_ANSWER}) AND {NOT_ERASED}"
+            values |= DELETED_VALUE
+        old = self._update(item, condition, values)
         if old is not None and _erased_unseen(old, ref):
             raise TransientError("VersionErased", f"{ref.version} is gone since it was read")
         return old is None
@@ -89,30 +81,41 @@ class PredictionsTable:
         over newer versions that exist but arrive late.
         """
         unseen = to_item(record, replace(ref, sequencer=UNKNOWN_SEQUENCER))
-        old = self._put(unseen, ConditionExpression="attribute_not_exists(image)")
+        old = self._update(unseen, "attribute_not_exists(image)")
         if old is None:
             return True  # its own event, still to come, must not bring it back
         if old["version"]["S"] != ref.version or old["status"]["S"] == Status.DELETED:
             return False
         shown = {name: old[name] for name in ("sequencer", "received_at")}
-        item = unseen | shown
-        refused = self._put(
-            item,
-            ConditionExpression=SHOWS_VERSION,
-            ExpressionAttributeNames=STATUS_NAME,
-            ExpressionAttributeValues=_values(item, "version", "sequencer") | DELETED_VALUE,
-        )
-        return refused is None
+        return self._update(unseen | shown, SHOWS_VERSION, DELETED_VALUE) is None
 
-    def _put(self, item: Item, **condition: Any) -> Item | None:
-        """Writes an item; returns None, or the existing row if the condition fails."""
+    def _update(
+        self,
+        item: Item,
+        condition: str,
+        values: dict[str, Any] | None = None,
+        kept: Sequence[str] = ("image",),
+    ) -> Item | None:
+        """Writes an item's attributes; returns None, or the existing row if the condition fails.
+
+        Attributes that the item lacks are removed, except what people said about the image: that
+        goes only with the image.
+        """
+        said = REVIEW_NAMES if item["status"]["S"] == Status.DELETED else ()
+        names = [name for name in (*ITEM_NAMES, *said) if name not in kept]
         with translate_errors():
             try:
-                self._dynamodb.put_item(
+                self._dynamodb.update_item(
                     TableName=self._table_name,
-                    Item=item,
+                    Key={"image": item["image"]},
+                    UpdateExpression=_set_and_remove(item, names),
+                    ConditionExpression=condition,
+                    ExpressionAttributeNames={f"#{name}": name for name in names},
+                    ExpressionAttributeValues={
+                        f":{name}": item[name] for name in names if name in item
+                    }
+                    | (values or {}),
                     ReturnValuesOnConditionCheckFailure="ALL_OLD",
-                    **condition,
                 )
             except ClientError as error:
                 if error_code(error) != "ConditionalCheckFailedException":
@@ -130,43 +133,14 @@ class PredictionsTable:
             ClientError: anything else.
         """
         item = to_item(record, ref)
-        old = self._put(
-            item,
-            ConditionExpression=NEWER_BY_CLOCK,
-            ExpressionAttributeValues=_values(item, "version", "received_at")
-            | {":unknown_sequencer": {"S": UNKNOWN_SEQUENCER}},
-        )
+        old = self._update(item, NEWER_BY_CLOCK, {":unknown_sequencer": {"S": UNKNOWN_SEQUENCER}})
         if old is None:
             return Written.NOW
         if old["version"] != item["version"] or old["status"]["S"] == Status.DELETED:
             return Written.NEWER_VERSION
-        with translate_errors():
-            return self._answer_anew(item)
-
-    def _answer_anew(self, item: Item) -> Written:
-        """Replaces the answer to the version that the row shows, and keeps its sequencer."""
-        kept = ("image", "sequencer")
-        names = {f"#{name}": name for name in ITEM_NAMES if name not in kept}
-        given = [name for name in item if name not in kept]
-        gone = [name for name in names.values() if name not in item]
-        update = "SET " + ", ".join(f"#{name} = :{name}" for name in given)
-        if gone:
-            update += " REMOVE " + ", ".join(f"#{name}" for name in gone)
-        try:
-            self._dynamodb.update_item(
-                TableName=self._table_name,
-                Key={"image": item["image"]},
-                UpdateExpression=update,
-                ConditionExpression=ANOTHER_ANSWER,
-                ExpressionAttributeNames=names,
-                ExpressionAttributeValues=_values(item, *given)
-                | {":deleted": {"S": Status.DELETED}},
-            )
-        except ClientError as error:
-            if error_code(error) == "ConditionalCheckFailedException":
-                return Written.BEFORE
-            raise
-        return Written.NOW
+        # Another answer to the version that the row shows, in the row's place in the order.
+        old = self._update(item, ANOTHER_ANSWER, DELETED_VALUE, kept=("image", "sequencer"))
+        return Written.NOW if old is None else Written.BEFORE
 
     def get(self, image: str) -> Record | None:
         """Returns the record of an image; None when there is none.
@@ -198,68 +172,11 @@ class PredictionsTable:
         return found
 
     def list(self, query: Query, *, limit: int, cursor: str | None = None) -> Page:
-        """Returns a page of at most ``limit`` records, newest first.
+        """Returns a page of at most ``limit`` records in the query's order.
 
-        The partitions of an index are read in parallel and merged, so the order is exact. A page
-        may be short, even empty, and still have a cursor.
+        A page may be short, even empty, and still have a cursor. It takes four requests.
         """
-        if cursor is not None and query.since is not None and cursor <= query.since:
-            return Page([], cursor=None)
-        matching: list[Record] = []
-        # Each partition reads a little more than its share; skew costs a second query, never rows.
-        page_size = max(10, 2 * limit // INDEX_PARTITIONS)
-        merged = heapq.merge(
-            *(
-                self._partition(query, number, cursor, page_size)
-                for number in range(INDEX_PARTITIONS)
-            ),
-            key=_recency,
-            reverse=True,
-        )
-        for seen, item in enumerate(merged, 1):
-            record = from_item(item)
-            if query.matches(record):
-                matching.append(record)
-            if len(matching) == limit or seen == MAX_ROWS_A_PAGE:
-                return Page(matching, cursor=_recency(item))
-        return Page(matching, cursor=None)
-
-    def _partition(
-        self, query: Query, number: int, before: str | None, page_size: int
-    ) -> Iterator[Mapping[str, Any]]:
-        index, name, value = (
-            ("by_time", "time_shard", str(number))
-            if query.label is None
-            else ("by_label", "label_shard", f"{query.label}#{number}")
-        )
-        conditions = [f"{name} = :partition"]
-        values: dict[str, Any] = {":partition": {"S": value}}
-        if before is not None and query.since is not None:
-            # BETWEEN includes its ends: the cursor's own row is left out below.
-            conditions.append("recency BETWEEN :since AND :before")
-        elif before is not None:
-            conditions.append("recency < :before")
-        elif query.since is not None:
-            conditions.append("recency >= :since")
-        if before is not None:
-            values[":before"] = {"S": before}
-        if query.since is not None:
-            values[":since"] = {"S": query.since}
-        request: dict[str, Any] = {
-            "TableName": self._table_name,
-            "IndexName": index,
-            "KeyConditionExpression": " AND ".join(conditions),
-            "ExpressionAttributeValues": values,
-            "ScanIndexForward": False,
-            "Limit": page_size,
-        }
-        while True:
-            with translate_errors():
-                response = self._dynamodb.query(**request)
-            yield from (item for item in response["Items"] if _recency(item) != before)
-            if "LastEvaluatedKey" not in response:
-                return
-            request["ExclusiveStartKey"] = response["LastEvaluatedKey"]
+        return list_page(self._dynamodb, self._table_name, query, limit, cursor)
 
 
 def _erased_unseen(old: Item, ref: ImageRef) -> bool:
@@ -267,9 +184,8 @@ def _erased_unseen(old: Item, ref: ImageRef) -> bool:
     return (old["version"]["S"], old["sequencer"]["S"]) == (ref.version, UNKNOWN_SEQUENCER)
 
 
-def _values(item: Item, *names: str) -> dict[str, Any]:
-    return {f":{name}": item[name] for name in names}
-
-
-def _recency(item: Mapping[str, Mapping[str, Any]]) -> str:
-    return str(item["recency"]["S"])
+def _set_and_remove(item: Item, names: Sequence[str]) -> str:
+    """Returns the expression that gives these attributes the item's values, or removes them."""
+    given = ", ".join(f"#{name} = :{name}" for name in names if name in item)
+    gone = ", ".join(f"#{name}" for name in names if name not in item)
+    return f"SET {given}" + (f" REMOVE {gone}" if gone else "")

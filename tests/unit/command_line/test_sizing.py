@@ -59,7 +59,7 @@ def test_cost_grows_with_the_images_and_storage_with_the_time_as_well() -> None:
 
 def test_the_parts_of_the_cost_follow_the_prices() -> None:
     sizing = size_run(MILLION, RunSettings())
-    assert sizing.cost_dollars["table"] == pytest.approx(3 * 0.625 + 0.125)
+    assert sizing.cost_dollars["table"] == pytest.approx(4 * 0.625 + 0.125)
     hours = sizing.phase_seconds["transform"] / 3600
     assert sizing.cost_dollars["transform"] == pytest.approx(hours * 0.204)
     assert sizing.dollars == pytest.approx(sum(sizing.cost_dollars.values()))
@@ -75,7 +75,7 @@ def test_pixels_are_paid_for_while_the_run_takes_and_its_names_until_they_expire
 
 
 def test_a_million_images_in_bulk_cost_no_more_than_is_promised() -> None:
-    assert size_run(MILLION, RunSettings()).dollars <= 3.40
+    assert size_run(MILLION, RunSettings()).dollars <= 4.00
 
 
 def test_a_direct_run_has_no_shards_and_one_request_an_image() -> None:

@@ -81,7 +81,7 @@ def test_killed_at_every_call_the_rerun_ends_in_the_same_table(
     assert made.deliver(*history(made)) == []
     assert same(outcome(made))
     names = list(made.calls.names)
-    assert {"get_object", "invoke_endpoint", "put_item"} <= set(names)
+    assert {"get_object", "invoke_endpoint", "update_item"} <= set(names)
     assert len(names) >= 9
     for place in range(len(names)):
         for moment in ("before", "after"):

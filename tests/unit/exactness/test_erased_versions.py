@@ -35,26 +35,27 @@ ANSWER = Answer("pug", 0.5, (Prediction("pug", 0.5),), "dogs@1")
 
 
 class OneRow:
-    """DynamoDB's client over a single row: conditional puts, and gets."""
+    """DynamoDB's client over a single row: conditional updates, and gets."""
 
     def __init__(self) -> None:
         self.row: dict[str, Any] | None = None
 
-    def put_item(self, **request: Any) -> dict[str, Any]:
-        condition = get_filter_expression(
-            request["ConditionExpression"],
-            request.get("ExpressionAttributeNames"),
-            request.get("ExpressionAttributeValues"),
-        )
-        row = Item({"S": IMAGE}, None, self.row or {})
-        if not condition.expr(row):
-            assert request["ReturnValuesOnConditionCheckFailure"] == "ALL_OLD"
+    def update_item(self, **request: Any) -> dict[str, Any]:
+        names, values = request["ExpressionAttributeNames"], request["ExpressionAttributeValues"]
+        condition = get_filter_expression(request["ConditionExpression"], names, values)
+        if not condition.expr(Item({"S": IMAGE}, None, self.row or {})):
             refusal: Any = {"Error": {"Code": "ConditionalCheckFailedException", "Message": ""}}
-            if self.row is not None:
+            if self.row is not None and "ReturnValuesOnConditionCheckFailure" in request:
                 refusal["Item"] = self.row
-            raise ClientError(refusal, "PutItem")
-        self.row = request["Item"]
-        return {}
+            raise ClientError(refusal, "UpdateItem")
+        self.row = request["Key"] | (self.row or {})
+        given, _, gone = request["UpdateExpression"].removeprefix("SET ").partition(" REMOVE ")
+        for assignment in given.split(", "):
+            name, place = assignment.split(" = ")
+            self.row[names[name]] = values[place]
+        for name in filter(None, gone.split(", ")):
+            self.row.pop(names[name], None)
+        return {"Attributes": self.row}
 
     def get_item(self, **request: Any) -> dict[str, Any]:
         return {} if self.row is None else {"Item": self.row}

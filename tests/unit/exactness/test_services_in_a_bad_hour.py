@@ -78,9 +78,9 @@ def expected(count: int) -> dict[str, str | None]:
         ("get_object", service_error("SlowDown", 503)),
         ("get_object", service_error("InternalError", 500)),
         ("get_object", ReadTimeoutError(endpoint_url="s3")),
-        ("put_item", service_error("ProvisionedThroughputExceededException", 400)),
-        ("put_item", service_error("ThrottlingException", 400)),
-        ("put_item", ReadTimeoutError(endpoint_url="dynamodb")),
+        ("update_item", service_error("ProvisionedThroughputExceededException", 400)),
+        ("update_item", service_error("ThrottlingException", 400)),
+        ("update_item", ReadTimeoutError(endpoint_url="dynamodb")),
     ],
 )
 def test_one_image_meets_a_fault_and_comes_again_alone(

@@ -2,74 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from dataclasses import replace
-from typing import Any
 
 import boto3
 import pytest
 from botocore.exceptions import ClientError
-from moto import mock_aws
 
 from imaging import Rejection, RejectReason
 from pipeline import records
-from pipeline.adapters import predictions_table
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
-from pipeline.events import NO_SEQUENCER, SEQUENCER_DIGITS, Change, ImageRef
+from pipeline.events import NO_SEQUENCER, Change, ImageRef
 from pipeline.queries import Query
 from pipeline.records import Record, Status, Written
 from pipeline.table_items import from_item, to_item
-from tests.template_resources import create_predictions_table
-
-
-def image_ref(key: str = "incoming/dog.jpg", **changes: Any) -> ImageRef:
-    ref = ImageRef(
-        bucket="bucket",
-        key=key,
-        version="v1",
-        versioned=True,
-        sequencer="01",
-        size_bytes=10,
-        received_at="2026-11-24T06:00:00.000Z",
-        change=Change.CREATED,
-    )
-    changed = replace(ref, **changes)
-    return replace(changed, sequencer=changed.sequencer.ljust(SEQUENCER_DIGITS, "0"))
-
-
-def classified(
-    ref: ImageRef,
-    label: str = "beagle",
-    confidence: float = 0.9,
-    model: str = "dogs@1",
-    at: str = "2026-11-24T06:00:01.000Z",
-) -> Record:
-    return Record(
-        image=ref.image,
-        key=ref.key,
-        version=ref.version,
-        status=Status.CLASSIFIED,
-        label=label,
-        confidence=confidence,
-        predictions=(Prediction(label, confidence), Prediction("basset", 0.05)),
-        model=model,
-        source=records.Road.DROP,
-        format="JPEG",
-        width=640,
-        height=480,
-        bytes=10,
-        received_at=ref.received_at,
-        classified_at=at,
-    )
-
-
-@pytest.fixture
-def table() -> Iterator[PredictionsTable]:
-    with mock_aws():
-        dynamodb = boto3.client("dynamodb")
-        create_predictions_table(dynamodb, "predictions")
-        yield PredictionsTable(dynamodb, "predictions")
+from tests.tables import classified, image_ref
 
 
 def test_a_record_comes_back_as_it_was_written(table: PredictionsTable) -> None:
@@ -170,78 +117,12 @@ def test_a_missing_table_is_no_passing_fault(table: PredictionsTable) -> None:
         missing.get("s3://bucket/key")
 
 
-def fill(table: PredictionsTable, count: int) -> list[Record]:
-    """Newest first; every third is a boxer, confidences rise with age."""
-    written = []
-    for index in range(count):
-        ref = image_ref(f"incoming/{index}.jpg")
-        record = classified(
-            ref,
-            "boxer" if index % 3 == 0 else "beagle",
-            confidence=round(index / count, 6),
-            at=f"2026-11-{24 - index // 10:02d}T06:00:{59 - index % 10:02d}.000Z",
-        )
-        table.write(record, ref)
-        written.append(record)
-    return written
-
-
-def every_page(table: PredictionsTable, query: Query, limit: int) -> list[Record]:
-    found, cursor = [], None
-    while True:
-        page = table.list(query, limit=limit, cursor=cursor)
-        assert len(page.records) <= limit
-        found += page.records
-        cursor = page.cursor
-        if cursor is None:
-            return found
-
-
-@pytest.mark.parametrize("limit", [1, 7, 30, 100])
-def test_pages_hold_every_record_once_newest_first(table: PredictionsTable, limit: int) -> None:
-    written = fill(table, 40)
-    assert every_page(table, Query(), limit) == written
-
-
-@pytest.mark.parametrize("limit", [3, 50])
-def test_listing_by_label_confidence_and_time(table: PredictionsTable, limit: int) -> None:
-    written = fill(table, 40)
-    query = Query(label="boxer", min_confidence=0.3, since="2026-11-22")
-    expected = [
-        record
-        for record in written
-        if record.label == "boxer"
-        and (record.confidence or 0) >= 0.3
-        and record.classified_at >= "2026-11-22"
-    ]
-    assert expected
-    assert every_page(table, query, limit) == expected
-
-
-def test_listing_by_status_finds_rejections(table: PredictionsTable) -> None:
-    fill(table, 5)
-    ref = image_ref("incoming/broken.jpg")
-    rejection = Rejection(RejectReason.CORRUPT, "bad", "JPEG", None, None)
-    record = records.rejected(ref, rejection, "2026-11-24T06:00:00.000Z")
-    table.write(record, ref)
-    assert every_page(table, Query(status=Status.REJECTED), 10) == [record]
-
-
-def test_a_rare_match_ends_the_page_early_and_goes_on_from_its_cursor(
-    table: PredictionsTable, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    written = fill(table, 40)
-    monkeypatch.setattr(predictions_table, "MAX_ROWS_A_PAGE", 5)
-    first = table.list(Query(min_confidence=0.97), limit=10)
-    assert first.records == []
-    assert first.cursor is not None
-    assert every_page(table, Query(min_confidence=0.97), 10) == [written[39]]
-
-
 def test_many_images_are_read_together(table: PredictionsTable) -> None:
-    written = fill(table, 120)
-    found = table.get_many([record.image for record in written] + ["s3://bucket/missing"])
-    assert found == {record.image: record for record in written}
+    refs = [image_ref(f"incoming/{number}.jpg") for number in range(120)]
+    for ref in refs:
+        table.write(classified(ref), ref)
+    found = table.get_many([ref.image for ref in refs] + ["s3://bucket/missing"])
+    assert found == {ref.image: classified(ref) for ref in refs}
 
 
 def test_answer_carries_over_into_the_record() -> None:

@@ -18,6 +18,7 @@ PRIVATE = (
 INDEXES = {
     "by_time": ["time_shard", "recency", "ALL"],
     "by_label": ["label_shard", "recency", "ALL"],
+    "by_confidence": ["time_shard", "sureness", "ALL"],
 }
 
 
