@@ -14,6 +14,9 @@ from collections.abc import Iterator
 
 from PIL import Image, ImageDraw, features
 
+from tests.heic_bombs import heic_bombs
+from tests.heic_files import file_bytes
+
 MEGABYTE = 1024 * 1024
 
 
@@ -22,6 +25,7 @@ def bombs() -> Iterator[tuple[str, bytes]]:
     for make in (
         *(_empty_and_short, _pixel_bombs, _png_bombs, _jpeg_bombs, _metadata_bombs, _polyglots),
         *(_animations, _truncated, _bit_flips, _lying_headers, _avif_bombs, _odd_encodings),
+        heic_bombs,
     ):
         yield from make()
 
@@ -51,6 +55,7 @@ def healthy() -> dict[str, bytes]:
         "webp": saved(picture(), "WEBP", quality=80),
         "lossless": saved(picture(), "WEBP", lossless=True),
         "bmp": saved(picture(), "BMP"),
+        "heic": file_bytes("tile_0"),
         "gif": saved(picture(), "GIF"),
     }
 

@@ -30,7 +30,7 @@ class Prepared:
     pixels: bytes
     """uint8 RGB, row-major [height, width, 3], height = width = the spec's size."""
     format: str
-    """JPEG, PNG, WEBP, AVIF or BMP."""
+    """JPEG, PNG, WEBP, AVIF, HEIF or BMP."""
     width: int
     """Pixels of the file as it is displayed, that is after orientation."""
     height: int

@@ -7,6 +7,7 @@ from PIL import Image
 from imaging.colour import to_rgb, to_rgb_or_grey
 from imaging.formats.avif import open_avif
 from imaging.formats.bmp import open_bmp
+from imaging.formats.heic import open_heic
 from imaging.formats.jpeg import open_jpeg
 from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow
 from imaging.formats.png import open_png
@@ -77,17 +78,13 @@ def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits)
         case "BMP":
             return open_bmp(data, limits)
         case "HEIF":
-            raise Unusable(
-                RejectReason.UNSUPPORTED_FORMAT,
-                "HEIC is not read here; export the photo as JPEG (an iPhone takes JPEGs with "
-                "Settings, Camera, Formats, Most Compatible)",
-            )
+            return open_heic(data, spec, limits)
         case None:
             raise Unusable(RejectReason.NOT_AN_IMAGE, "does not begin like any image format")
         case _:
             raise Unusable(
                 RejectReason.UNSUPPORTED_FORMAT,
-                f"{format_name} is not read here; JPEG, PNG, WebP, AVIF and BMP are",
+                f"{format_name} is not read here; JPEG, PNG, WebP, AVIF, HEIC and BMP are",
             )
 
 

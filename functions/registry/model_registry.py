@@ -32,6 +32,8 @@ CONTENT_TYPES = (
     "application/x-webp-batch",
     "image/avif",
     "image/bmp",
+    "image/heic",
+    "image/heif",
     "image/jpeg",
     "image/jpg",
     "image/png",

@@ -30,6 +30,8 @@ IMAGES = frozenset(
         "image/png",
         "image/webp",
         "image/avif",
+        "image/heic",
+        "image/heif",
         "image/bmp",
         "application/x-image",
     }

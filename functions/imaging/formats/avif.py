@@ -9,13 +9,13 @@ Boxes: ISO 14496-12. AV1 data: AV1 Bitstream & Decoding Process Specification, 5
 """
 
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
 from functools import partial
 
 from PIL import features
 from PIL.AvifImagePlugin import AvifImageFile
 
+from imaging.formats.bits import Bits
+from imaging.formats.isobmff import VERSION_AND_FLAGS_BYTES, ItemData, find_box, read_items
 from imaging.formats.opened_image import OpenedImage, damage_found_by_pillow, loaded
 from imaging.formats.orientation import read_orientation
 from imaging.limits import Limits
@@ -25,8 +25,6 @@ from imaging.outcome import RejectReason, Unusable
 _BYTES_PER_PIXEL = 13
 # A coded picture of 8 bits takes up to 3 bytes a pixel before it is scaled.
 _BYTES_PER_CODED_PIXEL = 4
-_VERSION_AND_FLAGS_BYTES = 4
-_IN_FILE, _IN_IDAT = 0, 1
 _SEQUENCE_HEADER = 1
 
 
@@ -34,14 +32,14 @@ def open_avif(data: bytes, limits: Limits) -> OpenedImage:
     """Opens an AVIF file's primary picture; raises Unusable, also if Pillow lacks AVIF."""
     if not features.check("avif"):
         raise Unusable(RejectReason.UNSUPPORTED_FORMAT, "this Pillow was built without AVIF")
-    start, end = _find_box(memoryview(data), b"meta")
+    start, end = find_box(memoryview(data), b"meta")
     with damage_found_by_pillow():
         image = AvifImageFile(io.BytesIO(_as_plain_still(data, start, end)))
     size = image.size
     limits.check_size(size)
     limits.check_memory(_BYTES_PER_PIXEL * size[0] * size[1], size)
-    boxes = memoryview(data)[start + _VERSION_AND_FLAGS_BYTES : end]
-    coded = sum(_coded_pixels(item) for item in _read_items(data, boxes, limits.max_chunks))
+    meta = memoryview(data)[start + VERSION_AND_FLAGS_BYTES : end]
+    coded = sum(_item_pixels(item) for _, item in read_items(data, meta, limits.max_chunks))
     limits.check_memory(_BYTES_PER_CODED_PIXEL * coded, size)
     orientation = read_orientation(image.info.get("exif"), image.info.get("xmp"))
     return OpenedImage("AVIF", partial(loaded, image), size, orientation, extent=size)
@@ -58,71 +56,10 @@ def _as_plain_still(data: bytes, meta_start: int, meta_end: int) -> bytes:
     return b"".join([data[:8], b"avif", data[12:meta_start], meta, data[meta_end:]])
 
 
-@dataclass(slots=True)
-class _Cursor:
-    data: memoryview
-    position: int = 0
-
-    def uint(self, length: int) -> int:
-        """Reads the next `length` bytes as a number; 0 for an absent field (length 0)."""
-        start, self.position = self.position, self.position + length
-        if self.position > len(self.data):
-            raise Unusable(RejectReason.TRUNCATED, "the file ends within a box")
-        return int.from_bytes(self.data[start : self.position], "big")
-
-
-def _find_box(data: memoryview, wanted: bytes, start: int = 0) -> tuple[int, int]:
-    """Returns start and end of the body of the first box of this type in a row of boxes."""
-    cursor = _Cursor(data, start)
-    while cursor.position < len(data):
-        begin = cursor.position
-        size, name = cursor.uint(4), cursor.uint(4).to_bytes(4, "big")
-        if size == 1:
-            size = cursor.uint(8)
-        end = begin + size if size else len(data)
-        if not cursor.position <= end <= len(data):
-            raise Unusable(RejectReason.TRUNCATED, "the file ends within a box")
-        if name == wanted:
-            return cursor.position, end
-        cursor.position = end
-    raise Unusable(RejectReason.CORRUPT, f"there is no {wanted.decode()} box")
-
-
-def _read_items(data: bytes, meta: memoryview, most_extents: int) -> Iterator[bytes]:
-    """Yields the data of every item located by `meta` (the body of that box, after its version).
-
-    Items may come in several extents and overlap; together they may not be longer than the file.
-    """
-    start, end = _find_box(meta, b"iloc")
-    cursor = _Cursor(meta[start:end])
-    version, _flags = cursor.uint(1), cursor.uint(3)
-    field_lengths = cursor.uint(2)
-    offset_length, length_length = field_lengths >> 12, field_lengths >> 8 & 15
-    base_length, index_length = field_lengths >> 4 & 15, field_lengths & 15 if version else 0
-    left = len(data)
-    for _item in range(cursor.uint(2 if version < 2 else 4)):
-        cursor.uint(2 if version < 2 else 4)  # the item's number
-        place = cursor.uint(2) & 15 if version else _IN_FILE
-        cursor.uint(2)  # another file to look into, which libavif does not support
-        base = cursor.uint(base_length)
-        item = b""
-        for _extent in range(cursor.uint(2)):
-            cursor.uint(index_length)
-            offset, length = base + cursor.uint(offset_length), cursor.uint(length_length)
-            item += _extent_data(data, meta, place, offset, length)
-            most_extents, left = most_extents - 1, left - len(item)
-            if most_extents < 0 or left < 0:
-                raise Unusable(RejectReason.TOO_MANY_CHUNKS, "the items are longer than the file")
-        yield item
-
-
-def _extent_data(data: bytes, meta: memoryview, place: int, offset: int, length: int) -> bytes:
-    if place == _IN_IDAT:
-        start, end = _find_box(meta, b"idat")
-        data = bytes(meta[start:end])
-    elif place != _IN_FILE:
+def _item_pixels(item: ItemData | None) -> int:
+    if item is None:
         raise Unusable(RejectReason.UNSUPPORTED_FORMAT, "an AVIF item made of other items")
-    return data[offset : offset + length] if length else data[offset:]
+    return _coded_pixels(item.data)
 
 
 def _coded_pixels(data: bytes) -> int:
@@ -136,7 +73,7 @@ def _coded_pixels(data: bytes) -> int:
         if has_size:
             size, position = _leb128(data, position)
         if kind == _SEQUENCE_HEADER:
-            most = max(most, _frame_pixels(_Bits(data[position : position + size])))
+            most = max(most, _frame_pixels(Bits(data[position : position + size])))
         position += size
     return most
 
@@ -151,20 +88,7 @@ def _leb128(data: bytes, position: int) -> tuple[int, int]:
     raise Unusable(RejectReason.CORRUPT, "an AV1 unit without a length")
 
 
-@dataclass(slots=True)
-class _Bits:
-    data: bytes
-    position: int = 0
-
-    def take(self, count: int) -> int:
-        """Reads the next `count` bits, highest first; zeros after the end."""
-        end = self.position + count
-        covered = self.data[: (end + 7) // 8].ljust((end + 7) // 8, b"\0")
-        self.position = end
-        return int.from_bytes(covered, "big") >> -end % 8 & (1 << count) - 1
-
-
-def _frame_pixels(bits: _Bits) -> int:
+def _frame_pixels(bits: Bits) -> int:
     """Reads a sequence header up to the frame size (5.5.1); returns its pixels."""
     bits.take(3 + 1)  # profile, still picture
     reduced_still_picture = bits.take(1)
@@ -179,7 +103,7 @@ def _frame_pixels(bits: _Bits) -> int:
     return (bits.take(width_bits) + 1) * (bits.take(height_bits) + 1)
 
 
-def _skip_operating_points(bits: _Bits) -> None:
+def _skip_operating_points(bits: Bits) -> None:
     if bits.take(1):
         raise Unusable(RejectReason.UNSUPPORTED_FORMAT, "an AVIF picture with video timing")
     display_delay = bits.take(1)

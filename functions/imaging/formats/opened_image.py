@@ -14,7 +14,7 @@ class OpenedImage:
     """An opened file whose header has passed the limits."""
 
     format: str
-    """JPEG, PNG, WEBP, AVIF or BMP."""
+    """JPEG, PNG, WEBP, AVIF, HEIF or BMP."""
     decode: Callable[[], Image.Image]
     """Decodes the pixels; raises Unusable."""
     size: tuple[int, int]

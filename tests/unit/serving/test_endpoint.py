@@ -18,6 +18,7 @@ from model.serving import classifier as classifier_module
 from model.serving.app import Application, Limits, create_app
 from model.serving.logs import JsonLine
 from model.serving.onnx_model import OnnxModel, Scores
+from tests.heic_files import file_bytes
 from tests.unit.serving.asgi_client import ask, call, running
 from tests.unit.serving.tiny_model import LABELS, SPEC, write_archive
 
@@ -90,6 +91,12 @@ def test_a_body_in_chunks_needs_no_announced_length(archive: Path) -> None:
     body = npy(RED)
     response = invoke(archive, NPY, b"", chunks=[body[:10], body[10:70], body[70:]])
     assert [entry["label"] for entry in response.json()] == ["red"]
+
+
+@pytest.mark.parametrize("content_type", ["image/heic", "image/heif"])
+def test_people_may_send_what_a_phone_writes(archive: Path, content_type: str) -> None:
+    (entry,) = invoke(archive, content_type, file_bytes("photo")).json()
+    assert entry["image"] == {"format": "HEIF", "width": 120, "height": 80}
 
 
 def test_ray_serves_container_may_post_to_the_root(archive: Path) -> None:
