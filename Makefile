@@ -30,8 +30,12 @@ demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 	@$(SUBMAKE) -j3 setup
 	@$(BIN)/imagedrop demo $(if $(IMAGES),"$$IMAGES")
 
-check: check-setup static ## The daily loop: formatting, lint, types, imports, fast unit tests
-	@TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit
+# The linters run beside the tests, and say at the end what they found.
+check: check-setup ## The daily loop: formatting, lint, types, imports, fast unit tests
+	@$(SUBMAKE) static > .venv/static.txt 2>&1 & static=$$!; \
+		trap 'kill $$static 2> /dev/null' EXIT INT TERM; \
+		TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
+		wait $$static; linters=$$?; cat .venv/static.txt; exit $$((tests | linters))
 
 test: lint ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
@@ -39,7 +43,9 @@ test: lint ## Everything that CI runs for a release: linters, scanners, all test
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit and smdebug
 	@$(BIN)/python -m pytest -m slow
 
-lint: test-setup static scan ## ruff, mypy, import-linter, scanners of template and code (AUDIT=pypi looks up known vulnerabilities)
+# Linters start as soon as what they need is installed, while the rest is being installed.
+lint: ## ruff, mypy, import-linter, scanners of template and code (AUDIT=pypi looks up known vulnerabilities)
+	@$(SUBMAKE) -j4 setup static scan
 
 static: check-setup
 	@$(BIN)/ruff check .
@@ -47,7 +53,7 @@ static: check-setup
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 
-scan: test-setup
+scan: lint-setup check-setup
 	@AUDIT=$(AUDIT) $(BIN)/python -m tools.lint
 
 format: check-setup ## Let ruff fix and format the code

@@ -27,7 +27,10 @@ def run(*words: str, **options: object) -> subprocess.CompletedProcess[str]:
     )
 
 
-@pytest.mark.parametrize("words", [("--help",), ("cost", "--images", "10")])
+@pytest.mark.parametrize(
+    "words",
+    [pytest.param(("--help",), marks=pytest.mark.thorough), ("cost", "--images", "10")],
+)
 def test_full_disk_behind_the_output_is_told(words: tuple[str, ...]) -> None:
     with Path("/dev/full").open("w") as full:
         ended = run(*words, stdout=full)

@@ -71,20 +71,28 @@ class Stack:
         return f"{error} {error.next_step}"
 
 
-@pytest.fixture
-def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+@pytest.fixture(scope="module")
+def served() -> Iterator[boto3.Session]:
+    """An account with an endpoint, which no test changes."""
     with mock_aws():
         session = boto3.Session(region_name="us-east-1")
-        create_predictions_table(session.client("dynamodb"), "predictions")
-        outputs = {
-            "ImagesBucketName": "bucket",
-            "PredictionsTableName": "predictions",
-            "EndpointName": "serving",
-        }
         serve(session)
-        target = Target(session, outputs)
-        monkeypatch.setattr(predictions, "find_target", lambda _name: target)
-        yield Stack(target.predictions_table())
+        yield session
+
+
+@pytest.fixture
+def stack(served: boto3.Session, monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
+    dynamodb = served.client("dynamodb")
+    create_predictions_table(dynamodb, "predictions")
+    outputs = {
+        "ImagesBucketName": "bucket",
+        "PredictionsTableName": "predictions",
+        "EndpointName": "serving",
+    }
+    target = Target(served, outputs)
+    monkeypatch.setattr(predictions, "find_target", lambda _name: target)
+    yield Stack(target.predictions_table())
+    dynamodb.delete_table(TableName="predictions")
 
 
 def serve(session: boto3.Session) -> None:

@@ -223,7 +223,9 @@ def test_a_queue_that_fails_too_changes_nothing(made: World) -> None:
     assert labels(made) == expected(1)
 
 
-@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize(
+    "seed", [0, *(pytest.param(seed, marks=pytest.mark.thorough) for seed in range(1, 6))]
+)
 def test_a_quarter_of_all_calls_fails_and_every_image_ends_once(made: World, seed: int) -> None:
     chance = random.Random(seed)  # noqa: S311 - a test
     error = service_error("ServiceUnavailable", 503)
