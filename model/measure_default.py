@@ -23,15 +23,16 @@ from pathlib import Path
 
 import numpy as np
 
+from archive.names import labels_named
 from archive.reading import sha256_of
 from imaging import Rejection, prepare
 from model.build_default import (
     GATE,
     IMAGE_SPEC,
     METRICS_FILE,
-    SOURCES,
     build_weights,
     default_labels,
+    default_names,
 )
 from model.serving.onnx_model import Images, OnnxModel, Scores, joined
 
@@ -73,12 +74,10 @@ def read_photos(folder: Path) -> LabelledPhotos:
 
 
 def _usable_rows(rows: Iterable[dict[str, str]]) -> Iterator[tuple[str, set[int]]]:
-    labels = default_labels()
-    other_names = json.loads((SOURCES / "other_names.json").read_text(encoding="utf-8"))
+    labels, names = default_labels(), default_names()
     for row in rows:
         breed = row["label"].split(":")[0].lower()
-        names = other_names.get(breed, [breed])
-        answer = {labels.index(name) for name in names if name in labels}
+        answer = {labels.index(label) for label in labels_named(breed, labels, names)}
         if answer or breed == NOT_A_DOG:
             yield row["path"], answer
 

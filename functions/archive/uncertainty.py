@@ -45,13 +45,29 @@ class Unknown:
 
     Attributes:
         label: the label of such an image.
-        minimum: the least lead, in nats, of an image that gets one of the model's labels.
         rivals: the number of labels after the best; with fewer labels all of them.
+        lowest_leads: the k lowest leads, in nats, ascending, of photos of what the model knows. An
+            image below the last of them gets `label`.
+        photos: the number n of those photos; a photo of what the model knows is refused in at most
+            k of n + 1 cases.
     """
 
     label: str
-    minimum: float
     rivals: int
+    lowest_leads: tuple[float, ...]
+    photos: int
+
+    @property
+    def minimum(self) -> float:
+        """The least lead of an image that gets one of the model's labels."""
+        return self.lowest_leads[-1]
+
+    def share_below(self, lead: float) -> float:
+        """Returns the share of known photos with so small a lead, this one counted: a p-value.
+
+        V. Vovk, A. Gammerman, G. Shafer, "Algorithmic Learning in a Random World" (2005), 2.2.
+        """
+        return (1 + sum(each <= lead for each in self.lowest_leads)) / (1 + self.photos)
 
     @classmethod
     def from_json(cls, value: object) -> Unknown:
@@ -59,23 +75,39 @@ class Unknown:
         match value:
             case {
                 "label": str(label),
-                "minimum": int() | float() as minimum,
                 "rivals": int(rivals),
+                "lowest_leads": [_, *_] as leads,
+                "photos": int(photos),
                 **rest,
             }:
-                numbers = math.isfinite(minimum) and minimum >= 0 and rivals >= 1
-                booleans = isinstance(minimum, bool) or isinstance(rivals, bool)
-                if rest or not label or booleans or not numbers:
+                counts = rivals >= 1 and photos >= len(leads) and not isinstance(rivals, bool)
+                if rest or not label or not counts or not _are_ascending(leads):
                     raise ValueError(
-                        f"unknown needs a label, a minimum from 0 on and rivals, is {value}"
+                        f"unknown needs rivals, ascending leads and their photos, is {value}"
                     )
-                return cls(label, float(minimum), rivals)
+                return cls(label, rivals, tuple(map(float, leads)), photos)
             case _:
-                raise ValueError(f"unknown needs a label, a minimum and rivals, is {value!r}")
+                raise ValueError(f"unknown needs a label, rivals, leads and photos, is {value!r}")
 
     def to_json(self) -> dict[str, object]:
         """Returns the form that `from_json` reads."""
-        return {"label": self.label, "minimum": self.minimum, "rivals": self.rivals}
+        return {
+            "label": self.label,
+            "rivals": self.rivals,
+            "lowest_leads": list(self.lowest_leads),
+            "photos": self.photos,
+        }
+
+
+def _are_ascending(leads: list[object]) -> bool:
+    numbers = [
+        each for each in leads if isinstance(each, int | float) and not isinstance(each, bool)
+    ]
+    return (
+        len(numbers) == len(leads)
+        and all(math.isfinite(each) for each in numbers)
+        and numbers == sorted(numbers)
+    )
 
 
 @dataclass(frozen=True, slots=True)

@@ -191,9 +191,15 @@ def _write_int8(
 
 def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, object]:
     """Writes the weights with the temperature; returns the card's entry about it."""
-    from training.evaluation.onnx_temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
+    from model.onnx_temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
 
-    write_calibrated(weights, found.calibration.temperature, destination)
+    try:
+        write_calibrated(weights, found.calibration.temperature, destination)
+    except ValueError as error:
+        raise UserError(
+            f"It cannot be calibrated: {error}.",
+            "Only models that `imagedrop train` exports can be calibrated.",
+        ) from error
     threshold = found.calibration.threshold
     return {
         "calibration": {

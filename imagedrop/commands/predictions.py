@@ -161,11 +161,18 @@ def print_records(records: Iterable[Record], format_: Format) -> int:
     )
 
 
+def _label(row: JsonObject) -> str:
+    """Returns the label, or the reason; with the group where the label is none of the model's."""
+    label = row["label"] or row["reason"] or ""
+    own = {each["label"] for each in row["predictions"]}
+    return f"{label} ({row['group']})" if row["group"] and label not in own else label
+
+
 def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
     yield (
         row["key"].removeprefix(INCOMING_PREFIX),
         row["status"],
-        row["label"] or row["reason"] or "",
+        _label(row),
         "" if row["confidence"] is None else f"{row['confidence']:.3f}",
         f"{row['format']} {row['width']}x{row['height']}" if row["width"] else "",
     )

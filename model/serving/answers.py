@@ -27,9 +27,10 @@ def answer_body(
     """Returns one entry an image, in order, as JSON.
 
     The label is the likeliest; the gate's where the image shows nothing that the model knows, or
-    that of the rule `unknown` where no label leads the others enough. The confidence of such a
-    refusal is one minus what speaks for the labels: the gate's `known`, the best label's
-    probability. The five best labels are there in any case, the group where the model is sure.
+    that of the rule `unknown` where no label leads the others enough. The five best labels are
+    there in any case, the group where the model is sure of it. The confidence is that of the
+    label: a probability; for the gate's one minus `known`; for an unknown one the share of known
+    photos with a larger lead.
 
     Args:
         image: format, width and height of the only image; None for pixels, where they are unknown.
@@ -52,10 +53,10 @@ def refusals(scores: Scores, card: ModelCard) -> list[tuple[str, float] | None]:
     """Returns the label and confidence of each image that gets none of the model's labels."""
     refused: list[tuple[str, float] | None] = [None] * len(scores.probabilities)
     if card.unknown is not None:
-        unsure = leads(scores.probabilities, card.unknown) < card.unknown.minimum
-        for place in np.nonzero(unsure)[0].tolist():
-            best = _confidence(scores.probabilities[place].max())
-            refused[place] = card.unknown.label, _confidence(1 - best)
+        for place, lead in enumerate(leads(scores.probabilities, card.unknown).tolist()):
+            if lead < card.unknown.minimum:
+                sure = _confidence(1 - card.unknown.share_below(lead))
+                refused[place] = card.unknown.label, sure
     if card.gate is not None and scores.known is not None:
         for place, known in enumerate(scores.known.tolist()):
             # Rounded first, so that the answer's confidence and the verdict agree.

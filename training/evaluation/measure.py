@@ -12,6 +12,7 @@ import numpy.typing as npt
 from PIL import Image
 
 from archive.card import ModelCard
+from archive.names import Names, labels_named
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
 from training.data.dataset import DataSet, LabelledImage, load_pixels
@@ -55,7 +56,7 @@ def classes_in(card: ModelCard, data: DataSet) -> dict[int, int]:
     Raises:
         TrainingError: the model lacks a class.
     """
-    places = label_places(card.labels, data.classes)
+    places = label_places(card.labels, data.classes, card.names)
     unknown = [label for label in data.classes if label not in places]
     if unknown:
         raise TrainingError(
@@ -66,14 +67,23 @@ def classes_in(card: ModelCard, data: DataSet) -> dict[int, int]:
     return {place: places[label] for place, label in enumerate(data.classes)}
 
 
-def label_places(labels: Sequence[str], wanted: Sequence[str]) -> dict[str, int]:
-    """Finds each wanted label; in another case too, where there is one on either side."""
+def label_places(
+    labels: Sequence[str], wanted: Sequence[str], names: Names | None = None
+) -> dict[str, int]:
+    """Finds each wanted label: as it is written, else in another case, else by a name of the card.
+
+    Another case or name counts only where exactly one label and one wanted name have it.
+    """
     found = {label: place for place, label in enumerate(labels) if label in wanted}
     on_either_side = Counter(label.lower() for label in (*labels, *wanted))
     places = {label.lower(): place for place, label in enumerate(labels)}
     for label in wanted:
         if label not in found and on_either_side[label.lower()] == 2 and label.lower() in places:
             found[label] = places[label.lower()]
+    for label in wanted:
+        named = labels_named(label, labels, names or {}) if label not in found else []
+        if len(named) == 1 and labels.index(named[0]) not in found.values():
+            found[label] = labels.index(named[0])
     return found
 
 

@@ -44,7 +44,9 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
     labels = tuple(f"{MARK}{label}" for label in card.labels)
 
     def make(name: str) -> Path:
-        changed = replace(card, name=name, version="1", labels=labels, image_spec=spec)
+        changed = replace(
+            card, name=name, version="1", labels=labels, image_spec=spec, groups=None, names={}
+        )
         return package(folder / "content" / WEIGHTS_NAME, changed, folder / f"{name}.tar.gz")
 
     return make

@@ -65,7 +65,7 @@ def eventually(check: Callable[[], bool]) -> bool:
 @pytest.mark.parametrize(
     ("name", "label"),
     [
-        ("beagles.jpg", "beagle"),
+        ("beagles.jpg", "unknown_dog"),
         ("pug.jpg", "pug"),
         ("pug.png", "pug"),
         ("pug.webp", "pug"),
@@ -120,7 +120,7 @@ def test_predictions_are_filtered_by_label_status_confidence_and_time(stack: Sta
         found = [json.loads(line)["key"] for line in lines]
         return {key.removeprefix(PREFIX) for key in found if key.startswith(PREFIX)}
 
-    assert keys("--label", "beagle") == {"beagles.jpg"}
+    assert keys("--label", "unknown_dog") == {"beagles.jpg"}
     assert keys("--status", "rejected") == {"beagles_cut.jpg", "web_page.jpg"}
     assert keys("--since", "2999") == set()
     assert "pug.jpg" in keys("--label", "pug", "--since", "2020-01-01", "--min-confidence", "0.5")
@@ -132,7 +132,7 @@ def test_predictions_are_filtered_by_label_status_confidence_and_time(stack: Sta
 @pytest.mark.usefixtures("demo_rows")
 def test_one_prediction_is_found_by_its_name_and_a_missing_one_is_an_error(stack: Stack) -> None:
     (line,) = stack.command("predictions", "photos/beagles.jpg", "--format", "jsonl").splitlines()
-    assert json.loads(line)["label"] == "beagle"
+    assert json.loads(line)["label"] == "unknown_dog"
     assert "imagedrop predictions" in stack.command("predictions", "none.jpg", exit_code=1)
 
 
@@ -156,7 +156,7 @@ def test_a_new_version_replaces_the_row_of_the_old_one(stack: Stack) -> None:
     first = drop(stack, "incoming/changes.jpg", (PHOTOS / "pug.webp").read_bytes())
     assert row_of(stack, first).label == "pug"
     second = drop(stack, "incoming/changes.jpg", (PHOTOS / "beagles.jpg").read_bytes())
-    assert row_of(stack, second).label == "beagle"
+    assert row_of(stack, second).label == "unknown_dog"
 
 
 def test_a_deleted_image_leaves_a_tombstone(stack: Stack) -> None:
@@ -249,9 +249,9 @@ def open_url(request: urllib.request.Request) -> tuple[int, Any]:
 
 @pytest.mark.usefixtures("demo_rows")
 def test_the_api_lists_filters_and_pages(stack: Stack) -> None:
-    status, page = get(stack, "/predictions", label="beagle", limit="1")
+    status, page = get(stack, "/predictions", label="unknown_dog", limit="1")
     assert status == 200
-    assert [each["label"] for each in page["predictions"]] == ["beagle"]
+    assert [each["label"] for each in page["predictions"]] == ["unknown_dog"]
     assert get(stack, f"/predictions/{page['predictions'][0]['id']}") == (
         200,
         page["predictions"][0],

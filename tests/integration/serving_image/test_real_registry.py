@@ -197,7 +197,7 @@ def test_image_serves_in_a_sandbox_like_that_of_a_serverless_endpoint(
     assert found["ready_cpu_seconds"] <= 5
     assert len(found["statuses"]) == 25
     assert set(found["statuses"]) == {200, 400}
-    assert {"beagle", "pug", "not_a_dog", "truncated", "not_an_image"} == set(found["labels"])
+    assert {"unknown_dog", "pug", "not_a_dog", "truncated", "not_an_image"} == set(found["labels"])
     assert found["user"] == USER
     assert not found["has_dev_shm"]
     assert found["writable"] == []

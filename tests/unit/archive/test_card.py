@@ -13,6 +13,8 @@ from archive.card import MAX_CARD_BYTES, ArchiveError, ModelCard, read_model_car
 from archive.names import display_name, labels_named
 from archive.uncertainty import Groups, Unknown
 
+UNKNOWN = {"label": "unknown_bird", "rivals": 19, "lowest_leads": [1.5, 7.5], "photos": 30}
+
 
 def test_card_survives_a_round_trip(card: ModelCard, tmp_path: Path) -> None:
     path = tmp_path / "model.json"
@@ -54,11 +56,15 @@ def test_identity_is_name_at_version(card: ModelCard) -> None:
         ("gate", {"label": "not_a_bird", "minimum": 0.5, "maximum": 0.9}, "gate"),
         ("gate", {"label": "wren", "minimum": 0.5}, "wren"),
         ("unknown", None, "unknown"),
-        ("unknown", {"label": "unknown_bird", "minimum": 2.0}, "rivals"),
-        ("unknown", {"label": "unknown_bird", "minimum": float("nan"), "rivals": 3}, "unknown"),
-        ("unknown", {"label": "unknown_bird", "minimum": 2.0, "rivals": 0}, "unknown"),
-        ("unknown", {"label": "unknown_bird", "minimum": 2.0, "rivals": True}, "unknown"),
-        ("unknown", {"label": "robin", "minimum": 2.0, "rivals": 3}, "robin"),
+        ("unknown", {"label": "unknown_bird", "rivals": 3}, "photos"),
+        ("unknown", UNKNOWN | {"lowest_leads": []}, "leads"),
+        ("unknown", UNKNOWN | {"lowest_leads": [3.0, 2.0]}, "ascending"),
+        ("unknown", UNKNOWN | {"lowest_leads": [float("nan")]}, "ascending"),
+        ("unknown", UNKNOWN | {"lowest_leads": [True]}, "ascending"),
+        ("unknown", UNKNOWN | {"photos": 1}, "photos"),
+        ("unknown", UNKNOWN | {"rivals": 0}, "rivals"),
+        ("unknown", UNKNOWN | {"rivals": True}, "rivals"),
+        ("unknown", UNKNOWN | {"label": "robin"}, "robin"),
         ("groups", {"minimum": 0.9}, "groups"),
         ("groups", {"minimum": 0, "of": {"wren": "songbirds"}}, "minimum"),
         ("groups", {"minimum": 0.9, "of": {"owl": "raptors"}}, "owl"),
@@ -105,7 +111,7 @@ def test_a_card_of_a_later_schema_is_refused_because_its_answers_may_be_others(
 def test_rules_groups_and_names_survive_a_round_trip(card: ModelCard) -> None:
     whole = dataclasses.replace(
         card,
-        unknown=Unknown("unknown_bird", 7.5, 19),
+        unknown=Unknown.from_json(UNKNOWN),
         groups=Groups(0.9, {"robin": "songbirds", "wren": "songbirds"}),
         names={"wren": ("Eurasian wren", "jenny wren")},
     )
@@ -118,7 +124,7 @@ def test_only_a_rule_that_changes_answers_keeps_older_readers_away(card: ModelCa
     described = dataclasses.replace(
         card, groups=Groups(0.9, {"wren": "songbirds"}), names={"wren": ("Wren",)}
     )
-    abstaining = dataclasses.replace(card, unknown=Unknown("unknown_bird", 7.5, 19))
+    abstaining = dataclasses.replace(card, unknown=Unknown.from_json(UNKNOWN))
 
     assert described.to_json()["schema"] == card.to_json()["schema"] == 1
     assert abstaining.to_json()["schema"] == 2

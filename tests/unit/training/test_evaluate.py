@@ -18,6 +18,7 @@ from PIL import Image
 
 from archive.card import ArchiveError
 from archive.reading import extract_archive
+from model.onnx_temperature import temperature_of, write_calibrated
 from model.package import DEFAULT_ARCHIVE, LEARNED_PHOTOS_NAME
 from model.serving.onnx_model import OnnxModel
 from tests.text_boxes import unreadable_texts
@@ -34,7 +35,6 @@ from training.evaluation.encodings import ENCODINGS, upright, working_copy
 from training.evaluation.evaluate import Evaluation, Steps, evaluate
 from training.evaluation.measure import Predicted, label_places
 from training.evaluation.metrics import tempered
-from training.evaluation.onnx_temperature import temperature_of, write_calibrated
 from training.evaluation.rows import PhotoRow, csv_text, rows_of
 from training.reports.evaluation import evaluation_page
 
@@ -205,6 +205,20 @@ def test_labels_match_in_another_case_only_where_that_is_clear() -> None:
     assert label_places(("BMW", "bmw"), ("bmw", "BMW")) == {"BMW": 0, "bmw": 1}
     assert label_places(("BMW", "bmw"), ("Bmw",)) == {}
     assert label_places(("bmw",), ("bmw", "BMW")) == {"bmw": 0}
+
+
+def test_folders_may_have_the_names_that_people_use() -> None:
+    labels = ("malamute", "japanese_spaniel", "toy_poodle", "standard_poodle")
+    names = {
+        "malamute": ("Alaskan Malamute",),
+        "japanese_spaniel": ("Japanese Chin",),
+        "toy_poodle": ("Toy Poodle", "poodle"),
+        "standard_poodle": ("Standard Poodle", "poodle"),
+    }
+    assert label_places(labels, ("Alaskan_malamute", "japanese-spaniel", "Poodle"), names) == {
+        "Alaskan_malamute": 0,
+        "japanese-spaniel": 1,
+    }
 
 
 def test_class_that_the_model_cannot_name_is_told(model: Path, photos: Path) -> None:

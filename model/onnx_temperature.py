@@ -8,8 +8,6 @@ import numpy as np
 import onnx
 from onnx import helper, numpy_helper
 
-from training.errors import TrainingError
-
 PROBABILITIES = "probabilities"
 INVERSE_TEMPERATURE = "inverse_temperature"
 
@@ -21,7 +19,7 @@ def write_calibrated(weights: Path, temperature: float, destination: Path) -> No
     gate does not change.
 
     Raises:
-        TrainingError: the probabilities are not the output of a softmax.
+        ValueError: the probabilities are not the output of a softmax.
         OSError: a file cannot be read or written.
     """
     model = onnx.load(str(weights))
@@ -57,10 +55,7 @@ def _insert_division(model: onnx.ModelProto) -> None:
     nodes = model.graph.node
     place = next((i for i, node in enumerate(nodes) if PROBABILITIES in node.output), None)
     if place is None or nodes[place].op_type != "Softmax":
-        raise TrainingError(
-            "The model's probabilities do not come from a softmax.",
-            "Only models that `imagedrop train` exports can be calibrated.",
-        )
+        raise ValueError("the model's probabilities do not come from a softmax")
     logits = nodes[place].input[0]
     divided = helper.make_node("Mul", [logits, INVERSE_TEMPERATURE], ["logits_tempered"])
     nodes[place].input[0] = "logits_tempered"
