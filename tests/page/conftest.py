@@ -8,7 +8,14 @@ import pytest
 from playwright.sync_api import Browser, expect
 
 from tests.page.browsers import PATIENCE_MILLISECONDS, Site, hosted, launched, site
-from tests.page.stand_in import StandIn, made_up_models, made_up_rows, made_up_runs, serving
+from tests.page.stand_in import (
+    StandIn,
+    made_up_models,
+    made_up_picture,
+    made_up_rows,
+    made_up_runs,
+    serving,
+)
 
 
 @pytest.fixture(scope="session")
@@ -38,6 +45,7 @@ def api(stand_in: StandIn) -> StandIn:
     stand_in.missing.clear()
     stand_in.claimed.clear()
     stand_in.answer = None
+    stand_in.summary, stand_in.picture_of = [], made_up_picture
     stand_in.failing, stand_in.empty_pages = None, 0
     stand_in.runs, stand_in.models = made_up_runs(), made_up_models()
     return stand_in

@@ -27,7 +27,7 @@ from PIL import Image, ImageDraw
 
 Row = dict[str, Any]
 
-LABELS = ("pug", "beagle", "Great_Pyrenees", "golden_retriever", "not_a_dog", "Samoyed")
+LABELS = ("pug", "beagle", "Great_Pyrenees", "unknown_dog", "not_a_dog", "Samoyed")
 REASONS = ("truncated", "not_an_image", "too_many_pixels")
 NOW = datetime(2026, 11, 29, 12, 0, 0, tzinfo=UTC)
 MODEL = "dogs@2"
@@ -77,7 +77,7 @@ def made_up_row(number: int, **given: Any) -> Row:
         "bytes": 200_000 + number,
         "received_at": at.replace("+00:00", "Z"),
         "classified_at": at.replace("+00:00", "Z"),
-        "group": "retriever" if label == "golden_retriever" and confidence < 0.6 else None,
+        "group": "retriever" if label == "unknown_dog" and confidence < 0.6 else None,
         "review": None,
     }
     row |= given
@@ -155,6 +155,10 @@ def picture(label: str, width: int, height: int) -> bytes:
     return file.getvalue()
 
 
+def made_up_picture(row: Row, size: int) -> bytes:
+    return picture(row["label"], size, round(size * row["height"] / row["width"]))
+
+
 class Refused(Exception):  # noqa: N818 - an answer
     def __init__(self, status: int, title: str, detail: str) -> None:
         super().__init__(detail)
@@ -174,6 +178,8 @@ class StandIn:
     claimed: set[str] = field(default_factory=set)
     runs: list[Row] = field(default_factory=list)
     models: list[Row] = field(default_factory=list)
+    summary: list[Row] = field(default_factory=list)
+    picture_of: Callable[[Row, int], bytes] = field(default_factory=lambda: made_up_picture)
     # An uploaded key becomes this row.
     answer: Callable[[str, bytes], Row] | None = None
     url: str = ""
@@ -226,16 +232,17 @@ class StandIn:
             case ("GET", "models"):
                 return {"answers": MODEL, "models": self.models}
             case ("GET", "summary"):
-                return {"days": list(days(self.rows))}
+                return {"days": self.summary or list(days(self.rows))}
         raise Refused(404, "Not found", f"{method} {path}")
 
     def list(self, asked: dict[str, str]) -> Row:
-        rows = [row for row in self.rows if matches(row, asked)]
+        filtered = set(asked) - {"limit", "cursor", "sort"}
+        rows = [row for row in self.rows if matches(row, asked)] if filtered else self.rows
         attribute, reverse = ORDERS[asked.get("sort", "newest")]
         if attribute == "confidence":
             rows = [row for row in rows if row["confidence"] is not None]
         if (attribute, reverse) != ("classified_at", True):
-            rows.sort(key=lambda row: row[attribute], reverse=reverse)
+            rows = sorted(rows, key=lambda row: row[attribute], reverse=reverse)
         if self.empty_pages:
             self.empty_pages -= 1
             return {"predictions": [], "cursor": "0"}
@@ -334,9 +341,7 @@ def handler_of(api: StandIn) -> type[BaseHTTPRequestHandler]:
             if thumbnail and "thumbnail" not in api.missing:
                 api.asked.append(("GET", url.path, asked))
                 row = api.find(thumbnail[1])
-                size = int(asked["size"])
-                small = (size, round(size * row["height"] / row["width"]))
-                self.reply(200, "image/webp", picture(row["label"], *small))
+                self.reply(200, "image/webp", api.picture_of(row, int(asked["size"])))
                 return
             self.answer("GET", url.path, asked, None)
 

@@ -34,8 +34,9 @@ export function ranking(rows, kind = "") {
     const fill = el("i", { class: `meter ${kind}` });
     fill.style.transform = `scaleX(${value / top})`;
     return el("li", {},
-      el("span", {}, href ? el("a", { href }, name) : name, note ? el("span", { class: "soft small note" }, note) : null),
-      el("span", { class: "track" }, fill), el("span", { class: "number" }, count(value)));
+      el("span", {}, href ? el("a", { href }, name) : name),
+      el("span", { class: "track" }, fill), el("span", { class: "number" }, count(value)),
+      note ? el("span", { class: "soft small note" }, note) : null);
   }));
 }
 

@@ -4,7 +4,7 @@ import { el, icon, say } from "./elements.js";
 import { show } from "./thumbnails.js";
 import { add, again, counts, ENDED, photos, watch } from "./uploads.js";
 import { Windowed } from "./windowed.js";
-import { count, CONFIDENCE, percent, reasonOf, titleOf } from "./words.js";
+import { count, CONFIDENCE, isInDoubt, percent, reasonOf, titleOf } from "./words.js";
 
 const KINDS = {
   all: ["All", () => true],
@@ -33,7 +33,7 @@ export class Drop {
     }, text)]));
     this.choices = el("div", { class: "line", role: "group", "aria-label": "Show", hidden: true }, Object.values(this.tabs));
     this.list = new Windowed({
-      minWidth: 300, maxColumns: 1, gap: 0, heightOf: () => 72, makeCell: () => new Line(), onNearEnd: () => {},
+      minWidth: 300, maxColumns: 1, gap: 0, heightOf: (width) => (width < 600 ? 104 : 72), makeCell: () => new Line(), onNearEnd: () => {},
       label: "Dropped photos",
     });
     this.note = el("p", { class: "soft small", hidden: true }, CONFIDENCE);
@@ -42,7 +42,7 @@ export class Drop {
       el("div", { class: "zone" },
         icon("drop"),
         el("p", {}, el("strong", {}, "Drop photos or folders anywhere on this page")),
-        el("p", { class: "soft small" }, "JPEG, PNG, WebP, AVIF or BMP, up to 32 MiB each. A folder keeps its names; ",
+        el("p", { class: "soft small" }, "JPEG, PNG, WebP, HEIC, AVIF or BMP, up to 32 MiB each. A folder keeps its names; ",
           "a photo with the name of an earlier one becomes its new version."),
         el("p", { class: "line" },
           el("button", { type: "button", class: "primary", onclick: () => chosen.click() }, "Choose photos"),
@@ -137,7 +137,7 @@ function answerOf(photo) {
   if (!photo.record) return [];
   const { record } = photo;
   return [
-    el("a", { href: `#/photo/${record.id}` }, titleOf(record)), " ",
+    el("a", { class: isInDoubt(record) ? "doubt" : null, href: `#/photo/${record.id}` }, titleOf(record)), " ",
     el("span", { class: "number soft" }, percent(record.confidence)),
     record.group ? el("span", { class: "mark group" }, `some ${record.group}`) : null,
   ].filter(Boolean);

@@ -6,7 +6,7 @@ import { Listing } from "./listing.js";
 import { empty, failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
 import { Windowed } from "./windowed.js";
-import { CONFIDENCE, count, fileName, isReviewed, percent, reasonOf, titleOf } from "./words.js";
+import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, percent, titleOf } from "./words.js";
 
 // The list that the photo's view walks through.
 export let current = null;
@@ -120,14 +120,15 @@ class Card {
   constructor(filters) {
     this.filters = filters;
     this.image = el("img", { alt: "", decoding: "async", draggable: "false" });
-    this.instead = el("span", { class: "instead" });
+    this.instead = el("span", { class: "instead", "aria-hidden": "true" });
+    this.spoken = el("span", { class: "unseen" });
     this.name = el("span", { class: "name" });
     this.confidence = el("span", { class: "number" });
     this.meter = el("i", { class: "meter" });
     this.marks = el("span", { class: "marks" });
     this.link = el("a", { class: "card" },
       el("span", { class: "picture" }, this.instead, this.image),
-      el("span", { class: "line" }, this.name, this.confidence),
+      el("span", { class: "line" }, this.name, this.spoken, this.confidence),
       el("span", { class: "track" }, this.meter),
       this.marks);
     this.root = el("div", { role: "listitem", class: "cell" }, this.link);
@@ -136,13 +137,13 @@ class Card {
 
   fill(record) {
     this.link.href = `#/photo/${record.id}`;
-    this.link.className = `card ${record.status.toLowerCase()}`;
+    this.link.className = `card ${record.status.toLowerCase()} ${isInDoubt(record) ? "doubt" : ""}`;
     this.name.textContent = titleOf(record);
     this.confidence.textContent = percent(record.confidence);
     this.meter.style.transform = `scaleX(${record.confidence ?? 0})`;
     this.instead.textContent = instead(record);
     this.marks.replaceChildren(...marks(record));
-    this.link.setAttribute("aria-label", spoken(record));
+    this.spoken.textContent = { CLASSIFIED: ", confidence", REJECTED: ", rejected" }[record.status] ?? "";
     if (canBeShown(record)) {
       this.stop = show(this.image, record, 256);
     }
@@ -165,14 +166,4 @@ export function marks(record) {
   if (record.group) found.unshift(el("span", { class: "mark group" }, `some ${record.group}`));
   if (isReviewed(record)) found.unshift(el("span", { class: "mark good" }, "✓ reviewed"));
   return found;
-}
-
-function spoken(record) {
-  const said = [titleOf(record)];
-  if (record.confidence !== null) said.push(`confidence ${percent(record.confidence)}`);
-  if (record.status === "REJECTED") said.push(`rejected: ${reasonOf(record.reason)[0]}`);
-  if (record.group) said.push(`group ${record.group}`);
-  if (isReviewed(record)) said.push("reviewed");
-  said.push(fileName(record));
-  return said.join(", ");
 }

@@ -6,6 +6,8 @@ import { host } from "./sign_in.js";
 import { empty, failed, loading } from "./states.js";
 import { count, plain, time } from "./words.js";
 
+const APPROVALS = { Approved: "approved", PendingManualApproval: "waits for approval", Rejected: "rejected" };
+
 export class Models {
   title = "Models";
 
@@ -34,7 +36,7 @@ function drawn(models, facts) {
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Figure"), flat.map((each) => el("th", { scope: "col" },
         each.model, " ", each.answers ? el("span", { class: "mark good" }, "answers") : null)))),
       el("tbody", {},
-        line("Approval", flat.map((each) => plain(String(each.approval ?? "").toLowerCase()))),
+        line("Approval", flat.map((each) => APPROVALS[each.approval] ?? each.approval ?? "")),
         line("Labels", flat.map((each) => (each.labels === undefined ? "" : count(each.labels)))),
         line("Registered", flat.map((each) => time(each.created_at))),
         line("Asks for an eye below", flat.map((each) => each.threshold ?? "")),

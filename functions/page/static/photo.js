@@ -7,7 +7,7 @@ import { framed } from "./picture.js";
 import { failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
 import {
-  ACTIONS, bytes, CONFIDENCE, count, fileName, isReviewed, labelText, percent, plain, reasonOf, time, titleOf,
+  ACTIONS, bytes, CONFIDENCE, fileName, isInDoubt, isReviewed, labelText, percent, plain, reasonOf, time, titleOf,
 } from "./words.js";
 
 export class Photo {
@@ -101,7 +101,7 @@ export class Photo {
         el("p", {}, "The photo is no longer in the bucket. Its row is kept so that late news cannot bring it back."));
     }
     return el("section", { class: "verdict" },
-      el("h2", {}, labelText(record.label), " ", el("span", { class: "number soft" }, percent(record.confidence))),
+      el("h2", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label), " ", el("span", { class: "number soft" }, percent(record.confidence))),
       record.group ? el("p", {}, el("span", { class: "mark group" }, `some ${record.group}`),
         " The model is sure of the group and not of the label.") : null,
       record.predictions.some((each) => each.label === record.label) ? null

@@ -7,7 +7,7 @@ import { Listing } from "./listing.js";
 import { framed } from "./picture.js";
 import { empty, failed, loading } from "./states.js";
 import { show } from "./thumbnails.js";
-import { CONFIDENCE, count, fileName, isReviewed, labelText, percent } from "./words.js";
+import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, labelText, percent } from "./words.js";
 
 const RECENT = 4;
 const AHEAD = 10;
@@ -59,12 +59,13 @@ export class Review {
     };
     const again = el("input", { type: "checkbox", checked: query.get("reviewed") === "true",
       onchange: () => this.#ask("reviewed", again.checked ? "true" : "") });
-    return el("div", { class: "line queue" },
+    const fields = el("div", { class: "line queue" },
       field("label", "Label", { list: "review-labels", placeholder: "Any label" }),
       field("group", "Group", { placeholder: "Any group" }),
       field("max_confidence", "Confidence up to", { type: "number", min: "0", max: "1", step: "0.01", placeholder: "1" }),
-      el("label", { class: "check" }, again, " Look again at reviewed photos"),
-      this.said);
+      el("label", { class: "check" }, again, " Look again at reviewed photos"));
+    return el("div", { class: "line" },
+      el("details", { open: matchMedia("(min-width: 60rem)").matches }, el("summary", {}, "Which photos"), fields), this.said);
   }
 
   #ask(name, value) {
@@ -158,7 +159,7 @@ export class Review {
     this.stopPicture = show(image, record, 1024);
     this.choices = this.#choices(record);
     this.stage.replaceChildren(el("div", { class: "large" }, frame, el("p", { class: "soft small file" }, fileName(record))), el("div", {},
-      el("h2", {}, "The model says ", el("em", {}, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
+      el("h2", {}, "The model says ", el("em", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
       record.group ? el("p", {}, el("span", { class: "mark group" }, `some ${record.group}`)) : null,
       isReviewed(record) ? el("p", { class: "soft" }, `Reviewed by ${record.review.by}.`) : null,
       el("ol", { class: "choices" }, this.choices.map((each) => el("li", {}, this.#button(each)))),

@@ -8,7 +8,7 @@ export const CONFIDENCE =
 const REASONS = {
   empty: ["The file is empty", "The upload broke off, or the file never had content. Drop it again."],
   not_an_image: ["Not an image", "The content is not that of an image, whatever the name says. Export it as JPEG, PNG or WebP and drop that."],
-  unsupported_format: ["Unsupported format", "Save it as JPEG, PNG, WebP, AVIF or BMP and drop that."],
+  unsupported_format: ["Unsupported format", "Save it as JPEG, PNG, WebP, HEIC, AVIF or BMP and drop that."],
   too_many_bytes: ["The file is too large", "At most 32 MiB. Save it smaller, for example as JPEG."],
   too_many_pixels: ["Too many pixels", "Save it with fewer pixels: 12 megapixels are enough for every model."],
   side_too_long: ["A side is too long", "At most 32,767 pixels a side. Cut it, or save it smaller."],
@@ -35,6 +35,11 @@ export function plain(name) {
 // Labels are shown as people write them; what is sent is the label itself.
 export function labelText(label) {
   return label === null || label === undefined ? "" : String(label).replaceAll("_", " ");
+}
+
+// The model itself says that it does not know: a label of its rule for unknown kinds, or a group.
+export function isInDoubt({ label, group }) {
+  return Boolean(group) || /^unknown(_|$)/.test(label ?? "");
 }
 
 export const ACTIONS = {
@@ -64,7 +69,8 @@ export function fileName(record) {
 }
 
 export function percent(value) {
-  return value === null || value === undefined ? "" : value.toFixed(2);
+  if (value === null || value === undefined) return "";
+  return Math.min(value, value < 1 ? 0.99 : 1).toFixed(2); // 0.996 is not certain
 }
 
 const COUNT = new Intl.NumberFormat("en");
