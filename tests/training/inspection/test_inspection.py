@@ -29,7 +29,7 @@ from training.reports.inspection import write_report
 from training.settings import TrainSettings
 from training.train import fit, train
 
-from ..conftest import LABELS
+from ..conftest import LABELS, short_training
 
 Configure = Callable[..., TrainSettings]
 
@@ -189,10 +189,17 @@ def test_training_that_was_watched_can_be_inspected_later(configure: Configure) 
     assert imbalance.status is Status.NOT_EVALUATED
 
 
-def test_monitor_alone_is_enough_for_a_report(configure: Configure, tmp_path: Path) -> None:
-    settings = configure(monitor_interval=2)
+@pytest.fixture(scope="module")
+def monitored(photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The output folder of a training with a monitor, and without a profiler."""
+    folder = tmp_path_factory.mktemp("monitored")
+    settings = short_training(photos, feature_cache, folder, monitor_interval=2)
     train(settings)
-    inspection = inspect_output(settings.output_dir)
+    return settings.output_dir
+
+
+def test_monitor_alone_is_enough_for_a_report(monitored: Path, tmp_path: Path) -> None:
+    inspection = inspect_output(monitored)
 
     page = write_report(inspection, tmp_path).read_text()
 
@@ -228,10 +235,8 @@ def test_command_inspects_photos(photos: Path, feature_cache: Path, tmp_path: Pa
     assert "VanishingGradient: NoIssuesFound" in done.stderr
 
 
-def test_command_inspects_what_a_training_left(configure: Configure, tmp_path: Path) -> None:
-    settings = configure(monitor_interval=2)
-    train(settings)
-    arguments = ["inspect", "--output", str(settings.output_dir), "--destination", str(tmp_path)]
+def test_command_inspects_what_a_training_left(monitored: Path, tmp_path: Path) -> None:
+    arguments = ["inspect", "--output", str(monitored), "--destination", str(tmp_path)]
 
     done = CliRunner().invoke(app, arguments)
 
