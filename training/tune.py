@@ -1,23 +1,30 @@
-"""Searches hyperparameters: many trainings of the head on the same cached features.
+"""Searches hyperparameters: many cross-validations of the head on the same cached features.
 
-The default space is the original course project's: learning rate, batch size, epochs.
+The objective is the log loss out of fold, with the same folds for every trial; the defaults are the
+first trial. A fifth of the photos, or the data set's own part `valid`, is kept from the search, and
+the best trial is judged on it against the defaults.
 """
 
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
+
+from training.data.partition import Partition, fold_partitions, partition
 from training.errors import TrainingError
+from training.intervals import mean_interval
+from training.judging import Losses, logits_of, truth_of, verdict_of
+from training.out_of_fold import cross_entropy
 from training.prepared import Prepared, prepare
-from training.search import OBJECTIVE, SearchSpace, TrialResult, Tuning
+from training.search import SearchSpace, TrialResult, Tuning, Verdict
 from training.settings import TrainSettings
-from training.train import fit
-from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
 if TYPE_CHECKING:
     import optuna
@@ -25,21 +32,12 @@ if TYPE_CHECKING:
 log = logging.getLogger(__name__)
 
 STUDY = "imagedrop"
-# The median pruner compares with at least five trials, Optuna's default, from the second epoch on.
-STARTUP_TRIALS, WARMUP_EPOCHS = 5, 1
-
-
-class Reporter(TrainingObserver):
-    """Reports each epoch to the search, which ends a training that is worse than the median."""
-
-    def __init__(self, trial: optuna.Trial) -> None:
-        self._trial = trial
-
-    def on_epoch(self, metrics: EpochMetrics) -> None:
-        """Reports the objective; raises StopTraining when the search prunes the trial."""
-        self._trial.report(_objective(metrics), metrics.epoch)
-        if self._trial.should_prune():
-            raise StopTraining
+OBJECTIVE = "log loss out of fold"
+FOLDS = 4
+# The median pruner compares with at least five trials, Optuna's default, from the second fold on.
+STARTUP_TRIALS, WARMUP_FOLDS = 5, 1
+# Marks the trial of the defaults.
+DEFAULTS = "defaults"
 
 
 def tune(
@@ -50,43 +48,141 @@ def tune(
     parallel: int,
     on_trial: Callable[[], None],
 ) -> Tuning:
+    """Prepares the data and runs `tune_prepared`."""
+    prepared = prepare(settings)
+    return tune_prepared(prepared, settings, space, trials, parallel=parallel, on_trial=on_trial)
+
+
+def tune_prepared(  # noqa: PLR0913 - as tune
+    prepared: Prepared,
+    settings: TrainSettings,
+    space: SearchSpace,
+    trials: int,
+    *,
+    parallel: int,
+    on_trial: Callable[[], None],
+) -> Tuning:
     """Runs trials until there are as many as wanted; resumes a search in the output folder.
 
     Tree-structured Parzen estimators (Bergstra et al., 2011) propose the hyperparameters. A trial
-    below the median of the others at the same epoch is ended.
+    above the median of the others after the same folds is ended.
 
     Args:
-        settings: everything that is not searched; its output folder holds the search.
+        settings: everything that is not searched, and the defaults of what is; its output folder
+            holds the search.
         trials: how many in all, earlier ones included.
         parallel: trainings at once.
         on_trial: called after each trial.
 
     Raises:
-        TrainingError: the folder holds a search over other data or another space, or there are no
-            validation images, or the search cannot be kept on the disk.
+        TrainingError: the folder holds a search over other data or another space, or there are too
+            few photos, or the search cannot be kept on the disk.
     """
     import optuna  # noqa: PLC0415 - takes half a second
 
     optuna.logging.set_verbosity(optuna.logging.WARNING)
-    settings = replace(settings, folds=0, checkpoint_dir=None)
-    prepared = prepare(settings)
+    settings = replace(settings, folds=FOLDS, seeds=1, patience=0, checkpoint_dir=None)
+    photos = photos_of(prepared, settings)
+    search = _Search(prepared, settings, photos.folds, space)
     with _database_errors(settings.output_dir):
         study = _study(optuna, settings, _identity(prepared, settings, space))
+        _enqueue_defaults(study, search)
         left = trials - len([each for each in study.trials if each.state.is_finished()])
-
-        def objective(trial: optuna.Trial) -> float:
-            chosen = replace(settings, **space.suggest(trial))
-            try:
-                fitted = fit(prepared, chosen, [Reporter(trial)])
-            except StopTraining:
-                raise optuna.TrialPruned from None
-            return _objective(fitted.metrics)
-
         if left > 0:
             study.optimize(
-                objective, n_trials=left, n_jobs=parallel, callbacks=[lambda *_: on_trial()]
+                search.run, n_trials=left, n_jobs=parallel, callbacks=[lambda *_: on_trial()]
             )
-        return _result(study, space)
+        return _result(study, search, photos)
+
+
+@dataclass(frozen=True, slots=True)
+class Photos:
+    """Indices of the prepared images."""
+
+    folds: tuple[Partition, ...]
+    """Of the photos that the search sees."""
+    judged: Partition
+    """`train` are the photos of the search; `valid` are those that it does not see."""
+
+
+def photos_of(prepared: Prepared, settings: TrainSettings) -> Photos:
+    """Keeps the photos from the search that a training would validate with, with the same seed.
+
+    Raises:
+        TrainingError: there are too few photos to compare trainings by.
+    """
+    judged = partition(prepared.images, settings.seed, prepared.first_alike)
+    sizes = Counter(prepared.images[row].class_index for row in judged.train)
+    if len(judged.train) < FOLDS or max(sizes.values()) < 2:
+        raise TrainingError(
+            "There are too few photos to compare trainings by.", "Add photos to every class."
+        )
+    folds = fold_partitions(
+        prepared.images, judged.train, FOLDS, settings.seed, prepared.first_alike
+    )
+    return Photos(tuple(each for each in folds if each.valid), judged)
+
+
+class _Search:
+    """The objective of the search; keeps each trial's losses photo by photo beside its database."""
+
+    def __init__(
+        self,
+        prepared: Prepared,
+        settings: TrainSettings,
+        folds: tuple[Partition, ...],
+        space: SearchSpace,
+    ) -> None:
+        self.prepared = prepared
+        self.settings = settings
+        self.space = space
+        self.defaults: dict[str, Any] = {name: getattr(settings, name) for name in space.searched}
+        self._folds = folds
+        self._losses = settings.output_dir / "losses"
+
+    def run(self, trial: optuna.Trial) -> float:
+        """Cross-validates one proposal; raises TrialPruned when it is hopeless."""
+        from optuna import TrialPruned  # noqa: PLC0415 - as in tune
+
+        is_defaults = DEFAULTS in trial.user_attrs
+        chosen = self.defaults
+        if not is_defaults or self.space.holds(chosen):
+            chosen = self.space.suggest(trial)
+        trial.set_user_attr("hyperparameters", chosen)
+        found: list[Losses] = []
+        for number, parts in enumerate(self._folds):
+            logits = logits_of(self.prepared, replace(self.settings, **chosen), parts)
+            found.append(cross_entropy(logits, truth_of(self.prepared, parts)))
+            trial.report(float(np.concatenate(found).mean()), number)
+            if not is_defaults and trial.should_prune():
+                raise TrialPruned
+        losses = np.concatenate(found)
+        self._losses.mkdir(parents=True, exist_ok=True)
+        np.save(self._file(trial.number), losses, allow_pickle=False)
+        return float(losses.mean())
+
+    def difference(self, one: int, other: int) -> Losses | None:
+        """One complete trial's losses minus another's, float64 [photos]; None if they are gone."""
+        try:
+            first, second = (
+                np.load(self._file(number), allow_pickle=False) for number in (one, other)
+            )
+        except FileNotFoundError:
+            return None
+        found: Losses = first - second
+        return found
+
+    def _file(self, number: int) -> Path:
+        return self._losses / f"{number:05}.npy"
+
+
+def _enqueue_defaults(study: Any, search: _Search) -> None:
+    """The defaults are tried first; again where an interruption ended their trial."""
+    tried = [each for each in study.trials if DEFAULTS in each.user_attrs]
+    if any(each.state.name in ("COMPLETE", "WAITING") for each in tried):
+        return
+    within = search.space.holds(search.defaults)
+    study.enqueue_trial(search.defaults if within else {}, user_attrs={DEFAULTS: True})
 
 
 @contextmanager
@@ -110,9 +206,9 @@ def _study(optuna: Any, settings: TrainSettings, identity: str) -> Any:
     study = optuna.create_study(
         storage=f"sqlite:///{database(settings.output_dir)}",
         study_name=STUDY,
-        direction="maximize",
+        direction="minimize",
         sampler=optuna.samplers.TPESampler(seed=settings.seed),
-        pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_EPOCHS),
+        pruner=optuna.pruners.MedianPruner(STARTUP_TRIALS, WARMUP_FOLDS),
         load_if_exists=True,
     )
     known = study.user_attrs.get("identity")
@@ -132,31 +228,59 @@ def database(output_dir: Path) -> Path:
 
 
 def _identity(prepared: Prepared, settings: TrainSettings, space: SearchSpace) -> str:
-    return f"{prepared.manifest_sha256}|{prepared.backbone_sha256}|{space}|seed {settings.seed}"
+    return (
+        f"{OBJECTIVE}, {FOLDS} folds|{prepared.manifest_sha256}|{prepared.backbone_sha256}|"
+        f"{space}|seed {settings.seed}"
+    )
 
 
-def _objective(metrics: EpochMetrics) -> float:
-    if metrics.valid_top1 is None:
-        raise TrainingError(
-            "There are no validation images to compare trainings by.",
-            "Add a part `valid`, or a few more photos per class.",
-        )
-    return metrics.valid_top1
-
-
-def _result(study: Any, space: SearchSpace) -> Tuning:
-    results = tuple(_trial_result(each) for each in study.trials if each.state.is_finished())
-    if not any(each.status == "complete" for each in results):
-        raise TrainingError("No trial was completed.", "The log says why.")
-    best = study.best_trial
+def _result(study: Any, search: _Search, photos: Photos) -> Tuning:
+    finished = [each for each in study.trials if each.state.is_finished()]
+    results = tuple(map(_trial_result, finished))
+    complete = [each for each in results if each.status == "complete"]
+    defaults = [
+        result
+        for each, result in zip(finished, results, strict=True)
+        if DEFAULTS in each.user_attrs and result.status == "complete"
+    ]
+    if not defaults:
+        raise TrainingError("The trial of the defaults was not completed.", "Run it again.")
+    winner = min(complete, key=lambda each: each.value or 0.0)
+    verdict = _verdict(search, photos, winner, defaults[0])
+    best = winner if verdict.is_better else defaults[0]
     return Tuning(
-        best=dict(best.params),
-        value=best.value,
+        best=best.hyperparameters,
+        value=best.value or 0.0,
         objective=OBJECTIVE,
         strategy="TPE with median pruning",
-        space=asdict(space),
+        space=asdict(search.space),
         trials=results,
+        lower_is_better=True,
+        backbone=search.settings.backbone,
+        ties=tuple(
+            each.number for each in complete if each != winner and _is_tie(search, each, winner)
+        ),
+        verdict=verdict,
     )
+
+
+def _verdict(
+    search: _Search, photos: Photos, winner: TrialResult, defaults: TrialResult
+) -> Verdict:
+    seen = search.difference(winner.number, defaults.number)
+    return verdict_of(
+        search.prepared,
+        replace(search.settings, **winner.hyperparameters),
+        replace(search.settings, **defaults.hyperparameters),
+        photos.judged,
+        winner.hyperparameters,
+        np.zeros(1) if seen is None else seen,
+    )
+
+
+def _is_tie(search: _Search, one: TrialResult, winner: TrialResult) -> bool:
+    difference = search.difference(one.number, winner.number)
+    return difference is not None and mean_interval(difference)[0] <= 0
 
 
 def _trial_result(trial: Any) -> TrialResult:
@@ -164,4 +288,5 @@ def _trial_result(trial: Any) -> TrialResult:
     values = [value for _, value in sorted(trial.intermediate_values.items())]
     value = trial.value if status == "complete" else (values[-1] if values else None)
     seconds = trial.duration.total_seconds() if trial.duration else 0.0
-    return TrialResult(trial.number, dict(trial.params), value, status, seconds, tuple(values))
+    hyperparameters = dict(trial.user_attrs.get("hyperparameters", trial.params))
+    return TrialResult(trial.number, hyperparameters, value, status, seconds, tuple(values))

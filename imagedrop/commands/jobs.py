@@ -33,6 +33,7 @@ from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import Strategy, WarmStart, tuning_job_request
+from training.search import SearchSpace
 
 jobs = typer.Typer(
     help="Train and tune on SageMaker.", no_args_is_help=True, rich_markup_mode="rich"
@@ -85,7 +86,7 @@ def train(
 ) -> None:
     """Train a model in a job; it ends as model.tar.gz in the models bucket."""
     options, now = JobOptions.from_command(job | {"debugger": debugger}), datetime.now(UTC)
-    best = read_hyperparameters(hyperparameters) if hyperparameters else {}
+    best = _best(hyperparameters, options) if hyperparameters else {}
     # The registry holds one archive for each name and version, so each job needs a new version.
     chosen = {"version": time_stamp(now)} | best | dict(options.settings)
     options = replace(options, settings=chosen)
@@ -98,8 +99,14 @@ def train(
         _start(target, launch, wait=wait, output_dir=None)
 
 
+def _best(file: Path, options: JobOptions) -> dict[str, Any]:
+    """The best of a search with the job's backbone."""
+    chosen = dict(options.settings).get("backbone") or options.backbone
+    return read_hyperparameters(file, str(chosen))
+
+
 @jobs.command(epilog="Example: imagedrop jobs tune --data s3://BUCKET/training/data/dogs/ --wait")
-@takes([*options_of(JobOptions), *search_options()])
+@takes([*options_of(JobOptions), *search_options(SearchSpace())])
 def tune(
     *,
     trials: Annotated[int, typer.Option(min=1, help="Trainings in all.")] = 20,
@@ -124,7 +131,8 @@ def tune(
     **given: Any,
 ) -> None:
     """Search hyperparameters in a tuning job; every trial is a training job."""
-    space = search_space({name: given.pop(name) for name in ("lr", "batch_size", "epochs")})
+    original = SearchSpace()
+    space = search_space({name: given.pop(name) for name in original.searched}, original)
     options = JobOptions.from_command(given | {"debugger": debugger})
     name = name_job(options.job_name, options.data, datetime.now(UTC), LONGEST_TUNING_NAME)
     search = {

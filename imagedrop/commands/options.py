@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import MISSING, fields
+from dataclasses import MISSING, fields, replace
 from inspect import Parameter, signature
 from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 
@@ -77,30 +77,39 @@ def options_of(declaration: type) -> list[Parameter]:
     return options
 
 
-def search_options() -> list[Parameter]:
-    """Returns `--lr`, `--batch-size` and `--epochs` of a search."""
-    space = SearchSpace()
-    sizes = ", ".join(map(str, space.batch_sizes))
+def search_options(space: SearchSpace) -> list[Parameter]:
+    """Returns the options for the ranges and choices of a search; `space` has their defaults.
+
+    A tuning job has no options for what the original's space lacks.
+    """
     ranges = {
-        "lr": (tuple[float, float], "Lowest and highest learning rate.", space.lr),
-        "batch_size": (list[int] | None, f"By default {sizes}; may be repeated.", None),
-        "epochs": (tuple[int, int], "Fewest and most epochs.", space.epochs),
+        "lr": (tuple[float, float], "Lowest and highest learning rate."),
+        "batch_size": (list[int] | None, "May be repeated."),
+        "epochs": (tuple[int, int], "Fewest and most epochs."),
+        "weight_decay": (tuple[float, float], "Lowest and highest weight decay."),
     }
-    return [
-        _parameter(name, Annotated[kind, typer.Option(help=text)], default)
-        for name, (kind, text, default) in ranges.items()
-    ]
+    searched = {name: space.searched[name] for name in ranges if name in space.searched}
+    options = []
+    for name, values in searched.items():
+        kind, text = ranges[name]
+        many = name == "batch_size"
+        shown = ", ".join(map(str, values)) if many else True
+        option = typer.Option(help=text, show_default=shown)
+        options.append(_parameter(name, Annotated[kind, option], None if many else values))
+    return options
 
 
-def search_space(given: Mapping[str, Any]) -> SearchSpace:
-    """Makes the search space from the values of `search_options`.
+def search_space(given: Mapping[str, Any], space: SearchSpace) -> SearchSpace:
+    """Makes the search space from the values of `search_options`; takes the rest from `space`.
 
     Raises:
         UserError: a range is empty or holds impossible values.
     """
-    sizes = tuple(given["batch_size"] or SearchSpace().batch_sizes)
+    values = {name: given[name] for name in space.searched if given.get(name) is not None}
+    if "batch_size" in values:
+        values["batch_sizes"] = tuple(values.pop("batch_size"))
     with as_user_error():
-        return SearchSpace(lr=given["lr"], batch_sizes=sizes, epochs=given["epochs"])
+        return replace(space, **values)
 
 
 def _parameter(name: str, annotation: Any, default: Any) -> Parameter:

@@ -32,8 +32,9 @@ def train(
     **settings: Any,
 ) -> None:
     """Train a classifier on a folder of photos; writes a model that can be served."""
-    best = read_hyperparameters(hyperparameters) if hyperparameters else {}
     given = {name: value for name, value in settings.items() if value is not None}
+    backbone = given.get("backbone", declared_settings()["backbone"].default)
+    best = read_hyperparameters(hyperparameters, backbone) if hyperparameters else {}
     require_torch()
     # torch takes seconds to import; other commands do not need it.
     from training.reports.training import write_training_page  # noqa: PLC0415
@@ -52,11 +53,11 @@ def train(
     say(f"Report: {page}")
 
 
-def read_hyperparameters(file: Path) -> dict[str, Any]:
+def read_hyperparameters(file: Path, backbone: str) -> dict[str, Any]:
     """Reads the `best` of a tuning.json, by the names of TrainSettings.
 
     Raises:
-        UserError: the file is not a tuning.json.
+        UserError: the file is not a tuning.json, or one of another backbone.
     """
     next_step = "Make one with: imagedrop tune --data FOLDER"
     try:
@@ -67,6 +68,14 @@ def read_hyperparameters(file: Path) -> dict[str, Any]:
     unknown = sorted(set(best) - set(declared_settings()))
     if unknown:
         raise UserError(f"{file} has unknown hyperparameters: {unknown}", next_step)
+    searched = content.get("backbone") or backbone
+    if searched != backbone:
+        raise UserError(
+            f"{file} was searched with {searched}, and this training uses {backbone}: what suits "
+            "the one does not suit the other.",
+            f"Train with --backbone {searched}, or search again: imagedrop tune --data FOLDER "
+            f"--backbone {backbone}",
+        )
     return best
 
 

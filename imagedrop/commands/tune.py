@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, get_args
 
 import typer
 
@@ -13,7 +14,8 @@ from imagedrop.commands.options import search_options, search_space, setting_opt
 from imagedrop.commands.train import require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
-from training.settings import TrainSettings, declared_settings
+from training.search import AROUND_DEFAULTS, FINETUNE_LR, SearchSpace
+from training.settings import TrainSettings, Unfreeze, declared_settings
 
 SETTINGS = ("backbone", "weights", "feature_cache", "seed")
 
@@ -25,7 +27,7 @@ def register(app: typer.Typer) -> None:
     )(tune)
 
 
-@takes([*setting_options(SETTINGS, {}), *search_options()])
+@takes([*setting_options(SETTINGS, {}), *search_options(AROUND_DEFAULTS)])
 def tune(
     data: Annotated[Path, typer.Option(help=declared_settings()["data"].help)],
     trials: Annotated[int, typer.Option(help="Trials in all, earlier ones included.", min=1)] = 20,
@@ -33,10 +35,31 @@ def tune(
         "tuning-output"
     ),
     parallel: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
+    label_smoothing: Annotated[
+        tuple[float, float] | None,
+        typer.Option(help="Lowest and highest label smoothing.", show_default="not searched"),
+    ] = None,
+    unfreeze: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Parts of the backbone to try: none, layer4, all; may be repeated. Each trial of "
+            "one takes minutes.",
+            show_default="not searched",
+        ),
+    ] = None,
+    finetune_lr: Annotated[
+        tuple[float, float],
+        typer.Option(help="Lowest and highest rate of fine-tuning, with --unfreeze."),
+    ] = FINETUNE_LR,
     **given: Any,
 ) -> None:
-    """Search hyperparameters; an interrupted search resumes from its output folder."""
+    """Search hyperparameters; an interrupted search resumes from its output folder.
+
+    Trials are compared by the log loss out of fold. The best is judged against the defaults on
+    photos that the search did not see; where it is not better, tuning.json holds the defaults.
+    """
     require_torch()
+    space = search_space(given, _wider(label_smoothing, unfreeze or [], finetune_lr))
     if find_spec("optuna") is None:
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
     # torch takes seconds to import; other commands do not need it.
@@ -50,7 +73,7 @@ def tune(
         bar = bars.add_task("trials", total=trials)
         found = search(
             TrainSettings(data=data, output_dir=output_dir, **settings),
-            search_space(given),
+            space,
             trials,
             parallel=parallel,
             on_trial=lambda: bars.advance(bar),
@@ -59,5 +82,32 @@ def tune(
     result = output_dir / "tuning.json"
     result.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
     (output_dir / "tuning.html").write_text(tuning_page(found), encoding="utf-8")
+    for note in found.notes:
+        say(note)
     say(f"{found.objective} {found.value:.4f} with {found.best}")
-    say(f"Next: imagedrop train --data {data} --hyperparameters {result}")
+    backbone = f" --backbone {found.backbone}"
+    say(f"Next: imagedrop train --data {data}{backbone} --hyperparameters {result}")
+
+
+def _wider(
+    label_smoothing: tuple[float, float] | None,
+    unfreeze: list[str],
+    finetune_lr: tuple[float, float],
+) -> SearchSpace:
+    """The space with what is only searched when it is asked for.
+
+    Raises:
+        UserError: there is no such part of the backbone, or a range is empty.
+    """
+    unknown = sorted(set(unfreeze) - set(get_args(Unfreeze)))
+    if unknown:
+        raise UserError(
+            f"--unfreeze {unknown[0]} is none of {', '.join(get_args(Unfreeze))}.", "See --help."
+        )
+    with as_user_error():
+        return replace(
+            AROUND_DEFAULTS,
+            label_smoothing=label_smoothing,
+            unfreeze=tuple(unfreeze),
+            finetune_lr=finetune_lr if set(unfreeze) - {"none"} else None,
+        )

@@ -11,7 +11,8 @@ from typing import Any
 from imagedrop.errors import UserError
 from imagedrop.jobs.service import UNDER_WAY, Job
 from training.reports.tuning import tuning_page
-from training.search import SearchSpace, TrialResult, Tuning
+from training.search import SearchSpace, TrialResult, Tuning, out_of_reach
+from training.settings import declared_settings
 
 _STATUSES = {"Completed": "complete", "Stopped": "pruned", "Failed": "failed"}
 
@@ -35,14 +36,29 @@ def tuning_of(job: Job, trials: list[dict[str, Any]]) -> Tuning:
         )
     configuration = job.description["HyperParameterTuningJobConfig"]
     best = max(completed, key=lambda each: each.value or 0.0)
+    space = _space(configuration["ParameterRanges"])
     return Tuning(
         best=best.hyperparameters,
         value=best.value or 0.0,
         objective=configuration["HyperParameterTuningJobObjective"]["MetricName"],
         strategy=f"SageMaker, {configuration['Strategy']}",
-        space=asdict(_space(configuration["ParameterRanges"])),
+        space=asdict(space),
         trials=tuple(results),
+        backbone=_backbone(job),
+        out_of_reach=out_of_reach(space),
     )
+
+
+def _backbone(job: Job) -> str:
+    """That of every trial; a training's default where the request does not name one."""
+    fixed = job.description["TrainingJobDefinition"].get("StaticHyperParameters", {})
+    named = fixed.get("backbone")
+    return str(_text(named) if named else declared_settings()["backbone"].default)
+
+
+def _text(value: str) -> str:
+    """Without the quotes of JSON, in which requests encode texts."""
+    return value.strip('"')
 
 
 def write_tuning(tuning: Tuning, folder: Path) -> Path:

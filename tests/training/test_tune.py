@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, replace
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from imagedrop.commands.train import read_hyperparameters
+from imagedrop.errors import UserError
 from tests.text_boxes import unreadable_texts
+from training import judging
+from training.checkpoint import Checkpoint
+from training.data.partition import Partition
 from training.errors import TrainingError
+from training.fitting import fit_once
+from training.judging import verdict_of
 from training.prepared import Prepared
 from training.reports.tuning import importance, tuning_page
-from training.search import SearchSpace, TrialResult, Tuning
-from training.settings import TrainSettings
-from training.train import fit
-from training.tune import Reporter, database, tune
-from training.watch.observer import StopTraining
+from training.search import (
+    AROUND_DEFAULTS,
+    SearchSpace,
+    TrialResult,
+    Tuning,
+    Verdict,
+    out_of_reach,
+)
+from training.settings import TrainSettings, declared_settings
+from training.tune import FOLDS, database, photos_of, tune
 
 from .conftest import Configure
 
@@ -28,31 +40,150 @@ def search(settings: TrainSettings, trials: int, space: SearchSpace = SMALL) -> 
     return tune(settings, space, trials, parallel=1, on_trial=lambda: None)
 
 
-def test_the_default_space_is_that_of_the_original_project() -> None:
-    assert asdict(SearchSpace()) == {
+def test_a_tuning_jobs_space_is_that_of_the_original_project() -> None:
+    assert SearchSpace().searched == {
         "lr": (0.001, 0.1),
-        "batch_sizes": (16, 32, 64),
+        "batch_size": (16, 32, 64),
         "epochs": (2, 6),
     }
 
 
-def test_every_trial_stays_within_the_space_and_the_best_is_the_best(
+def test_the_defaults_of_a_training_lie_within_what_tune_searches() -> None:
+    defaults = {name: setting.default for name, setting in declared_settings().items()}
+    assert AROUND_DEFAULTS.holds(defaults)
+    low, high = AROUND_DEFAULTS.epochs
+    assert low < defaults["epochs"] < high
+    assert not SearchSpace().holds(defaults)
+
+
+def test_the_defaults_are_the_first_trial_and_the_best_is_the_lowest_loss(
     configure: Configure,
 ) -> None:
     told: list[None] = []
-    settings = configure()
+    settings = configure(epochs=2, batch_size=4)
     found = tune(settings, SMALL, 6, parallel=1, on_trial=lambda: told.append(None))
     assert len(found.trials) == len(told) == 6
+    assert found.trials[0].hyperparameters == {"lr": 0.01, "batch_size": 4, "epochs": 2}
+    assert found.trials[0].status == "complete"
     for each in found.trials:
         assert 0.001 <= each.hyperparameters["lr"] <= 0.1
         assert each.hyperparameters["batch_size"] in (4, 8)
         assert each.hyperparameters["epochs"] in (1, 2)
         assert each.value is not None
-        assert len(each.intermediate) <= each.hyperparameters["epochs"]
+        assert len(each.intermediate) <= FOLDS
     complete = [each for each in found.trials if each.status == "complete"]
-    best = max(complete, key=lambda each: each.value or 0)
-    assert found.value == best.value
-    assert found.best in [each.hyperparameters for each in complete if each.value == best.value]
+    best = min(complete, key=lambda each: each.value or 0)
+    assert found.verdict is not None
+    assert found.verdict.winner == best.hyperparameters
+    chosen = best if found.verdict.is_better else found.trials[0]
+    assert (found.best, found.value) == (chosen.hyperparameters, chosen.value)
+
+
+def test_defaults_outside_the_space_are_tried_all_the_same(configure: Configure) -> None:
+    found = search(configure(epochs=3), 2)
+    assert [each.hyperparameters["epochs"] <= 2 for each in found.trials] == [False, True]
+
+
+def test_the_objective_is_the_log_loss_of_every_photo_of_the_search_out_of_fold(
+    configure: Configure, prepared: Prepared
+) -> None:
+    settings = configure(epochs=2, batch_size=4)
+    found = search(settings, 1)
+    photos = photos_of(prepared, settings)
+    assert sorted(row for fold in photos.folds for row in fold.valid) == sorted(photos.judged.train)
+    # One training by hand for each fold, at its last epoch.
+    by_hand = [
+        fit_once(prepared, replace(settings, folds=4), fold, (), Checkpoint(None, ""))
+        for fold in photos.folds
+    ]
+    losses = [each.state.history[-1].valid_loss or 0 for each in by_hand]
+    expected = np.average(losses, weights=[len(fold.valid) for fold in photos.folds])
+    assert found.value == pytest.approx(expected, rel=1e-5)
+
+
+def test_no_trial_sees_the_photos_that_judge_the_best(
+    configure: Configure, prepared: Prepared, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    seen: list[set[int]] = []
+
+    def fitted(
+        prepared: Prepared, settings: TrainSettings, parts: Partition, *rest: object
+    ) -> object:
+        seen.append({*parts.train, *parts.valid})
+        return fit_once(prepared, settings, parts, *rest)  # type: ignore[arg-type]
+
+    monkeypatch.setattr(judging, "fit_once", fitted)
+    settings = configure(epochs=1, batch_size=4)
+    search(settings, 3)
+    judged = photos_of(prepared, settings).judged
+    of_search = [rows for rows in seen if not rows & set(judged.valid)]
+    assert len(of_search) >= 3 * 2
+    # After the search only the best and the defaults are trained, for each seed.
+    assert len(seen) - len(of_search) in (judging.SEEDS, 2 * judging.SEEDS)
+    assert not any(rows & set(judged.valid) for rows in seen[: len(of_search)])
+
+
+class Losses:
+    """Stands in for two trainings: what each answers to the unseen photos."""
+
+    def __init__(self, by_rate: dict[float, list[list[float]]]) -> None:
+        self._by_rate = by_rate
+
+    def __call__(self, prepared: object, settings: TrainSettings, parts: object) -> object:
+        return np.array(self._by_rate[settings.lr], np.float32)
+
+
+def judged_by(
+    monkeypatch: pytest.MonkeyPatch, configure: Configure, own: float, seen: float
+) -> Verdict:
+    """The verdict where the winner's logit of the truth is `own` and the defaults' is 1."""
+    winner = [[own, 0.0]] * 20
+    monkeypatch.setattr(judging, "logits_of", Losses({0.02: winner, 0.01: [[1.0, 0.0]] * 20}))
+    monkeypatch.setattr(judging, "truth_of", lambda *_: np.zeros(20, np.int64))
+    return verdict_of(
+        None,  # type: ignore[arg-type]
+        configure(lr=0.02),
+        configure(lr=0.01),
+        Partition((0,), tuple(range(1, 21))),
+        {"lr": 0.02},
+        np.full(40, seen),
+    )
+
+
+@pytest.mark.parametrize(
+    ("own", "seen", "is_better"),
+    [
+        (2.0, -0.1, True),
+        (0.5, -0.1, False),  # the search liked it, the unseen photos do not
+        (2.0, 0.1, False),
+        (1.0, -0.1, False),
+    ],
+)
+def test_best_trial_counts_only_if_unseen_photos_confirm_it(
+    monkeypatch: pytest.MonkeyPatch,
+    configure: Configure,
+    own: float,
+    seen: float,
+    is_better: bool,
+) -> None:
+    verdict = judged_by(monkeypatch, configure, own, seen)
+    assert verdict.is_better == is_better
+    assert verdict.photos == 20
+    assert verdict.sentence.startswith("Better than" if is_better else "Not better than")
+    assert verdict.interval[0] == pytest.approx(verdict.difference)
+
+
+def test_trials_that_chance_alone_may_tell_from_the_best_are_told() -> None:
+    trials = tuple(trial(n, 0.01, 16, 0.5) for n in range(3))
+    found = Tuning(trials[0].hyperparameters, 0.5, "loss", "TPE", {}, trials, ties=(1, 2))
+    assert "Chance alone may tell the best trial from: 2, 3." in tuning_page(found)
+
+
+def test_a_tuning_jobs_report_says_what_it_cannot_reach() -> None:
+    told = " ".join(out_of_reach(SearchSpace()))
+    assert "The default epochs, 20, is outside 2 to 6" in told
+    assert "Not searched: weight decay, label smoothing" in told
+    assert "outside" not in " ".join(out_of_reach(AROUND_DEFAULTS))
 
 
 def test_an_interrupted_search_goes_on_and_repeats_nothing(configure: Configure) -> None:
@@ -80,37 +211,26 @@ def test_file_that_is_no_database_is_told(configure: Configure) -> None:
         search(settings, 1)
 
 
-class HopelessAfterTwo:
-    """A trial that the search gives up after two epochs."""
-
-    def __init__(self) -> None:
-        self.reported: list[tuple[float, int]] = []
-
-    def report(self, value: float, step: int) -> None:
-        self.reported.append((value, step))
-
-    def should_prune(self) -> bool:
-        return len(self.reported) == 2
-
-
-def test_a_hopeless_trial_is_ended_early(configure: Configure, prepared: Prepared) -> None:
-    trial = HopelessAfterTwo()
-    with pytest.raises(StopTraining):
-        fit(prepared, configure(epochs=9), [Reporter(trial)])  # type: ignore[arg-type]
-    assert [step for _, step in trial.reported] == [1, 2]
-
-
 def test_what_it_finds_can_be_given_to_a_training(configure: Configure, tmp_path: Path) -> None:
     found = search(configure(), 2)
     file = tmp_path / "tuning.json"
-    file.write_text(json.dumps(found.to_json()))
-    assert read_hyperparameters(file) == found.best
+    file.write_text(json.dumps(found.to_json(), allow_nan=False))
+    assert read_hyperparameters(file, "efficientnet_lite0") == found.best
+    with pytest.raises(UserError, match="searched with efficientnet_lite0"):
+        read_hyperparameters(file, "resnet50")
     assert TrainSettings(data=tmp_path, **found.best).batch_size == found.best["batch_size"]
 
 
 @pytest.mark.parametrize(
     "wrong",
-    [{"lr": (0.1, 0.001)}, {"lr": (0.0, 0.1)}, {"epochs": (3, 2)}, {"batch_sizes": ()}],
+    [
+        {"lr": (0.1, 0.001)},
+        {"lr": (0.0, 0.1)},
+        {"epochs": (3, 2)},
+        {"batch_sizes": ()},
+        {"weight_decay": (0.0, 0.1)},
+        {"label_smoothing": (0.1, 1.0)},
+    ],
 )
 def test_a_space_of_nothing_is_refused(wrong: dict[str, tuple[float, ...]]) -> None:
     with pytest.raises(TrainingError):

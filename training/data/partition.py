@@ -66,12 +66,31 @@ def cross_validation(
     Raises:
         TrainingError: there is no image to train on, or a class has fewer images than folds.
     """
-    leader = _leaders(_places(images, "train", "valid", None), first_alike)
+    places = _places(images, "train", "valid", None)
+    leaders = _distinct(_leaders(places, first_alike))
+    _refuse_more_folds_than_images([images[place] for place in leaders], count)
+    return fold_partitions(images, places, count, seed, first_alike), Partition(places, ())
+
+
+def fold_partitions(
+    images: Sequence[LabelledImage],
+    places: Sequence[int],
+    count: int,
+    seed: int,
+    first_alike: Sequence[int] | None,
+) -> list[Partition]:
+    """Makes `count` partitions of these places, with each of them once in `valid`.
+
+    A class with fewer images than folds is not in every fold.
+
+    Raises:
+        TrainingError: there is no image to train on.
+    """
+    leader = _leaders(places, first_alike)
     leaders = _distinct(leader)
-    different = [images[place] for place in leaders]
-    _refuse_more_folds_than_images(different, count)
-    fold_of = dict(zip(leaders, folds(different, count, seed), strict=True))
-    partitions = [
+    numbers = folds([images[place] for place in leaders], count, seed)
+    fold_of = dict(zip(leaders, numbers, strict=True))
+    return [
         _checked(
             Partition(
                 tuple(place for place in leader if fold_of[leader[place]] != fold),
@@ -80,7 +99,6 @@ def cross_validation(
         )
         for fold in range(count)
     ]
-    return partitions, Partition(tuple(leader), ())
 
 
 def torn_apart(parts: Partition, first_alike: Sequence[int]) -> tuple[int, ...]:

@@ -27,6 +27,7 @@ from training.evaluation.measure import Predicted, classes_in, predict
 from training.evaluation.robustness import ROBUSTNESS_IMAGES, EncodingEffect, robustness
 from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
+from training.intervals import wilson_interval
 
 # int8 is recommended below this loss of accuracy, in percentage points.
 MAX_INT8_LOSS_POINTS = 0.5
@@ -104,7 +105,7 @@ class Evaluation:
     @property
     def top1_interval(self) -> tuple[float, float]:
         right = self.measured.right
-        return metrics.wilson_interval(int(right.sum()), len(right))
+        return wilson_interval(int(right.sum()), len(right))
 
     @property
     def class_scores(self) -> dict[str, metrics.ClassScore]:

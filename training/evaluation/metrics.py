@@ -13,11 +13,12 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
+from training.intervals import Z_95
+
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
 
 CALIBRATION_BINS = 15  # as Guo et al., see `expected_calibration_error`
-Z_95 = 1.959964  # of the normal distribution, two-sided 95 %
 # Stands in for a probability that underflowed to 0, so that it has a logarithm.
 _SMALLEST = 1e-30
 
@@ -52,20 +53,6 @@ def top_k(probabilities: Floats, truth: Ints, k: int) -> float:
     own = np.take_along_axis(probabilities, truth[:, None], axis=1)
     others_not_below = (probabilities >= own).sum(axis=1) - 1
     return float((others_not_below < k).mean())
-
-
-def wilson_interval(right: int, count: int) -> tuple[float, float]:
-    """The 95 % confidence interval of a share, `right` of `count`.
-
-    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
-    Unlike the normal approximation it holds for few images and for shares near 0 and 1.
-    """
-    if count == 0:
-        return 0.0, 1.0
-    share, z2 = right / count, Z_95**2
-    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
-    reach = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
-    return max(0.0, middle - reach), min(1.0, middle + reach)
 
 
 def confusion_matrix(predicted: Ints, truth: Ints, classes: int) -> npt.NDArray[np.int64]:

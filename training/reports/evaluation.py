@@ -11,6 +11,7 @@ from training.evaluation import metrics
 from training.evaluation.calibration import REVIEW_TARGET
 from training.evaluation.evaluate import MAX_INT8_LOSS_POINTS, Evaluation
 from training.evaluation.measure import picture_of
+from training.intervals import wilson_interval
 from training.reports.axes import Axis
 from training.reports.charts import Series, column_chart, xy_chart
 from training.reports.matrix import confusion_order, matrix_chart
@@ -79,7 +80,7 @@ def _bin_series(name: str, bins: Sequence[metrics.Bin]) -> Series:
 
 
 def _interval(each: metrics.Bin) -> tuple[float, float]:
-    return metrics.wilson_interval(round(each.accuracy * each.count), each.count)
+    return wilson_interval(round(each.accuracy * each.count), each.count)
 
 
 def _confidences(confidence: metrics.Floats) -> Markup:

@@ -6,6 +6,7 @@ import math
 from collections.abc import Mapping
 from itertools import accumulate
 from statistics import fmean, pvariance
+from typing import get_args
 
 from markupsafe import Markup
 
@@ -13,11 +14,22 @@ from training.reports.axes import Axis
 from training.reports.charts import Series, parallel_chart, xy_chart
 from training.reports.numbers import percent, short
 from training.reports.page import TEMPLATES, render
-from training.search import TrialResult, Tuning
+from training.search import LOGARITHMIC, TrialResult, Tuning
+from training.settings import Unfreeze
 
 # The names of hyperparameters on the page.
-TITLES = {"lr": "learning rate", "batch_size": "batch size", "epochs": "epochs"}
+TITLES = {
+    "lr": "learning rate",
+    "batch_size": "batch size",
+    "epochs": "epochs",
+    "weight_decay": "weight decay",
+    "label_smoothing": "label smoothing",
+    "unfreeze": "unfrozen parts",
+    "finetune_lr": "fine-tuning rate",
+}
+WHOLE = frozenset({"batch_size", "epochs", "unfreeze"})
 PARALLEL_TRIALS = 6
+PARTS = get_args(Unfreeze)
 
 
 def tuning_page(tuning: Tuning) -> str:
@@ -34,6 +46,7 @@ def tuning_page(tuning: Tuning) -> str:
         percent=percent,
         parallel=_parallel(tuning, finished),
         trials=[(each, [short(each.hyperparameters[n]) for n in names]) for each in tuning.trials],
+        best=[short(tuning.best[n]) for n in names],
     )
 
 
@@ -50,7 +63,7 @@ def importance(trials: list[TrialResult], names: tuple[str, ...]) -> dict[str, f
 
 
 def _between(trials: list[TrialResult], name: str) -> float:
-    ordered = sorted(trials, key=lambda each: float(each.hyperparameters[name]))
+    ordered = sorted(trials, key=lambda each: number_of(each.hyperparameters[name]))
     distinct = {each.hyperparameters[name] for each in trials}
     groups: dict[object, list[float]] = {}
     for place, each in enumerate(ordered):
@@ -62,7 +75,8 @@ def _between(trials: list[TrialResult], name: str) -> float:
 
 def _history(tuning: Tuning) -> Markup:
     values = [(each.number + 1, each.value) for each in tuning.trials if each.value is not None]
-    best = zip((n for n, _ in values), accumulate((v for _, v in values), max), strict=True)
+    better = min if tuning.lower_is_better else max
+    best = zip((n for n, _ in values), accumulate((v for _, v in values), better), strict=True)
     return xy_chart(
         [
             Series("each trial", values, is_joined=False),
@@ -76,7 +90,7 @@ def _history(tuning: Tuning) -> Markup:
 def _against(tuning: Tuning, trials: list[TrialResult], name: str) -> Markup:
     points = [(_place(name, each.hyperparameters), each.value or 0.0) for each in trials]
     titles = [
-        f"trial {each.number + 1}: {TITLES.get(name, name)} {each.hyperparameters[name]:.4g}, "
+        f"trial {each.number + 1}: {TITLES.get(name, name)} {short(each.hyperparameters[name])}, "
         f"{tuning.objective} {each.value:.4f}"
         for each in trials
     ]
@@ -85,18 +99,24 @@ def _against(tuning: Tuning, trials: list[TrialResult], name: str) -> Markup:
 
 
 def _axis(name: str) -> Axis:
-    return Axis(TITLES.get(name, name), is_log=name == "lr", is_whole=name != "lr")
+    return Axis(TITLES.get(name, name), is_log=name in LOGARITHMIC, is_whole=name in WHOLE)
 
 
-def _place(name: str, hyperparameters: Mapping[str, float]) -> float:
-    value = float(hyperparameters[name])
-    return math.log10(value) if name == "lr" else value
+def _place(name: str, hyperparameters: Mapping[str, object]) -> float:
+    value = number_of(hyperparameters[name])
+    return math.log10(value) if name in LOGARITHMIC else value
+
+
+def number_of(value: object) -> float:
+    """A number for an axis; the parts of the backbone by how much of it they are."""
+    return float(PARTS.index(value)) if isinstance(value, str) else float(str(value))
 
 
 def _parallel(tuning: Tuning, trials: list[TrialResult]) -> Markup:
     """The best trials: an axis for each hyperparameter and one for the objective."""
     names = tuning.space_names
-    best = sorted(trials, key=lambda each: -(each.value or 0.0))[:PARALLEL_TRIALS]
+    sign = 1 if tuning.lower_is_better else -1
+    best = sorted(trials, key=lambda each: sign * (each.value or 0.0))[:PARALLEL_TRIALS]
     lines = [
         (
             f"{each.value:.3f} (trial {each.number + 1})",

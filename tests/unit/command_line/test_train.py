@@ -24,7 +24,7 @@ def test_best_hyperparameters_are_read_by_either_spelling(tmp_path: Path) -> Non
     file = tmp_path / "tuning.json"
     file.write_text(json.dumps({"best": {"batch-size": 64, "lr": 0.014}, "trials": []}))
 
-    assert train_cli.read_hyperparameters(file) == {"batch_size": 64, "lr": 0.014}
+    assert train_cli.read_hyperparameters(file, "resnet50") == {"batch_size": 64, "lr": 0.014}
 
 
 @pytest.mark.parametrize("content", ["", "[]", "{}", '{"best": 3}', '{"best": {"momentum": 1}}'])
@@ -33,7 +33,7 @@ def test_file_without_hyperparameters_is_refused(content: str, tmp_path: Path) -
     file.write_text(content)
 
     with pytest.raises(UserError):
-        train_cli.read_hyperparameters(file)
+        train_cli.read_hyperparameters(file, "resnet50")
 
 
 def test_without_torch_the_next_step_is_told(monkeypatch: pytest.MonkeyPatch) -> None:

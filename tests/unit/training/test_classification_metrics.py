@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from training.evaluation import metrics
+from training.intervals import wilson_interval
 
 # Four photos of three classes: right, right, wrong (second), wrong (third).
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.3, 0.6, 0.1]])
@@ -26,10 +27,10 @@ def test_a_constant_answer_is_right_by_no_order_of_the_classes() -> None:
 
 
 def test_wilson_interval_of_the_textbook() -> None:
-    low, high = metrics.wilson_interval(9, 10)
+    low, high = wilson_interval(9, 10)
     assert (round(low, 4), round(high, 4)) == (0.5958, 0.9821)
-    assert metrics.wilson_interval(0, 0) == (0.0, 1.0)
-    low, high = metrics.wilson_interval(20, 20)
+    assert wilson_interval(0, 0) == (0.0, 1.0)
+    low, high = wilson_interval(20, 20)
     assert (round(low, 4), high) == (0.8389, 1.0)
 
 

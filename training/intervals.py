@@ -1,0 +1,46 @@
+"""95 % intervals of what was measured on a number of photos."""
+
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import numpy.typing as npt
+
+Z_95 = 1.959964  # of the normal distribution, two-sided 95 %
+RESAMPLES = 2000
+_DRAWN_AT_ONCE = 1 << 22
+
+
+def wilson_interval(right: float, count: int) -> tuple[float, float]:
+    """The 95 % confidence interval of a share, `right` of `count`.
+
+    E. B. Wilson, "Probable inference, the law of succession, and statistical inference" (1927).
+    Unlike the normal approximation it holds for few images and for shares near 0 and 1.
+    """
+    if count == 0:
+        return 0.0, 1.0
+    share, z2 = right / count, Z_95**2
+    middle = (share + z2 / (2 * count)) / (1 + z2 / count)
+    reach = Z_95 * math.sqrt(share * (1 - share) / count + z2 / (4 * count**2)) / (1 + z2 / count)
+    return max(0.0, middle - reach), min(1.0, middle + reach)
+
+
+def mean_interval(values: npt.NDArray[np.floating]) -> tuple[float, float]:
+    """The 95 % interval of a mean: percentiles of the means of RESAMPLES resamples.
+
+    B. Efron, "Bootstrap methods: another look at the jackknife" (1979). Losses have a long tail, so
+    the interval need not be symmetric. For differences of two trainings on the same photos it
+    is the paired interval.
+
+    Args:
+        values: [n], at least one.
+    """
+    generator = np.random.default_rng(1)
+    at_once = max(1, _DRAWN_AT_ONCE // len(values))
+    means: list[npt.NDArray[np.floating]] = []
+    for start in range(0, RESAMPLES, at_once):
+        rows = min(at_once, RESAMPLES - start)
+        means.append(values[generator.integers(0, len(values), (rows, len(values)))].mean(axis=1))
+    low, high = np.percentile(np.concatenate(means), (2.5, 97.5))
+    return float(low), float(high)
