@@ -18,7 +18,7 @@ import torch
 
 from training.data.features import Extractor, stored_features
 from training.prepared import Prepared, prepare
-from training.search import SearchSpace
+from training.search import AROUND_DEFAULTS
 from training.settings import TrainSettings
 from training.train import fit
 from training.tune import tune
@@ -39,9 +39,11 @@ def main() -> None:
             feature_cache=Path(temporary) / "features",  # empty: its first use is in the figure
         )
         began = time.perf_counter()
-        found = tune(settings, SearchSpace(), TRIALS, parallel=1, on_trial=lambda: None)
+        found = tune(settings, AROUND_DEFAULTS, TRIALS, parallel=1, on_trial=lambda: None)
         cached_seconds = time.perf_counter() - began
-        print(f"{TRIALS} trials, cached features: {cached_seconds:.1f} s, best {found.value:.4f}")
+        print(
+            f"{TRIALS} trials, cached features: {cached_seconds:.1f} s, log loss {found.value:.4f}"
+        )
 
         best = replace(settings, **found.best)
         prepared = prepare(settings)

@@ -28,6 +28,7 @@ from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
 from training.network import TransferNetwork
 from training.settings import TrainSettings
+from training.spread import CrossValidationSpread
 from training.watch.observer import EpochMetrics
 
 # Copied into models that were trained from `--weights package`.
@@ -66,6 +67,8 @@ class Origin:
     metrics: EpochMetrics
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
+    spread: CrossValidationSpread | None
+    """Of the folds; None without."""
     seconds: float
     """Wall time of the training without the features."""
 
@@ -75,7 +78,7 @@ class TrainResult:
     """The result of a training."""
 
     metrics: EpochMetrics
-    """Of the epoch that was kept; with folds the mean of the folds' last epochs."""
+    """Of the epoch that was kept; with folds over the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     model_dir: Path
@@ -193,17 +196,23 @@ def card_metrics(origin: Origin) -> dict[str, object]:
     metrics = origin.metrics
     if metrics.valid_top1 is None:
         return {}
+    seeds = origin.settings.seeds
+    repeats = f", {seeds} seeds" if seeds > 1 else ""
     measured_on = (
-        f"{len(origin.folds)}-fold cross-validation, mean of the last epochs"
+        f"{origin.settings.folds}-fold cross-validation, last epochs{repeats}"
         if origin.folds
         else f"{origin.valid_images} validation images, which also chose the epoch"
     )
-    return {
+    measured: dict[str, object] = {
         "measured_on": measured_on,
         "loss": metrics.valid_loss,
         "top1": metrics.valid_top1,
         "top5": metrics.valid_top5,
     }
+    if origin.spread is not None:
+        measured["loss_interval"] = list(origin.spread.log_loss.interval)
+        measured["top1_interval"] = list(origin.spread.top1.interval)
+    return measured
 
 
 def hyperparameters(settings: TrainSettings) -> dict[str, object]:
@@ -234,6 +243,7 @@ def write_records(network: TransferNetwork, origin: Origin, card: ModelCard) -> 
         "metrics": asdict(origin.metrics),
         "history": [asdict(metrics) for metrics in origin.history],
         "folds": [asdict(metrics) for metrics in origin.folds],
+        "spread": None if origin.spread is None else asdict(origin.spread),
         "labels": list(origin.classes),
         **card.training_run,
     }

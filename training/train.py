@@ -34,6 +34,7 @@ from training.out_of_fold import OutOfFold, write_out_of_fold
 from training.prepared import Prepared, prepare
 from training.progress import PrintableFormatter
 from training.settings import TrainSettings
+from training.spread import CrossValidationSpread, spread_of
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
 
@@ -47,12 +48,14 @@ class Fitted:
 
     network: TransferNetwork
     metrics: EpochMetrics
-    """Of the epoch that was kept; with folds the mean of the folds' last epochs."""
+    """Of the epoch that was kept; with folds over the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     """The last epoch of each fold; empty without folds."""
     answers: OutOfFold | None
     """To photos that were not learnt from; None where there are none."""
+    spread: CrossValidationSpread | None
+    """Of the folds; None without."""
     partition: Partition
     """The images that it was trained and measured on."""
     seconds: float
@@ -71,8 +74,9 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
         prepared = prepare(settings)
         watching = [MetricLog(settings.output_dir), *inspectors(settings), *callbacks]
         fitted = fit(prepared, settings, watching)
-        if fitted.folds:
-            log.info("mean of %d folds, each at its last epoch:", len(fitted.folds))
+        if fitted.spread is not None:
+            log.info("%d folds, each at its last epoch:", len(fitted.folds))
+            log.info("%s", fitted.spread.text())
             print(metric_line(fitted.metrics), flush=True)
         if fitted.answers is not None:
             write_out_of_fold(fitted.answers, settings.output_dir)
@@ -92,10 +96,11 @@ def fit(
     started = perf_counter()
     checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
     folds: tuple[EpochMetrics, ...] = ()
-    answers = None
+    answers, spread = None, None
     if settings.folds:
         validated = cross_validate(prepared, settings, checkpoint, partial(_log_fold, settings))
         folds, answers, parts = validated.folds, validated.answers, validated.everything
+        spread = spread_of(answers)
     else:
         parts = partition(prepared.images, settings.seed, prepared.first_alike)
         _warn_of_copies(prepared, parts)
@@ -104,10 +109,11 @@ def fit(
         answers = validation_answers(prepared, parts, fitted.logits, settings.seed)
     return Fitted(
         network=fitted.network,
-        metrics=mean(folds) if folds else fitted.state.kept,
+        metrics=fitted.state.kept if spread is None else mean(folds, spread),
         history=tuple(fitted.state.history),
         folds=folds,
         answers=answers,
+        spread=spread,
         partition=parts,
         seconds=perf_counter() - started,
     )
@@ -152,6 +158,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             metrics=fitted.metrics,
             history=fitted.history,
             folds=fitted.folds,
+            spread=fitted.spread,
             seconds=fitted.seconds,
         ),
     )
@@ -165,18 +172,14 @@ def _learned(prepared: Prepared, parts: Partition) -> tuple[LearnedPhoto, ...]:
     )
 
 
-def mean(folds: Sequence[EpochMetrics]) -> EpochMetrics:
-    """The mean of each metric over the folds; the sum of their seconds."""
-
-    def over(name: str) -> float:
-        return fmean(getattr(fold, name) for fold in folds)
-
+def mean(folds: Sequence[EpochMetrics], spread: CrossValidationSpread) -> EpochMetrics:
+    """The figures of a cross-validation over all its photos; the sum of its folds' seconds."""
     return replace(
         folds[-1],
-        train_loss=over("train_loss"),
-        valid_loss=over("valid_loss"),
-        valid_top1=over("valid_top1"),
-        valid_top5=over("valid_top5"),
+        train_loss=fmean(fold.train_loss for fold in folds),
+        valid_loss=spread.log_loss.mean,
+        valid_top1=spread.top1.mean,
+        valid_top5=fmean(fold.valid_top5 or 0.0 for fold in folds),
         seconds=sum(fold.seconds for fold in folds),
     )
 

@@ -263,6 +263,10 @@ def test_folds_validate_each_photo_once_and_the_model_learns_from_all(
     assert fitted.metrics.valid_top1 == pytest.approx(
         sum(fold.valid_top1 or 0 for fold in fitted.folds) / 3
     )
+    assert fitted.spread is not None
+    assert fitted.spread.log_loss.folds == pytest.approx(
+        [fold.valid_loss for fold in fitted.folds], rel=1e-5
+    )
     assert len(fitted.partition.train) == len(prepared.images)
     assert fitted.history[-1].valid_top1 is None
 
@@ -314,6 +318,8 @@ def test_cross_validation_prints_the_mean_for_the_tuner(
     assert [read_metric(line, "valid_top1") for line in lines[:-1]] == [None, None]
     card = read_model_card(result.model_dir / "model.json")
     assert "2-fold" in str(card.metrics["measured_on"])
+    low, high = card.metrics["top1_interval"]  # type: ignore[misc]
+    assert low <= card.metrics["top1"] <= high  # type: ignore[operator]
 
 
 def test_test_photos_are_never_trained_or_measured_on(tmp_path: Path, configure: Configure) -> None:
