@@ -1,7 +1,8 @@
 """``make bench``: run the benchmarks behind the docs' figures, one after the other.
 
-Three are not among them: `python -m bench.tuning` (a search on a data set) and
-`python -m bench.soak` (`make soak`) take much longer, `python -m bench.damaged` needs photos.
+Five are not among them: `python -m bench.tuning` (a search on a data set) and
+`python -m bench.soak` (`make soak`) take much longer; `python -m bench.damaged`,
+`bench.tuned_against_defaults` and `bench.kept_epoch` need photos.
 """
 
 from __future__ import annotations

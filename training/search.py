@@ -75,6 +75,10 @@ class SearchSpace:
         }
         return {name: values for name, values in every.items() if values}
 
+    def to_json(self) -> dict[str, Any]:
+        """What is searched, by the names of this class."""
+        return {name: values for name, values in asdict(self).items() if values}
+
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
         """Asks Optuna for the next hyperparameters, by the names of `TrainSettings`."""
         chosen: dict[str, Any] = {}
@@ -102,8 +106,8 @@ LOGARITHMIC = frozenset({"lr", "weight_decay", "finetune_lr"})
 # What `imagedrop tune` searches: the defaults of a training lie inside.
 AROUND_DEFAULTS = SearchSpace(
     lr=(0.001, 0.1),
-    batch_sizes=(8, 16, 32, 64),
-    epochs=(10, 60),
+    batch_sizes=(16, 32, 64),
+    epochs=(10, 40),
     weight_decay=(0.001, 1.0),
 )
 FINETUNE_LR: Range = (1e-5, 1e-3)

@@ -11,7 +11,7 @@ import logging
 from collections import Counter
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -253,7 +253,7 @@ def _result(study: Any, search: _Search, photos: Photos) -> Tuning:
         value=best.value or 0.0,
         objective=OBJECTIVE,
         strategy="TPE with median pruning",
-        space=asdict(search.space),
+        space=search.space.to_json(),
         trials=results,
         lower_is_better=True,
         backbone=search.settings.backbone,

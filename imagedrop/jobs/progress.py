@@ -89,6 +89,8 @@ def conclude(target: Target, job: Job, output_dir: Path) -> None:
         if description.get("BestTrainingJob"):
             tuning = tuning_of(job, trials)
             say(f"{tuning.objective} {tuning.value:.4f} with {tuning.best}")
+            for note in tuning.notes:
+                say(note)
             file = write_tuning(tuning, output_dir)
             say(f"Next: imagedrop jobs train --data S3URI --hyperparameters {file}")
     say(costs.bill(machine, found.billed_seconds(names)))

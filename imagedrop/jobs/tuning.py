@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -42,7 +41,7 @@ def tuning_of(job: Job, trials: list[dict[str, Any]]) -> Tuning:
         value=best.value or 0.0,
         objective=configuration["HyperParameterTuningJobObjective"]["MetricName"],
         strategy=f"SageMaker, {configuration['Strategy']}",
-        space=asdict(space),
+        space=space.to_json(),
         trials=tuple(results),
         backbone=_backbone(job),
         out_of_reach=out_of_reach(space),
@@ -51,14 +50,10 @@ def tuning_of(job: Job, trials: list[dict[str, Any]]) -> Tuning:
 
 def _backbone(job: Job) -> str:
     """That of every trial; a training's default where the request does not name one."""
-    fixed = job.description["TrainingJobDefinition"].get("StaticHyperParameters", {})
-    named = fixed.get("backbone")
-    return str(_text(named) if named else declared_settings()["backbone"].default)
-
-
-def _text(value: str) -> str:
-    """Without the quotes of JSON, in which requests encode texts."""
-    return value.strip('"')
+    fixed = job.description.get("TrainingJobDefinition", {}).get("StaticHyperParameters", {})
+    if "backbone" in fixed:
+        return str(json.loads(fixed["backbone"]))
+    return str(declared_settings()["backbone"].default)
 
 
 def write_tuning(tuning: Tuning, folder: Path) -> Path:

@@ -19,7 +19,7 @@ from imagedrop.estimates import jobs as costs
 from imagedrop.jobs.options import JobOptions, pairs
 from imagedrop.jobs.plan import JobStack, name_job, plan_training
 from imagedrop.jobs.service import Job, Jobs, Kind
-from imagedrop.jobs.tuning import tuning_of
+from imagedrop.jobs.tuning import tuning_of, write_tuning
 from training.launch.training_job import training_job_request
 
 STACK = JobStack("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
@@ -280,7 +280,12 @@ def tuning_job() -> Job:
         "HyperParameterTuningJobObjective": {"MetricName": "valid_top1"},
         "ParameterRanges": ranges,
     }
-    return Job(Kind.TUNING, "s", {"HyperParameterTuningJobConfig": configuration})
+    definition = {"StaticHyperParameters": {"backbone": '"efficientnet_lite0"'}}
+    return Job(
+        Kind.TUNING,
+        "s",
+        {"HyperParameterTuningJobConfig": configuration, "TrainingJobDefinition": definition},
+    )
 
 
 def test_tuning_job_ends_in_the_same_result_as_a_local_search() -> None:
@@ -289,6 +294,23 @@ def test_tuning_job_ends_in_the_same_result_as_a_local_search() -> None:
     assert (tuning.value, tuning.objective) == (0.9, "valid_top1")
     assert [each.status for each in tuning.trials] == ["complete", "pruned", "complete", "failed"]
     assert tuning.space == {"lr": (0.001, 0.1), "batch_sizes": (16, 32), "epochs": (2, 6)}
+    assert tuning.backbone == "efficientnet_lite0"
+
+
+def test_tuning_job_says_what_it_could_not_reach() -> None:
+    notes = " ".join(tuning_of(tuning_job(), list(trials())).notes)
+    assert "The default epochs, 20, is outside 2 to 6" in notes
+    assert "the figure is too good" in notes
+
+
+def test_training_job_of_another_backbone_than_the_search_is_refused(tmp_path: Path) -> None:
+    file = write_tuning(tuning_of(tuning_job(), list(trials())), tmp_path)
+    with pytest.raises(UserError, match="searched with efficientnet_lite0"):
+        CliRunner().invoke(
+            app,
+            ["jobs", "train", "--data", "s3://b/training/data/d/", "--hyperparameters", str(file)],
+            catch_exceptions=False,
+        )
 
 
 def test_tuning_job_without_a_completed_trial_has_no_result() -> None:
