@@ -23,6 +23,7 @@ BENCHES = (
     "drop",
     "bulk",
     "duplicates",
+    "export",
     "monitor",
     "template_faults",
 )

@@ -1,0 +1,106 @@
+"""The filters of commands that read the predictions table: their options, and the query."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass, fields, replace
+from datetime import UTC, datetime
+from itertools import chain
+from typing import Annotated
+
+import typer
+
+from imagedrop.errors import UserError
+from imagedrop.output import say
+from imagedrop.predictions import every_record, find_label
+from imagedrop.target import Target
+from pipeline.queries import Query, Sort
+from pipeline.records import Record, Road, Status
+from pipeline.since import InvalidTimeError, parse_since
+
+_TIMES = (
+    "a time (2026-11-24, 2026-11-24 06:30; UTC unless it names an offset), a span (30m, 2h, 7d, "
+    "1w), today or yesterday"
+)
+
+
+def _refuse_nan(value: float | None) -> float | None:
+    """Refuses NaN, which passes every range check and matches no row."""
+    if value is not None and math.isnan(value):
+        raise typer.BadParameter("it must be a number from 0 to 1")
+    return value
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Filters:
+    """What a person types to select rows; all of it must match."""
+
+    label: Annotated[str | None, typer.Option(help="Only this label.")] = None
+    status: Annotated[Status | None, typer.Option(case_sensitive=False)] = None
+    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, callback=_refuse_nan)] = None
+    max_confidence: Annotated[float | None, typer.Option(min=0, max=1, callback=_refuse_nan)] = None
+    since: Annotated[str | None, typer.Option(help=f"Classified since {_TIMES}.")] = None
+    until: Annotated[str | None, typer.Option(help="Classified before such a time.")] = None
+    model: Annotated[str | None, typer.Option(help="Answered by this NAME@VERSION.")] = None
+    source: Annotated[Road | None, typer.Option(help="Dropped, or of a bulk run.")] = None
+    reviewed: Annotated[
+        bool | None, typer.Option("--reviewed/--not-reviewed", help="Decided by a person.")
+    ] = None
+    group: Annotated[str | None, typer.Option(help="Only this group of labels.")] = None
+    sort: Annotated[Sort, typer.Option(help="Sure ones are those with an answer.")] = Sort.NEWEST
+
+    @property
+    def are_given(self) -> bool:
+        return any(getattr(self, each.name) != each.default for each in fields(self))
+
+    def query(self) -> Query:
+        """Returns the query; prints the moments that typed times mean.
+
+        Raises:
+            UserError: a time is not one.
+        """
+        typed = {each.name: getattr(self, each.name) for each in fields(self)}
+        moments = {name: _moment(name, typed[name]) for name in ("since", "until")}
+        return Query(**typed | moments)
+
+
+def matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
+    """Returns the rows that match. A label without rows is looked up among the known labels.
+
+    Raises:
+        UserError: there is no such label.
+    """
+    rows = every_record(target, query, limit)
+    first = next(rows, None)
+    if first is not None:
+        return chain([first], rows)
+    if query.label is None:
+        return ()
+    label = find_label(target, query.label)
+    if label == query.label:
+        return ()
+    say(f"There is no label {query.label}: this is {label}.")
+    return every_record(target, replace(query, label=label), limit)
+
+
+def _moment(name: str, typed: str | None) -> str | None:
+    """Returns the typed time in UTC, and prints it with its local time.
+
+    Raises:
+        UserError: it is not a time.
+    """
+    if typed is None:
+        return None
+    try:
+        taken = parse_since(typed, datetime.now(UTC))
+    except InvalidTimeError as error:
+        raise UserError(
+            f"--{name}: {error}.", "Read more with: imagedrop predictions --help"
+        ) from error
+    moment = datetime.fromisoformat(taken)
+    local = moment.astimezone()
+    here = f" ({local:%Y-%m-%d %H:%M:%S} here)" if local.utcoffset() else ""
+    future = ", which is in the future" if moment > datetime.now(UTC) else ""
+    say(f"{name.capitalize()} {moment:%Y-%m-%d %H:%M:%S} UTC{here}{future}.")
+    return taken
