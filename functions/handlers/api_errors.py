@@ -1,29 +1,53 @@
-"""What the API answers to an invalid request, and while AWS is busy."""
+"""What the API answers instead of a result: problems, each with its status and what to do."""
 
 from __future__ import annotations
 
-import json
+from http import HTTPStatus
 
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
-from aws_lambda_powertools.event_handler.exceptions import BadRequestError
+from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
+from pipeline.api_description import methods_of
 from pipeline.api_requests import InvalidRequestError
 from pipeline.errors import TransientError
+from pipeline.review import ReviewConflictError
 
 logger = Logger()
 
 
 def add_to(app: APIGatewayHttpResolver) -> None:
+    def no_route(_error: NotFoundError) -> Response[str]:
+        path = app.current_event.path
+        allowed = methods_of(path)
+        if not allowed or app.current_event.http_method in allowed:  # no id has such characters
+            return _problem(HTTPStatus.NOT_FOUND, f"there is no {path}; see /openapi.json")
+        detail = f"{path} takes {', '.join(allowed)}"
+        return _problem(HTTPStatus.METHOD_NOT_ALLOWED, detail, {"Allow": ", ".join(allowed)})
+
+    app.exception_handler(NotFoundError)(no_route)
+    app.exception_handler(ApiProblem)(lambda error: _problem(error.status, error.detail))
     app.exception_handler(InvalidRequestError)(_invalid)
+    app.exception_handler(ReviewConflictError)(_conflict)
     app.exception_handler(TransientError)(_busy)
 
 
+def _problem(
+    status: HTTPStatus, detail: str, headers: dict[str, str | list[str]] | None = None
+) -> Response[str]:
+    return Response(status.value, PROBLEM_TYPE, problem_json(status, detail), headers=headers)
+
+
 def _invalid(error: InvalidRequestError) -> Response[str]:
-    raise BadRequestError(str(error))
+    return _problem(HTTPStatus.BAD_REQUEST, str(error))
+
+
+def _conflict(error: ReviewConflictError) -> Response[str]:
+    return _problem(HTTPStatus.CONFLICT, str(error))
 
 
 def _busy(error: TransientError) -> Response[str]:
     logger.warning("busy", extra={"error": str(error)})
-    body = json.dumps({"statusCode": 503, "message": "AWS is busy; try again in a second."})
-    return Response(503, "application/json", body, headers={"Retry-After": "1"})
+    detail = "AWS is busy; try again in a second."
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})

@@ -19,12 +19,15 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO, cast
+from typing import Any, BinaryIO, TypeVar, cast
 
-from imaging.outcome import Prepared, Rejection, RejectReason
+from imaging.outcome import Prepared, Rejection, RejectReason, Thumbnail
 from imaging.spec import ImageSpec
+
+Outcome = TypeVar("Outcome")
 
 PROGRAM = Path(__file__).with_name("decoder_process.py")
 # The most expensive image that `limits` allows takes about two seconds of one core.
@@ -43,6 +46,8 @@ HEAP_VARIABLES = {
     "PILLOW_BLOCKS_MAX": "16",
 }
 MAX_ANSWER_BYTES = 64 * 1024
+# 1,024 x 1,024 pixels of noise are 0.9 MB.
+MAX_THUMBNAIL_BYTES = 4 * 1024 * 1024
 
 
 class DecoderError(Exception):
@@ -75,10 +80,37 @@ class Decoder:
         Raises:
             DecoderError: a failure that is not the image's fault; it may be retried.
         """
+
+        def read(answer: dict[str, Any], receive: Callable[[int], bytes]) -> Prepared:
+            return Prepared(pixels=receive(spec.image_bytes), **answer)
+
+        return self._do(data, {"spec": spec.to_json()}, read)
+
+    def thumbnail(self, data: bytes, size: int) -> Thumbnail | Rejection:
+        """Makes a thumbnail like `imaging.thumbnail.make_thumbnail`, with the limits of `prepare`.
+
+        Raises:
+            DecoderError: a failure that is not the image's fault; it may be retried.
+        """
+
+        def read(answer: dict[str, Any], receive: Callable[[int], bytes]) -> Thumbnail:
+            count = answer.pop("webp_bytes")
+            if count > MAX_THUMBNAIL_BYTES:
+                raise ValueError(f"a thumbnail of {count} bytes")
+            return Thumbnail(receive(count), **answer)
+
+        return self._do(data, {"thumbnail": size}, read)
+
+    def _do(
+        self,
+        data: bytes,
+        task: dict[str, object],
+        read: Callable[[dict[str, Any], Callable[[int], bytes]], Outcome],
+    ) -> Outcome | Rejection:
         with self._lock:
             for last in (False, True):
                 try:
-                    return self._ask(data, spec)
+                    return self._ask(data, task, read)
                 except _ProcessEndedError as ended:
                     verdict = _verdict(ended.signal_number)
                     if verdict is RejectReason.TOO_SLOW or (verdict is not None and last):
@@ -95,18 +127,22 @@ class Decoder:
         """Returns the id of the current process; None if there is none."""
         return None if self._process is None else self._process.pid
 
-    def _ask(self, data: bytes, spec: ImageSpec) -> Prepared | Rejection:
+    def _ask(
+        self,
+        data: bytes,
+        task: dict[str, object],
+        read: Callable[[dict[str, Any], Callable[[int], bytes]], Outcome],
+    ) -> Outcome | Rejection:
         process = self._process = self._process or self._start()
         deadline = time.monotonic() + WALL_SECONDS
         try:
-            _send(process, {"bytes": len(data), "spec": spec.to_json()}, data)
+            _send(process, {"bytes": len(data)} | task, data)
             answer = json.loads(_receive(process, _length(process, deadline), deadline))
             if "bug" in answer:
                 raise DecoderError(str(answer["bug"]))
             if "reason" in answer:
                 return Rejection(**answer | {"reason": RejectReason(answer["reason"])})
-            pixels = _receive(process, spec.image_bytes, deadline)
-            return Prepared(pixels=pixels, **answer)
+            return read(answer, lambda count: _receive(process, count, deadline))
         except (BrokenPipeError, EOFError):
             raise _ProcessEndedError(-min(0, self._end())) from None
         except (TimeoutError, ValueError, TypeError) as error:

@@ -12,7 +12,7 @@ import signal
 import sys
 import traceback
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 # A program finds modules in its own folder first, and `imaging` is not there.
 sys.path[0] = str(Path(__file__).parents[1])
@@ -21,8 +21,9 @@ from PIL import AvifImagePlugin  # noqa: E402
 
 from imaging import Rejection, RejectReason, prepare  # noqa: E402
 from imaging.decoder import described  # noqa: E402
-from imaging.outcome import Prepared  # noqa: E402
+from imaging.outcome import Prepared, Thumbnail  # noqa: E402
 from imaging.spec import ImageSpec  # noqa: E402
+from imaging.thumbnail import make_thumbnail  # noqa: E402
 
 
 def main() -> None:
@@ -44,7 +45,7 @@ def main() -> None:
         if len(data) < header["bytes"]:
             return
         _limit_cpu(limits["cpu_seconds"])
-        _answer(answers, data, ImageSpec.from_json(header["spec"]))
+        _answer(answers, data, header)
 
 
 def _limit_cpu(seconds: int) -> None:
@@ -55,18 +56,24 @@ def _limit_cpu(seconds: int) -> None:
     resource.setrlimit(resource.RLIMIT_CPU, (soft, hard))
 
 
-def _answer(answers: BinaryIO, data: bytes, spec: ImageSpec) -> None:
-    pixels = b""
-    outcome: Prepared | Rejection | str
+def _answer(answers: BinaryIO, data: bytes, header: dict[str, Any]) -> None:
+    content = b""
+    outcome: Prepared | Thumbnail | Rejection | str
     try:
-        outcome = prepare(data, spec)
+        if "thumbnail" in header:
+            outcome = make_thumbnail(data, header["thumbnail"])
+        else:
+            outcome = prepare(data, ImageSpec.from_json(header["spec"]))
     except MemoryError:
         outcome = Rejection(RejectReason.TOO_MUCH_MEMORY, "more memory than decoding may take")
     except Exception:  # noqa: BLE001 - told to the other process, which raises it
         outcome = traceback.format_exc(limit=-5)
     told: dict[str, object]
     if isinstance(outcome, Prepared):
-        pixels, told = outcome.pixels, described(outcome)
+        content, told = outcome.pixels, described(outcome)
+    elif isinstance(outcome, Thumbnail):
+        content = outcome.webp
+        told = {"webp_bytes": len(content), "width": outcome.width, "height": outcome.height}
     elif isinstance(outcome, Rejection):
         told = {
             "reason": outcome.reason,
@@ -78,7 +85,7 @@ def _answer(answers: BinaryIO, data: bytes, spec: ImageSpec) -> None:
     else:
         told = {"bug": outcome}
     line = json.dumps(told).encode()
-    answers.write(len(line).to_bytes(4, "big") + line + pixels)
+    answers.write(len(line).to_bytes(4, "big") + line + content)
     answers.flush()
 
 

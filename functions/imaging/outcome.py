@@ -37,6 +37,15 @@ class Prepared:
 
 
 @dataclass(frozen=True, slots=True)
+class Thumbnail:
+    """A small picture of a photo: a WebP file without metadata, and its sides, pixels."""
+
+    webp: bytes
+    width: int
+    height: int
+
+
+@dataclass(frozen=True, slots=True)
 class Rejection:
     """A file that cannot be classified. `format`, `width` and `height` where they are known."""
 

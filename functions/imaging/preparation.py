@@ -46,11 +46,10 @@ def prepare(data: bytes, spec: ImageSpec, limits: Limits = DEFAULT_LIMITS) -> Pr
     """
     format_name = sniff_format(data)
     try:
-        _check_length(data, limits)
-        source = _open(format_name, data, spec, limits)
+        source = open_image(format_name, data, spec, limits)
         pixels = _pixels(source, spec)
     except Unusable as verdict:
-        return _rejection(verdict, format_name)
+        return rejection_of(verdict, format_name)
     width, height = source.size[::-1] if swaps_sides(source.orientation) else source.size
     return Prepared(pixels, source.format, width, height)
 
@@ -65,7 +64,11 @@ def _check_length(data: bytes, limits: Limits) -> None:
         )
 
 
-def _open(format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits) -> OpenedImage:
+def open_image(
+    format_name: str | None, data: bytes, spec: ImageSpec, limits: Limits
+) -> OpenedImage:
+    """Opens a file whose format is known by its first bytes; raises Unusable."""
+    _check_length(data, limits)
     match format_name:
         case "JPEG":
             return open_jpeg(data, spec, limits)
@@ -97,9 +100,9 @@ def _pixels(source: OpenedImage, spec: ImageSpec) -> bytes:
     part = frame(source.size, source.orientation, spec)
     decoded_whole = source.extent == source.size
     if decoded_whole and max(math.prod(image.size), math.prod(part.resized)) <= _SMALL_PIXELS:
-        cropped = _resize_and_crop(_turned(image, source.orientation), spec)
+        cropped = _resize_and_crop(turned(image, source.orientation), spec)
     else:
-        cropped = _turned(_resize_crop_alone(image, source.extent, part, spec), source.orientation)
+        cropped = turned(_resize_crop_alone(image, source.extent, part, spec), source.orientation)
     return to_rgb(cropped).tobytes()
 
 
@@ -122,10 +125,12 @@ def _resize_crop_alone(
     return image.resize((spec.size, spec.size), _RESAMPLING[spec.interpolation], box)
 
 
-def _turned(image: Image.Image, orientation: int) -> Image.Image:
+def turned(image: Image.Image, orientation: int) -> Image.Image:
+    """Returns the image as it is displayed."""
     return image.transpose(_TO_DISPLAY[orientation]) if orientation in _TO_DISPLAY else image
 
 
-def _rejection(verdict: Unusable, format_name: str | None) -> Rejection:
+def rejection_of(verdict: Unusable, format_name: str | None) -> Rejection:
+    """Returns a verdict as a value."""
     width, height = verdict.size or (None, None)
     return Rejection(verdict.reason, verdict.detail, format_name, width, height)

@@ -4,27 +4,49 @@ from __future__ import annotations
 
 import difflib
 from collections import Counter
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Any
+from enum import StrEnum
+from typing import Any, TypeVar
 from urllib.parse import parse_qsl
 
 from pipeline.cursors import InvalidCursorError, from_cursor, to_cursor
-from pipeline.queries import Page, Query
-from pipeline.records import Record, Status
+from pipeline.queries import Page, Query, Sort
+from pipeline.records import Record, Road, Status
 from pipeline.since import InvalidTimeError, parse_since
 from pipeline.url_text import from_url_text, to_url_text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
-PARAMETERS = ("label", "status", "min_confidence", "since", "limit", "cursor")
+PARAMETERS = (
+    "label",
+    "status",
+    "min_confidence",
+    "max_confidence",
+    "since",
+    "until",
+    "model",
+    "source",
+    "reviewed",
+    "group",
+    "sort",
+    "limit",
+    "cursor",
+)
+THUMBNAIL_PARAMETERS = ("version", "size")
+# Lengths of the longer side, pixels.
+SIZES = (256, 1024)
 # A presigned address carries its signature in parameters with this prefix.
 SIGNATURE_PREFIX = "x-amz-"
 # DynamoDB's partition keys have at most 2,048 bytes, of which the label's has two more:
 # docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
 MAX_LABEL_BYTES = 2046
 MAX_ADDRESS_BYTES = 2048
+# Names of models, of groups and of keys are far shorter.
+MAX_TEXT_BYTES = 1024
+
+Choice = TypeVar("Choice", bound=StrEnum)
 
 
 class InvalidRequestError(Exception):
@@ -41,7 +63,7 @@ class ListRequest:
 
     query: Query
     limit: int
-    before: str | None
+    cursor: str | None
     filters: tuple[object, ...]
 
     @classmethod
@@ -56,17 +78,26 @@ class ListRequest:
                 range, or a cursor of other filters.
         """
         given = {name: value for name, value in parameters.items() if value.strip()}
-        _refuse_unknown(given)
-        _refuse_repeated(raw_query)
+        _refuse_unknown(given, PARAMETERS)
+        _refuse_repeated(raw_query, PARAMETERS)
         query = Query(
             label=_label(given),
-            status=_status(given),
-            min_confidence=_confidence(given),
-            since=_since(given, now),
+            status=_choice(given, "status", Status, str.upper),
+            min_confidence=_confidence(given, "min_confidence"),
+            max_confidence=_confidence(given, "max_confidence"),
+            since=_moment(given, "since", now),
+            until=_moment(given, "until", now),
+            model=_text(given, "model"),
+            source=_choice(given, "source", Road),
+            reviewed=_truth(given, "reviewed"),
+            group=_text(given, "group"),
+            sort=_choice(given, "sort", Sort) or Sort.NEWEST,
         )
-        asked_since = " ".join(given.get("since", "").upper().split())
-        filters = (query.label, query.status, query.min_confidence, asked_since)
-        return cls(query, _limit(given), _before(given, filters), filters)
+        as_typed = {
+            name: " ".join(given.get(name, "").upper().split()) for name in ("since", "until")
+        }
+        filters = (replace(query, since=as_typed["since"], until=as_typed["until"]),)
+        return cls(query, _limit(given), _cursor(given, filters), filters)
 
     def answer(self, page: Page) -> dict[str, Any]:
         """Returns a page in the API's form; its cursor is only valid with the same filters."""
@@ -74,21 +105,44 @@ class ListRequest:
         return {"predictions": [with_id(each) for each in page.records], "cursor": cursor}
 
 
-def _refuse_unknown(given: Mapping[str, str]) -> None:
+@dataclass(frozen=True, slots=True)
+class ThumbnailRequest:
+    """A request for a thumbnail; without a version, of the one that the row shows."""
+
+    version: str | None
+    size: int
+
+    @classmethod
+    def parse(cls, parameters: Mapping[str, str], raw_query: str) -> ThumbnailRequest:
+        """Reads a query string's parameters; empty ones count as absent.
+
+        Raises:
+            InvalidRequestError: an unknown or repeated parameter, or a size that is not made.
+        """
+        given = {name: value for name, value in parameters.items() if value.strip()}
+        _refuse_unknown(given, THUMBNAIL_PARAMETERS)
+        _refuse_repeated(raw_query, THUMBNAIL_PARAMETERS)
+        size = given.get("size", str(SIZES[0])).strip()
+        if size not in {str(each) for each in SIZES}:
+            raise InvalidRequestError(f"size must be one of {', '.join(map(str, SIZES))}")
+        return cls(_text(given, "version"), int(size))
+
+
+def _refuse_unknown(given: Mapping[str, str], known: Sequence[str]) -> None:
     """Refuses unknown parameters: ignoring a mistyped filter would list everything."""
     for name in given:
-        if name in PARAMETERS or name.lower().startswith(SIGNATURE_PREFIX):
+        if name in known or name.lower().startswith(SIGNATURE_PREFIX):
             continue
-        near = difflib.get_close_matches(name.lower(), PARAMETERS, n=1)
+        near = difflib.get_close_matches(name.lower(), known, n=1)
         hint = f"; did you mean {near[0]}?" if near else ""
         raise InvalidRequestError(
-            f"unknown parameter {name[:40]!r}; valid are {', '.join(PARAMETERS)}{hint}"
+            f"unknown parameter {name[:40]!r}; valid are {', '.join(known)}{hint}"
         )
 
 
-def _refuse_repeated(raw_query: str) -> None:
+def _refuse_repeated(raw_query: str, known: Sequence[str]) -> None:
     times = Counter(name for name, _ in parse_qsl(raw_query))
-    for name in PARAMETERS:
+    for name in known:
         if times[name] > 1:
             raise InvalidRequestError(f"{name} is given {times[name]} times; give it once")
 
@@ -100,35 +154,56 @@ def _label(given: Mapping[str, str]) -> str | None:
     return label
 
 
-def _status(given: Mapping[str, str]) -> Status | None:
-    if "status" not in given:
+def _text(given: Mapping[str, str], name: str) -> str | None:
+    text = given.get(name)
+    if text is not None and not _is_text_within(text, MAX_TEXT_BYTES):
+        raise InvalidRequestError(f"{name} must be text of at most {MAX_TEXT_BYTES} bytes")
+    return text
+
+
+def _choice(
+    given: Mapping[str, str],
+    name: str,
+    choices: type[Choice],
+    spelled: Callable[[str], str] = str.lower,
+) -> Choice | None:
+    if name not in given:
         return None
     try:
-        return Status(given["status"].strip().upper())
+        return choices(spelled(given[name].strip()))
     except ValueError:
-        raise InvalidRequestError(f"status must be one of {', '.join(Status)}") from None
+        raise InvalidRequestError(f"{name} must be one of {', '.join(choices)}") from None
 
 
-def _confidence(given: Mapping[str, str]) -> float | None:
-    if "min_confidence" not in given:
+def _truth(given: Mapping[str, str], name: str) -> bool | None:
+    if name not in given:
+        return None
+    text = given[name].strip().lower()
+    if text not in ("true", "false"):
+        raise InvalidRequestError(f"{name} must be true or false")
+    return text == "true"
+
+
+def _confidence(given: Mapping[str, str], name: str) -> float | None:
+    if name not in given:
         return None
     try:
-        value = float(given["min_confidence"])
+        value = float(given[name])
     except ValueError:
         value = -1.0
     # Written so that NaN fails the comparison too.
     if not 0 <= value <= 1:
-        raise InvalidRequestError("min_confidence must be a number from 0 to 1")
+        raise InvalidRequestError(f"{name} must be a number from 0 to 1")
     return value
 
 
-def _since(given: Mapping[str, str], now: datetime) -> str | None:
-    if "since" not in given:
+def _moment(given: Mapping[str, str], name: str, now: datetime) -> str | None:
+    if name not in given:
         return None
     try:
-        return parse_since(given["since"], now)
+        return parse_since(given[name], now)
     except InvalidTimeError as error:
-        raise InvalidRequestError(f"since: {error}") from error
+        raise InvalidRequestError(f"{name}: {error}") from error
 
 
 def _limit(given: Mapping[str, str]) -> int:
@@ -141,7 +216,7 @@ def _limit(given: Mapping[str, str]) -> int:
     return int(text)
 
 
-def _before(given: Mapping[str, str], filters: tuple[object, ...]) -> str | None:
+def _cursor(given: Mapping[str, str], filters: tuple[object, ...]) -> str | None:
     if "cursor" not in given:
         return None
     try:

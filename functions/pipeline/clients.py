@@ -13,6 +13,7 @@ services check them), and the user agent, which botocore builds twice per call.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from functools import cache
 from typing import Any
 
@@ -48,3 +49,14 @@ def session() -> Session:
 def client(service: str, config: Config = QUICK) -> Any:
     """Returns the environment's one client for this service and configuration."""
     return session().create_client(service, config=config)
+
+
+def s3_with(credentials: Mapping[str, str]) -> Any:
+    """Returns a client of S3 that signs with these credentials of STS, and the newest signature."""
+    return session().create_client(
+        "s3",
+        config=QUICK.merge(Config(signature_version="s3v4")),
+        aws_access_key_id=credentials["AccessKeyId"],
+        aws_secret_access_key=credentials["SecretAccessKey"],
+        aws_session_token=credentials["SessionToken"],
+    )

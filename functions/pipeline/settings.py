@@ -45,6 +45,10 @@ class Settings:
         return ImageSpec.from_json(json.loads(self.environment["IMAGE_SPEC"]))
 
     @property
+    def images_bucket(self) -> str:
+        return self.environment["IMAGES_BUCKET"]
+
+    @property
     def images_queue_url(self) -> str:
         return self.environment["IMAGES_QUEUE_URL"]
 
@@ -80,6 +84,11 @@ class Settings:
     def serving_image(self) -> str:
         """The address of the container that serves models."""
         return self.environment["SERVING_IMAGE"]
+
+    @property
+    def upload_form_role_arn(self) -> str:
+        """The role that signs forms for uploads, and may do nothing else."""
+        return self.environment["UPLOAD_FORM_ROLE_ARN"]
 
     @property
     def work_bucket(self) -> str:

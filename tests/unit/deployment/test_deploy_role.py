@@ -169,7 +169,7 @@ def trusted_services() -> Iterator[str]:
     for resource in translate(load())["Resources"].values():
         if resource["Type"] == "AWS::IAM::Role":
             for each in resource["Properties"]["AssumeRolePolicyDocument"]["Statement"]:
-                yield from as_list(each["Principal"]["Service"])
+                yield from as_list(each["Principal"].get("Service", []))
 
 
 def test_only_the_repositorys_environment_may_assume_the_role() -> None:

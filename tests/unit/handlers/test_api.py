@@ -119,7 +119,7 @@ def test_the_id_of_a_listing_finds_that_prediction_whatever_its_key(table: FakeT
 def test_an_unknown_image_is_not_found(table: FakeTable) -> None:
     status, body = call(f"/predictions/{id_of('s3://bucket/incoming/none.jpg')}")
     assert status == 404
-    assert "s3://bucket/incoming/none.jpg" in body["message"]
+    assert "s3://bucket/incoming/none.jpg" in body["detail"]
 
 
 NO_IDS = ["!!", "a", "_w", "=", "é", "Zm9v", id_of("s3://b/" + "k" * 2048), id_of("s3://b/k") + "="]
@@ -165,7 +165,7 @@ def test_a_filter_that_makes_no_sense_is_a_bad_request_that_says_so(
 ) -> None:
     status, body = call("/predictions", parameters)
     assert status == 400
-    assert next(iter(parameters)) in body["message"]
+    assert next(iter(parameters)) in body["detail"]
     assert table.asked == []
 
 
@@ -185,7 +185,7 @@ def test_a_cursor_of_another_filter_is_a_bad_request_that_says_so(
 ) -> None:
     cursor = call("/predictions", FILTERS)[1]["cursor"]
     status, body = call("/predictions", FILTERS | change | {"cursor": cursor})
-    assert (status, "other filters" in body["message"]) == (400, True)
+    assert (status, "other filters" in body["detail"]) == (400, True)
     assert len(table.asked) == 1
 
 
@@ -207,7 +207,7 @@ def test_a_cursor_needs_no_escaping_in_an_address(table: FakeTable) -> None:
 
 def test_a_repeated_parameter_is_refused_instead_of_joined(table: FakeTable) -> None:
     status, body = call("/predictions", {"label": "pug,boxer"}, "label=pug&label=boxer")
-    assert (status, "label is given 2 times" in body["message"]) == (400, True)
+    assert (status, "label is given 2 times" in body["detail"]) == (400, True)
     assert call("/predictions", {"label": "pug,"}, "label=pug&cursor=&cursor=")[0] == 200
 
 
@@ -217,8 +217,7 @@ def test_a_presigned_address_may_carry_its_signature(table: FakeTable) -> None:
 
 def test_a_mistyped_parameter_is_named_with_the_nearest_one(table: FakeTable) -> None:
     assert (
-        "did you mean min_confidence?"
-        in call("/predictions", {"min-confidence": "1"})[1]["message"]
+        "did you mean min_confidence?" in call("/predictions", {"min-confidence": "1"})[1]["detail"]
     )
 
 
@@ -263,7 +262,7 @@ def test_a_busy_table_is_a_503_that_says_when_to_come_again(table: FakeTable) ->
     table.failure = TransientError("ThrottlingException", "busy")
     status, body = call("/health")
     assert status == 503
-    assert "try again" in body["message"]
+    assert "try again" in body["detail"]
 
 
 def test_health_is_ok_when_the_table_answers(table: FakeTable) -> None:

@@ -15,6 +15,7 @@ import pytest
 
 from imaging import Prepared, Rejection, RejectReason, prepare
 from imaging.decoder import Decoder, DecoderError
+from imaging.thumbnail import make_thumbnail
 from tests.fakes import SPEC, jpeg
 
 REPOSITORY = Path(__file__).parents[3]
@@ -30,6 +31,20 @@ def decoder() -> Iterator[Decoder]:
 @pytest.mark.parametrize("data", [jpeg(), jpeg(200), b"", b"text", jpeg()[:200]])
 def test_verdict_is_that_of_preparing_here(decoder: Decoder, data: bytes) -> None:
     assert decoder.prepare(data, SPEC) == prepare(data, SPEC)
+
+
+@pytest.mark.parametrize("data", [jpeg(), b"", b"text", jpeg()[:200]])
+def test_a_thumbnail_is_that_of_making_it_here(decoder: Decoder, data: bytes) -> None:
+    assert decoder.thumbnail(data, 256) == make_thumbnail(data, 256)
+
+
+def test_a_file_that_takes_too_long_to_decode_has_no_thumbnail(tmp_path: Path) -> None:
+    decoder = broken_by(tmp_path, "while True: pass", cpu_seconds=1)
+    try:
+        assert decoder.thumbnail(b"BAD", 256) == Rejection(RejectReason.TOO_SLOW, "signal 24")
+        assert decoder.thumbnail(jpeg(), 256) == make_thumbnail(jpeg(), 256)
+    finally:
+        decoder.close()
 
 
 def test_process_starts_with_the_first_image_and_is_kept(decoder: Decoder) -> None:
@@ -62,6 +77,9 @@ def broken_by(tmp_path: Path, body: str, **limits: int) -> Decoder:
         "real.prepare = prepare\n"
         "import imaging.decoder_process as process\n"
         "process.prepare = prepare\n"
+        "small = process.make_thumbnail\n"
+        "process.make_thumbnail = lambda data, size: "
+        "prepare(data, None) if data.startswith(b'BAD') else small(data, size)\n"
         "process.main()\n"
     )
     made.program = program

@@ -81,7 +81,7 @@ def denied(template: Json, role_name: str, true: Collection[str] = EXTENDING) ->
 def _roles(template: Json) -> Iterator[tuple[str, list[str]]]:
     for name, role in sorted(of_type(template, "AWS::IAM::Role").items()):
         lines = [
-            f"trusts {each['Principal']['Service']} if {text(each.get('Condition'))}"
+            f"trusts {text(*each['Principal'].values())} if {text(each.get('Condition'))}"
             for each in role["AssumeRolePolicyDocument"]["Statement"]
         ]
         always = set(_rights(template, name, ()))

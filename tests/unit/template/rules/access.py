@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator
 
 from tests.unit.template.review import REVIEWED, review
-from tests.unit.template.rules.registry import Faults, rule
-from tools.template import Json, as_list, of_type, statements, text
+from tests.unit.template.rules.registry import Faults, rule, value
+from tools.template import Json, as_list, of_type, properties, statements, text
 
 # These actions do not support resources, or the service requires all: AWS accepts "*" alone.
 WITHOUT_RESOURCES = {
@@ -70,8 +70,35 @@ def no_role_writes_where_images_are_dropped(template: Json) -> Faults:
         writes = any(
             each.startswith(("s3:Put", "s3:Delete", "s3:*", "s3:Restore")) for each in actions
         )
-        if writes and "ImagesBucket" in str(statement["Resource"]):
+        if writes and "ImagesBucket" in str(statement["Resource"]) and name != "UploadFormRole":
             yield f"{name}: {actions}"
+
+
+FORM_ROLE = "arn:${AWS::Partition}:iam::${AWS::AccountId}:role/${AWS::StackName}-upload-form/*"
+
+
+@rule
+def forms_alone_write_where_images_are_dropped(template: Json) -> Faults:
+    """One role may put photos, and only by a presigned form; ApiFunction alone signs with it."""
+    if value(template, "UploadFormRole.Path.Fn::Sub") != "/${AWS::StackName}-upload-form/":
+        yield "UploadFormRole has another path"
+    granted = [each for name, each in _granted(template) if name == "UploadFormRole"]
+    kinds = {"s3:authType": "POST", "s3:signatureversion": "AWS4-HMAC-SHA256"}
+    put = {
+        "Effect": "Allow",
+        "Action": "s3:PutObject",
+        "Resource": {"Fn::Sub": "${ImagesBucket.Arn}/incoming/*"},
+        "Condition": {"StringEquals": kinds},
+    }
+    if granted != [put]:
+        yield f"UploadFormRole: {granted}"
+    trusted = properties(template, "UploadFormRole")["AssumeRolePolicyDocument"]["Statement"]
+    if [text(each["Principal"].get("AWS")) for each in trusted] != ["${ApiFunctionRole.Arn}"]:
+        yield f"UploadFormRole trusts {trusted}"
+    for name, statement in _granted(template):
+        becomes = any(each.startswith("sts:") for each in as_list(statement["Action"]))
+        if becomes and (name, text(statement["Resource"])) != ("ApiFunctionRole", FORM_ROLE):
+            yield f"{name} may become {statement['Resource']}"
 
 
 @rule

@@ -1,0 +1,39 @@
+"""Images as people see them, and the forms by which they come in."""
+
+from __future__ import annotations
+
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler import Response
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from handlers import api_wiring
+from handlers.api_rows import found
+from pipeline.api_answers import if_none_match, is_known
+from pipeline.api_bodies import upload_request
+from pipeline.api_requests import ThumbnailRequest
+from pipeline.thumbnails import refuse_hidden, thumbnail_etag
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
+
+
+@router.get("/images/<image_id>/thumbnail")
+def get_thumbnail(image_id: str) -> Response[Any]:
+    event = router.current_event
+    asked = ThumbnailRequest.parse(event.query_string_parameters or {}, event["rawQueryString"])
+    record = found(image_id)
+    refuse_hidden(record)
+    version = asked.version or record.version
+    headers: dict[str, str | list[str]] = {"ETag": thumbnail_etag(image_id, version, asked.size)}
+    if asked.version is not None:  # the address names the version, so its picture never changes
+        headers["Cache-Control"] = "private, max-age=31536000, immutable"
+    if is_known(str(headers["ETag"]), if_none_match(event.raw_event)):
+        return Response(HTTPStatus.NOT_MODIFIED.value, body="", headers=headers)
+    picture = api_wiring.thumbnails().of(record, version, asked.size)
+    return Response(HTTPStatus.OK.value, "image/webp", picture, headers=headers)
+
+
+@router.post("/uploads")
+def post_upload() -> dict[str, Any]:
+    return api_wiring.upload_forms().form(upload_request(router.current_event.raw_event))

@@ -1,0 +1,57 @@
+"""Rows of the predictions table: listed, one of them, and what people say about it."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from http import HTTPStatus
+from typing import Any
+
+from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
+
+from handlers import api_wiring, wiring
+from pipeline.api_answers import ApiProblem
+from pipeline.api_bodies import review_request
+from pipeline.api_requests import ListRequest, image_from_id, with_id
+from pipeline.events import utc_now
+from pipeline.records import Record
+from pipeline.trace import steps_of
+
+router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
+
+
+@router.get("/predictions")
+def list_predictions() -> dict[str, Any]:
+    event = router.current_event
+    parameters = event.query_string_parameters or {}
+    asked = ListRequest.parse(parameters, event["rawQueryString"], datetime.now(UTC))
+    table = wiring.predictions_table()
+    return asked.answer(table.list(asked.query, limit=asked.limit, cursor=asked.cursor))
+
+
+@router.get("/predictions/<prediction_id>")
+def get_prediction(prediction_id: str) -> dict[str, Any]:
+    return with_id(found(prediction_id))
+
+
+@router.get("/images/<image_id>/trace")
+def get_trace(image_id: str) -> dict[str, Any]:
+    return {"steps": steps_of(found(image_id))}
+
+
+@router.put("/images/<image_id>/review")
+def put_review(image_id: str) -> dict[str, Any]:
+    image = image_from_id(image_id)
+    request = review_request(router.current_event.raw_event, utc_now())
+    return with_id(_known(api_wiring.reviews_table().review(image, request), image))
+
+
+def found(image_id: str) -> Record:
+    """Returns the record of an id; raises ApiProblem when there is none."""
+    image = image_from_id(image_id)
+    return _known(wiring.predictions_table().get(image), image)
+
+
+def _known(record: Record | None, image: str) -> Record:
+    if record is None:
+        raise ApiProblem(HTTPStatus.NOT_FOUND, f"there is no prediction of {image}")
+    return record

@@ -1,0 +1,29 @@
+"""The adapters and use cases of ``ApiFunction`` alone, made once per execution environment."""
+
+from __future__ import annotations
+
+from functools import cache
+
+from handlers import wiring
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.reviews_table import ReviewsTable
+from pipeline.adapters.upload_forms import UploadForms
+from pipeline.clients import client, s3_with
+from pipeline.thumbnails import Thumbnails
+
+
+@cache
+def reviews_table() -> ReviewsTable:
+    return ReviewsTable(client("dynamodb"), wiring.settings.predictions_table)
+
+
+@cache
+def thumbnails() -> Thumbnails:
+    images = ImagesBucket(client("s3"))
+    return Thumbnails(images, wiring.decoder().thumbnail, wiring.settings.images_bucket)
+
+
+@cache
+def upload_forms() -> UploadForms:
+    role_arn = wiring.settings.upload_form_role_arn
+    return UploadForms(client("sts"), s3_with, wiring.settings.images_bucket, role_arn)
