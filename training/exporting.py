@@ -17,13 +17,16 @@ import torch
 
 from archive.card import ModelCard
 from archive.reading import sha256_of
+from archive.uncertainty import Gate
 from imaging import ImageSpec, Rejection
 from model.export import ServedModel, export_onnx
+from model.onnx_gate import write_gated
 from model.package import LEARNED_PHOTOS_NAME, ROOT, write_content
 from model.revision import code_revision
 from training.data.dataset import LabelledImage, load_pixels, spread
 from training.data.learned_photos import LearnedPhoto, learned_text
 from training.errors import TrainingError
+from training.familiarity import Familiarity
 from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
 from training.network import TransferNetwork
@@ -43,6 +46,7 @@ EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
 # A difference hundreds of times larger means a wrong graph.
 MAX_DIFFERENCE = 1e-4
 COMPARED_IMAGES = 32
+GATE_LABELS = ("unknown", "none_of_these", "not_one_of_the_labels")
 _VERSIONS_OF = ("torch", "torchvision", "onnx", "onnxruntime", "pillow", "numpy")
 
 Images = npt.NDArray[np.uint8]
@@ -71,6 +75,8 @@ class Origin:
     """Of the folds; None without."""
     seconds: float
     """Wall time of the training without the features."""
+    gate: Familiarity | None
+    """None where no threshold could be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -125,6 +131,8 @@ def export_model(
                 f"{MAX_DIFFERENCE:g}: the model is not exported.",
                 "Keep the checkpoint and report it with the versions of torch and onnx.",
             )
+        if origin.gate is not None:
+            write_gated(weights, origin.gate.tables, weights)
         card = model_card(origin, spec, sha256_of(weights), difference)
         # The licence of the package's weights requires that it is passed on.
         licences = PACKAGE_LICENCES if settings.weights == "package" else ()
@@ -163,15 +171,15 @@ def largest_difference(served: ServedModel, weights: Path, images: Images) -> fl
 def model_card(
     origin: Origin, spec: ImageSpec, weights_sha256: str, difference: float
 ) -> ModelCard:
-    """Makes the card; it has no gate, because the training saw no images of other things."""
-    settings = origin.settings
+    """Makes the card."""
+    settings, gate = origin.settings, origin.gate
     return ModelCard(
         name=settings.name,
         version=settings.version,
         labels=origin.classes,
         image_spec=spec,
-        gate=None,
-        metrics=card_metrics(origin),
+        gate=None if gate is None else Gate(_gate_label(origin.classes), gate.minimum),
+        metrics=card_metrics(origin) | ({} if gate is None else {"gate": gate.to_json()}),
         training_run={
             "architecture": settings.backbone,
             "initial_weights": settings.weights,
@@ -189,6 +197,11 @@ def model_card(
         },
         weights_sha256=weights_sha256,
     )
+
+
+def _gate_label(classes: Sequence[str]) -> str:
+    """Returns the label of refused photos: the first that no class has."""
+    return next(label for label in GATE_LABELS if label not in classes)
 
 
 def card_metrics(origin: Origin) -> dict[str, object]:

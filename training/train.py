@@ -14,6 +14,11 @@ from functools import partial
 from statistics import fmean
 from time import perf_counter
 
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor
+
 from training import failure
 from training.checkpoint import Checkpoint
 from training.cross_validation import cross_validate, validation_answers
@@ -27,6 +32,7 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
+from training.familiarity import MIN_PHOTOS, Familiarity, fit_familiarity
 from training.fitting import fit_once
 from training.metric_lines import MetricLog, metric_line
 from training.network import TransferNetwork
@@ -160,8 +166,30 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             folds=fitted.folds,
             spread=fitted.spread,
             seconds=fitted.seconds,
+            gate=_gate(prepared, fitted, settings),
         ),
     )
+
+
+def _gate(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Familiarity | None:
+    """Fits the gate on the frozen backbone's features; logs why there is none."""
+    if settings.unfreeze != "none":
+        log.info(
+            "no gate: the backbone learned from these photos, so none shows what is unfamiliar"
+        )
+        return None
+    rescale = fitted.network.head[0].cpu()
+
+    def features(rows: Sequence[int]) -> npt.NDArray[np.float32]:
+        with torch.inference_mode():
+            scaled: Tensor = rescale(prepared.features.values[list(rows)].float())
+        return scaled.numpy()
+
+    rows = (*fitted.partition.train, *fitted.partition.valid)
+    gate = fit_familiarity(features, rows, prepared.labels.numpy(), prepared.first_alike)
+    if gate is None:
+        log.info("no gate: a threshold needs at least %d photos that can be left out", MIN_PHOTOS)
+    return gate
 
 
 def _learned(prepared: Prepared, parts: Partition) -> tuple[LearnedPhoto, ...]:

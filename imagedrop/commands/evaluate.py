@@ -137,6 +137,9 @@ def _print_summary(found: Evaluation) -> None:
         f"review    {1 - calibration.coverage:.4f} of the photos need review; of the others "
         f"{covered} are right"
     )
+    if found.card.gate is not None:
+        refused = float(found.measured.gated.mean())
+        say(f"gate      {refused:.4f} of the photos are called {found.card.gate.label}")
     say(
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"

@@ -28,6 +28,9 @@ def package(
     ],
     name: Annotated[str | None, typer.Option(help="Replaces the model's own name.")] = None,
     version: Annotated[str | None, typer.Option(help="Replaces the model's own version.")] = None,
+    groups: Annotated[
+        Path | None, typer.Option(help="A JSON file, label: group; rows then have a group.")
+    ] = None,
     output: Annotated[
         Path | None, typer.Option(help="Only write the archive here; register nothing.")
     ] = None,
@@ -36,7 +39,8 @@ def package(
     """Make a model's archive, check it, and register it with its lineage."""
     if output is not None:
         with TemporaryDirectory() as temporary:
-            archive = make_archive(_fetched(model, target, Path(temporary)), output, name, version)
+            source = _fetched(model, target, Path(temporary))
+            archive = make_archive(source, output, name, version, groups)
         say(f"{archive.card.identity} is in {output}")
         return
     found = find_target(target)
@@ -44,7 +48,7 @@ def package(
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = _fetched(model, target, folder)
-        archive = make_archive(source, folder / "model.tar.gz", name, version)
+        archive = make_archive(source, folder / "model.tar.gz", name, version, groups)
         with console.status(Text(f"Registering {archive.card.identity}")):
             stored = found.models_bucket().publish(archive)
             try:

@@ -57,6 +57,7 @@ def promote(
             default_model_data_url=found.outputs["DefaultModelDataUrl"],
             bake_seconds=bake_seconds,
             on_step=lambda step: status.update(Text(step)),
+            on_warning=lambda warning: say(warning, "yellow"),
         )
         try:
             if name is None or version is None:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
 
+from botocore.exceptions import ClientError
+
+from archive.card import ArchiveError, ModelCard
 from imagedrop.errors import UserError
 from imagedrop.models.probe import ProbeError, probe
 from imagedrop.models.serving_endpoint import ServingEndpoint
@@ -23,6 +26,20 @@ ALARM_POLL_SECONDS = 5.0
 MAX_REASON_CHARACTERS = 1024  # ApprovalDescription
 
 
+def lost_refusals(former: ModelCard, new: ModelCard) -> str | None:
+    """Returns what will get one of the new model's labels although the former one refuses it."""
+    if former.gate is not None and new.gate is None:
+        return (
+            f"{new.identity} has no gate: it names every photo, also those that {former.identity} "
+            f"calls {former.gate.label}. A gate needs 50 photos and a frozen backbone."
+        )
+    if former.unknown is not None and new.unknown is None and new.gate is None:
+        return (
+            f"{new.identity} has no label for what {former.identity} calls {former.unknown.label}."
+        )
+    return None
+
+
 @dataclass(frozen=True, slots=True)
 class Promoter:
     """Promotes models to one endpoint.
@@ -31,6 +48,7 @@ class Promoter:
         alarms: names of the alarms that roll a promotion back.
         bake_seconds: how long the alarms are watched after the switch.
         on_step: called with a line of text at each step.
+        on_warning: called with what the new model will no longer refuse.
     """
 
     endpoint: ServingEndpoint
@@ -42,6 +60,7 @@ class Promoter:
     default_model_data_url: str
     bake_seconds: int
     on_step: Callable[[str], None]
+    on_warning: Callable[[str], None]
 
     def promote(self, name: str, version: str) -> str:
         """Puts a registered model behind the endpoint; returns its identity.
@@ -98,6 +117,8 @@ class Promoter:
         card = self.models.read_card(model_data_url)
         serving, recorded = self.endpoint.serving(), self.models.promotions()
         self._require_quiet_alarms()
+        if package is not None:
+            self._warn_of_lost_refusals(serving, card)
         if serving.model_data_url != model_data_url:
             self.on_step(f"Switching to {card.identity}")
             self._update(serving, self.endpoint.make_config(serving, model_data_url))
@@ -115,6 +136,13 @@ class Promoter:
             if not serving.is_on_instances:
                 self._watch_alarms()
         return card.identity
+
+    def _warn_of_lost_refusals(self, serving: Serving, card: ModelCard) -> None:
+        # The former model's card may be gone; that must not prevent the promotion.
+        with suppress(ArchiveError, ClientError):
+            former = self.models.read_card(serving.model_data_url)
+            if warning := lost_refusals(former, card):
+                self.on_warning(warning)
 
     def _update(self, serving: Serving, config_name: str) -> None:
         self.endpoint.begin_update(

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 from pytest_socket import disable_socket, enable_socket
 
 from archive.card import read_model_card
@@ -62,13 +63,35 @@ def answer(model_dir: Path, label: str, file_format: str) -> dict[str, object]:
     """Returns the serving code's answer to one photo, without a socket."""
     body = BytesIO()
     draw(COLOURS[label], seed=99).save(body, file_format)
+    return ask(model_dir, body.getvalue())
+
+
+def ask(model_dir: Path, photo: bytes) -> dict[str, object]:
     disable_socket(allow_unix_socket=True)
     try:
         with closing(Classifier.load(model_dir, cores=1)) as classifier:
-            (found,) = json.loads(asyncio.run(classifier.classify_image(body.getvalue())))
+            (found,) = json.loads(asyncio.run(classifier.classify_image(photo)))
     finally:
         enable_socket()
     return dict(found)
+
+
+def test_model_of_enough_photos_refuses_what_looks_like_none_of_them(tmp_path: Path) -> None:
+    many = draw_folder(tmp_path / "photos", 18)
+    settings = short_training(many, tmp_path / "features", tmp_path, epochs=1)
+    result = train(settings)
+    board = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((16, 16))) * 255
+    body = BytesIO()
+    Image.fromarray(board.astype(np.uint8)).save(body, "PNG")
+
+    card = read_model_card(result.model_dir / "model.json")
+    found = ask(result.model_dir, body.getvalue())
+
+    assert card.gate is not None
+    assert card.gate.label == found["label"] == "unknown"
+    assert len(found["predictions"]) == 3  # type: ignore[arg-type]
+    assert card.metrics["gate"]["photos"] == 54  # type: ignore[index]
+    assert answer(result.model_dir, "sky", "PNG")["label"] == "sky"
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
@@ -82,7 +105,7 @@ def test_trained_model_names_new_photos_of_every_format(
         assert found["predictions"][0]["label"] == label  # type: ignore[index]
 
 
-def test_card_holds_the_folders_as_labels_and_no_gate(
+def test_card_holds_the_folders_as_labels_and_of_few_photos_no_gate(
     trained: tuple[TrainSettings, TrainResult],
 ) -> None:
     settings, result = trained

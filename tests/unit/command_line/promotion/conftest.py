@@ -139,6 +139,8 @@ class FakeModels:
     """The models bucket."""
 
     noted: Promotions = field(default_factory=Promotions)
+    gates: dict[str, dict[str, Any]] = field(default_factory=dict)
+    """By the name of the model."""
 
     def promotions(self) -> Promotions:
         return self.noted
@@ -147,7 +149,8 @@ class FakeModels:
         self.noted = promotions
 
     def read_card(self, url: str) -> ModelCard:
-        return ModelCard.from_json(card(name=url.split("/")[-2]))
+        name = url.split("/")[-2]
+        return ModelCard.from_json(card(name=name, gate=self.gates.get(name)))
 
 
 @dataclass
@@ -204,6 +207,7 @@ class World:
     alarms: FakeAlarms = field(default_factory=FakeAlarms)
     answers: FakeAnswers = field(init=False)
     bake_seconds: int = 0
+    warnings: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
         self.answers = FakeAnswers(self.sagemaker)
@@ -219,6 +223,7 @@ class World:
             default_model_data_url=DEFAULT,
             bake_seconds=self.bake_seconds,
             on_step=lambda _line: None,
+            on_warning=self.warnings.append,
         )
 
 
