@@ -149,12 +149,14 @@ def _permissions(policy: Json, effect: str, true: Collection[str]) -> Iterator[P
 
 def _both(one: Permission, other: Permission) -> Iterator[Permission]:
     """Returns the intersection of two permissions: nothing or one permission."""
-    action, resource = _common(one.action, other.action), _common(one.resource, other.resource)
+    action = _common(one.action, other.action)
+    resource = action and _common(one.resource, other.resource)
     if action and resource:
         conditions = [each for each in (one.condition, other.condition) if each]
         yield Permission(action, resource, " and ".join(conditions))
 
 
+@cache
 def _common(one: str, other: str) -> str | None:
     """The pattern of what two patterns with ``*`` both match, or ``None``.
 
