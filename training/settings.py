@@ -111,6 +111,10 @@ class TrainSettings:
     profile: Annotated[bool, "Record a profile of some steps."] = False
 
     def __post_init__(self) -> None:
+        # Of `--data=~/photos` the shell leaves the tilde as it is.
+        for each in fields(self):
+            if isinstance(path := getattr(self, each.name), Path):
+                object.__setattr__(self, each.name, Path(os.path.expanduser(path)))
         for problem in _problems(self):
             raise TrainingError(problem, "See --help.")
         if not self.weights:

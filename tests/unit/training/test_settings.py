@@ -118,3 +118,12 @@ def test_settings_survive_json() -> None:
 
 def test_every_setting_is_explained() -> None:
     assert all(each.help.endswith(".") for each in declared_settings().values())
+
+
+def test_a_tilde_that_the_shell_left_is_the_home_folder(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", str(tmp_path))
+    (tmp_path / "photos").mkdir()
+    settings = TrainSettings.from_arguments(["--data=~/photos"], {})
+    assert settings.data == tmp_path / "photos"
