@@ -61,7 +61,7 @@ class Filters:
             UserError: a time is not one.
         """
         typed = {each.name: getattr(self, each.name) for each in fields(self)}
-        moments = {name: _moment(name, typed[name]) for name in ("since", "until")}
+        moments = {name: moment(name, typed[name]) for name in ("since", "until")}
         return Query(**typed | moments)
 
 
@@ -84,7 +84,7 @@ def matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
     return every_record(target, replace(query, label=label), limit)
 
 
-def _moment(name: str, typed: str | None) -> str | None:
+def moment(name: str, typed: str | None) -> str | None:
     """Returns the typed time in UTC, and prints it with its local time.
 
     Raises:
@@ -98,9 +98,9 @@ def _moment(name: str, typed: str | None) -> str | None:
         raise UserError(
             f"--{name}: {error}.", "Read more with: imagedrop predictions --help"
         ) from error
-    moment = datetime.fromisoformat(taken)
-    local = moment.astimezone()
+    at = datetime.fromisoformat(taken)
+    local = at.astimezone()
     here = f" ({local:%Y-%m-%d %H:%M:%S} here)" if local.utcoffset() else ""
-    future = ", which is in the future" if moment > datetime.now(UTC) else ""
-    say(f"{name.capitalize()} {moment:%Y-%m-%d %H:%M:%S} UTC{here}{future}.")
+    future = ", which is in the future" if at > datetime.now(UTC) else ""
+    say(f"{name.capitalize()} {at:%Y-%m-%d %H:%M:%S} UTC{here}{future}.")
     return taken
