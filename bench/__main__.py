@@ -24,6 +24,7 @@ BENCHES = (
     "bulk",
     "duplicates",
     "export",
+    "features",
     "monitor",
     "template_faults",
 )

@@ -19,13 +19,14 @@ from time import process_time
 import numpy as np
 import torch
 from PIL import Image
+from torch import Tensor
 
 from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import fit
 from training.watch.monitor import Monitor
 from training.watch.observations import DEFAULT_INTERVAL, read_observations
-from training.watch.observer import Phase, StepSeconds, TrainingObserver
+from training.watch.observer import Phase, TrainingObserver
 
 INTERVALS = (0, 1, 10, DEFAULT_INTERVAL)
 
@@ -45,7 +46,7 @@ class PhaseCpu(TrainingObserver):
         self.seconds: dict[Phase, float] = {}
         self._began: dict[Phase, float] = {}
 
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+    def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
         began = self._began.setdefault(phase, process_time())
         self.seconds[phase] = process_time() - began
 

@@ -1,14 +1,23 @@
-"""Upload a data set to the models bucket, for training jobs."""
+"""Uploads a data set to the models bucket, for training jobs; describes its photos by a model."""
 
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import Any
 
+from archive.card import CARD_NAME, ArchiveError, read_model_card
+from archive.reading import WEIGHTS_NAME, extract_archive
 from imagedrop.errors import UserError
 from imagedrop.uploads import Sent, Upload, objects_below, upload_all, why_no_key
+from model.onnx_features import OnnxFeatures
+from model.package import DEFAULT_ARCHIVE
+from training.data.cache import default_cache
+from training.data.check import Describer
 from training.data.dataset import DataSet
 from training.data.folders import LeftOut
 
@@ -23,6 +32,42 @@ class UploadedDataSet:
     kept: int
     uri: str
     manifest_sha256: str
+
+
+@contextmanager
+def archive_describer(model: Path | None) -> Iterator[Describer | None]:
+    """Describes photos by the features of a model, of the default model by default.
+
+    None where the default model's archive is not beside this code, as in a wheel.
+
+    Args:
+        model: a folder that a training wrote, or a model.tar.gz.
+
+    Raises:
+        UserError: it is not a model, or has no features that can be taken.
+    """
+    if model is None and not DEFAULT_ARCHIVE.is_file():
+        yield None
+        return
+    source = model or DEFAULT_ARCHIVE
+    with TemporaryDirectory() as temporary:
+        yield _describer(source, Path(temporary) / "content")
+
+
+def _describer(source: Path, unpacked: Path) -> Describer:
+    folder = source if source.is_dir() else unpacked
+    try:
+        if not source.is_dir():
+            extract_archive(source, unpacked)
+        card = read_model_card(folder / CARD_NAME)
+        compute = OnnxFeatures(folder / WEIGHTS_NAME)
+    except (ArchiveError, OSError, ValueError) as error:
+        raise UserError(
+            f"{source} is not a model whose features can be used: {error}",
+            "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+        ) from error
+    identity = f"onnx|{card.weights_sha256}|{card.image_spec.hash}"
+    return Describer(identity, card.image_spec, compute, default_cache())
 
 
 def upload_data_set(

@@ -14,7 +14,8 @@ from torch import Tensor, nn, optim
 from torch.nn import functional
 
 from training.machine import seed_epoch
-from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
+from training.watch.observer import EpochMetrics, Phase, TrainingObserver
+from training.watch.step_clock import clock_for
 
 Batches = Iterable[tuple[Tensor, Tensor]]
 
@@ -142,31 +143,35 @@ def _train_epoch(
     """Trains on all images once; returns their mean loss."""
     plan.module.train()
     total = plan.epochs * plan.steps_an_epoch
-    loss_sum = 0.0
-    asked = perf_counter()
+    clock = clock_for(next(plan.module.parameters()).device)
+    losses: list[Tensor] = []
+    images: list[int] = []
+    clock.mark()
     for number, (inputs, labels) in enumerate(plan.train_batches()):
         decay = cosine(index * plan.steps_an_epoch + number, total)
         for group, rate in zip(plan.optimizer.param_groups, first_rates, strict=True):
             group["lr"] = rate * decay
         plan.optimizer.zero_grad(set_to_none=True)
-        began = perf_counter()
+        clock.mark()
         with plan.precision():
             loss = plan.loss(plan.module(inputs), labels)
-        forward = perf_counter()
+        clock.mark()
         loss.backward()
-        backward = perf_counter()
+        clock.mark()
         plan.optimizer.step()
-        value = loss.item()
-        stepped = perf_counter()
-        seconds = StepSeconds(
-            began - asked, forward - began, backward - forward, stepped - backward
-        )
+        clock.mark()
+        losses.append(loss.detach())
+        images.append(len(labels))
         for observer in observers:
-            observer.on_step(plan.name, state.step, value, seconds)
-        loss_sum += value * len(labels)
+            observer.on_step(plan.name, state.step, losses[-1])
         state.step += 1
-        asked = perf_counter()
-    return loss_sum / plan.train_images
+        clock.mark()
+    seconds = clock.read()
+    for observer in observers:
+        observer.on_steps_timed(plan.name, state.step - len(losses), seconds)
+    # Once an epoch: reading a value waits for a GPU, and then it has nothing to do.
+    values = torch.stack(losses).double().cpu()
+    return float(values @ torch.tensor(images, dtype=torch.float64)) / plan.train_images
 
 
 def cosine(step: int, total: int) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Sequence
 from dataclasses import dataclass
+from time import perf_counter
 
 import torch
 from torch import Tensor
@@ -12,6 +13,7 @@ from torch import Tensor
 from imaging import ImageSpec
 from training.data.cache import default_cache
 from training.data.dataset import DataSet, LabelledImage
+from training.data.feature_pass import PassSeconds
 from training.data.features import Extractor, Features, stored_features
 from training.data.folders import explain
 from training.data.looks import first_alike, looks_of
@@ -19,6 +21,7 @@ from training.errors import TrainingError
 from training.machine import be_deterministic, device
 from training.network import TransferNetwork, build_network, freeze, image_spec, weights_sha256
 from training.settings import TrainSettings
+from training.watch.profile import Preparation
 
 log = logging.getLogger(__name__)
 
@@ -46,6 +49,8 @@ class Prepared:
     labels: Tensor
     """int64 [n]."""
     device: torch.device
+    preparation: Preparation
+    """What the time was spent on."""
 
 
 def prepare(settings: TrainSettings) -> Prepared:
@@ -57,17 +62,20 @@ def prepare(settings: TrainSettings) -> Prepared:
     """
     if settings.deterministic:
         be_deterministic()
+    began = perf_counter()
     data = DataSet.scan(settings.data)
     for line in explain(data.left_out):
         log.warning("%s", line)
+    digests = data.digests
+    manifest_sha256 = data.manifest_of(digests)
+    hashed = perf_counter()
     network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)
     freeze(network, "none")
     spec, on = image_spec(settings.backbone), device()
     sha256 = weights_sha256(network.backbone)
     network.eval().to(on).to(memory_format=torch.channels_last)
     extractor = Extractor(network.backbone, sha256, spec, settings.amp, on)
-    digests = data.digests
-    manifest_sha256 = data.manifest_of(digests)
+    built = perf_counter()
     cache = settings.feature_cache or default_cache()
     features = stored_features(data, digests, extractor, cache)
     images = tuple(data.images[row] for row in features.rows)
@@ -80,7 +88,10 @@ def prepare(settings: TrainSettings) -> Prepared:
     _refuse_untrained_classes(data, images, settings)
     labels = torch.tensor([image.class_index for image in images])
     own_digests = tuple(digests[image.path] for image in images)
+    began_looks = perf_counter()
     looks = looks_of(images, own_digests, cache)
+    alike = first_alike(own_digests, looks)
+    ended = perf_counter()
     return Prepared(
         data=data,
         manifest_sha256=manifest_sha256,
@@ -91,9 +102,28 @@ def prepare(settings: TrainSettings) -> Prepared:
         images=images,
         digests=own_digests,
         looks=looks,
-        first_alike=first_alike(own_digests, looks),
+        first_alike=alike,
         labels=labels,
         device=on,
+        preparation=_preparation(
+            features.seconds,
+            total=ended - began,
+            hashing=hashed - began,
+            network=built - hashed,
+            looks=ended - began_looks,
+        ),
+    )
+
+
+def _preparation(features: PassSeconds, *, total: float, **others: float) -> Preparation:
+    known = features.photos + features.backbone + features.storing + sum(others.values())
+    return Preparation(
+        photos=features.photos,
+        backbone=features.backbone,
+        storing=features.storing,
+        other=max(0.0, total - known),
+        computed=features.computed,
+        **others,
     )
 
 

@@ -23,6 +23,9 @@ DEFAULT_WEIGHTS: Mapping[str, str] = {"resnet50": "imagenet", "efficientnet_lite
 # The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
 
+# Of the features in a job's checkpoints.
+FEATURES_FOLDER = "features"
+
 
 class Limit(NamedTuple):
     """The values that a setting may have."""
@@ -109,6 +112,9 @@ class TrainSettings:
     amp: Annotated[bool, "Use bfloat16 where the machine computes it in hardware."] = False
     monitor_interval: Annotated[int, "Record gradients every this many steps; 0 = never."] = 0
     profile: Annotated[bool, "Record a profile of some steps."] = False
+    features_only: Annotated[
+        bool, "Compute the features of every photo and keep them; train nothing."
+    ] = False
 
     def __post_init__(self) -> None:
         # Of `--data=~/photos` the shell leaves the tilde as it is.
@@ -136,6 +142,9 @@ class TrainSettings:
             if value is not None
         }
         values = job_defaults(environment) | given
+        if values.get("features_only") and "checkpoint_dir" in values:
+            # SageMaker copies this folder to S3, where a search's channel `features` reads it.
+            values.setdefault("feature_cache", values["checkpoint_dir"] / FEATURES_FOLDER)
         if "data" not in values:
             raise TrainingError("There is no data to train on.", "Give a folder with --data.")
         return cls(**values)
@@ -164,7 +173,8 @@ def job_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
     """Reads the settings that a SageMaker training job passes in variables; {} elsewhere.
 
     The data are the channel `training`, or the folder above the channels `train`, `valid` and
-    `test`. The weights are the only file of the channel `weights`.
+    `test`. The weights are the only file of the channel `weights`; the channel `features` holds
+    what a job with `features-only` kept.
 
     Raises:
         TrainingError: the channel `weights` does not hold exactly one file.
@@ -182,6 +192,8 @@ def job_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
     if "SM_MODEL_DIR" in environment:
         # /opt/ml/model and /opt/ml/checkpoints: SageMaker has no variable for the latter.
         values["checkpoint_dir"] = Path(environment["SM_MODEL_DIR"]).parent / "checkpoints"
+    if "SM_CHANNEL_FEATURES" in environment:
+        values["feature_cache"] = Path(environment["SM_CHANNEL_FEATURES"])
     if "SM_CHANNEL_WEIGHTS" in environment:
         values["weights"] = str(_only_file(Path(environment["SM_CHANNEL_WEIGHTS"])))
     return values

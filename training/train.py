@@ -78,7 +78,11 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
     with failure.recorded(settings.output_dir):
         check_export_tools()
         prepared = prepare(settings)
-        watching = [MetricLog(settings.output_dir), *inspectors(settings), *callbacks]
+        watching = [
+            MetricLog(settings.output_dir),
+            *inspectors(settings, prepared.preparation),
+            *callbacks,
+        ]
         fitted = fit(prepared, settings, watching)
         if fitted.spread is not None:
             log.info("%d folds, each at its last epoch:", len(fitted.folds))
@@ -86,7 +90,10 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
             print(metric_line(fitted.metrics), flush=True)
         if fitted.answers is not None:
             write_out_of_fold(fitted.answers, settings.output_dir)
-        return export(prepared, fitted, settings)
+        result = export(prepared, fitted, settings)
+        for observer in watching:
+            observer.on_finish()
+        return result
 
 
 def fit(
@@ -228,6 +235,19 @@ def log_to_stderr() -> None:
     logging.getLogger("training").setLevel(logging.INFO)
 
 
+def keep_features(settings: TrainSettings) -> int:
+    """Computes the features of every photo and keeps them; returns the exit code 0.
+
+    Raises:
+        TrainingError: as `prepare`.
+        OSError: a file cannot be read or written.
+    """
+    with failure.recorded(settings.output_dir):
+        prepared = prepare(settings)
+    log.info("the features of %d photos are kept", len(prepared.images))
+    return 0
+
+
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code is 0 only when it wrote a servable model.
 
@@ -240,6 +260,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
             settings = TrainSettings.from_arguments(
                 sys.argv[1:] if arguments is None else arguments
             )
+        if settings.features_only:
+            return keep_features(settings)
         result = train(settings)
     except (TrainingError, OSError) as error:
         log.error("%s", error)

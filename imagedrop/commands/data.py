@@ -12,11 +12,11 @@ from typing import Annotated
 
 import typer
 
-from imagedrop.data_sets import upload_data_set
+from imagedrop.data_sets import archive_describer, upload_data_set
 from imagedrop.errors import UserError, as_user_error, disk_error
 from imagedrop.output import TargetOption, progress, say
 from imagedrop.target import TargetName, find_target
-from training.data.check import DataCheck, check
+from training.data.check import DataCheck, DoubtfulLabel, check
 from training.data.dataset import DataSet
 from training.data.folders import explain
 from training.data.split import check_destination, lay_out, parts_of
@@ -35,6 +35,16 @@ FolderArgument = Annotated[
     Path, typer.Argument(help="class/photo, or train|valid|test/class/photo.")
 ]
 
+ModelOption = Annotated[
+    Path | None,
+    typer.Option(
+        metavar="ARCHIVE",
+        help="The model whose features find edited copies and doubtful labels: a folder that "
+        "train wrote, or a model.tar.gz. By default the default model.",
+        show_default=False,
+    ),
+]
+
 
 def register(app: typer.Typer) -> None:
     """Adds the commands."""
@@ -47,14 +57,15 @@ def check_command(
     output_dir: Annotated[
         Path, typer.Option(help="Where data.html and data.json are written.")
     ] = Path("data-output"),
+    model: ModelOption = None,
 ) -> None:
-    """Check every photo: rejected files, duplicates, and the number of photos of each label.
+    """Check every photo: rejected files, copies, doubtful labels, and the photos of each label.
 
     The exit code is 1 if a photo is in two parts or has two labels (metrics of such data cannot be
     trusted), if a class has no usable file, and if files that may be photos are left out.
     """
     with _as_user_error():
-        found = _checked(folder)
+        found = _checked(folder, model)
         output_dir.mkdir(parents=True, exist_ok=True)
         content = json.dumps(found.to_json(), indent=1) + "\n"
         (output_dir / "data.json").write_text(content, encoding="utf-8")
@@ -68,6 +79,7 @@ def check_command(
     _name("classes without a usable photo", list(found.without_photos))
     _name("classes that the part train lacks", list(found.not_in_train))
     say(f"{len(found.alike)} groups of photos look the same")
+    _name("doubtful labels", [_doubt(found, each) for each in found.doubtful if each.is_confident])
     say(f"Report: {report}")
     if not found.images:
         say("No file is usable.")
@@ -81,13 +93,14 @@ def split_command(
     destination: Annotated[Path, typer.Argument(help="A new folder.")],
     shares: Annotated[str, typer.Option(help="Percent of train, valid and test.")] = "80,10,10",
     seed: Annotated[int, typer.Option(help="The same seed gives the same parts.")] = 1,
+    model: ModelOption = None,
 ) -> None:
     """Copy photos into parts: each class has these shares, photos that look the same stay in one
     part, and rejected files are left out."""
     of_parts = _shares(shares)
     with _as_user_error():
         check_destination(folder, destination)  # before minutes of checking
-        found = _checked(folder)
+        found = _checked(folder, model)
         parts = parts_of(found, seed, of_parts)
         with progress() as bars:
             bar = bars.add_task("laid out", total=len(parts))
@@ -157,11 +170,18 @@ def _exit_if_incomplete(scanned: DataSet) -> None:
         raise typer.Exit(1)
 
 
-def _checked(folder: Path) -> DataCheck:
+def _checked(folder: Path, model: Path | None) -> DataCheck:
     scanned = scanned_data_set(folder)
-    with progress() as bars:
+    with progress() as bars, archive_describer(model) as describer:
         bar = bars.add_task("looked at", total=len(scanned.images))
-        return check(scanned, lambda: bars.advance(bar))
+        return check(scanned, lambda: bars.advance(bar), describer)
+
+
+def _doubt(found: DataCheck, each: DoubtfulLabel) -> str:
+    return (
+        f"{found.name_of(each.image)}: {found.data.label(each.image)} {each.confidence:.2f}, "
+        f"rather {each.suggested} {each.suggested_confidence:.2f}"
+    )
 
 
 def _shares(text: str) -> dict[str, float]:

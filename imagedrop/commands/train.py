@@ -38,12 +38,15 @@ def train(
     require_torch()
     # torch takes seconds to import; other commands do not need it.
     from training.reports.training import write_training_page  # noqa: PLC0415
-    from training.train import log_to_stderr  # noqa: PLC0415
+    from training.train import keep_features, log_to_stderr  # noqa: PLC0415
     from training.train import train as train_model  # noqa: PLC0415
 
     log_to_stderr()
     with as_user_error():
         wanted = TrainSettings(data=data, **(best | given))
+        if wanted.features_only:
+            keep_features(wanted)
+            return
         result = train_model(wanted)
         page = write_training_page(wanted.output_dir)
     say(

@@ -30,6 +30,15 @@ class JobOptions:
         str,
         typer.Option(help="imagenet, package, random, or s3://BUCKET/training/weights/FILE."),
     ] = ""
+    features: Annotated[
+        str | None,
+        typer.Option(
+            metavar="JOB",
+            help="Take the features that this job kept, instead of computing them again: one with "
+            "--set features_only=true.",
+            show_default=False,
+        ),
+    ] = None
     settings: Annotated[
         Mapping[str, Any],
         typer.Option("--set", metavar="NAME=VALUE", help=f"Any of {', '.join(SETTABLE)}."),

@@ -13,7 +13,13 @@ from imagedrop.errors import UserError, as_user_error
 from imagedrop.jobs.options import SETTABLE, JobOptions
 from training.launch.images import debugger_training_image, rule_image, training_image
 from training.launch.places import TrainingPlaces
-from training.launch.training_job import Debugger, Hyperparameter, TrainingJob, Vpc
+from training.launch.training_job import (
+    FEATURES_CHANNEL,
+    Debugger,
+    Hyperparameter,
+    TrainingJob,
+    Vpc,
+)
 from training.launch.tuning_job import TuningJob
 from training.settings import TrainSettings
 
@@ -49,6 +55,8 @@ def plan_training(
         channels["weights"] = options.weights
     elif options.weights:
         given["weights"] = options.weights
+    if options.features is not None:
+        channels[FEATURES_CHANNEL] = places.features_uri(options.features)
     _check_isolation(options, {"weights": "", **given}, channels)
     with as_user_error():
         return TrainingJob(

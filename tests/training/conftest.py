@@ -10,12 +10,12 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
-from torch import optim
+from torch import Tensor, optim
 
 from training.network import TransferNetwork
 from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
-from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
+from training.watch.observer import EpochMetrics, Phase, TrainingObserver
 
 COLOURS = {
     "001.Green_apple": (60, 170, 60),
@@ -105,7 +105,7 @@ class Watched(TrainingObserver):
         self._live = network
         self.rates.append([group["lr"] for group in optimizer.param_groups])
 
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+    def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
         self.steps.append((phase, step))
 
     def on_epoch(self, metrics: EpochMetrics) -> None:

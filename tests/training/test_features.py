@@ -16,11 +16,14 @@ from torch import Tensor
 
 from imaging import Rejection
 from training import prepared as prepared_module
-from training.data import features as features_module
+from training.data import feature_pass
 from training.data.batches import Photos, augmentation
 from training.data.dataset import DataSet, load_pixels
-from training.data.features import IMAGES_PER_PASS, Extractor, PassSeconds, stored_features
+from training.data.feature_pass import IMAGES_PER_PASS, PassSeconds
+from training.data.features import Extractor, stored_features
 from training.prepared import Prepared, prepare
+from training.settings import TrainSettings
+from training.train import main
 
 from .conftest import IMAGES_A_CLASS, LABELS, Configure, draw
 
@@ -145,7 +148,7 @@ def test_killed_pass_goes_on_with_the_rest(
     child = os.fork()
     if child == 0:
         counting.limit = IMAGES_PER_PASS
-        features_module.SAVE_SECONDS = 0.0
+        feature_pass.SAVE_SECONDS = 0.0
         torch.set_num_threads(1)  # the parent's threads do not exist here
         prepare(settings)
         os._exit(1)
@@ -213,3 +216,23 @@ def test_time_of_the_pass_is_told(configure: Configure, tmp_path: Path) -> None:
     assert first.computed == len(LABELS) * IMAGES_A_CLASS
     assert min(first.photos, first.backbone, first.storing) > 0
     assert again == PassSeconds()
+
+
+def test_trial_reads_what_a_job_kept_and_computes_nothing(
+    photos: Path, tmp_path: Path, counting: type[Counting], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The two jobs of a search on SageMaker: one keeps the features, each trial reads them."""
+    monkeypatch.setenv("SM_CHANNEL_TRAINING", str(photos))
+    monkeypatch.setenv("SM_MODEL_DIR", str(tmp_path / "ml" / "model"))
+    monkeypatch.setenv("SM_OUTPUT_DATA_DIR", str(tmp_path / "output"))
+    backbone = ["--backbone", "efficientnet_lite0"]
+
+    assert main([*backbone, "--features-only", "true"]) == 0
+
+    assert counting.computed == len(LABELS) * IMAGES_A_CLASS
+    assert not (tmp_path / "ml" / "model").exists()
+    counting.computed = 0
+    monkeypatch.setenv("SM_CHANNEL_FEATURES", str(tmp_path / "ml" / "checkpoints" / "features"))
+    trial = prepare(TrainSettings.from_arguments(backbone))
+    assert counting.computed == 0
+    assert len(trial.images) == len(LABELS) * IMAGES_A_CLASS

@@ -23,7 +23,6 @@ from training.phase import (
 from training.watch.observer import (
     EpochMetrics,
     Phase,
-    StepSeconds,
     StopTraining,
     TrainingObserver,
 )
@@ -119,7 +118,7 @@ def test_learning_rate_falls_as_a_cosine_to_nothing() -> None:
     rates = []
 
     class Rates(TrainingObserver):
-        def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+        def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
             rates.append(made.optimizer.param_groups[0]["lr"])
 
     made = plan(nn.Linear(FEATURES, CLASSES), lr=0.1, epochs=2)
@@ -154,8 +153,8 @@ def test_zero_head_begins_at_the_loss_of_knowing_nothing() -> None:
     losses = []
 
     class Losses(TrainingObserver):
-        def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
-            losses.append(loss)
+        def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
+            losses.append(loss.item())
 
     run_phase(plan(head, epochs=1), PhaseState(), [Losses()], ignore)
 

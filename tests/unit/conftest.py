@@ -12,11 +12,15 @@ from pytest_socket import disable_socket
 
 
 @pytest.fixture(autouse=True)
-def no_sockets_and_no_account(monkeypatch: pytest.MonkeyPatch) -> None:
+def no_sockets_and_no_account(
+    monkeypatch: pytest.MonkeyPatch, tmp_path_factory: pytest.TempPathFactory
+) -> None:
     # asyncio's event loop needs a socket pair of its own.
     disable_socket(allow_unix_socket=True)
     for name in ("AWS_PROFILE", "AWS_SESSION_TOKEN", "AWS_ENDPOINT_URL", "AWS_CONFIG_FILE"):
         monkeypatch.delenv(name, raising=False)
+    # The features of photos are kept there.
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
     monkeypatch.setenv("AWS_ACCESS_KEY_ID", "test")
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "test")
     monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")

@@ -4,17 +4,28 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
-from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from imaging import ImageSpec, Rejection, prepare
+from training.data.copies import (
+    SAME_LIKENESS,
+    likeness,
+    nearest_pairs,
+    positions,
+    shown,
+    turned_pairs,
+)
 from training.data.dataset import DataSet, LabelledImage, file_sha256, read_image
-from training.data.duplicates import equal_pairs, groups, near_pairs, perceptual_hash
+from training.data.doubtful import doubtful_labels, out_of_fold_probabilities
+from training.data.duplicates import equal_pairs, groups
+from training.data.feature_pass import Compute, stored_rows
 
 # How the check prepares photos. Both backbones take 224 pixels; which files are rejected and which
 # look alike hardly depends on it.
@@ -29,6 +40,8 @@ CHECK_SPEC = ImageSpec(
 )
 
 
+# Of fewer photos nothing can be learnt about their labels.
+LEAST_PHOTOS = 10
 UNREADABLE = "unreadable"  # the reason of a file that the disk does not give
 
 
@@ -59,6 +72,43 @@ class Alike:
 
 
 @dataclass(frozen=True, slots=True)
+class DoubtfulLabel:
+    """A photo that another label fits better, by features that were not learnt with it."""
+
+    image: LabelledImage
+    confidence: float
+    """0..1, of its own label."""
+    suggested: str
+    suggested_confidence: float
+    is_confident: bool
+    """Whether confident learning takes the label for an error."""
+
+
+@dataclass(frozen=True, slots=True)
+class Describer:
+    """A network that describes photos by features."""
+
+    identity: str
+    """Of everything that its features depend on."""
+    spec: ImageSpec
+    compute: Compute
+    cache: Path
+
+
+@dataclass(frozen=True, slots=True)
+class Look:
+    """What a photo looks like."""
+
+    hashes: tuple[int, ...]
+    """Perceptual hashes in its eight positions; the first is that of the photo as it is."""
+    shown: npt.NDArray[np.uint8]
+
+
+Usable = tuple[LabelledImage, str, Look]
+"""A photo that can be trained on, the sha256 of its bytes, and its looks."""
+
+
+@dataclass(frozen=True, slots=True)
 class DataCheck:
     """The findings; ``images`` are the photos that can be trained on."""
 
@@ -67,6 +117,8 @@ class DataCheck:
     rejected: tuple[Rejected, ...]
     alike: tuple[Alike, ...]
     manifest_sha256: str
+    doubtful: tuple[DoubtfulLabel, ...] = ()
+    """Photos whose label is doubtful, the most doubtful first; empty without features."""
 
     @property
     def leaks(self) -> tuple[Alike, ...]:
@@ -132,19 +184,36 @@ class DataCheck:
                 }
                 for each in self.alike
             ],
+            "doubtful_labels": [
+                {
+                    "file": self.name_of(each.image),
+                    "label": self.data.label(each.image),
+                    "confidence": round(each.confidence, 6),
+                    "suggested": each.suggested,
+                    "suggested_confidence": round(each.suggested_confidence, 6),
+                    "confident": each.is_confident,
+                }
+                for each in self.doubtful
+            ],
         }
 
 
-def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
-    """Reads, prepares and hashes every file, one thread per core; keeps no pixels.
+def check(
+    data: DataSet, on_image: Callable[[], None], describer: Describer | None = None
+) -> DataCheck:
+    """Reads, prepares and hashes every file, one thread per core; keeps 2 KB of each.
 
     A file that cannot be read is rejected, and counts in the fingerprint without its bytes.
 
     Args:
         on_image: called after each file.
+        describer: finds edited copies and doubtful labels too; None: only what pixels show.
+
+    Raises:
+        OSError: a photo changes during the check, or the cache of features cannot be used.
     """
 
-    def look(image: LabelledImage) -> tuple[str, int | str]:
+    def look(image: LabelledImage) -> tuple[str, Look | str]:
         try:
             digest = file_sha256(image.path)
             prepared = prepare(read_image(image.path), CHECK_SPEC)
@@ -154,30 +223,81 @@ def check(data: DataSet, on_image: Callable[[], None]) -> DataCheck:
             on_image()
         if isinstance(prepared, Rejection):
             return digest, prepared.reason
-        pixels = np.frombuffer(prepared.pixels, np.uint8)
-        return digest, perceptual_hash(pixels.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3))
+        flat = np.frombuffer(prepared.pixels, np.uint8)
+        pixels = flat.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3)
+        return digest, Look(positions(pixels), shown(pixels))
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(zip(data.images, pool.map(look, data.images), strict=True))
-    usable = [(image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, int)]
+    usable = [(image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, Look)]
+    features = None if describer is None else _features(usable, describer)
+    members = groups(_pairs(usable, features))
     return DataCheck(
         data=data,
         images=tuple(image for image, _, _ in usable),
         rejected=tuple(
             Rejected(image, looks) for image, (_, looks) in seen if isinstance(looks, str)
         ),
-        alike=tuple(_alike(usable)),
+        alike=tuple(
+            Alike(
+                tuple(usable[place][0] for place in each),
+                is_same_file=len({usable[place][1] for place in each}) == 1,
+            )
+            for each in members
+        ),
         manifest_sha256=data.manifest_of({image.path: digest for image, (digest, _) in seen}),
+        doubtful=() if features is None else _doubtful(data, usable, features, members),
     )
 
 
-def _alike(usable: list[tuple[LabelledImage, str, int]]) -> Iterator[Alike]:
-    digests = [digest for _, digest, _ in usable]
-    for members in groups(
-        chain(equal_pairs(digests), near_pairs([looks for _, _, looks in usable]))
-    ):
-        images = tuple(usable[place][0] for place in members)
-        yield Alike(images, is_same_file=len({digests[place] for place in members}) == 1)
+def _features(usable: Sequence[Usable], describer: Describer) -> npt.NDArray[np.float32] | None:
+    """The features of the photos, float32 [n, d]; None if one cannot be described."""
+    found = stored_rows(
+        [(image, digest) for image, digest, _ in usable],
+        describer.identity,
+        describer.spec,
+        describer.compute,
+        describer.cache,
+    )
+    return None if found.rejected or not usable else found.values.take(slice(None))
+
+
+def _pairs(
+    usable: Sequence[Usable], features: npt.NDArray[np.float32] | None
+) -> Iterator[tuple[int, int]]:
+    """Photos of the same bytes, of the same looks in any position, or one an edit of the other."""
+    yield from equal_pairs([digest for _, digest, _ in usable])
+    yield from turned_pairs([looks.hashes for _, _, looks in usable])
+    if features is not None:
+        for one, other in nearest_pairs(features):
+            if likeness(usable[one][2].shown, usable[other][2].shown) >= SAME_LIKENESS:
+                yield one, other
+
+
+def _doubtful(
+    data: DataSet,
+    usable: Sequence[Usable],
+    features: npt.NDArray[np.float32],
+    alike: Sequence[Sequence[int]],
+) -> tuple[DoubtfulLabel, ...]:
+    truth = np.array([image.class_index for image, _, _ in usable], np.int64)
+    first = list(range(len(usable)))
+    for members in alike:
+        for place in members:
+            first[place] = members[0]
+    if len(usable) < LEAST_PHOTOS or len(set(truth.tolist())) < 2:
+        return ()
+    probabilities = out_of_fold_probabilities(features, truth, first)
+    return tuple(
+        DoubtfulLabel(
+            usable[each.row][0],
+            each.confidence,
+            data.classes[each.suggested],
+            each.suggested_confidence,
+            each.is_confident,
+        )
+        for each in doubtful_labels(probabilities, truth)
+    )
 
 
 def largest_to_smallest(labels: Mapping[str, int]) -> float:

@@ -13,11 +13,12 @@ has left half written, at the end of either file, is overwritten by the next app
 from __future__ import annotations
 
 import fcntl
-import mmap
 import os
 import struct
+import weakref
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from itertools import pairwise
 from pathlib import Path
 from typing import BinaryIO
 
@@ -29,15 +30,14 @@ DIGEST_BYTES = 32
 LARGEST_WIDTH = 1 << 20
 _HEADER = struct.Struct("<24sQ")
 _MAGIC = b"imagedrop features 1".ljust(24, b"\0")
-# A page that was read counts as this process's memory until it is released; the kernel maps up to
-# 16 pages around each.
-_ROWS_BEFORE_RELEASE = 4096
-
 Rows = Sequence[int] | npt.NDArray[np.int64] | slice
 
 
 class StoredFeatures:
     """Rows of a store, float32 [n, d], in an order of the reader's; read when they are taken.
+
+    Reading leaves the file's content in the system's cache and not in this process. A map of the
+    file would count as its memory: of 5 GB, with random rows, up to 3.6 GB (bench.features).
 
     Args:
         file: the file of values.
@@ -50,30 +50,45 @@ class StoredFeatures:
 
     def __init__(self, file: Path, width: int, places: npt.NDArray[np.int64]) -> None:
         self._places = places
-        self._taken = 0
+        self._path = file
         self.width = width
-        rows = int(places.max()) + 1 if len(places) else 0
-        if rows == 0:
-            self._map: mmap.mmap | None = None
-            self._values = np.empty((0, width), FLOAT)
+        if not len(places):
             return
-        with file.open("rb") as opened:
-            if int(places.min()) < 0 or os.fstat(opened.fileno()).st_size < rows * width * 4:
-                raise OSError(f"{file} is damaged (shorter than its index): remove its folder")
-            self._map = mmap.mmap(opened.fileno(), rows * width * 4, access=mmap.ACCESS_READ)
-        self._values = np.frombuffer(self._map, FLOAT).reshape(rows, width)
+        self._descriptor = os.open(file, os.O_RDONLY)
+        weakref.finalize(self, os.close, self._descriptor)
+        needed = (int(places.max()) + 1) * width * FLOAT.itemsize
+        if int(places.min()) < 0 or os.fstat(self._descriptor).st_size < needed:
+            raise self._too_short()
 
     def __len__(self) -> int:
         return len(self._places)
 
     def take(self, rows: Rows) -> npt.NDArray[np.float32]:
-        """Copies rows, float32 [m, d]; the memory that reading them took is given back."""
-        picked: npt.NDArray[np.float32] = self._values[self._places[rows]]
-        self._taken += len(picked)
-        if self._map is not None and self._taken >= _ROWS_BEFORE_RELEASE:
-            self._map.madvise(mmap.MADV_DONTNEED)
-            self._taken = 0
-        return picked
+        """Copies rows, float32 [m, d]; neighbours in the file are read together.
+
+        Raises:
+            IndexError: a row is not below n.
+            OSError: the file cannot be read.
+        """
+        places = self._places[rows]
+        taken = np.empty((len(places), self.width), FLOAT)
+        if not len(places):
+            return taken
+        begins = np.concatenate([[0], np.flatnonzero(np.diff(places) != 1) + 1, [len(places)]])
+        for begin, end in pairwise(begins.tolist()):
+            self._read(int(places[begin]), taken[begin:end].reshape(-1).view(np.uint8))
+        return taken
+
+    def _read(self, place: int, into: npt.NDArray[np.uint8]) -> None:
+        offset, done = place * self.width * FLOAT.itemsize, 0
+        while done < len(into):  # one call reads at most 2 GB
+            read = os.preadv(self._descriptor, [into[done:].data], offset + done)
+            if read == 0:
+                raise self._too_short()
+            done += read
+
+    def _too_short(self) -> OSError:
+        return OSError(f"{self._path} is damaged (shorter than its index): remove its folder")
 
     def blocks(self, rows: Sequence[int], size: int = 1024) -> Iterator[npt.NDArray[np.float32]]:
         """Copies rows in blocks, so that all of them are never in memory at once."""
@@ -149,7 +164,11 @@ class FeatureStore:
         self.width = _HEADER.unpack(header)[1]
         if not 0 < self.width <= LARGEST_WIDTH:
             raise self._damaged(f"rows of {self.width} numbers")
-        stored = self._values.stat().st_size // (self.width * 4) if self._values.exists() else 0
+        stored = (
+            self._values.stat().st_size // (self.width * FLOAT.itemsize)
+            if self._values.exists()
+            else 0
+        )
         index.seek(_HEADER.size + self._rows * DIGEST_BYTES)
         entries = index.read()
         # An entry without its row, or half an entry, is what a crash of the machine leaves.
@@ -162,7 +181,7 @@ class FeatureStore:
     def _write(self, digests: Sequence[bytes], values: npt.NDArray[np.float32]) -> None:
         width = values.shape[1]
         with _opened(self._values) as file:
-            file.seek(self._rows * width * 4)
+            file.seek(self._rows * width * FLOAT.itemsize)
             file.write(values.data)
             _flush(file)
         with _opened(self._index) as file:

@@ -6,40 +6,24 @@ give the same numbers, because a frozen backbone gives the same features for the
 
 from __future__ import annotations
 
-import hashlib
 import logging
-import os
-from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from itertools import islice
 from pathlib import Path
-from time import perf_counter
 
 import numpy as np
 import numpy.typing as npt
 import torch
 from torch import Tensor, nn
 
-from imaging import ImageSpec, Rejection, prepare
+from imaging import ImageSpec
 from model.export import normalise
-from training.data.dataset import DataSet, LabelledImage, read_image
-from training.data.feature_store import FeatureStore, StoredFeatures
+from training.data.dataset import DataSet
+from training.data.feature_pass import PassSeconds, stored_rows
+from training.data.feature_store import StoredFeatures
 from training.machine import autocast
-from training.progress import tracked
 
 log = logging.getLogger(__name__)
-
-Photo = tuple[bytes, LabelledImage]
-Loaded = tuple[bytes, npt.NDArray[np.uint8] | Rejection]
-
-IMAGES_PER_PASS = 16
-# Rows wait this long to be written together, because each write waits for the disk; a killed
-# process loses as much.
-SAVE_SECONDS = 1.0
-# Without a terminal there is no progress bar.
-LOG_SECONDS = 30.0
 
 
 class FeatureTable:
@@ -66,19 +50,6 @@ class FeatureTable:
     def blocks(self, rows: Sequence[int]) -> Iterator[Tensor]:
         """Copies rows block by block, so that never all of them are in memory."""
         return map(torch.from_numpy, self._stored.blocks(rows))
-
-
-@dataclass(slots=True)
-class PassSeconds:
-    """Wall time of getting the features, by what it was spent on."""
-
-    photos: float = 0.0
-    """Waiting for photos: reading, decoding, resizing."""
-    backbone: float = 0.0
-    storing: float = 0.0
-    """Writing to the cache."""
-    computed: int = 0
-    """Photos that the backbone ran over; the features of the others were there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -128,9 +99,7 @@ def stored_features(
 ) -> Features:
     """Takes the features of known photos from the cache, and computes and stores the others.
 
-    A photo is known by its bytes, whatever its name, label and data set; rows of one backbone,
-    preparation and precision are in one folder of the cache. Photos that cannot be prepared are
-    not kept: they are tried again.
+    Rows of one backbone, preparation and precision are in one folder of the cache.
 
     Args:
         digests: sha256 of the images' bytes, 64 hex digits.
@@ -138,118 +107,14 @@ def stored_features(
     Raises:
         OSError: the cache cannot be read or written, or an image cannot be read or has changed.
     """
-    store = FeatureStore(cache / hashlib.sha256(extractor.identity.encode()).hexdigest()[:32])
-    hashes = [bytes.fromhex(digests[image.path]) for image in data.images]
-    missing = {
-        digest: image
-        for image, digest in zip(data.images, hashes, strict=True)
-        if digest not in store
-    }
-    seconds = PassSeconds()
-    reasons = _fill(store, missing, extractor, seconds)
-    rows = tuple(row for row, digest in enumerate(hashes) if digest in store)
-    rejected = {row: reasons[each] for row, each in enumerate(hashes) if each not in store}
-    for row, reason in rejected.items():
+    photos = [(image, digests[image.path]) for image in data.images]
+    found = stored_rows(
+        photos,
+        extractor.identity,
+        extractor.spec,
+        lambda images: extractor(images).numpy(),
+        cache,
+    )
+    for row, reason in found.rejected.items():
         log.warning("left out: %s: %s", data.images[row].path, reason)
-    known = len(set(hashes)) - len(missing)
-    log.info("features of %d photos computed, %d were in %s", seconds.computed, known, cache)
-    stored = store.rows_of([hashes[row] for row in rows])
-    return Features(FeatureTable(stored), rows, rejected, seconds)
-
-
-def _fill(
-    store: FeatureStore,
-    photos: Mapping[bytes, LabelledImage],
-    extractor: Extractor,
-    seconds: PassSeconds,
-) -> dict[bytes, str]:
-    """Computes the features of photos, by their hashes, and stores them as they come.
-
-    Returns:
-        The reason of each photo that cannot be prepared.
-    """
-    reasons: dict[bytes, str] = {}
-    unsaved: list[tuple[bytes, npt.NDArray[np.float32]]] = []
-
-    def save() -> None:
-        began = perf_counter()
-        store.append([digest for digest, _ in unsaved], np.stack([each for _, each in unsaved]))
-        unsaved.clear()
-        seconds.storing += perf_counter() - began
-
-    prepared = _prepared(photos, extractor.spec, reasons)
-    asked = saved = told = perf_counter()
-    while batch := list(islice(prepared, IMAGES_PER_PASS)):
-        began = perf_counter()
-        values = extractor(np.stack([pixels for _, pixels in batch])).numpy()
-        ended = perf_counter()
-        seconds.photos += began - asked
-        seconds.backbone += ended - began
-        seconds.computed += len(batch)
-        unsaved += [(digest, each) for (digest, _), each in zip(batch, values, strict=True)]
-        if ended - saved >= SAVE_SECONDS:
-            save()
-            saved = perf_counter()
-        if ended - told >= LOG_SECONDS:
-            log.info("features of %d of %d photos", seconds.computed, len(photos))
-            told = ended
-        asked = perf_counter()
-    if unsaved:
-        save()
-    return reasons
-
-
-def _prepared(
-    photos: Mapping[bytes, LabelledImage], spec: ImageSpec, reasons: dict[bytes, str]
-) -> Iterator[tuple[bytes, npt.NDArray[np.uint8]]]:
-    """Prepares photos in order, one thread a core, a few photos ahead of what is taken."""
-
-    def load(photo: tuple[bytes, LabelledImage]) -> Loaded:
-        digest, image = photo
-        return digest, _load_hashed(image, digest, spec)
-
-    threads = os.cpu_count() or 1
-    with ThreadPoolExecutor(threads) as pool:
-        following = tracked(photos.items(), "features", len(photos))
-        for digest, outcome in _ahead(pool, load, following, IMAGES_PER_PASS + threads):
-            if isinstance(outcome, Rejection):
-                reasons[digest] = f"{outcome.reason}: {outcome.detail}"
-            else:
-                yield digest, outcome
-
-
-def _ahead(
-    pool: ThreadPoolExecutor,
-    load: Callable[[Photo], Loaded],
-    photos: Iterable[Photo],
-    window: int,
-) -> Iterator[Loaded]:
-    """The results in order, at most `window` of them begun before they are taken."""
-    begun: deque[Future[Loaded]] = deque()
-    try:
-        for photo in photos:
-            begun.append(pool.submit(load, photo))
-            if len(begun) >= window:
-                yield begun.popleft().result()
-        while begun:
-            yield begun.popleft().result()
-    finally:
-        for each in begun:
-            each.cancel()
-
-
-def _load_hashed(
-    image: LabelledImage, digest: bytes, spec: ImageSpec
-) -> npt.NDArray[np.uint8] | Rejection:
-    """Prepares a photo, uint8 [size, size, 3].
-
-    Raises:
-        OSError: the file cannot be read, or has changed since it was hashed.
-    """
-    content = read_image(image.path)
-    outcome = prepare(content, spec)
-    if isinstance(outcome, Rejection):
-        return outcome
-    if hashlib.sha256(content).digest() != digest:
-        raise OSError(f"{image.path} changed while features were computed: start again")
-    return np.frombuffer(outcome.pixels, np.uint8).reshape(spec.size, spec.size, 3)
+    return Features(FeatureTable(found.values), found.rows, found.rejected, found.seconds)

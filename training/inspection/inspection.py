@@ -7,18 +7,17 @@ from collections import Counter
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from time import perf_counter
 from typing import Any
 
-import torch
-from torch import Tensor
-
-from training.data.batches import FeatureBatches, PhotoBatches
+from training import out_of_fold
 from training.errors import TrainingError
 from training.exporting import RECORD_NAME
+from training.inspection.answer_rules import Answers
 from training.inspection.class_rules import ClassCounts
 from training.inspection.findings import Finding, Status
 from training.inspection.rules import judge, judge_profile
+from training.inspection.times import time_json, write_trace
+from training.out_of_fold import OutOfFold, read_out_of_fold
 from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import Fitted, fit
@@ -37,8 +36,6 @@ class Inspection:
 
     settings: dict[str, Any]
     """Of the training; empty when it wrote no record."""
-    prepare_seconds: float | None
-    """Time until the features were computed; None for an earlier training."""
     seen: Observations | None
     """None without a monitor."""
     profile: Profile | None
@@ -58,15 +55,16 @@ class Inspection:
             "findings": [asdict(finding) for finding in self.findings],
             "monitor": None if cost is None else asdict(cost) | {"share": cost.share},
             "trained": [asdict(begin) for begin in self.seen.phases] if self.seen else [],
-            "prepare_seconds": self.prepare_seconds,
-            "time": [asdict(each) for each in self.profile.splits] if self.profile else [],
+            **time_json(self.profile),
             "operators": [asdict(each) for each in self.profile.operators] if self.profile else [],
             "machine": asdict(self.profile.machine) if self.profile else None,
         }
 
     def write(self, folder: Path) -> Path:
-        """Writes the JSON; returns its path."""
+        """Writes the JSON, and a trace where there is a profile; returns the former's path."""
         folder.mkdir(parents=True, exist_ok=True)
+        if self.profile is not None:
+            write_trace(self.profile, folder)
         file = folder / JSON_NAME
         text = json.dumps(self.to_json(), indent=1, ensure_ascii=False, allow_nan=False)
         file.write_text(f"{text}\n", encoding="utf-8")
@@ -87,11 +85,14 @@ def inspect_training(
         OSError: a file cannot be read or written.
     """
     settings = replace(settings, profile=True)
-    started = perf_counter()
     prepared = prepare(settings)
-    prepare_seconds = perf_counter() - started
-    fitted = fit(prepared, settings, [*inspectors(settings), *observers])
-    return _inspection(settings, class_counts(prepared, fitted, settings), prepare_seconds)
+    watching = [*inspectors(settings, prepared.preparation), *observers]
+    fitted = fit(prepared, settings, watching)
+    for observer in watching:
+        observer.on_finish()
+    answers = answers_of(fitted.answers)
+    counts = class_counts(prepared, fitted, answers)
+    return _judged(settings.to_json(), _files(settings.output_dir), counts, answers)
 
 
 def inspect_output(folder: Path) -> Inspection:
@@ -102,61 +103,32 @@ def inspect_output(folder: Path) -> Inspection:
     """
     record = folder / RECORD_NAME
     values = json.loads(record.read_text(encoding="utf-8"))["settings"] if record.exists() else {}
-    seen, recorded = _files(folder)
-    return _judged(values, seen, recorded, (), None)
+    files = _files(folder)
+    kept = folder / out_of_fold.FILE_NAME
+    answers = answers_of(read_out_of_fold(kept)) if kept.exists() else None
+    return _judged(values, files, (), answers)
 
 
 def class_counts(
-    prepared: Prepared, fitted: Fitted, settings: TrainSettings
+    prepared: Prepared, fitted: Fitted, answers: Answers | None
 ) -> tuple[ClassCounts, ...]:
-    """Counts the training images, validation images and wrong predictions of each class."""
+    """Counts the training images, validation images and wrong answers of each class."""
     train = Counter(prepared.images[row].class_index for row in fitted.partition.train)
-    labels = [prepared.images[row].class_index for row in fitted.partition.valid]
-    predicted = predictions(prepared, fitted, settings, fitted.partition.valid)
-    measured = Counter(labels)
-    wrong = Counter(
-        label for label, answer in zip(labels, predicted, strict=True) if label != answer
-    )
+    truth, predicted = (answers.truth, answers.predicted) if answers else ((), ())
+    measured = Counter(truth)
+    wrong = Counter(label for label, each in zip(truth, predicted, strict=True) if label != each)
     return tuple(
-        ClassCounts(name, train[index], measured[index] if labels else None, wrong[index])
+        ClassCounts(name, train[index], measured[index] if answers else None, wrong[index])
         for index, name in enumerate(prepared.data.classes)
     )
 
 
-def predictions(
-    prepared: Prepared, fitted: Fitted, settings: TrainSettings, rows: Sequence[int]
-) -> list[int]:
-    """Predicts the most likely class of each image."""
-    if not rows:
-        return []
-    network = fitted.network.eval()
-    images = [prepared.images[row] for row in rows]
-    # The cached features are those of the backbone before the training.
-    if settings.unfreeze == "none":
-        batches = FeatureBatches(
-            prepared.features.values,
-            prepared.labels.to(prepared.device),
-            settings.batch_size,
-            training=False,
-            rows=rows,
-        )()
-        module: Any = network.head
-    else:
-        batches = PhotoBatches(
-            images, prepared.spec, settings.batch_size, prepared.device, training=False
-        )()
-        module = network
-    with torch.inference_mode():
-        answers: list[Tensor] = [module(inputs).argmax(dim=1).cpu() for inputs, _ in batches]
-    predicted: list[int] = torch.cat(answers).tolist()
-    return predicted
-
-
-def _inspection(
-    settings: TrainSettings, classes: Sequence[ClassCounts], prepare_seconds: float
-) -> Inspection:
-    seen, recorded = _files(settings.output_dir)
-    return _judged(settings.to_json(), seen, recorded, classes, prepare_seconds)
+def answers_of(found: OutOfFold | None) -> Answers | None:
+    """The most likely label of each photo that was not learnt from."""
+    if found is None:
+        return None
+    predicted = found.logits[0].argmax(axis=1)
+    return Answers(found.labels, tuple(found.truth.tolist()), tuple(predicted.tolist()))
 
 
 def _files(folder: Path) -> tuple[Observations | None, Profile | None]:
@@ -174,12 +146,12 @@ def _files(folder: Path) -> tuple[Observations | None, Profile | None]:
 
 def _judged(
     settings: dict[str, Any],
-    seen: Observations | None,
-    recorded: Profile | None,
+    files: tuple[Observations | None, Profile | None],
     classes: Sequence[ClassCounts],
-    prepare_seconds: float | None,
+    answers: Answers | None,
 ) -> Inspection:
-    findings = () if seen is None else judge(seen, classes, len(seen.epochs))
+    seen, recorded = files
+    findings = () if seen is None else judge(seen, classes, len(seen.epochs), answers)
     if recorded is not None:
         findings += judge_profile(recorded)
-    return Inspection(settings, prepare_seconds, seen, recorded, findings)
+    return Inspection(settings, seen, recorded, findings)

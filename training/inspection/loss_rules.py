@@ -119,6 +119,81 @@ class Overfit:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class LossDiverges:
+    """Whether an epoch's training loss is above `factor` times the loss of the first step.
+
+    The rule is ours. The first step's loss is that of a network that knows nothing yet, about the
+    logarithm of the number of classes; a network that learns is soon below it. LossNotDecreasing
+    does not see a loss that explodes first and then falls with the learning rate.
+    """
+
+    factor: float = 2.0
+
+    def __call__(self, seen: Observations) -> Finding:
+        question = Question.of(self, "Does the loss stay within what guessing costs?")
+        if not seen.epochs or not seen.epochs[0].losses:
+            return question.open("No step was recorded.")
+        if seen.epochs[0].metrics.epoch != 1:
+            return question.open("The training was resumed: its first loss is not known.")
+        first = seen.epochs[0].losses[0]
+        worst = max(seen.epochs, key=lambda each: each.metrics.train_loss).metrics
+        answer = (
+            f"The loss of the first step was {first:.4g}; the highest of an epoch "
+            f"{worst.train_loss:.4g}, in epoch {worst.epoch}"
+        )
+        if worst.train_loss > self.factor * first:
+            return question.issue(
+                f"{answer}: it diverges.",
+                "Lower the learning rate, a tenth first: each step overshoots, and what the loss "
+                "falls to later is only the learning rate's end.",
+            )
+        return question.fine(f"{answer}.")
+
+
+@dataclass(frozen=True, slots=True)
+class Overtraining:
+    """Whether training goes on although neither loss improves by `delta` any more.
+
+    The training loss has not for `patience_train` epochs and the validation loss has not for
+    `patience_validation`. SageMaker counts steps; the validation loss is measured once an epoch.
+    """
+
+    patience_train: int = 5
+    patience_validation: int = 10
+    delta: float = 0.1
+
+    def __call__(self, seen: Observations) -> Finding:
+        question = Question.of(self, "Does it end when nothing improves any more?")
+        phase = seen.epochs[-1].metrics.phase if seen.epochs else None
+        epochs = [epoch.metrics for epoch in seen.epochs if epoch.metrics.phase == phase]
+        train = [each.train_loss for each in epochs]
+        valid = [each.valid_loss for each in epochs if each.valid_loss is not None]
+        if not valid:
+            return question.open("There are no validation images.")
+        idle = self._idle(train), self._idle(valid)
+        answer = (
+            f"In the last {idle[0]} epochs the training loss did not fall by {self.delta:g}, in "
+            f"the last {idle[1]} the validation loss did not"
+        )
+        if idle[0] >= self.patience_train and idle[1] >= self.patience_validation:
+            enough = len(epochs) - idle[1]
+            return question.issue(
+                f"{answer}.",
+                f"About {enough} epochs would have been enough: --patience "
+                f"{self.patience_train} ends such a training. The best epoch is kept either way.",
+            )
+        return question.fine(f"{answer}.")
+
+    def _idle(self, losses: list[float]) -> int:
+        """The epochs since the last one that was `delta` better than the best before it."""
+        best, place = losses[0], 0
+        for number, loss in enumerate(losses):
+            if loss < best - self.delta:
+                best, place = loss, number
+        return len(losses) - 1 - place
+
+
 def _accuracy(metrics: EpochMetrics) -> str:
     if metrics.valid_top1 is None:
         return ""

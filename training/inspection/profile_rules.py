@@ -108,7 +108,7 @@ class IOBottleneck:
         samples = profile.samples[PATIENCE:]
         waits = [sample.io_wait for sample in samples if sample.io_wait is not None]
         if len(waits) < LEAST_SAMPLES:
-            return question.open(_too_few(profile))
+            return question.open(too_few(profile))
         waited = [
             sample
             for sample in samples
@@ -131,7 +131,7 @@ class Dataloader:
     """Whether steps wait for their batches for more than `max_waiting` percent of their time.
 
     SageMaker's rule guesses this from the number of loader processes and cores; here the waiting
-    is measured. The parameter is ours.
+    is measured, also that of the pass that computes features. The parameter is ours.
     """
 
     max_waiting: float = 20.0
@@ -140,13 +140,12 @@ class Dataloader:
         question = Question.of(self, "Do steps wait for photos?")
         if not profile.splits:
             return question.open("No step ran.")
-        shares = {}
-        for split in profile.splits:
-            steps = split.data + split.forward + split.backward + split.optimizer
-            shares[split.phase] = 100 * split.data / steps if steps else 0.0
-        answer = "; ".join(f"phase {phase}: {share:.1f} %" for phase, share in shares.items())
+        shares = waiting_shares(profile)
+        if not shares:
+            return question.fine("No photo was loaded: only cached features were read.")
+        answer = "; ".join(f"{name}: {share:.1f} %" for name, share in shares.items())
         answer = (
-            f"{answer} of the steps' time is waiting; {profile.loader_workers} loader processes, "
+            f"{answer} of the time is waiting; {profile.loader_workers} loader processes, "
             f"{profile.machine.cores} cores."
         )
         if max(shares.values()) > self.max_waiting:
@@ -156,6 +155,23 @@ class Dataloader:
                 "disk, or train the head only, whose features are cached.",
             )
         return question.fine(answer)
+
+
+def waiting_shares(profile: Profile) -> dict[str, float]:
+    """The percentage of time that waits for photos, of each pass over photos.
+
+    The phase `head` reads features instead of photos.
+    """
+    shares = {}
+    before = profile.preparation
+    if before is not None and before.computed:
+        working = before.photos + before.backbone + before.storing
+        shares["computing features"] = 100 * before.photos / working if working else 0.0
+    for split in profile.splits:
+        if split.phase != "head":
+            steps = split.data + split.forward + split.backward + split.optimizer
+            shares[f"phase {split.phase}"] = 100 * split.data / steps if steps else 0.0
+    return shares
 
 
 @dataclass(frozen=True, slots=True)
@@ -170,7 +186,7 @@ class BatchSize:
         question = Question.of(self, "Is the batch large enough to keep the machine busy?")
         samples = profile.samples[PATIENCE:]
         if len(samples) < LEAST_SAMPLES:
-            return question.open(_too_few(profile))
+            return question.open(too_few(profile))
         used = {name: percentile(values, 95) for name, values in usage(samples).items()}
         limits = {
             "CPU": self.cpu_threshold_p95,
@@ -195,7 +211,7 @@ class OverallSystemUsage:
     def __call__(self, profile: Profile) -> Finding:
         question = Question.of(self, "How busy was the machine?")
         if not profile.samples:
-            return question.open(_too_few(profile))
+            return question.open(too_few(profile))
         answers = [
             f"{name}: median {percentile(values, 50):.0f} %, 95 % of the time at most "
             f"{percentile(values, 95):.0f} %"
@@ -239,12 +255,13 @@ def _bottleneck(
     samples = [sample for sample in profile.samples[PATIENCE:] if sample.gpu is not None]
     if len(samples) < LEAST_SAMPLES:
         return question.open(
-            _too_few(profile) + " The usage of a GPU is only known with nvidia-ml-py installed."
+            too_few(profile) + " The usage of a GPU is only known with nvidia-ml-py installed."
         )
     share = 100 * sum(map(is_waiting, samples)) / len(samples)
     answer = f"{share:.0f} % of the time."
     return question.issue(answer, advice) if share > threshold else question.fine(answer)
 
 
-def _too_few(profile: Profile) -> str:
+def too_few(profile: Profile) -> str:
+    """The reason why samples say nothing."""
     return f"Too short: {len(profile.samples)} samples, {PATIENCE + LEAST_SAMPLES} are needed."

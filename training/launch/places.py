@@ -14,6 +14,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from training.settings import FEATURES_FOLDER
+
 
 @dataclass(frozen=True, slots=True)
 class TrainingPlaces:
@@ -35,6 +37,10 @@ class TrainingPlaces:
     def checkpoints_uri(self, job: str) -> str:
         # The slash matters: SageMaker copies every key that begins with this address.
         return f"s3://{self.bucket}/training/checkpoints/{job}/"
+
+    def features_uri(self, job: str) -> str:
+        """What a job with `features-only` keeps, in its checkpoints."""
+        return f"{self.checkpoints_uri(job)}{FEATURES_FOLDER}/"
 
     def debugger_uri(self, job: str) -> str:
         return f"s3://{self.bucket}/training/debugger/{job}"

@@ -20,6 +20,7 @@ from training.metric_lines import metric_definitions
 ENTRY_POINT = "train.py"
 CODE_CHANNEL = "code"
 WEIGHTS_CHANNEL = "weights"
+FEATURES_CHANNEL = "features"
 DATA_CHANNELS = ("training", "train", "valid", "validation", "val", "test")
 # Families with a d (m5d, g4dn, p4de), and those that always have such a disk.
 _LOCAL_DISK = re.compile(
@@ -52,7 +53,8 @@ class TrainingJob:
 
     Attributes:
         source_uri: `sourcedir.tar.gz` of `model.package.package_training_source`, in S3.
-        channels: S3 addresses by channel: `training`, or `train`, `valid` and `test`; `weights`.
+        channels: S3 addresses by channel: `training`, or `train`, `valid` and `test`; `weights`;
+            `features`, of an earlier job.
         output_uri: below it SageMaker writes `NAME/output/model.tar.gz`.
         hyperparameters: options of `train.py`, without the dashes before them.
         checkpoint_uri: a folder for this job alone; an interrupted job resumes from it.

@@ -12,7 +12,7 @@ from training.data.check import CHECK_SPEC, DataCheck, largest_to_smallest
 from training.data.dataset import LabelledImage, read_image
 from training.reports.page import TEMPLATES, render
 
-SHOWN_GROUPS, SHOWN_IN_GROUP, SHOWN_REJECTED = 30, 12, 200
+SHOWN_GROUPS, SHOWN_IN_GROUP, SHOWN_REJECTED, SHOWN_DOUBTFUL = 30, 12, 200, 24
 THUMBNAIL_PIXELS = 112
 
 
@@ -27,6 +27,7 @@ def data_page(check: DataCheck) -> str:
         shown_groups=SHOWN_GROUPS,
         shown_in_group=SHOWN_IN_GROUP,
         shown_rejected=SHOWN_REJECTED,
+        shown_doubtful=SHOWN_DOUBTFUL,
     )
 
 

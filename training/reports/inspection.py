@@ -7,6 +7,7 @@ from pathlib import Path
 from training.inspection.findings import Status
 from training.inspection.inspection import Inspection
 from training.inspection.tensor_rules import layer_gradients
+from training.inspection.times import step_times
 from training.reports.curves import curves
 from training.reports.page import TEMPLATES, render
 from training.watch.observations import Observations, Sample
@@ -43,6 +44,7 @@ def inspection_page(inspection: Inspection) -> str:
         curves=curves([each.metrics for each in seen.epochs]) if seen else "",
         gradients=_gradients(seen) if seen else [],
         activations=_activations(seen) if seen else None,
+        step_times=step_times(profile) if profile else (),
         operators=[(each, _share(each, profile)) for each in profile.operators] if profile else [],
     )
 

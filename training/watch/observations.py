@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Iterator, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +16,8 @@ FILE_NAME = "monitor.jsonl"
 DEFAULT_INTERVAL = 50
 """Steps between two samples. Measured by `python -m bench.monitor`: a sample costs about as much as
 a step of a head, the cheapest step there is; 50 is the smallest round number below 3 % overhead."""
+UNCHANGED_RTOL, UNCHANGED_ATOL = 1e-5, 1e-8
+"""What counts as no change: numpy.allclose's defaults, and those of SageMaker's UnchangedTensor."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,6 +29,8 @@ class GradientStatistics:
     p5: float
     """Percentile, of a sample of its values."""
     p95: float
+    zeros: float = 0.0
+    """0..1: the share of its values that are zero."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,6 +40,14 @@ class WeightStatistics:
     norm: float
     mean: float
     variance: float
+    zeros: float = 0.0
+    """0..1: the share of its values that are zero."""
+    norm_before: float | None = None
+    """Before the step; None in records of earlier versions."""
+    update_norm: float | None = None
+    """Of the step's change."""
+    change: float | None = None
+    """The largest change of a value, in units of UNCHANGED_ATOL + UNCHANGED_RTOL * |value|."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +82,8 @@ class Sample:
     weights: Mapping[str, WeightStatistics]
     relu_inputs: Mapping[str, ReluStatistics]
     """In the order of the computation; empty where only the head runs."""
+    saturated: Mapping[str, float] = field(default_factory=dict)
+    """0..1 of each tanh and sigmoid, by its name: the share of its channels that are saturated."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -173,7 +187,10 @@ def _sample(values: dict[str, Any]) -> Sample:
         key: {name: kind(**_numbers(each)) for name, each in values[key].items()}
         for key, kind in kinds.items()
     }
-    return Sample(values["phase"], values["step"], float(values["loss"]), **statistics)
+    saturated = _numbers(values.get("saturated", {}))
+    return Sample(
+        values["phase"], values["step"], float(values["loss"]), **statistics, saturated=saturated
+    )
 
 
 def _numbers(values: dict[str, Any]) -> dict[str, Any]:

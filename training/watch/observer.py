@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Literal
 
 if TYPE_CHECKING:
-    from torch import optim
+    from torch import Tensor, optim
 
     from training.network import TransferNetwork
     from training.settings import TrainSettings
@@ -20,10 +21,10 @@ class StopTraining(Exception):  # noqa: N818 - ends a training as StopIteration 
 
 @dataclass(frozen=True, slots=True)
 class StepSeconds:
-    """The wall time of one step, by what it was spent on."""
+    """The time of one step, by what it was spent on: wall time, or a GPU's own."""
 
     data: float
-    """Waiting for the batch."""
+    """Waiting for the batch; on a GPU the time that it had nothing to compute."""
     forward: float
     """Network and loss."""
     backward: float
@@ -65,15 +66,22 @@ class TrainingObserver:
         features, so hooks on the backbone see nothing.
         """
 
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+    def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
         """The optimizer has stepped; the gradients are still there.
 
         Args:
             step: from 0, counted through both phases.
+            loss: float32 [], without a gradient. Reading its value waits for a GPU.
         """
+
+    def on_steps_timed(self, phase: Phase, first: int, seconds: Sequence[StepSeconds]) -> None:
+        """The times of an epoch's steps from step `first` on are known; before its validation."""
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
         """An epoch has ended; may raise StopTraining."""
 
     def on_end(self) -> None:
         """The last epoch has ended, or the training was stopped or failed; called once."""
+
+    def on_finish(self) -> None:
+        """After `on_end`: everything that follows the last epoch is done, the export included."""

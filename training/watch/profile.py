@@ -45,6 +45,62 @@ class TimeSplit:
 
 
 @dataclass(frozen=True, slots=True)
+class Preparation:
+    """Wall time in seconds of everything before the first phase, by what it was spent on."""
+
+    hashing: float
+    """Listing the folder, and reading every file for its hash."""
+    network: float
+    """Building the network and loading its weights."""
+    photos: float
+    """The backbone's waiting for photos: reading, decoding, resizing."""
+    backbone: float
+    """Computing features."""
+    storing: float
+    """Writing features to the cache."""
+    looks: float
+    """Finding photos that look the same."""
+    other: float
+    computed: int
+    """Photos whose features were computed; those of the others were in the cache."""
+
+    @property
+    def total(self) -> float:
+        return sum(seconds for _, seconds in self.parts())
+
+    def parts(self) -> list[tuple[str, float]]:
+        """Name and seconds of each part, in their order."""
+        return [
+            ("reading and hashing files", self.hashing),
+            ("building the network", self.network),
+            ("waiting for photos", self.photos),
+            ("backbone", self.backbone),
+            ("writing features", self.storing),
+            ("finding copies", self.looks),
+            ("other", self.other),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Stages:
+    """Wall time in seconds of the three stages of a training, as SageMaker's report has them."""
+
+    initialization: float
+    """Until the first step: the preparation, and what precedes and follows it."""
+    loop: float
+    """From the first step to the end of the last epoch."""
+    finalization: float
+    """After the last epoch: the last answers, the export, records; 0 where it ended before."""
+
+    def parts(self) -> list[tuple[str, float]]:
+        return [
+            ("initialization", self.initialization),
+            ("training loop", self.loop),
+            ("finalization", self.finalization),
+        ]
+
+
+@dataclass(frozen=True, slots=True)
 class StepTime:
     """One training step."""
 
@@ -56,6 +112,11 @@ class StepTime:
     """Seconds of forward, backward and optimizer."""
     profiled: bool
     """Whether torch.profiler recorded the step, which makes it slower."""
+    ended: float = 0.0
+    """Wall seconds since the training began, when the step was over."""
+    forward: float = 0.0
+    backward: float = 0.0
+    optimizer: float = 0.0
 
     @property
     def seconds(self) -> float:
@@ -116,6 +177,9 @@ class Profile:
     operators: tuple[Operator, ...]
     """Those with the most time in each phase."""
     samples: tuple[SystemSample, ...]
+    preparation: Preparation | None = None
+    """None where it is not known."""
+    stages: Stages | None = None
 
     def write(self, file: Path) -> None:
         """Writes the profile as JSON."""
@@ -140,6 +204,8 @@ def read_profile(file: Path) -> Profile:
             tuple(StepTime(**each) for each in values["steps"]),
             tuple(Operator(**each) for each in values["operators"]),
             tuple(SystemSample(**each) for each in values["samples"]),
+            Preparation(**values["preparation"]) if values.get("preparation") else None,
+            Stages(**values["stages"]) if values.get("stages") else None,
         )
     except FileNotFoundError as error:
         raise TrainingError(f"There is no {file}.", next_step) from error

@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import perf_counter
 from typing import Any
 
 import torch
-from torch import nn, optim
+from torch import Tensor, nn, optim
 from torch.profiler import ProfilerActivity, profile, schedule
 from torch.utils.hooks import RemovableHandle
 
 from training.network import TransferNetwork
 from training.settings import TrainSettings
 from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
-from training.watch.profile import Operator, Profile, StepTime, SystemSample, TimeSplit
+from training.watch.profile import (
+    Operator,
+    Preparation,
+    Profile,
+    Stages,
+    StepTime,
+    SystemSample,
+    TimeSplit,
+)
 from training.watch.usage import UsageMeter, machine
 
 # torch.profiler's schedule, in steps of each phase: the first step is not typical, during the next
@@ -40,7 +50,6 @@ class _PhaseClock:
         self.forward += seconds.forward
         self.backward += seconds.backward
         self.optimizer += seconds.optimizer
-        self.steps += 1
 
     def split(self) -> TimeSplit | None:
         """The time so far; None before the first step, which names the phase."""
@@ -61,8 +70,13 @@ class _PhaseClock:
 class Profiler(TrainingObserver):
     """Times every step, runs torch.profiler over some, samples the machine; writes `Profile`."""
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, preparation: Preparation | None = None) -> None:
         self._file = file
+        self._preparation = preparation
+        self._began = perf_counter() - (preparation.total if preparation else 0.0)
+        self._first_step = self._loop_ended = self._began
+        self._step_ends: list[float] = []
+        self._written: Profile | None = None
         self._batch_size = 0
         self._splits: list[TimeSplit] = []
         self._steps: list[StepTime] = []
@@ -81,6 +95,7 @@ class Profiler(TrainingObserver):
         self._end_phase()
         if self._meter is None:
             self._meter = UsageMeter()
+            self._first_step = self._loop_ended = perf_counter()
         self._batch_size = settings.batch_size
         self._clock = _PhaseClock()
         # In one phase the head runs alone, in the other the network runs it.
@@ -95,32 +110,53 @@ class Profiler(TrainingObserver):
         )
         self._profile.start()
 
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
-        """Adds one step."""
+    def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
+        """Notes when the step ended; samples the machine where it is due."""
         clock = self._clock
         clock.phase = phase
-        compute = seconds.forward + seconds.backward + seconds.optimizer
-        profiled = WAIT <= clock.steps < WAIT + WARMUP + ACTIVE
-        self._steps.append(StepTime(phase, step, seconds.data, compute, profiled))
-        clock.add(seconds)
+        clock.steps += 1
         if self._profile is not None:
             self._profile.step()
             if clock.steps == WAIT + WARMUP + ACTIVE:
                 self._stop_profile(phase)
         if self._meter is not None and perf_counter() - self._sampled >= SAMPLE_SECONDS:
-            self._samples.append(self._meter.sample())
+            self._samples.append(self._meter.sample(self._began))
             self._sampled = perf_counter()
         self._last_step = self._evaluated = perf_counter()
+        self._step_ends.append(self._last_step - self._began)
+
+    def on_steps_timed(self, phase: Phase, first: int, seconds: Sequence[StepSeconds]) -> None:
+        """Adds the steps of an epoch."""
+        clock = self._clock
+        earlier = clock.steps - len(seconds)
+        for number, (each, ended) in enumerate(zip(seconds, self._step_ends, strict=True)):
+            compute = each.forward + each.backward + each.optimizer
+            profiled = WAIT <= earlier + number < WAIT + WARMUP + ACTIVE
+            self._steps.append(
+                StepTime(
+                    phase=phase,
+                    step=first + number,
+                    data=each.data,
+                    compute=compute,
+                    profiled=profiled,
+                    ended=ended,
+                    forward=each.forward,
+                    backward=each.backward,
+                    optimizer=each.optimizer,
+                )
+            )
+            clock.add(each)
+        self._step_ends.clear()
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
         """Counts the time between the last step and the last forward pass as evaluation."""
         self._clock.evaluation += self._evaluated - self._last_step
-        self._clock.ended = perf_counter()
+        self._clock.ended = self._loop_ended = perf_counter()
 
     def on_end(self) -> None:
         """Writes the file."""
         self._end_phase()
-        Profile(
+        self._written = Profile(
             machine=machine(),
             batch_size=self._batch_size,
             # As in training/data/batches.py.
@@ -129,7 +165,22 @@ class Profiler(TrainingObserver):
             steps=tuple(self._steps),
             operators=tuple(self._operators),
             samples=tuple(self._samples),
-        ).write(self._file)
+            preparation=self._preparation,
+            stages=self._stages(self._loop_ended),
+        )
+        self._written.write(self._file)
+
+    def on_finish(self) -> None:
+        """Writes the file again, with the time since the last epoch."""
+        if self._written is not None:
+            replace(self._written, stages=self._stages(perf_counter())).write(self._file)
+
+    def _stages(self, finished: float) -> Stages:
+        return Stages(
+            self._first_step - self._began,
+            self._loop_ended - self._first_step,
+            finished - self._loop_ended,
+        )
 
     def _after_forward(self, module: nn.Module, _inputs: tuple[Any, ...], _output: Any) -> None:
         if not module.training:

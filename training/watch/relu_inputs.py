@@ -1,4 +1,4 @@
-"""Statistics of the inputs of a network's rectifiers during one forward pass.
+"""Statistics of the inputs of a network's activations during one forward pass.
 
 SageMaker Debugger hooks `nn.ReLU` modules and calls their inputs `relu_input`. Networks that call
 `functional.relu6` have no such modules; this intercepts the functions, so it sees both kinds.
@@ -24,6 +24,13 @@ POSITIONS = 8
 RECTIFIERS = frozenset(
     {functional.relu, functional.relu_, functional.relu6, torch.relu, torch.relu_, Tensor.relu}
 )
+TANHS: set[Any] = {functional.tanh, torch.tanh, torch.tanh_, Tensor.tanh_}
+SIGMOIDS: set[Any] = {functional.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.sigmoid_}
+# Apart from the others, whose types mypy joins to a narrower one.
+TANHS.add(Tensor.tanh)
+SIGMOIDS.add(Tensor.sigmoid)
+# SageMaker's SaturatedActivation: beyond these inputs the derivative is below 0.0000001.
+TANH_RANGE, SIGMOID_RANGE = (-9.4999, 9.4999), (-23.0, 16.99999)
 
 
 class ReluInputs(TorchFunctionMode):
@@ -41,6 +48,8 @@ class ReluInputs(TorchFunctionMode):
         self._calls: Counter[str] = Counter()
         self._hooks: list[RemovableHandle] = []
         self.statistics: dict[str, Tensor] = {}
+        self.saturated: dict[str, Tensor] = {}
+        """Of each tanh and sigmoid, the share of its channels that are saturated, float32 []."""
         self.seconds = 0.0
         """Wall time of recording."""
 
@@ -79,6 +88,13 @@ class ReluInputs(TorchFunctionMode):
             # Before the rectifier runs, which may overwrite its input.
             self.statistics[name] = summary(thinned(args[0].detach(), self._images))
             self.seconds += perf_counter() - started
+        elif (func in TANHS or func in SIGMOIDS) and args[0].dim() > 1:
+            started = perf_counter()
+            limits = TANH_RANGE if func in TANHS else SIGMOID_RANGE
+            name = f"{self._module}.{func.__name__.strip('_')}_input_{self._calls[self._module]}"
+            self._calls[self._module] += 1
+            self.saturated[name] = saturated(thinned(args[0].detach(), self._images), limits)
+            self.seconds += perf_counter() - started
         return func(*args, **(kwargs or {}))
 
 
@@ -98,3 +114,10 @@ def summary(values: Tensor) -> Tensor:
     all_but_channels = [axis for axis in range(values.dim()) if axis != 1]
     active = (numbers > 0).float().mean(dim=all_but_channels)
     return torch.stack([mean, variance, (active <= INACTIVE_SHARE).float().mean()])
+
+
+def saturated(values: Tensor, limits: tuple[float, float]) -> Tensor:
+    """The share of channels of [n, channels, …] that are hardly ever within the limits."""
+    all_but_channels = [axis for axis in range(values.dim()) if axis != 1]
+    within = ((values > limits[0]) & (values < limits[1])).float().mean(dim=all_but_channels)
+    return (within <= INACTIVE_SHARE).float().mean()

@@ -11,10 +11,9 @@ from torch import Tensor, nn, optim
 
 from training.watch.monitor import Monitor
 from training.watch.observations import Observations, read_observations
-from training.watch.observer import EpochMetrics, StepSeconds
+from training.watch.observer import EpochMetrics
 
 CLASSES, FEATURES, IMAGES = 3, 16, 48
-NO_SECONDS = StepSeconds(0.0, 0.0, 0.0, 0.0)
 
 
 class Small(nn.Module):
@@ -53,6 +52,14 @@ def dead() -> Small:
     return network
 
 
+def saturating() -> Small:
+    """A tanh whose inputs are far beyond what it tells apart."""
+    network = healthy()
+    nn.init.constant_(network.backbone[0].bias, 100.0)  # type: ignore[index, union-attr]
+    network.backbone[1] = nn.Tanh()  # type: ignore[operator]
+    return network
+
+
 def _network(widths: list[int], initialise: Callable[[Tensor], object]) -> Small:
     torch.manual_seed(1)
     layers: list[nn.Module] = []
@@ -88,7 +95,7 @@ def watched(
         loss.backward()
         optimizer.step()
         losses.append(loss.item())
-        monitor.on_step("finetune", step, losses[-1], NO_SECONDS)
+        monitor.on_step("finetune", step, loss.detach())
         if step % 2 == 1:
             mean = sum(losses[-2:]) / 2
             metrics = EpochMetrics(step // 2 + 1, "finetune", mean, mean, 1.0, 1.0, 0.1)

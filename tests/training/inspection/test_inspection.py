@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+import random
 import re
+import shutil
 from collections.abc import Callable
 from dataclasses import replace
 from html.parser import HTMLParser
@@ -20,6 +22,7 @@ from training.inspection.class_rules import ClassCounts, ClassImbalance
 from training.inspection.findings import Status
 from training.inspection.inspection import (
     Inspection,
+    answers_of,
     class_counts,
     inspect_output,
     inspect_training,
@@ -77,13 +80,25 @@ def test_every_rule_has_an_outcome(inspection: Inspection) -> None:
         "ExplodingTensor",
         "PoorWeightInitialization",
         "DeadRelu",
+        "SaturatedActivation",
+        "AllZero",
+        "UnchangedTensor",
+        "WeightUpdateRatio",
         "LossNotDecreasing",
+        "LossDiverges",
         "Overfit",
+        "Overtraining",
+        "ChanceLevel",
+        "Confusion",
         "ClassImbalance",
+        "MaxInitializationTime",
+        "StalledTrainingRule",
         "StepOutlier",
         "Dataloader",
         "CPUBottleneck",
         "IOBottleneck",
+        "LowGPUUtilization",
+        "GPUMemoryIncrease",
         "BatchSize",
         "OverallSystemUsage",
     ]
@@ -97,7 +112,12 @@ def test_healthy_training_shows_no_issue_of_learning(inspection: Inspection) -> 
         "ExplodingTensor",
         "PoorWeightInitialization",
         "DeadRelu",
+        "AllZero",
+        "UnchangedTensor",
+        "WeightUpdateRatio",
         "LossNotDecreasing",
+        "LossDiverges",
+        "ChanceLevel",
     }
 
 
@@ -146,7 +166,58 @@ def test_json_says_the_same(inspection: Inspection, tmp_path: Path) -> None:
     assert content["monitor"]["share"] > 0
     assert {each["phase"] for each in content["time"]} == {"head", "finetune"}
     assert content["operators"]
+    assert set(content["stages"]) == {"initialization", "loop", "finalization"}
+    assert min(content["stages"].values()) > 0
+    assert content["preparation"]["hashing"] > 0
+    assert all(each["p50"] <= each["p95"] <= each["p99"] for each in content["steps"])
+    assert sum(content["steps"][0]["counts"]) == content["steps"][0]["steps"]
     assert content["machine"]["cores"] >= 1
+
+
+@pytest.fixture
+def shuffled(photos: Path, tmp_path: Path) -> Path:
+    """The same photos, each in a random folder of the three."""
+    paths = sorted(photos.glob("*/*"))
+    order = list(range(len(paths)))
+    random.Random(3).shuffle(order)  # noqa: S311 - repeatable, not secret
+    for label in LABELS:
+        (tmp_path / "shuffled" / label).mkdir(parents=True)
+    for number, place in enumerate(order):
+        name = f"{LABELS[number % 3]}/{place}{paths[place].suffix}"
+        shutil.copy(paths[place], tmp_path / "shuffled" / name)
+    return tmp_path / "shuffled"
+
+
+def test_shuffled_labels_are_named_as_the_cause(shuffled: Path, configure: Configure) -> None:
+    inspection = inspect_training(configure(data=shuffled, epochs=40, monitor_interval=5))
+
+    (chance,) = (each for each in inspection.findings if each.rule == "ChanceLevel")
+    assert chance.status is Status.ISSUES_FOUND, chance.answer
+    assert "shuffled" in chance.advice
+
+
+def test_learning_rate_of_50_is_named_as_the_cause(shuffled: Path, configure: Configure) -> None:
+    inspection = inspect_training(configure(data=shuffled, lr=50.0, epochs=10, monitor_interval=1))
+
+    advice = {each.rule: each.advice for each in inspection.issues}
+    assert "Lower the learning rate" in advice["LossDiverges"]
+    assert "Lower the learning rate" in advice["WeightUpdateRatio"]
+
+
+def test_trace_opens_in_chrome(inspection: Inspection, tmp_path: Path) -> None:
+    """The Trace Event Format: complete events have a time and a duration, in microseconds."""
+    inspection.write(tmp_path)
+    content = json.loads((tmp_path / "trace.json").read_text())
+
+    slices = [each for each in content["traceEvents"] if each["ph"] == "X"]
+    assert {"initialization", "training loop", "forward", "backbone"} <= {x["name"] for x in slices}
+    assert all(each["ts"] >= 0 and each["dur"] >= 0 for each in slices)
+    assert all({"pid", "tid", "name"} <= each.keys() for each in slices)
+    loop = next(each for each in slices if each["name"] == "training loop")
+    steps = [each for each in slices if each["name"].startswith("step ")]
+    assert steps
+    for each in steps:
+        assert loop["ts"] <= each["ts"] <= loop["ts"] + loop["dur"]
 
 
 def test_classes_are_counted_and_their_validation_images_judged(
@@ -155,7 +226,7 @@ def test_classes_are_counted_and_their_validation_images_judged(
     settings = configure(epochs=10)
     fitted = fit(prepared, settings)
 
-    counts = class_counts(prepared, fitted, settings)
+    counts = class_counts(prepared, fitted, answers_of(fitted.answers))
 
     assert [each.label for each in counts] == list(LABELS)
     assert sum(each.train_images for each in counts) == len(fitted.partition.train)
@@ -170,7 +241,7 @@ def test_predictions_of_a_finetuned_network_are_its_own(
     settings = configure(epochs=2, unfreeze="layer4", finetune_epochs=1)
     fitted = fit(prepared, settings)
 
-    counts = class_counts(prepared, fitted, settings)
+    counts = class_counts(prepared, fitted, answers_of(fitted.answers))
 
     right = 1 - sum(each.wrong or 0 for each in counts) / len(fitted.partition.valid)
     assert right == pytest.approx(fitted.metrics.valid_top1)

@@ -42,7 +42,8 @@ def test_statistics_are_those_of_the_tensors() -> None:
         network[0].weight.copy_(torch.tensor([[1.0, 2.0, 3.0], [4.0, 5.0, 6.0]]))
     network[0].weight.grad = torch.tensor([[3.0, -4.0, 0.0], [0.0, 0.0, 0.0]])
 
-    gradients, weights = parameter_statistics(network)
+    before = {"0.weight": network[0].weight.detach() - 2.0}
+    gradients, weights = parameter_statistics(network, before)
 
     assert gradients["0.weight"].norm == 5.0
     assert gradients["0.weight"].mean_abs == pytest.approx(7 / 6)
@@ -50,6 +51,11 @@ def test_statistics_are_those_of_the_tensors() -> None:
     assert weights["0.weight"].mean == 3.5
     assert weights["0.weight"].variance == pytest.approx(35 / 12)
     assert weights["0.weight"].norm == pytest.approx(91**0.5)
+    assert gradients["0.weight"].zeros == pytest.approx(4 / 6)
+    assert weights["0.weight"].zeros == 0
+    assert weights["0.weight"].norm_before == pytest.approx(31**0.5)
+    assert weights["0.weight"].update_norm == pytest.approx(24**0.5)
+    assert weights["0.weight"].change == pytest.approx(2.0 / 1e-8, rel=1e-3)
 
 
 def test_percentiles_of_large_tensors_are_close() -> None:
@@ -103,6 +109,24 @@ def test_all_rectifiers_are_seen_and_the_answer_stays_the_same(
     assert len(relus.statistics) == count
     assert all("relu_input_" in name for name in relus.statistics)
     assert not any(module._forward_pre_hooks for module in network.modules())
+
+
+@pytest.mark.parametrize(
+    ("function", "level", "share"),
+    [
+        (nn.Tanh(), 9.4, 0.0),
+        (nn.Tanh(), -9.6, 1.0),
+        (nn.Sigmoid(), 16.9, 0.0),
+        (nn.Sigmoid(), 17.1, 1.0),
+    ],
+)
+def test_saturated_channels_are_counted(function: nn.Module, level: float, share: float) -> None:
+    network = nn.Sequential(function)
+
+    with ReluInputs(network, images=2) as relus:
+        network(torch.full((2, 3), level))
+
+    assert [each.item() for each in relus.saturated.values()] == [share]
 
 
 def test_input_is_seen_before_the_rectifier_overwrites_it() -> None:

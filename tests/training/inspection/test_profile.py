@@ -8,6 +8,7 @@ from pathlib import Path
 from time import sleep
 
 import pytest
+from torch import Tensor
 
 from training.errors import TrainingError
 from training.inspection.findings import Finding, Status
@@ -20,12 +21,28 @@ from training.inspection.profile_rules import (
     StepOutlier,
     percentile,
 )
+from training.inspection.progress_rules import (
+    GPUMemoryIncrease,
+    LowGPUUtilization,
+    MaxInitializationTime,
+    StalledTrainingRule,
+)
 from training.inspection.rules import judge_profile
+from training.inspection.times import step_times
 from training.prepared import Prepared
 from training.settings import TrainSettings
 from training.train import fit
-from training.watch.observer import Phase, StepSeconds, TrainingObserver
-from training.watch.profile import Machine, Profile, StepTime, SystemSample, TimeSplit, read_profile
+from training.watch.observer import Phase, TrainingObserver
+from training.watch.profile import (
+    Machine,
+    Preparation,
+    Profile,
+    Stages,
+    StepTime,
+    SystemSample,
+    TimeSplit,
+    read_profile,
+)
 from training.watch.profiler import Profiler
 
 Rule = Callable[[Profile], Finding]
@@ -36,7 +53,8 @@ BUSY = SystemSample(1.0, cpu=95.0, io_wait=1.0, gpu=None, gpu_memory=None)
 
 def steps(seconds: Sequence[float], data: float = 0.0) -> tuple[StepTime, ...]:
     return tuple(
-        StepTime("head", number, data, each, profiled=False) for number, each in enumerate(seconds)
+        StepTime("finetune", number, data, each, profiled=False)
+        for number, each in enumerate(seconds)
     )
 
 
@@ -47,8 +65,36 @@ def made(
     timed: tuple[StepTime, ...] = steps([0.1] * 400),
 ) -> Profile:
     """A training with nothing to find, but for what is given."""
-    split = TimeSplit("head", data, 10.0, 20.0, 2.0, 5.0, 1.0)
+    split = TimeSplit("finetune", data, 10.0, 20.0, 2.0, 5.0, 1.0)
     return Profile(machine, 32, 0, (split,), timed, (), tuple(samples))
+
+
+def prepared_in(photos: float) -> Profile:
+    """A training whose features took 12 s and the waiting for photos."""
+    preparation = Preparation(1.0, 1.0, photos, 10.0, 1.0, 0.0, 0.0, computed=100)
+    stages = Stages(preparation.total, 60.0, 2.0)
+    return replace(made(), preparation=preparation, stages=stages)
+
+
+def cached() -> Profile:
+    """A training of the head on features that were there."""
+    profile = made(data=30.0)
+    preparation = Preparation(1.0, 1.0, 0.0, 0.0, 0.0, 0.0, 0.0, computed=0)
+    splits = tuple(replace(each, phase="head") for each in profile.splits)
+    return replace(profile, splits=splits, preparation=preparation)
+
+
+def ending(ends: Sequence[float]) -> tuple[StepTime, ...]:
+    return tuple(
+        StepTime("head", number, 0.1, 0.1, profiled=False, ended=end)
+        for number, end in enumerate(ends)
+    )
+
+
+def growing(by: float) -> Profile:
+    """Ten samples of a GPU's memory, then ten of so many percent more, after those left out."""
+    memory = [0.0] * 5 + [20.0] * 10 + [20.0 + by] * 10
+    return made([gpu_sample(50, 90, memory=each) for each in memory], GPU)
 
 
 def gpu_sample(cpu: float, gpu: float, io_wait: float = 0.0, memory: float = 90.0) -> SystemSample:
@@ -69,6 +115,27 @@ def gpu_sample(cpu: float, gpu: float, io_wait: float = 0.0, memory: float = 90.
         (StepOutlier(), made(timed=steps([0.1] * 14)), Status.NOT_EVALUATED),
         (Dataloader(), made(data=7.9), Status.NO_ISSUES_FOUND),
         (Dataloader(), made(data=8.1), Status.ISSUES_FOUND),
+        (Dataloader(), prepared_in(photos=9.0), Status.ISSUES_FOUND),
+        (Dataloader(), prepared_in(photos=2.0), Status.NO_ISSUES_FOUND),
+        (Dataloader(), cached(), Status.NO_ISSUES_FOUND),
+        (MaxInitializationTime(), made(), Status.NOT_EVALUATED),
+        (MaxInitializationTime(), prepared_in(photos=1199.0), Status.ISSUES_FOUND),
+        (MaxInitializationTime(), prepared_in(photos=1000.0), Status.NO_ISSUES_FOUND),
+        (StalledTrainingRule(), made(), Status.NOT_EVALUATED),
+        (StalledTrainingRule(), made(timed=ending([1.0, 2.0, 1803.0])), Status.ISSUES_FOUND),
+        (StalledTrainingRule(), made(timed=ending([1.0, 2.0, 1801.0])), Status.NO_ISSUES_FOUND),
+        (LowGPUUtilization(), made(), Status.NOT_EVALUATED),
+        (LowGPUUtilization(), made([BUSY] * 30, GPU), Status.NOT_EVALUATED),
+        (LowGPUUtilization(), made([gpu_sample(50, 60)] * 30, GPU), Status.ISSUES_FOUND),
+        (
+            LowGPUUtilization(),
+            made([gpu_sample(50, each) for each in (5, 90)] * 15, GPU),
+            Status.ISSUES_FOUND,
+        ),
+        (LowGPUUtilization(), made([gpu_sample(50, 90)] * 30, GPU), Status.NO_ISSUES_FOUND),
+        (GPUMemoryIncrease(), made(), Status.NOT_EVALUATED),
+        (GPUMemoryIncrease(), growing(2.0), Status.NO_ISSUES_FOUND),
+        (GPUMemoryIncrease(), growing(6.0), Status.ISSUES_FOUND),
         (CPUBottleneck(), made(), Status.NOT_EVALUATED),
         (CPUBottleneck(), made([gpu_sample(95, 5)] * 30, GPU), Status.ISSUES_FOUND),
         (CPUBottleneck(), made([gpu_sample(95, 50)] * 30, GPU), Status.NO_ISSUES_FOUND),
@@ -120,6 +187,15 @@ def test_parameters_have_sagemakers_names_and_defaults() -> None:
     assert parameters == {
         "StepOutlier": {"stddev": 5.0, "n_outliers": 10},
         "Dataloader": {"max_waiting": 20.0},
+        "MaxInitializationTime": {"threshold": 20.0},
+        "StalledTrainingRule": {"threshold": 1800.0},
+        "LowGPUUtilization": {
+            "threshold_p95": 70.0,
+            "threshold_p5": 10.0,
+            "window": 500,
+            "patience": 5,
+        },
+        "GPUMemoryIncrease": {"increase": 5.0, "window": 10, "patience": 5},
         "CPUBottleneck": {"threshold": 50.0, "gpu_threshold": 10.0, "cpu_threshold": 90.0},
         "IOBottleneck": {"threshold": 50.0, "gpu_threshold": 70.0, "io_threshold": 50.0},
         "BatchSize": {
@@ -136,13 +212,22 @@ def test_percentile_is_the_nearest_rank() -> None:
     assert percentile([3.0], 95) == 3.0
 
 
+def test_quantiles_and_histogram_are_of_the_steps() -> None:
+    (times,) = step_times(made(timed=steps([each / 1000 for each in range(1, 101)])))
+
+    assert (times.p50, times.p95, times.p99, times.longest) == (0.05, 0.095, 0.099, 0.1)
+    assert sum(times.counts) == times.steps == 100
+    assert times.edges[0] == 0.001
+    assert times.counts[-1] >= times.counts[0] > 0
+
+
 class Slow(TrainingObserver):
     """Takes its time where a test wants it."""
 
     def __init__(self, seconds: float) -> None:
         self._seconds = seconds
 
-    def on_step(self, phase: Phase, step: int, loss: float, seconds: StepSeconds) -> None:
+    def on_step(self, phase: Phase, step: int, loss: Tensor) -> None:
         sleep(self._seconds)
 
 

@@ -8,9 +8,15 @@ from pathlib import Path
 
 import pytest
 
+from training.inspection.answer_rules import Answers
 from training.inspection.class_rules import ClassCounts, ClassImbalance
 from training.inspection.findings import Finding, Status
-from training.inspection.loss_rules import LossNotDecreasing, Overfit
+from training.inspection.loss_rules import (
+    LossDiverges,
+    LossNotDecreasing,
+    Overfit,
+    Overtraining,
+)
 from training.inspection.rules import judge
 from training.inspection.tensor_rules import (
     DeadRelu,
@@ -18,10 +24,24 @@ from training.inspection.tensor_rules import (
     PoorWeightInitialization,
     VanishingGradient,
 )
+from training.inspection.update_rules import (
+    AllZero,
+    SaturatedActivation,
+    UnchangedTensor,
+    WeightUpdateRatio,
+)
 from training.watch.observations import Epoch, Observations, PhaseBegin, Sample
 from training.watch.observer import EpochMetrics
 
-from .networks import Small, dead, exploding_variances, healthy, vanishing, watched
+from .networks import (
+    Small,
+    dead,
+    exploding_variances,
+    healthy,
+    saturating,
+    vanishing,
+    watched,
+)
 
 Rule = Callable[[Observations], Finding]
 
@@ -36,6 +56,13 @@ Rule = Callable[[Observations], Finding]
         (dead, 0.05, DeadRelu()),
         (healthy, 1e-9, LossNotDecreasing()),
         (healthy, 50.0, LossNotDecreasing()),
+        (healthy, 50.0, LossDiverges()),
+        (healthy, 1e4, WeightUpdateRatio()),
+        (healthy, 1e-12, WeightUpdateRatio()),
+        (healthy, 1e-12, UnchangedTensor()),
+        (dead, 0.05, AllZero()),
+        (saturating, 0.05, SaturatedActivation()),
+        (healthy, 1e-9, Overtraining()),
     ],
 )
 def test_rule_is_triggered_by_a_network_built_for_it(
@@ -51,7 +78,8 @@ def test_rule_is_triggered_by_a_network_built_for_it(
 def test_no_rule_is_triggered_by_a_healthy_network(tmp_path: Path) -> None:
     classes = [ClassCounts("beagle", 30, 10, 1), ClassCounts("pug", 20, 10, 0)]
 
-    findings = judge(watched(healthy(), tmp_path, steps=60), classes, epochs=30)
+    answers = Answers(("beagle", "pug"), (0, 1) * 20, (0, 1) * 20)
+    findings = judge(watched(healthy(), tmp_path, steps=60), classes, 30, answers)
 
     assert {finding.rule: finding.status for finding in findings} == dict.fromkeys(
         (
@@ -59,12 +87,18 @@ def test_no_rule_is_triggered_by_a_healthy_network(tmp_path: Path) -> None:
             "ExplodingTensor",
             "PoorWeightInitialization",
             "DeadRelu",
+            "AllZero",
+            "UnchangedTensor",
+            "WeightUpdateRatio",
             "LossNotDecreasing",
+            "LossDiverges",
             "Overfit",
+            "ChanceLevel",
+            "Confusion",
             "ClassImbalance",
         ),
         Status.NO_ISSUES_FOUND,
-    )
+    ) | {"SaturatedActivation": Status.NOT_EVALUATED, "Overtraining": Status.ISSUES_FOUND}
 
 
 def test_parameters_have_sagemakers_names_and_defaults() -> None:
@@ -86,6 +120,27 @@ def test_parameters_have_sagemakers_names_and_defaults() -> None:
         "diff_percent": 0.1,
         "increase_threshold_percent": 5.0,
     }
+    assert parameters["SaturatedActivation"] == {
+        "threshold_tanh_min": -9.4999,
+        "threshold_tanh_max": 9.4999,
+        "threshold_sigmoid_min": -23.0,
+        "threshold_sigmoid_max": 16.99999,
+        "threshold_inactivity": 1.0,
+        "threshold_layer": 50.0,
+    }
+    assert parameters["AllZero"] == {"threshold": 100.0}
+    assert parameters["UnchangedTensor"] == {"num_steps": 3, "rtol": 1e-5, "atol": 1e-8}
+    assert parameters["WeightUpdateRatio"] == {
+        "large_threshold": 10.0,
+        "small_threshold": 1e-8,
+        "epsilon": 1e-9,
+    }
+    assert parameters["Overtraining"] == {
+        "patience_train": 5,
+        "patience_validation": 10,
+        "delta": 0.1,
+    }
+    assert parameters["Confusion"] == {"min_diag": 0.9, "max_off_diag": 0.1}
     assert parameters["Overfit"] == {"start_step": 0, "patience": 1, "ratio_threshold": 0.1}
     assert parameters["ClassImbalance"] == {
         "threshold_imbalance": 10.0,
@@ -252,3 +307,68 @@ def test_classes_are_judged_by_size_and_by_what_is_wrong(
     classes: list[ClassCounts], epochs: int, status: Status
 ) -> None:
     assert ClassImbalance()(classes, epochs).status is status
+
+
+@pytest.mark.parametrize(
+    ("losses", "status"),
+    [
+        ([2.0, 1.0, 0.5], Status.NO_ISSUES_FOUND),
+        ([2.0, 3.9, 0.5], Status.NO_ISSUES_FOUND),
+        ([2.0, 4.1, 0.5], Status.ISSUES_FOUND),  # it falls again, with the learning rate
+    ],
+)
+def test_loss_above_that_of_knowing_nothing_diverges(losses: list[float], status: Status) -> None:
+    assert LossDiverges()(trained(losses)).status is status
+
+
+def test_resumed_training_has_no_first_loss() -> None:
+    seen = trained([0.01, 0.03])
+    later = tuple(replace(epoch, metrics=replace(epoch.metrics, epoch=7)) for epoch in seen.epochs)
+
+    assert LossDiverges()(replace(seen, epochs=later)).status is Status.NOT_EVALUATED
+
+
+def test_training_that_still_improves_is_not_overtrained() -> None:
+    falling = [3.0 - 0.2 * epoch for epoch in range(14)]
+
+    assert Overtraining()(trained(falling, falling)).status is Status.NO_ISSUES_FOUND
+    assert Overtraining()(trained(falling, [1.0] * 14)).status is Status.NO_ISSUES_FOUND
+    flat = trained([3.0, 1.0] + [0.99] * 11, [1.0] * 13)
+    assert Overtraining()(flat).status is Status.ISSUES_FOUND
+    assert "--patience" in Overtraining()(flat).advice
+
+
+def test_layer_that_changes_once_in_a_while_is_not_unchanged(tmp_path: Path) -> None:
+    seen = watched(healthy(), tmp_path, steps=6)
+    still = [
+        replace(
+            sample,
+            weights={
+                name: replace(each, change=0.0 if sample.step % 3 else 2.0)
+                for name, each in sample.weights.items()
+            },
+        )
+        for sample in seen.samples
+    ]
+
+    assert UnchangedTensor()(replace(seen, samples=tuple(still))).status is Status.NO_ISSUES_FOUND
+    assert UnchangedTensor(num_steps=2)(replace(seen, samples=tuple(still))).status is (
+        Status.ISSUES_FOUND
+    )
+
+
+def test_records_of_earlier_versions_say_nothing_about_updates(tmp_path: Path) -> None:
+    seen = watched(healthy(), tmp_path, steps=6)
+    old = [
+        replace(
+            sample,
+            weights={
+                name: replace(each, norm_before=None, update_norm=None, change=None)
+                for name, each in sample.weights.items()
+            },
+        )
+        for sample in seen.samples
+    ]
+
+    assert WeightUpdateRatio()(replace(seen, samples=tuple(old))).status is Status.NOT_EVALUATED
+    assert UnchangedTensor()(replace(seen, samples=tuple(old))).status is Status.NOT_EVALUATED

@@ -74,6 +74,20 @@ HYPERBAND = TuningJob(
 )
 
 
+FEATURES = replace(
+    PLAIN,
+    name="dogs-features",
+    hyperparameters={"backbone": "resnet50", "features-only": True},
+    checkpoint_uri=PLACES.checkpoints_uri("dogs-features"),
+)
+WITH_FEATURES = TuningJob(
+    name="dogs-tuning-kept",
+    training=replace(
+        TRIAL, channels={**TRIAL.channels, "features": PLACES.features_uri(FEATURES.name)}
+    ),
+)
+
+
 def _training(job: TrainingJob) -> Callable[[], dict[str, Any]]:
     return lambda: training_job_request(job)
 
@@ -87,6 +101,8 @@ REQUESTS: dict[str, tuple[str, Callable[[], dict[str, Any]]]] = {
     "training": ("CreateTrainingJob", _training(PLAIN)),
     "training_with_debugger": ("CreateTrainingJob", _training(DEBUGGED)),
     "training_closed_off": ("CreateTrainingJob", _training(CLOSED)),
+    "training_features_only": ("CreateTrainingJob", _training(FEATURES)),
+    "tuning_with_features": ("CreateHyperParameterTuningJob", _tuning(WITH_FEATURES)),
     "tuning_bayesian": ("CreateHyperParameterTuningJob", _tuning(BAYESIAN)),
     "tuning_hyperband_warm": ("CreateHyperParameterTuningJob", _tuning(HYPERBAND)),
 }

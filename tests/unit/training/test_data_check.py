@@ -5,18 +5,23 @@ from __future__ import annotations
 import json
 import os
 import tracemalloc
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
+from PIL import Image
 
+from imagedrop.data_sets import archive_describer
+from tests.unit.training.edits import EDITS
 from tests.unit.training.patterns import encoded, picture, write
-from training.data.check import DataCheck, check
+from training.data.check import DataCheck, Describer, check
 from training.data.dataset import DataSet
 from training.data.split import check_destination, lay_out, parts_of
 from training.errors import TrainingError
 from training.reports.data import data_page
 
+DEMO = Path(__file__).parents[3] / "demo" / "photos"
 SHARES = {"train": 0.6, "valid": 0.2, "test": 0.2}
 
 
@@ -259,3 +264,63 @@ def test_interrupted_split_leaves_nothing(folder: Path, tmp_path: Path) -> None:
     with pytest.raises(KeyboardInterrupt):
         lay_out(found, parts_of(found, 1, SHARES), tmp_path / "parts", interrupt)
     assert [each.name for each in tmp_path.iterdir()] == ["data"]
+
+
+@pytest.fixture(scope="module")
+def described(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Describer]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.mktemp("cache")))
+        with archive_describer(None) as describer:
+            assert describer is not None
+            yield describer
+
+
+def demo_photo(name: str) -> Image.Image:
+    photo = Image.open(DEMO / name).convert("RGB")
+    photo.thumbnail((400, 400))
+    return photo
+
+
+@pytest.mark.thorough
+def test_at_least_fourteen_of_sixteen_edits_are_found(tmp_path: Path, described: Describer) -> None:
+    """An edit is found when all of its copies are; no two different photos are paired."""
+    names = ("beagles.jpg", "cat.png", "flower.jpg", "pug.jpg", "rocket.jpg")
+    photos = [demo_photo(name) for name in names]
+    caught = []
+    for edit, edited in EDITS.items():
+        folder = tmp_path / edit
+        for number, photo in enumerate(photos):
+            write(folder, f"{('cat', 'dog')[number % 2]}/{number}.png", encoded(photo))
+            write(folder, f"cat/{number}-copy.jpg", edited(photo))
+
+        found = check(DataSet.scan(folder), lambda: None, described)
+
+        groups = [{each.path.stem.removesuffix("-copy") for each in x.images} for x in found.alike]
+        assert all(len(group) == 1 for group in groups), f"{edit}: two different photos"
+        if len(groups) == len(photos):
+            caught.append(edit)
+    assert len(caught) >= 14, set(EDITS) - set(caught)
+
+
+def test_wrong_labels_are_shown_with_what_they_may_be(tmp_path: Path, described: Describer) -> None:
+    """Pictures of one kind have a colour in common; one of each is in the other's folder."""
+    for number in range(24):
+        colour, label = (("red", "cat"), ("blue", "dog"))[number % 2]
+        if number in (0, 1):
+            label = ("dog", "cat")[number]
+        blots = picture(number)
+        content = encoded(Image.blend(blots, Image.new("RGB", blots.size, colour), 0.6))
+        write(tmp_path, f"{label}/{number}.png", content)
+
+    found = check(DataSet.scan(tmp_path), lambda: None, described)
+
+    first = {found.name_of(each.image): each.suggested for each in found.doubtful[:2]}
+    assert first == {"dog/0.png": "cat", "cat/1.png": "dog"}
+    assert [each["file"] for each in found.to_json()["doubtful_labels"][:2]] == list(first)
+    page = data_page(found)
+    assert "Doubtful labels" in page
+    assert "dog/0.png: dog" in page.replace("<wbr>", "")
+
+
+def test_without_a_describer_only_pixels_count(folder: Path) -> None:
+    assert checked(folder).doubtful == ()

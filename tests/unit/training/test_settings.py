@@ -127,3 +127,17 @@ def test_a_tilde_that_the_shell_left_is_the_home_folder(
     (tmp_path / "photos").mkdir()
     settings = TrainSettings.from_arguments(["--data=~/photos"], {})
     assert settings.data == tmp_path / "photos"
+
+
+def test_job_that_keeps_features_keeps_them_in_its_checkpoints() -> None:
+    environment = {"SM_CHANNEL_TRAINING": "/data", "SM_MODEL_DIR": "/opt/ml/model"}
+
+    kept = TrainSettings.from_arguments(["--features-only", "true"], environment)
+    trained = TrainSettings.from_arguments([], environment)
+    trial = TrainSettings.from_arguments(
+        [], environment | {"SM_CHANNEL_FEATURES": "/opt/ml/input/data/features"}
+    )
+
+    assert kept.feature_cache == Path("/opt/ml/checkpoints/features")
+    assert trained.feature_cache is None
+    assert trial.feature_cache == Path("/opt/ml/input/data/features")

@@ -1,0 +1,141 @@
+"""Finds copies that were edited: mirrored, turned, framed, stamped, cropped.
+
+Turned and mirrored copies have the same perceptual hash in one of eight positions. Two photos are
+candidates for the others when the cosine of their features is high, because an edit changes what a
+network sees less than it changes pixels; but photos of one breed are near each other too, so the
+middle of one photo must then be found in the pixels of the other.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections.abc import Iterator, Sequence
+
+import numpy as np
+import numpy.typing as npt
+from PIL import Image
+
+from training.data.duplicates import NEAR_BITS, perceptual_hash
+
+# Of 203 photos of 21 breeds and other things, two different ones had a cosine of .86 and, among the
+# 120 nearest, a likeness of .86; docs/decisions/training.md has the figures of the copies.
+SAME_COSINE, SAME_LIKENESS = 0.75, 0.90
+NEAREST = 4  # compared by pixels for each photo
+_ROWS_AT_ONCE = 1024  # blocks of 1,024 x 1,024 cosines: 4 MB
+# The middle of an image, searched in the other at these sizes.
+KEPT_PIXELS, GREY_PIXELS, MIDDLE_PIXELS = 40, 32, 16
+POSITIONS = 8
+SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25)
+
+
+def positions(pixels: npt.NDArray[np.uint8]) -> tuple[int, ...]:
+    """The perceptual hashes of a square image turned and mirrored in all eight ways.
+
+    The first is that of the image as it is.
+    """
+    turned = [np.rot90(pixels, number) for number in range(4)]
+    return tuple(
+        perceptual_hash(np.ascontiguousarray(each))
+        for each in (*turned, *(each[:, ::-1] for each in turned))
+    )
+
+
+def turned_pairs(
+    hashes: Sequence[Sequence[int]], bits: int = NEAR_BITS
+) -> Iterator[tuple[int, int]]:
+    """Pairs of indices whose hashes are near in any two positions, the lower index first.
+
+    It compares one position of each with all eight of the others, which are the same eight.
+    """
+    first = np.array([each[0] for each in hashes], np.uint64)
+    others = np.array(hashes, np.uint64).reshape(len(hashes), POSITIONS)
+    for start in range(0, len(first), _ROWS_AT_ONCE):
+        block = others[start : start + _ROWS_AT_ONCE]
+        for low in range(0, start + len(block), _ROWS_AT_ONCE):
+            against = first[low : min(low + _ROWS_AT_ONCE, start + len(block))]
+            near = np.zeros((len(block), len(against)), bool)
+            for position in block.T:
+                near |= np.bitwise_count(position[:, None] ^ against[None, :]) <= bits
+            for row, column in np.argwhere(near):
+                if low + column < start + row:
+                    yield int(low + column), int(start + row)
+
+
+def feature_pairs(
+    features: npt.NDArray[np.float32], cosine: float
+) -> Iterator[tuple[int, int, float]]:
+    """Pairs of indices whose features have at least this cosine, the lower index first, and it.
+
+    It compares all pairs in blocks, so its memory does not grow with them.
+
+    Args:
+        features: float32 [n, d].
+    """
+    lengths = np.linalg.norm(features, axis=1, keepdims=True)
+    values = features / np.maximum(lengths, 1e-9)
+    for start in range(0, len(values), _ROWS_AT_ONCE):
+        block = values[start : start + _ROWS_AT_ONCE]
+        for low in range(0, start + len(block), _ROWS_AT_ONCE):
+            against = values[low : min(low + _ROWS_AT_ONCE, start + len(block))]
+            cosines = block @ against.T
+            for row, column in np.argwhere(cosines >= cosine):
+                if low + column < start + row:
+                    yield int(low + column), int(start + row), float(cosines[row, column])
+
+
+def nearest_pairs(
+    features: npt.NDArray[np.float32], cosine: float = SAME_COSINE, nearest: int = NEAREST
+) -> list[tuple[int, int]]:
+    """The pairs of each photo and its `nearest` by features, with at least this cosine."""
+    best: list[list[tuple[float, int, int]]] = [[] for _ in range(len(features))]
+    for one, other, likely in feature_pairs(features, cosine):
+        for photo in (one, other):
+            if len(best[photo]) < nearest:
+                heapq.heappush(best[photo], (likely, one, other))
+            else:
+                heapq.heappushpop(best[photo], (likely, one, other))
+    return sorted({(one, other) for each in best for _, one, other in each})
+
+
+def shown(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
+    """What `likeness` compares of an image, uint8 [KEPT_PIXELS, KEPT_PIXELS]: 1.6 KB."""
+    grey = Image.fromarray(pixels).convert("L")
+    return np.asarray(grey.resize((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.BOX))
+
+
+def likeness(one: npt.NDArray[np.uint8], other: npt.NDArray[np.uint8]) -> float:
+    """How well the middle of one image is found in the other, at any place and near any size.
+
+    The largest normalised cross-correlation of grey pixels (J. Lewis, "Fast Normalized
+    Cross-Correlation", 1995), -1..1, with either image's middle as the template. It does not see
+    frames, captions, cut edges and stamps beside the middle.
+
+    Args:
+        one: of `shown`; so is `other`.
+    """
+    return max(_found_in(one, other), _found_in(other, one))
+
+
+def _found_in(template: npt.NDArray[np.uint8], image: npt.NDArray[np.uint8]) -> float:
+    edge = (GREY_PIXELS - MIDDLE_PIXELS) // 2
+    inner = slice(edge, edge + MIDDLE_PIXELS)
+    wanted = _unit(_scaled(template, GREY_PIXELS)[inner, inner].reshape(1, -1))[0]
+    best = -1.0
+    for scale in SCALES:
+        scaled = _scaled(image, round(GREY_PIXELS * scale))
+        windows = np.lib.stride_tricks.sliding_window_view(scaled, (MIDDLE_PIXELS,) * 2)
+        best = max(best, float((_unit(windows.reshape(-1, wanted.size)) @ wanted).max()))
+    return best
+
+
+def _scaled(grey: npt.NDArray[np.uint8], size: int) -> npt.NDArray[np.float32]:
+    resized = Image.fromarray(grey).resize((size, size), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.float32)
+
+
+def _unit(rows: npt.NDArray[np.float32]) -> npt.NDArray[np.float32]:
+    """Centred rows of length 1; a row of one value stays zero."""
+    centred = rows - rows.mean(axis=1, keepdims=True)
+    lengths = np.linalg.norm(centred, axis=1, keepdims=True)
+    units: npt.NDArray[np.float32] = centred / np.maximum(lengths, 1e-3)
+    return units
