@@ -39,6 +39,7 @@ from imagedrop.errors import UserError, disk_error
 from imagedrop.output import say
 from localcloud.processes import LocalCloudError
 from pipeline.errors import TransientError
+from pipeline.queries import NoSuchOrderError
 
 # In the order of `imagedrop --help`.
 COMMANDS = (
@@ -93,7 +94,7 @@ def main() -> None:
     except UserError as error:
         _say_error(error)
         sys.exit(1)
-    except LocalCloudError as error:
+    except (LocalCloudError, NoSuchOrderError) as error:
         say(str(error), "red")
         sys.exit(1)
     except (ClientError, BotoCoreError, TransientError) as error:

@@ -12,6 +12,7 @@ from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
 from pipeline.api_description import methods_of
 from pipeline.api_requests import InvalidRequestError
 from pipeline.errors import TransientError
+from pipeline.queries import NoSuchOrderError
 from pipeline.review import ReviewConflictError
 
 logger = Logger()
@@ -29,6 +30,7 @@ def add_to(app: APIGatewayHttpResolver) -> None:
     app.exception_handler(NotFoundError)(no_route)
     app.exception_handler(ApiProblem)(lambda error: _problem(error.status, error.detail))
     app.exception_handler(InvalidRequestError)(_invalid)
+    app.exception_handler(NoSuchOrderError)(_invalid)
     app.exception_handler(ReviewConflictError)(_conflict)
     app.exception_handler(TransientError)(_busy)
 
@@ -39,7 +41,7 @@ def _problem(
     return Response(status.value, PROBLEM_TYPE, problem_json(status, detail), headers=headers)
 
 
-def _invalid(error: InvalidRequestError) -> Response[str]:
+def _invalid(error: InvalidRequestError | NoSuchOrderError) -> Response[str]:
     return _problem(HTTPStatus.BAD_REQUEST, str(error))
 
 

@@ -25,6 +25,10 @@ class Sort(StrEnum):
         return self in (Sort.MOST_SURE, Sort.LEAST_SURE)
 
 
+class NoSuchOrderError(Exception):
+    """The table was deployed without the index of this order; the message is for the user."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Query:
     """The filters of a listing, which all must match, and its order.

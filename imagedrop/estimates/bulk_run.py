@@ -27,6 +27,7 @@ from imagedrop.estimates.stack import (
     IMAGE_BYTES,
     LAMBDA_MEGABYTES,
     LAMBDA_SECONDS,
+    ORDER_WRITES_PER_IMAGE,
     STEPS_LAMBDA_MEGABYTES,
     WORK_KEPT_DAYS,
     WRITES_PER_IMAGE,
@@ -127,6 +128,7 @@ class Usage:
     s3_gets: int
     table_reads: int
     table_writes: int
+    order_writes: int  # of the index by confidence
     state_transitions: int
     work_bytes: int  # of the shards, which a complete run deletes at its end
     kept_bytes: int  # of the files that stay for WorkRetentionDays
@@ -187,6 +189,7 @@ def size_run(
         s3_gets=(0 if settings.direct else images) + 10 * chunks + shards + 2 * requests,
         table_reads=images,
         table_writes=images * WRITES_PER_IMAGE,
+        order_writes=images * ORDER_WRITES_PER_IMAGE,
         state_transitions=2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN,
         work_bytes=0 if settings.direct else images * IMAGE_BYTES,
         kept_bytes=images * KEPT_BYTES_PER_IMAGE,
@@ -251,6 +254,9 @@ def _usage_dollars(used: Usage, run_seconds: float) -> dict[str, float]:
         + used.lambda_requests / million * prices.LAMBDA_MILLION_REQUESTS.dollars,
         "table": used.table_writes / million * prices.TABLE_MILLION_WRITES.dollars
         + used.table_reads / million * prices.TABLE_MILLION_READS.dollars,
+        "table, order by confidence": used.order_writes
+        / million
+        * prices.TABLE_MILLION_WRITES.dollars,
         "s3 requests": used.s3_puts / million * prices.S3_MILLION_PUTS.dollars
         + used.s3_gets / million * prices.S3_MILLION_GETS.dollars,
         "s3 storage of the work files": byte_months / GIGABYTE * prices.S3_GB_MONTH.dollars,

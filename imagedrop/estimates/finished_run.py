@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagedrop.estimates import prices
-from imagedrop.estimates.stack import LAMBDA_MEGABYTES, WRITES_PER_IMAGE
+from imagedrop.estimates.stack import LAMBDA_MEGABYTES, ORDER_WRITES_PER_IMAGE, WRITES_PER_IMAGE
 
 MILLION = 1e6
 
@@ -38,7 +38,8 @@ def _transform_dollars(instance_type: str, hours: float) -> float:
 
 
 def _table_dollars(report: Mapping[str, Any]) -> float:
-    writes = _prepared(report) * WRITES_PER_IMAGE * prices.TABLE_MILLION_WRITES.dollars
+    each = WRITES_PER_IMAGE + ORDER_WRITES_PER_IMAGE
+    writes = _prepared(report) * each * prices.TABLE_MILLION_WRITES.dollars
     return float(writes + report["listed"] * prices.TABLE_MILLION_READS.dollars) / MILLION
 
 

@@ -22,6 +22,7 @@ from imagedrop.estimates.stack import (
     BATCH_IMAGES,
     ENDPOINT_MEGABYTES,
     LAMBDA_MEGABYTES,
+    ORDER_WRITES_PER_IMAGE,
     WEBP_IMAGE_BYTES,
     WRITES_PER_IMAGE,
 )
@@ -84,5 +85,8 @@ def drop_cost(images: int) -> dict[str, float]:
         / gigabyte
         * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
         "table": millions * WRITES_PER_IMAGE * prices.TABLE_MILLION_WRITES.dollars,
+        "table, order by confidence": millions
+        * ORDER_WRITES_PER_IMAGE
+        * prices.TABLE_MILLION_WRITES.dollars,
         "logs": images / BATCH_IMAGES * BATCH_LOG_BYTES / gigabyte * prices.LOGS_GB.dollars,
     }

@@ -15,8 +15,10 @@ from decimal import ROUND_CEILING, ROUND_FLOOR, Decimal
 from functools import partial
 from typing import TYPE_CHECKING, Any
 
-from pipeline.adapters.service_errors import translate_errors
-from pipeline.queries import Page, Query, Sort
+from botocore.exceptions import ClientError
+
+from pipeline.adapters.service_errors import error_code, translate_errors
+from pipeline.queries import NoSuchOrderError, Page, Query, Sort
 from pipeline.records import Status
 from pipeline.table_items import CONFIDENCE_DECIMALS, INDEX_PARTITIONS, from_item
 
@@ -71,6 +73,7 @@ def list_page(
 
     Raises:
         TransientError: DynamoDB is busy or did not answer.
+        NoSuchOrderError: the table has no index by_confidence, and the query is in its order.
     """
     index = _index(query, cursor)
     if index.low > index.high:
@@ -199,6 +202,15 @@ def _read_partition(
     values = request["ExpressionAttributeValues"]
     values = values | {":partition": {"S": f"{index.hash_prefix}{number}"}}
     with translate_errors():
-        answer: Any = dynamodb.query(**request | {"ExpressionAttributeValues": values})
+        try:
+            answer: Any = dynamodb.query(**request | {"ExpressionAttributeValues": values})
+        except ClientError as error:
+            # The other indexes are always there, and this query differs in nothing else.
+            if index.name == "by_confidence" and error_code(error) == "ValidationException":
+                raise NoSuchOrderError(
+                    "this stack's table has no index by_confidence: sort by newest or oldest, or "
+                    "deploy with that index"
+                ) from error
+            raise
     found: dict[str, Any] = answer
     return found

@@ -171,8 +171,8 @@ def test_the_cost_follows_from_the_measured_quantities(stack: Stack, run: str) -
     # 3 s of 1,769 MB at $0.0000133334 a GB-second; 0.1 h of ml.m5.xlarge at $0.23.
     assert cost["functions"] == pytest.approx(3 * 1769 / 1024 * 0.0000133334, abs=1e-6)
     assert cost["transform"] == pytest.approx(0.023)
-    # 3 prepared images: 3 writes each, and 3 rows looked up.
-    assert cost["table"] == pytest.approx((9 * 0.625 + 3 * 0.125) / 1e6, abs=1e-6)
+    # 3 prepared images: 4 writes each, and 3 rows looked up.
+    assert cost["table"] == pytest.approx((12 * 0.625 + 3 * 0.125) / 1e6, abs=1e-6)
     assert cost["together"] == pytest.approx(
         sum(dollars for name, dollars in cost.items() if name != "together"), abs=4e-6
     )

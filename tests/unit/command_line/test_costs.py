@@ -33,8 +33,12 @@ def test_drop_costs_by_hand() -> None:
     assert cost["logs"] == pytest.approx(0.05 * 0.50)
 
 
-def test_a_million_dropped_images_cost_no_more_than_is_promised() -> None:
-    assert sum(month_of(MILLION, Mode.DROP).values()) <= 4.80
+@pytest.mark.parametrize(("mode", "promised"), [(Mode.DROP, 4.80), (Mode.BULK, 3.40)])
+def test_a_million_images_cost_no_more_than_is_promised(mode: Mode, promised: float) -> None:
+    cost = month_of(MILLION, mode)
+    order = cost.pop("table, order by confidence")
+    assert order == pytest.approx(0.625)
+    assert sum(cost.values()) <= promised
 
 
 def test_a_drop_costs_in_proportion() -> None:

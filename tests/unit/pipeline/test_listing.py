@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -15,7 +16,7 @@ from pipeline import records
 from pipeline.adapters import predictions_listing
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.adapters.reviews_table import ReviewsTable
-from pipeline.queries import Query, Sort
+from pipeline.queries import NoSuchOrderError, Query, Sort
 from pipeline.records import Record, Road, Status
 from pipeline.review import Action, ReviewRequest
 from tests.cases import cases
@@ -194,6 +195,23 @@ def test_rejections_are_listed_by_time_and_have_no_place_in_the_order_of_confide
     rejected = Query(status=Status.REJECTED)
     assert [each.key for each in filled.find(rejected)] == ["incoming/bad.jpg"]
     assert filled.find(replace(rejected, sort=Sort.LEAST_SURE)) == []
+
+
+class WithoutIndex:
+    """DynamoDB as it answers where a table lacks the index; moto's error code is another."""
+
+    def query(self, **request: Any) -> Any:
+        if request["IndexName"] != "by_confidence":
+            return {"Items": []}
+        message = "The table does not have the specified index: by_confidence"
+        raise ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "Query")
+
+
+def test_a_table_without_the_index_by_confidence_says_which_orders_it_has() -> None:
+    table = PredictionsTable(WithoutIndex(), "predictions")  # type: ignore[arg-type]
+    with pytest.raises(NoSuchOrderError, match="sort by newest or oldest"):
+        table.list(Query(sort=Sort.LEAST_SURE), limit=5)
+    assert table.list(Query(), limit=5).records == []
 
 
 def test_deleted_images_are_listed_when_asked_for(filled: Filled) -> None:
