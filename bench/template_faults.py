@@ -18,7 +18,7 @@ from tests.unit.template.seeding import SEEDED, broken, objections
 from tools import scanners
 
 KINDS = (
-    "every_route_asks_for_credentials",
+    "every_route_but_the_page_asks_for_credentials",
     "no_other_site_may_call_the_api",
     "the_api_is_throttled",
     "one_failed_image_does_not_repeat_its_batch",

@@ -7,16 +7,17 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from handlers import api_errors, api_images, api_rows, api_stack
+from handlers import api_errors, api_images, api_page, api_rows, api_stack
 from pipeline.api_answers import finished
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
-app = APIGatewayHttpResolver()
+# The page calls api/... at each of its hosts.
+app = APIGatewayHttpResolver(strip_prefixes=["/api"])
 api_errors.add_to(app)
-for each in (api_rows, api_images, api_stack):
+for each in (api_rows, api_images, api_stack, api_page):
     app.include_router(each.router)
 
 

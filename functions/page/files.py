@@ -49,6 +49,11 @@ def read_page_file(path: str) -> PageFile | None:
     return PageFile(file.read_bytes(), CONTENT_TYPES[file.suffix])
 
 
+def bucket_origins(bucket: str, region: str) -> list[str]:
+    """Returns the origins to which a presigned form of a bucket may lead."""
+    return [f"https://{bucket}.s3.{region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"]
+
+
 def security_headers(connect_to: Sequence[str]) -> dict[str, str]:
     """Returns the headers of every answer of a host.
 
@@ -58,14 +63,14 @@ def security_headers(connect_to: Sequence[str]) -> dict[str, str]:
     """
     connect = " ".join(["'self'", *connect_to])
     return {
-        "content-security-policy": (
+        "Content-Security-Policy": (
             "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; "
             f"connect-src {connect}; base-uri 'none'; form-action 'none'; frame-ancestors 'none'; "
             f"{TRUSTED_TYPES}"
         ),
-        "cross-origin-opener-policy": "same-origin",
-        "cross-origin-resource-policy": "same-origin",
-        "referrer-policy": "no-referrer",
-        "x-content-type-options": "nosniff",
-        "x-frame-options": "DENY",
+        "Cross-Origin-Opener-Policy": "same-origin",
+        "Cross-Origin-Resource-Policy": "same-origin",
+        "Referrer-Policy": "no-referrer",
+        "X-Content-Type-Options": "nosniff",
+        "X-Frame-Options": "DENY",
     }

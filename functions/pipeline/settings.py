@@ -53,6 +53,11 @@ class Settings:
         return self.environment["IMAGES_QUEUE_URL"]
 
     @property
+    def jwt_issuer_and_audience(self) -> str:
+        """``https://ISSUER,AUDIENCE``; empty when callers sign with AWS credentials."""
+        return self.environment["JWT_ISSUER_AND_AUDIENCE"]
+
+    @property
     def max_payload_bytes(self) -> int:
         """The largest request that the endpoint accepts."""
         return int(self.environment["MAX_PAYLOAD_BYTES"])
@@ -74,6 +79,11 @@ class Settings:
     @property
     def predictions_table(self) -> str:
         return self.environment["PREDICTIONS_TABLE"]
+
+    @property
+    def region(self) -> str:
+        """Set by Lambda itself."""
+        return self.environment["AWS_REGION"]
 
     @property
     def repository_uri(self) -> str:

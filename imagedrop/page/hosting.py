@@ -23,7 +23,7 @@ from imagedrop.page.server import PageServer
 from imagedrop.page.signed_api import TIMEOUT_SECONDS, SignedApi
 from imagedrop.page.visitors import Doorkeeper
 from imagedrop.target import Target, TargetName
-from page.files import security_headers
+from page.files import bucket_origins, security_headers
 
 HOST = "127.0.0.1"
 TOKEN_BYTES = 24
@@ -103,8 +103,7 @@ def upload_origins(target: Target) -> list[str]:
     """Returns the origins to which a presigned form of the images bucket may lead."""
     if target.endpoint_url is not None:
         return [target.endpoint_url]
-    bucket, region = target.images_bucket, target.session.region_name
-    return [f"https://{bucket}.s3.{region}.amazonaws.com", f"https://{bucket}.s3.amazonaws.com"]
+    return bucket_origins(target.images_bucket, target.session.region_name)
 
 
 def host_facts(target: Target, name: TargetName) -> dict[str, Any]:

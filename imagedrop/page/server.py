@@ -77,7 +77,9 @@ class PageServer:
             {
                 "type": "http.response.start",
                 "status": reply.status,
-                "headers": [(name.encode(), value.encode()) for name, value in sent.items()],
+                "headers": [
+                    (name.lower().encode(), value.encode()) for name, value in sent.items()
+                ],
             }
         )
         body = b"" if scope["method"] == "HEAD" else reply.content

@@ -87,14 +87,14 @@ def test_scrolling_loads_the_rest_and_keeps_the_document_small(opened: Site, api
 
 def test_doubt_has_its_colour_its_group_and_its_filter(opened: Site) -> None:
     page = opened.go("gallery?label=unknown_dog")
-    card = page.locator(".card.doubt", has_text="some retriever").first
+    card = page.locator(".card.doubt", has_text="among retriever").first
     expect(card.locator(".name")).to_have_text("unknown dog")
     colour = "node => getComputedStyle(node).color"
     doubtful = card.locator(".name").evaluate(colour)
     opened.go("gallery?label=pug")
     assert page.locator(".card .name").first.evaluate(colour) != doubtful
     opened.go("gallery?group=retriever")
-    expect(page.locator(".card").first).to_contain_text("some retriever")
+    expect(page.locator(".card").first).to_contain_text("among retriever")
 
 
 def test_pages_without_a_match_are_passed_over(opened: Site, api: StandIn) -> None:

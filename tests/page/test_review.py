@@ -108,7 +108,7 @@ def test_a_word_that_was_not_saved_is_named(opened: Site, api: StandIn, unsure: 
 def test_the_queue_is_chosen_by_label_group_and_confidence(opened: Site, api: StandIn) -> None:
     page = opened.go("review?label=pug&max_confidence=0.6&group=")
     expect(page.get_by_role("heading", level=2)).to_contain_text("pug")
-    asked = api.calls("GET", "/predictions")[0]
+    asked = api.calls("GET", "/predictions")[-1]
     assert asked | {"limit": ""} == {
         "label": "pug",
         "max_confidence": "0.6",
@@ -119,6 +119,17 @@ def test_the_queue_is_chosen_by_label_group_and_confidence(opened: Site, api: St
     }
     page.get_by_label("Look again at reviewed photos").check()
     expect(page.get_by_role("heading", name="Nothing is left to review")).to_be_visible()
+
+
+def test_what_the_model_calls_unknown_comes_first(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    unknown = made_up_row(9, label="unknown_dog", confidence=0.91)
+    api.rows.append(unknown)
+    page = opened.go("review")
+    wait_for(page, unknown)
+    page.keyboard.press("1")
+    wait_for(page, unsure[0])
 
 
 def test_one_photo_is_reviewed_from_its_own_page(opened: Site, api: StandIn) -> None:

@@ -10,7 +10,7 @@ import { Overview } from "./overview.js";
 import { Photo } from "./photo.js";
 import { Review } from "./review.js";
 import { Runs } from "./runs.js";
-import { host } from "./sign_in.js";
+import { host, signedIn, user } from "./sign_in.js";
 import { failed } from "./states.js";
 
 const SECTIONS = {
@@ -66,9 +66,18 @@ document.getElementById("skip").addEventListener("click", (event) => {
   event.preventDefault(); // the address holds the section
   main.focus();
 });
-addEventListener("hashchange", go);
 watchForDrops();
-host().then((facts) => {
-  document.getElementById("place").textContent = facts.place;
-  go();
-}).catch((problem) => main.replaceChildren(failed(problem)));
+
+async function begin() {
+  try {
+    document.getElementById("place").textContent = (await host()).place;
+    await signedIn();
+    document.getElementById("place").after(user() ?? "");
+    addEventListener("hashchange", go);
+    go();
+  } catch (problem) {
+    main.replaceChildren(failed(problem));
+  }
+}
+
+begin();

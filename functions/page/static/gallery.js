@@ -6,7 +6,7 @@ import { Listing } from "./listing.js";
 import { empty, failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
 import { Windowed } from "./windowed.js";
-import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, percent, titleOf } from "./words.js";
+import { CONFIDENCE, count, fileName, groupText, isInDoubt, isReviewed, percent, titleOf } from "./words.js";
 
 // The list that the photo's view walks through.
 export let current = null;
@@ -160,10 +160,14 @@ function instead(record) {
   return record.status === "CLASSIFIED" ? record.format ?? "" : record.status === "REJECTED" ? "!" : "deleted";
 }
 
-export function marks(record) {
+export function groupMark(record) {
+  return el("span", { class: isInDoubt(record) ? "mark group" : "mark" }, groupText(record));
+}
+
+function marks(record) {
   const name = el("span", { class: "soft file" }, fileName(record));
   const found = [name];
-  if (record.group) found.unshift(el("span", { class: "mark group" }, `some ${record.group}`));
+  if (record.group) found.unshift(groupMark(record));
   if (isReviewed(record)) found.unshift(el("span", { class: "mark good" }, "✓ reviewed"));
   return found;
 }

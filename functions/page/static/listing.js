@@ -13,8 +13,9 @@ const FIELDS = [
 ];
 
 export class Listing {
-  constructor(parameters) {
-    this.parameters = parameters;
+  // The rows of each set of parameters come after those of the one before; none comes twice.
+  constructor(...sets) {
+    [this.parameters, ...this.later] = sets;
     this.rows = [];
     this.seen = new Set();
     this.cursor = null;
@@ -62,6 +63,7 @@ export class Listing {
       this.rows.push(Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? null])));
     }
     this.cursor = page.cursor;
-    this.isWhole = page.cursor === null;
+    this.isWhole = page.cursor === null && this.later.length === 0;
+    if (page.cursor === null && !this.isWhole) this.parameters = this.later.shift();
   }
 }

@@ -2,7 +2,7 @@
 
 import { address, call, get } from "./api.js";
 import { el, icon, svg } from "./elements.js";
-import { current } from "./gallery.js";
+import { current, groupMark } from "./gallery.js";
 import { framed } from "./picture.js";
 import { failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
@@ -102,10 +102,10 @@ export class Photo {
     }
     return el("section", { class: "verdict" },
       el("h2", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label), " ", el("span", { class: "number soft" }, percent(record.confidence))),
-      record.group ? el("p", {}, el("span", { class: "mark group" }, `some ${record.group}`),
-        " The model is sure of the group and not of the label.") : null,
+      record.group ? el("p", {}, groupMark(record),
+        isInDoubt(record) ? " The model is sure of the group and not of the label." : null) : null,
       record.predictions.some((each) => each.label === record.label) ? null
-        : el("p", { class: "soft" }, "This is none of the labels that it knows best; the closest are:"),
+        : el("p", { class: "soft" }, "It is sure of none of its own labels; the closest are:"),
       bars(record),
       el("p", { class: "soft small" }, CONFIDENCE));
   }

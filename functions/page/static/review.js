@@ -3,11 +3,12 @@
 import { address, call, get } from "./api.js";
 import { el, say } from "./elements.js";
 import { knownLabels } from "./filters.js";
+import { groupMark } from "./gallery.js";
 import { Listing } from "./listing.js";
 import { framed } from "./picture.js";
 import { empty, failed, loading } from "./states.js";
 import { show } from "./thumbnails.js";
-import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, labelText, percent } from "./words.js";
+import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, isUnknown, labelText, percent } from "./words.js";
 
 const RECENT = 4;
 const AHEAD = 10;
@@ -77,11 +78,17 @@ export class Review {
   }
 
   async #begin() {
-    const asked = Object.fromEntries(ASKED.map((name) => [name, this.query.get(name) ?? ""]));
-    const reviewed = this.query.get("reviewed") === "true";
-    this.listing = new Listing({ ...asked, reviewed, status: "CLASSIFIED", sort: "least_sure" });
+    const { query } = this;
+    const asked = Object.fromEntries(ASKED.map((name) => [name, query.get(name) ?? ""]));
+    const reviewed = query.get("reviewed") === "true";
+    const all = { ...asked, reviewed, status: "CLASSIFIED", sort: "least_sure" };
+    this.listing = null;
+    // What the model itself calls unknown comes before what it is least sure of.
+    const unknown = asked.label ? undefined : (await knownLabels()).find(isUnknown);
+    if (this.query !== query) return;
+    this.listing = new Listing(...(unknown ? [{ ...all, label: unknown }] : []), all);
     this.place = -1;
-    this.first = this.query.get("id");
+    this.first = query.get("id");
     await this.#next();
   }
 
@@ -160,7 +167,7 @@ export class Review {
     this.choices = this.#choices(record);
     this.stage.replaceChildren(el("div", { class: "large" }, frame, el("p", { class: "soft small file" }, fileName(record))), el("div", {},
       el("h2", {}, "The model says ", el("em", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
-      record.group ? el("p", {}, el("span", { class: "mark group" }, `some ${record.group}`)) : null,
+      record.group ? el("p", {}, groupMark(record)) : null,
       isReviewed(record) ? el("p", { class: "soft" }, `Reviewed by ${record.review.by}.`) : null,
       el("ol", { class: "choices" }, this.choices.map((each) => el("li", {}, this.#button(each)))),
       this.#other(),

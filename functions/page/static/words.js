@@ -37,9 +37,18 @@ export function labelText(label) {
   return label === null || label === undefined ? "" : String(label).replaceAll("_", " ");
 }
 
-// The model itself says that it does not know: a label of its rule for unknown kinds, or a group.
-export function isInDoubt({ label, group }) {
-  return Boolean(group) || /^unknown(_|$)/.test(label ?? "");
+// The model itself says that it does not know: the label of its rule for unknown kinds.
+export function isUnknown(label) {
+  return /^unknown(_|$)/.test(label ?? "");
+}
+
+export function isInDoubt({ label }) {
+  return isUnknown(label);
+}
+
+// The level above the label. For an unknown one it is what the model is sure of.
+export function groupText({ group, label }) {
+  return isUnknown(label) ? `among ${labelText(group)}` : labelText(group);
 }
 
 export const ACTIONS = {

@@ -18,13 +18,21 @@ BY_TOKEN = {
 }
 
 
+# The files of the page, which people load before they sign in.
+PAGE_ROUTES = {("/", "get"), ("/host.json", "get"), ("/page/{name}", "get")}
+
+
 @rule
-def every_route_asks_for_credentials(template: Json) -> Faults:
+def every_route_but_the_page_asks_for_credentials(template: Json) -> Faults:
     for name, api in of_type(template, "AWS::ApiGatewayV2::Api").items():
         for conditions, scheme in ((set[str](), "AWS_IAM"), ({"ByToken"}, "JWT")):
             body = with_conditions(api["Body"], conditions)
+            of_page = PAGE_ROUTES if scheme == "JWT" else set()
             operations = [
-                operation for verbs in body["paths"].values() for operation in verbs.values()
+                operation
+                for path, verbs in body["paths"].items()
+                for verb, operation in verbs.items()
+                if (path, verb) not in of_page
             ]
             if not operations:
                 yield f"{name}: no routes"
