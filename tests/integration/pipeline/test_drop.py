@@ -18,6 +18,7 @@ from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 from botocore.exceptions import ClientError
 
+from imagedrop.exports import COLUMNS
 from imagedrop.predictions import wait_for_rows
 from imagedrop.uploads import Sent, Upload
 from pipeline.records import FIELD_NAMES, Record, Status
@@ -140,7 +141,7 @@ def test_one_prediction_is_found_by_its_name_and_a_missing_one_is_an_error(stack
 def test_csv_holds_the_same_rows_as_the_table(stack: Stack) -> None:
     newest = ("predictions", "--limit", "20")
     rows = list(csv.DictReader(io.StringIO(stack.command(*newest, "--format", "csv"))))
-    assert tuple(rows[0]) == FIELD_NAMES
+    assert tuple(rows[0]) == COLUMNS
     table = stack.command(*newest)
     assert all(Path(row["key"]).name in table for row in rows)
 
