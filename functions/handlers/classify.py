@@ -37,12 +37,12 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     say(log_lines.of_messages(batch, outcomes, round(1000 * (time.monotonic() - began))))
     count(log_lines.counts(outcomes))
     count({"Bugs": len(batch.unreadable)})
-    errors = batch.errors({each.ref: each.error for each in outcomes if each.error is not None})
+    errors = batch.errors({each.ref: each.error for each in outcomes if each.error})
     failed = retries.failed_messages(messages, errors, reason_of)
     if not failed:
         return {"batchItemFailures": []}
     last = retries.last_tries(failed, wiring.settings.max_receives)
-    say(log_lines.given_up(each) for each in last)
+    say(log_lines.given_up(each, batch) for each in last)
     count({"GivenUp": len(last)})
     again = retries.send_back(wiring.images_queue(), failed, last, budget.too_late_to_write)
     return {"batchItemFailures": [{"itemIdentifier": each} for each in again]}

@@ -12,6 +12,7 @@ from pipeline.errors import SpecMismatchError, TransientError
 from pipeline.message_batch import MessageBatch
 from pipeline.records import Status
 from pipeline.retries import FailedMessage
+from pipeline.table_items import short_name
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,14 +38,21 @@ def of_messages(
     yield results(outcomes, milliseconds)
 
 
+def image_id(image: str) -> str:
+    """Returns the id of an image in every line about it; a line of a batch has many."""
+    return short_name(image)
+
+
 def unreadable(message_id: str, error: Exception) -> LogLine:
     """Returns the line for a message that is not an S3 notification."""
     return LogLine("error", "unreadable message", {"message_id": message_id}, error)
 
 
-def given_up(message: FailedMessage) -> LogLine:
-    """Returns the line for a message that failed at its last try."""
-    about = {"message_id": message.message_id, "why": message.reason}
+def given_up(message: FailedMessage, batch: MessageBatch) -> LogLine:
+    """Returns the line for a message that failed at its last try, and its images."""
+    about: dict[str, Any] = {"message_id": message.message_id, "why": message.reason}
+    refs = batch.refs_by_id.get(message.message_id, [])
+    about["images"] = [image_id(each.image) for each in refs]
     return LogLine("error", "image given up", about)
 
 
@@ -53,6 +61,7 @@ def failed(outcome: Outcome, message_id: str) -> LogLine:
     ref, error = outcome.ref, outcome.error
     about: dict[str, Any] = {
         "image": ref.image,
+        "image_id": image_id(ref.image),
         "version": ref.version,
         "sequencer": ref.sequencer,
         "message_id": message_id,
@@ -71,6 +80,7 @@ def results(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
         "models": sorted({each.model for each in records if each.model}),
         "rejections": dict(rejections),
         "milliseconds": milliseconds,
+        "images": sorted({image_id(each.ref.image) for each in outcomes}),
     }
     return LogLine("info", "batch", about)
 

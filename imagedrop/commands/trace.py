@@ -1,0 +1,40 @@
+"""``imagedrop trace``: print one image's way."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.table import Column
+
+from imagedrop.output import Format, FormatOption, Layout, TargetOption, print_items, say
+from imagedrop.predictions import find_record
+from imagedrop.target import TargetName, find_target
+from imagedrop.trace import trace_of
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop trace incoming/dog.jpg --format jsonl")(trace)
+
+
+def trace(
+    key: Annotated[str, typer.Argument(help="The image's key, or its name under incoming/.")],
+    format_: FormatOption = Format.TABLE,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Print one image's way with its times: model, upload, log lines, answer, review."""
+    found = find_target(target)
+    traced = trace_of(found, find_record(found, key).record)
+    layout = Layout(
+        fields=("at", "what", "detail"),
+        columns=(
+            Column("at", no_wrap=True),
+            Column("what", no_wrap=True),
+            Column("detail", overflow="fold"),
+        ),
+        cells=lambda step: [(step["at"], step["what"], step["detail"])],
+    )
+    print_items((dict(each) for each in traced.steps), format_, layout)
+    for gap in traced.gaps:
+        say(f"Not known: {gap}.", "yellow")
