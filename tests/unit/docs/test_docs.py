@@ -93,6 +93,27 @@ def test_every_file_that_a_command_names_exists() -> None:
                 assert (REPOSITORY / word).exists(), line
 
 
+def named_tests(text: str) -> list[tuple[str, str]]:
+    """The file and the name of each test."""
+    return re.findall(r"`(tests/[\w/]+\.py)::(test_\w+)`", text)
+
+
+def test_each_of_the_originals_ten_mistakes_names_a_test_that_keeps_it_out() -> None:
+    page = (REPOSITORY / "docs" / "training.md").read_text()
+    _, section = page.split("## The original's ten mistakes\n")
+    mistakes = re.split(r"^\d+\. ", section, flags=re.M)[1:]
+    assert len(mistakes) == 10
+    for mistake in mistakes:
+        assert named_tests(mistake), mistake
+
+
+def test_every_test_that_a_page_names_exists() -> None:
+    for page in PAGES:
+        for file, name in named_tests(page.read_text()):
+            source = (REPOSITORY / file).read_text()
+            assert re.search(rf"^(?:async )?def {name}\(", source, re.M), f"{page.name}: {name}"
+
+
 def test_the_sizing_tables_are_what_the_arithmetic_says() -> None:
     page = (REPOSITORY / "docs" / "bulk.md").read_text()
     assert "\n".join(markdown()) in page, "put the output of python -m bench.sizing_tables there"
