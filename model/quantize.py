@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import helper, numpy_helper
+from onnx import TensorProto, helper, numpy_helper
 
 from model.serving.onnx_runtime import onnxruntime
 
@@ -74,7 +74,7 @@ def quantize(fp32: Path, destination: Path, calibration: Iterable[Image]) -> Non
                 "TensorQuantOverrides": _weight_ranges(onnx.load(str(prepared))),
             },
         )
-    _rewrite_deterministically(destination)
+    _rewrite_deterministically(destination, onnx.load(str(fp32)))
 
 
 def _weight_ranges(model: onnx.ModelProto) -> dict[str, list[dict[str, Any]]]:
@@ -123,8 +123,20 @@ class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] # untyped
         return None if image is None else {"images": image[np.newaxis]}
 
 
-def _rewrite_deterministically(path: Path) -> None:
+def _rewrite_deterministically(path: Path, source: onnx.ModelProto) -> None:
     model = onnx.load(str(path))
+    _unfold_casts(model.graph, source.graph)
     del model.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))
+
+
+def _unfold_casts(graph: onnx.GraphProto, source: onnx.GraphProto) -> None:
+    """Puts back casts of int8 constants, which were folded into four times the bytes."""
+    small = {part.name: part for part in source.initializer if part.data_type == TensorProto.INT8}
+    folded = {part.name: part for part in graph.initializer}
+    for node in source.node:
+        if node.op_type == "Cast" and node.input[0] in small and node.output[0] in folded:
+            graph.initializer.remove(folded[node.output[0]])
+            graph.initializer.append(small[node.input[0]])
+            graph.node.insert(0, node)

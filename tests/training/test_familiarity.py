@@ -12,6 +12,7 @@ import pytest
 from onnx import TensorProto, helper, numpy_helper
 
 from model.onnx_gate import GateTables, write_gated
+from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
 from training.familiarity import (
     MIN_PHOTOS,
@@ -153,6 +154,29 @@ def test_prototypes_stay_int8_in_the_file(tmp_path: Path) -> None:
     write_gated(plain, tables, tmp_path / "gated.onnx")
     added = (tmp_path / "gated.onnx").stat().st_size - plain.stat().st_size
     assert 100 * SIZE < added < 2 * 100 * SIZE
+
+
+def test_the_int8_form_refuses_the_same_and_keeps_its_prototypes_small(tmp_path: Path) -> None:
+    generator = np.random.default_rng(5)
+    hidden = generator.normal(0, 1, (3, SIZE)).astype(np.float32)
+    images = generator.integers(0, 256, (300, 2, 2, 3), dtype=np.uint8)
+    features = images.astype(np.float32).mean(axis=(1, 2)) @ hidden
+    gate = fitted(features[:200], (np.arange(200) % CLASSES).astype(np.int64))
+    write_gated(write_graph(tmp_path / "plain.onnx", hidden), gate.tables, tmp_path / "gated.onnx")
+
+    quantize(tmp_path / "gated.onnx", tmp_path / "int8.onnx", images[:50])
+
+    kinds = {
+        part.name: part.data_type
+        for part in onnx.load(str(tmp_path / "int8.onnx")).graph.initializer
+    }
+    assert kinds["gate_prototypes"] == TensorProto.INT8
+    refused = [
+        scores.known < gate.minimum
+        for name in ("gated", "int8")
+        if (scores := OnnxModel(tmp_path / f"{name}.onnx").run(images)).known is not None
+    ]
+    assert (refused[0] != refused[1]).mean() <= 0.02
 
 
 def test_a_model_without_a_dense_layer_gets_no_gate(tmp_path: Path) -> None:
