@@ -14,7 +14,7 @@ BIN := .venv/bin
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
-COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray \
+COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray schemathesis \
 	sagemaker sagemaker-training smdebug) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 .DEFAULT_GOAL := help
@@ -100,7 +100,7 @@ clean: ## Remove everything that make installed and built, the local cloud's sta
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
 lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
 check-setup: .venv/.test-installed
-test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup .tools/chromium/.installed .tools/axe/.installed
+test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup .tools/chromium/.installed .tools/axe/.installed .tools/schemathesis/.installed
 
 .venv/.installed: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

@@ -72,6 +72,8 @@ def upload_request(event: Mapping[str, Any]) -> UploadRequest:
     """
     body = _fields(event, required={"key", "bytes"}, optional=set())
     size = body["bytes"]
+    if isinstance(size, float) and size.is_integer():  # 1.0 is a whole number in JSON
+        size = int(size)
     if not isinstance(size, int) or isinstance(size, bool) or size < 1:
         raise InvalidRequestError("bytes must be the photo's size, a whole number above zero")
     if size > DEFAULT_LIMITS.max_bytes:

@@ -53,6 +53,10 @@ class InvalidRequestError(Exception):
     """A parameter or an id is invalid; the message is for the user."""
 
 
+class UnknownIdError(InvalidRequestError):
+    """No image can have this id."""
+
+
 @dataclass(frozen=True, slots=True)
 class ListRequest:
     """A request for a page: the filters, the page size, and the last page's last sort key.
@@ -239,14 +243,14 @@ def image_from_id(prediction_id: str) -> str:
     """Returns the image's address from its id.
 
     Raises:
-        InvalidRequestError: it is not an id.
+        UnknownIdError: it is not an id.
     """
     try:
         image = from_url_text(prediction_id)
     except ValueError:
         image = ""
     if not (image and _is_text_within(image, MAX_ADDRESS_BYTES)):
-        raise InvalidRequestError("an id must be an `id` that /predictions has returned")
+        raise UnknownIdError("an id must be an `id` that /predictions has returned")
     return image
 
 
