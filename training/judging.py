@@ -33,9 +33,9 @@ def verdict_of(  # noqa: PLR0913, PLR0917 - two trainings, and what the search s
 ) -> Verdict:
     """Trains both on the photos of the search and compares them on the others.
 
-    The winner is better where its losses are lower on the photos of the search by more than chance
-    (the 95 % interval of the difference), and lower on the unseen photos too. The first alone
-    would not do: of many trials the luckiest looks best.
+    The winner is better where its losses are lower on the unseen photos by more than chance (the
+    95 % interval of the difference), or lower there and, by more than chance, on the photos of the
+    search. The latter alone would not do: of many trials the luckiest looks best.
 
     Args:
         judged: `train` are the photos of the search; `valid` those that it did not see.
@@ -46,18 +46,20 @@ def verdict_of(  # noqa: PLR0913, PLR0917 - two trainings, and what the search s
     second = _judge(prepared, defaults, judged)
     first = second if winner == defaults else _judge(prepared, winner, judged)
     difference = first[0] - second[0]
-    mean = float(difference.mean()) if len(difference) else 0.0
+    mean, interval = 0.0, (0.0, 0.0)
+    if len(difference):
+        mean, interval = float(difference.mean()), mean_interval(difference)
     return Verdict(
         winner=hyperparameters,
         winner_is_defaults=winner == defaults,
-        is_better=bool(len(difference)) and seen_interval[1] < 0 and mean < 0,
+        is_better=interval[1] < 0 or (mean < 0 and seen_interval[1] < 0),
         photos=len(difference),
         winner_loss=_mean(first[0]),
         defaults_loss=_mean(second[0]),
         winner_top1=first[1],
         defaults_top1=second[1],
         difference=mean,
-        interval=mean_interval(difference) if len(difference) else (0.0, 0.0),
+        interval=interval,
         search_difference=float(seen.mean()),
         search_interval=seen_interval,
     )

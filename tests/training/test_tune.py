@@ -155,7 +155,7 @@ def judged_by(
     [
         (2.0, -0.1, True),
         (0.5, -0.1, False),  # the search liked it, the unseen photos do not
-        (2.0, 0.1, False),
+        (2.0, 0.1, True),  # on the unseen photos it is better beyond chance
         (1.0, -0.1, False),
     ],
 )
@@ -171,6 +171,32 @@ def test_best_trial_counts_only_if_unseen_photos_confirm_it(
     assert verdict.photos == 20
     assert verdict.sentence.startswith("Better than" if is_better else "Not better than")
     assert verdict.interval[0] == pytest.approx(verdict.difference)
+
+
+def test_lower_loss_on_the_unseen_photos_by_chance_alone_is_not_enough(
+    monkeypatch: pytest.MonkeyPatch, configure: Configure
+) -> None:
+    """Eleven photos are better, nine about as much worse."""
+    winner = [[3.0, 0.0]] * 11 + [[0.27, 0.0]] * 9
+    defaults = [[1.0, 0.0]] * 20
+    monkeypatch.setattr(judging, "logits_of", Losses({0.02: winner, 0.01: defaults}))
+    monkeypatch.setattr(judging, "truth_of", lambda *_: np.zeros(20, np.int64))
+    by_search = {
+        seen: verdict_of(
+            None,  # type: ignore[arg-type]
+            configure(lr=0.02),
+            configure(lr=0.01),
+            Partition((0,), tuple(range(1, 21))),
+            {"lr": 0.02},
+            np.full(40, seen),
+        )
+        for seen in (-0.1, 0.1)
+    }
+    for verdict in by_search.values():
+        assert verdict.interval[0] < 0 < verdict.interval[1]
+    assert not by_search[0.1].is_better
+    assert by_search[-0.1].is_better
+    assert "though not beyond chance" in by_search[-0.1].sentence
 
 
 def test_trials_that_chance_alone_may_tell_from_the_best_are_told() -> None:
