@@ -45,6 +45,14 @@ def evaluate(
     int8: Annotated[
         bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
     ] = False,
+    answers: Annotated[
+        Path | None,
+        typer.Option(
+            help="Show doubtful labels by this out_of_fold.npz, or the output folder of a training "
+            "with --folds.",
+            show_default=False,
+        ),
+    ] = None,
     output_dir: Annotated[
         Path, typer.Option(help="Where evaluation.html, .json and .csv are written.")
     ] = Path("evaluation-output"),
@@ -54,8 +62,10 @@ def evaluate(
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
     output_dir.mkdir(parents=True, exist_ok=True)
     # ONNX Runtime takes half a second to import, and most commands do not need it.
+    from training.evaluation.doubtful import doubtful_by_answers  # noqa: PLC0415
     from training.evaluation.evaluate import Steps  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
+    from training.out_of_fold import read_out_of_fold  # noqa: PLC0415
 
     with TemporaryDirectory() as temporary:
         content = _content(model, Path(temporary))
@@ -65,7 +75,10 @@ def evaluate(
                 steps = Steps(*_on(bars))
                 scanned = scanned_data_set(data)
                 part = part_of(split) or split if split else None
+                kept = None if answers is None else read_out_of_fold(answers)
                 found = judge(content, scanned, part, int8_weights, steps)
+                if kept is not None:
+                    found = replace(found, doubtful=doubtful_by_answers(kept, scanned))
         except ArchiveError as error:
             raise _no_model(model, error) from error
         _write_reports(found, output_dir)

@@ -83,6 +83,16 @@ class DoubtfulLabel:
     is_confident: bool
     """Whether confident learning takes the label for an error."""
 
+    def to_json(self, data: DataSet) -> dict[str, Any]:
+        return {
+            "file": self.image.path.relative_to(data.folder).as_posix(),
+            "label": data.label(self.image),
+            "confidence": round(self.confidence, 6),
+            "suggested": self.suggested,
+            "suggested_confidence": round(self.suggested_confidence, 6),
+            "confident": self.is_confident,
+        }
+
 
 @dataclass(frozen=True, slots=True)
 class Describer:
@@ -184,17 +194,7 @@ class DataCheck:
                 }
                 for each in self.alike
             ],
-            "doubtful_labels": [
-                {
-                    "file": self.name_of(each.image),
-                    "label": self.data.label(each.image),
-                    "confidence": round(each.confidence, 6),
-                    "suggested": each.suggested,
-                    "suggested_confidence": round(each.suggested_confidence, 6),
-                    "confident": each.is_confident,
-                }
-                for each in self.doubtful
-            ],
+            "doubtful_labels": [each.to_json(self.data) for each in self.doubtful],
         }
 
 

@@ -18,12 +18,12 @@ from PIL import Image
 from training.data.duplicates import NEAR_BITS, perceptual_hash
 
 # Of 203 photos of 21 breeds and other things, two different ones had a cosine of .86 and, among the
-# 120 nearest, a likeness of .86; docs/decisions/training.md has the figures of the copies.
-SAME_COSINE, SAME_LIKENESS = 0.75, 0.90
+# 60 nearest, a likeness of .82; docs/decisions/training.md has the figures of the copies.
+SAME_COSINE, SAME_LIKENESS = 0.75, 0.88
 NEAREST = 4  # compared by pixels for each photo
 _ROWS_AT_ONCE = 1024  # blocks of 1,024 x 1,024 cosines: 4 MB
 # The middle of an image, searched in the other at these sizes.
-KEPT_PIXELS, GREY_PIXELS, MIDDLE_PIXELS = 40, 32, 16
+KEPT_PIXELS, GREY_PIXELS, MIDDLE_PIXELS = 40, 32, 22
 POSITIONS = 8
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25)
 

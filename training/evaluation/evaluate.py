@@ -16,6 +16,7 @@ from archive.reading import WEIGHTS_NAME, sha256_of
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
 from training.data.cache import default_cache
+from training.data.check import DoubtfulLabel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
 from training.data.learned_photos import Acquaintance, acquaintances, read_learned
 from training.data.looks import looks_of
@@ -78,6 +79,8 @@ class Evaluation:
     effects: tuple[EncodingEffect, ...]
     speed: Speed
     int8: Int8Offer | None
+    doubtful: tuple[DoubtfulLabel, ...] = ()
+    """By the answers of a training out of fold; empty without them."""
 
     @property
     def matrix(self) -> npt.NDArray[np.int64]:
@@ -168,6 +171,7 @@ class Evaluation:
                 }
                 for each in self.confusions
             ],
+            "doubtful_labels": [each.to_json(self.data) for each in self.doubtful],
             "calibration": asdict(self.calibration),
             "reliability": [
                 asdict(each)

@@ -18,6 +18,7 @@ from training.reports.matrix import confusion_order, matrix_chart
 from training.reports.page import TEMPLATES, render
 
 WORST = 12
+DOUBTFUL = 24
 THUMBNAIL_PIXELS = 112
 CONFIDENCE = Axis("confidence", 0, 1, is_share=True)
 
@@ -31,6 +32,7 @@ def evaluation_page(found: Evaluation) -> str:
         TEMPLATES / "evaluation.html",
         found=found,
         worst=found.confusions[:WORST],
+        doubtful=found.doubtful[:DOUBTFUL],
         thumbnail=lambda image: picture_of(image, THUMBNAIL_PIXELS),
         classes=sorted(found.class_scores.items(), key=lambda item: (item[1].f1, item[0])),
         matrix=_matrix(found),

@@ -23,7 +23,7 @@ from training.data.copies import (
 BY_POSITION = ("mirrored", "on its side", "upside down")
 BY_MIDDLE = (
     *("framed", "stamped", "captioned", "padded to a square", "10 % cut off each side"),
-    *("10 % cut off one side", "turned by 5 degrees"),
+    "10 % cut off one side",
 )
 
 
