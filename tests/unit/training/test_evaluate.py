@@ -323,6 +323,9 @@ def test_every_leaked_photo_is_named_whatever_it_is_called(model: Path, photos: 
     }
     content = found.to_json()
     assert content["leaked"] == [row.path for row in found.leaked]
+    page = evaluation_page(found)
+    assert "The model knows 3 of these 13 photos" in page
+    assert all(f"<li>{row.path}: {row.known_by}</li>" in page for row in found.leaked)
     # One of the ten new photos is in the wrong folder.
     assert content["top1_of_new_photos"] == pytest.approx(9 / 10)
     assert not found.judged.was_seen
