@@ -64,7 +64,7 @@ def _describer(source: Path, unpacked: Path) -> Describer:
     except (ArchiveError, OSError, ValueError) as error:
         raise UserError(
             f"{source} is not a model whose features can be used: {error}",
-            "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+            "Give the folder runs/NAME-TIME/model that `imagedrop train` wrote, or a model.tar.gz.",
         ) from error
     identity = f"onnx|{card.weights_sha256}|{card.image_spec.hash}"
     return Describer(identity, card.image_spec, compute, default_cache())

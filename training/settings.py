@@ -23,6 +23,10 @@ DEFAULT_WEIGHTS: Mapping[str, str] = {"resnet50": "imagenet", "efficientnet_lite
 # The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
 
+# Stands for a new folder of each run, which `run_folders` makes.
+RUN_FOLDER = Path("runs/NAME-TIME")
+RUN_MODEL_FOLDER = RUN_FOLDER / "model"
+
 # Of the features in a job's checkpoints.
 FEATURES_FOLDER = "features"
 
@@ -63,8 +67,8 @@ class TrainSettings:
     """
 
     data: Annotated[Path, "class/IMAGE, or train|valid|test/class/IMAGE."]
-    model_dir: Annotated[Path, "Where the servable model is written."] = Path("model-output")
-    output_dir: Annotated[Path, "Where metrics and records are written."] = Path("training-output")
+    model_dir: Annotated[Path, "Where the servable model is written."] = RUN_MODEL_FOLDER
+    output_dir: Annotated[Path, "Where metrics and records are written."] = RUN_FOLDER
     checkpoint_dir: Annotated[
         Path | None, "Where checkpoints are kept; an interrupted training resumes from there."
     ] = None

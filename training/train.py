@@ -39,7 +39,8 @@ from training.network import TransferNetwork
 from training.out_of_fold import OutOfFold, write_out_of_fold
 from training.prepared import Prepared, prepare
 from training.progress import PrintableFormatter
-from training.settings import TrainSettings
+from training.run_folders import with_run_folder
+from training.settings import RUN_FOLDER, TrainSettings
 from training.spread import CrossValidationSpread, spread_of
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
@@ -242,7 +243,7 @@ def keep_features(settings: TrainSettings) -> int:
         TrainingError: as `prepare`.
         OSError: a file cannot be read or written.
     """
-    with failure.recorded(settings.output_dir):
+    with failure.recorded(None if settings.output_dir == RUN_FOLDER else settings.output_dir):
         prepared = prepare(settings)
     log.info("the features of %d photos are kept", len(prepared.images))
     return 0
@@ -262,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             )
         if settings.features_only:
             return keep_features(settings)
-        result = train(settings)
+        result = train(with_run_folder(settings))
     except (TrainingError, OSError) as error:
         log.error("%s", error)
         return 1

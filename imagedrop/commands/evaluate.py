@@ -20,6 +20,7 @@ from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
 from model.package import package, texts_in
 from training.data.layout import part_of
+from training.run_folders import new_run_folder
 
 if TYPE_CHECKING:
     from training.evaluation.evaluate import Evaluation, Int8Offer
@@ -29,7 +30,9 @@ LEAKS_SHOWN = 5
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: imagedrop evaluate model-output --data parts/")(evaluate)
+    app.command(epilog="Example: imagedrop evaluate runs/dogs-20261129t130501/model --data parts/")(
+        evaluate
+    )
 
 
 def evaluate(
@@ -54,13 +57,16 @@ def evaluate(
         ),
     ] = None,
     output_dir: Annotated[
-        Path, typer.Option(help="Where evaluation.html, .json and .csv are written.")
-    ] = Path("evaluation-output"),
+        Path | None,
+        typer.Option(
+            help="Where evaluation.html, .json and .csv are written.",
+            show_default="runs/evaluation-TIME",
+        ),
+    ] = None,
 ) -> None:
     """Measure a model: accuracy, confusions, calibration, encodings, speed."""
     if (int8 or calibrate) and find_spec("onnx") is None:
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
-    output_dir.mkdir(parents=True, exist_ok=True)
     # ONNX Runtime takes half a second to import, and most commands do not need it.
     from training.evaluation.doubtful import doubtful_by_answers  # noqa: PLC0415
     from training.evaluation.evaluate import Steps  # noqa: PLC0415
@@ -81,6 +87,8 @@ def evaluate(
                     found = replace(found, doubtful=doubtful_by_answers(kept, scanned))
         except ArchiveError as error:
             raise _no_model(model, error) from error
+        output_dir = output_dir or new_run_folder("evaluation")
+        output_dir.mkdir(parents=True, exist_ok=True)
         _write_reports(found, output_dir)
         _print_summary(found)
         with as_user_error():
@@ -106,7 +114,7 @@ def _content(model: Path, temporary: Path) -> Path:
 def _no_model(model: Path, error: Exception) -> UserError:
     return UserError(
         f"{model} is not a model: {error}",
-        "Give the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+        "Give the folder that `imagedrop train` wrote (runs/NAME-TIME/model), or a model.tar.gz.",
     )
 
 

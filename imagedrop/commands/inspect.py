@@ -12,6 +12,7 @@ from imagedrop.commands.options import setting_options, takes
 from imagedrop.commands.train import require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import exit_on_interrupt, progress, say
+from training.run_folders import run_folder
 from training.settings import TrainSettings, declared_settings
 from training.watch.observations import DEFAULT_INTERVAL
 from training.watch.observer import EpochMetrics, TrainingObserver
@@ -19,7 +20,6 @@ from training.watch.observer import EpochMetrics, TrainingObserver
 if TYPE_CHECKING:
     from training.inspection.inspection import Inspection
 
-DEFAULT_DESTINATION = Path("inspection-output")
 FINETUNE_EPOCHS = 1
 SETTINGS = (
     *("backbone", "weights", "unfreeze", "epochs", "finetune_epochs", "batch_size", "lr"),
@@ -48,8 +48,12 @@ def inspect(
         typer.Option(help="Or read the output of a training with --monitor-interval or --profile."),
     ] = None,
     destination: Annotated[
-        Path, typer.Option(help="Where inspection.json and inspection.html are written.")
-    ] = DEFAULT_DESTINATION,
+        Path | None,
+        typer.Option(
+            help="Where inspection.json and inspection.html are written.",
+            show_default="runs/inspection-TIME",
+        ),
+    ] = None,
     monitor_interval: Annotated[
         int, typer.Option(min=1, help="Record gradients every this many steps.")
     ] = DEFAULT_INTERVAL,
@@ -66,15 +70,16 @@ def inspect(
     from training.inspection.inspection import inspect_output  # noqa: PLC0415
     from training.reports.inspection import write_report  # noqa: PLC0415
 
-    with as_user_error():
-        if output is not None:
-            inspection = inspect_output(output)
-        else:
-            given = {name: value for name, value in settings.items() if value is not None}
-            given |= {"data": data, "monitor_interval": monitor_interval}
-            inspection = _train(TrainSettings(output_dir=destination, **given))
-    inspection.write(destination)
-    page = write_report(inspection, destination)
+    with run_folder(destination, "inspection") as folder:
+        with as_user_error():
+            if output is not None:
+                inspection = inspect_output(output)
+            else:
+                given = {name: value for name, value in settings.items() if value is not None}
+                given |= {"data": data, "monitor_interval": monitor_interval}
+                inspection = _train(TrainSettings(output_dir=folder, **given))
+        inspection.write(folder)
+        page = write_report(inspection, folder)
     for finding in inspection.findings:
         say(f"{finding.rule}: {finding.status}. {finding.answer}")
     for issue in inspection.issues:

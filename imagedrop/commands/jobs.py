@@ -23,7 +23,6 @@ from imagedrop.jobs.plan import (
     plan_training,
     plan_tuning,
     stack_from_options,
-    time_stamp,
 )
 from imagedrop.jobs.progress import conclude, jobs_of, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
@@ -33,13 +32,13 @@ from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import Strategy, WarmStart, tuning_job_request
+from training.run_folders import RUNS, time_stamp
 from training.search import SearchSpace
 
 jobs = typer.Typer(
     help="Train and tune on SageMaker.", no_args_is_help=True, rich_markup_mode="rich"
 )
 
-TUNINGS = Path("tuning-output")
 LONGEST_TRAINING_NAME, LONGEST_TUNING_NAME = 63, 32
 NameArgument = Annotated[str, typer.Argument(help="The job's name, as it was printed.")]
 DryRunOption = Annotated[
@@ -56,8 +55,7 @@ WaitOption = Annotated[
 OutputDirOption = Annotated[
     Path | None,
     typer.Option(
-        help="Where a search's tuning.json and tuning.html are written; by default "
-        "tuning-output/NAME.",
+        help="Where a search's tuning.json and tuning.html are written; by default runs/NAME.",
         show_default=False,
     ),
 ]
@@ -171,12 +169,12 @@ def status(
     """Show the state of a job, its results, and its cost."""
     found = find_target(target)
     if wait:
-        wait_for(found, name, output_dir or TUNINGS / name)
+        wait_for(found, name, output_dir or RUNS / name)
         return
     job = jobs_of(found).find(name)
     say(f"{job.kind} {name}: {job.status}, {job.step}")
     if not job.is_under_way:
-        conclude(found, job, output_dir or TUNINGS / name)
+        conclude(found, job, output_dir or RUNS / name)
 
 
 @jobs.command(epilog="Example: imagedrop jobs logs dogs-20261125t154512")
@@ -230,7 +228,7 @@ def _start(target: TargetName, launch: Launch, *, wait: bool, output_dir: Path |
     launch.create(jobs_of(found), content)
     say(f"Started: {launch.name}")
     if wait:
-        wait_for(found, launch.name, output_dir or TUNINGS / launch.name)
+        wait_for(found, launch.name, output_dir or RUNS / launch.name)
     else:
         say(f"→ Watch it with: imagedrop jobs status {launch.name} --wait")
 

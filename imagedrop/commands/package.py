@@ -19,7 +19,9 @@ from registry.model_registry import ModelRegistry, RegistrationError
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: imagedrop package model-output --name dogs --version 2")(package)
+    app.command(
+        epilog="Example: imagedrop package runs/dogs-20261129t130501/model --name dogs --version 2"
+    )(package)
 
 
 def package(

@@ -12,6 +12,8 @@ import typer
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import say
+from imagedrop.unicode_forms import shell_text
+from training.run_folders import with_run_folder
 from training.settings import TrainSettings, declared_settings
 
 
@@ -47,6 +49,7 @@ def train(
         if wanted.features_only:
             keep_features(wanted)
             return
+        wanted = with_run_folder(wanted)
         result = train_model(wanted)
         page = write_training_page(wanted.output_dir)
     say(
@@ -54,6 +57,7 @@ def train(
         f"the model is in {result.model_dir}"
     )
     say(f"Report: {page}")
+    say(f"Next: imagedrop evaluate {shell_text(str(result.model_dir))} --data FOLDER")
 
 
 def read_hyperparameters(file: Path, backbone: str) -> dict[str, Any]:

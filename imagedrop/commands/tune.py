@@ -13,7 +13,8 @@ import typer
 from imagedrop.commands.options import search_options, search_space, setting_options, takes
 from imagedrop.commands.train import require_torch
 from imagedrop.errors import UserError, as_user_error
-from imagedrop.output import progress, say
+from imagedrop.output import exit_on_interrupt, progress, say
+from training.run_folders import run_folder
 from training.search import AROUND_DEFAULTS, FINETUNE_LR, SearchSpace
 from training.settings import TrainSettings, Unfreeze, declared_settings
 
@@ -31,9 +32,13 @@ def register(app: typer.Typer) -> None:
 def tune(
     data: Annotated[Path, typer.Option(help=declared_settings()["data"].help)],
     trials: Annotated[int, typer.Option(help="Trials in all, earlier ones included.", min=1)] = 20,
-    output_dir: Annotated[Path, typer.Option(help="Where the search is kept.")] = Path(
-        "tuning-output"
-    ),
+    output_dir: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the search is kept, and an earlier one goes on.",
+            show_default="runs/tuning-TIME",
+        ),
+    ] = None,
     parallel: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
     label_smoothing: Annotated[
         tuple[float, float] | None,
@@ -53,7 +58,7 @@ def tune(
     ] = FINETUNE_LR,
     **given: Any,
 ) -> None:
-    """Search hyperparameters; an interrupted search resumes from its output folder.
+    """Search hyperparameters; with --output-dir an interrupted search goes on.
 
     Trials are compared by the log loss out of fold. The best is judged against the defaults on
     photos that the search did not see; where it is not better, tuning.json holds the defaults.
@@ -69,19 +74,22 @@ def tune(
 
     log_to_stderr()
     settings = {name: given[name] for name in SETTINGS if given[name] is not None}
-    with as_user_error(), progress() as bars:
-        bar = bars.add_task("trials", total=trials)
-        found = search(
-            TrainSettings(data=data, output_dir=output_dir, **settings),
-            space,
-            trials,
-            parallel=parallel,
-            on_trial=lambda: bars.advance(bar),
-        )
-        bars.update(bar, completed=len(found.trials))
-    result = output_dir / "tuning.json"
-    result.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
-    (output_dir / "tuning.html").write_text(tuning_page(found), encoding="utf-8")
+    with run_folder(output_dir, "tuning") as folder:
+        go_on = f"The same command with --output-dir {folder} goes on."
+        with exit_on_interrupt(f"Stopped. {go_on}"), as_user_error(), progress() as bars:
+            say(f"The search is kept in {folder}. {go_on}")
+            bar = bars.add_task("trials", total=trials)
+            found = search(
+                TrainSettings(data=data, output_dir=folder, **settings),
+                space,
+                trials,
+                parallel=parallel,
+                on_trial=lambda: bars.advance(bar),
+            )
+            bars.update(bar, completed=len(found.trials))
+        result = folder / "tuning.json"
+        result.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
+        (folder / "tuning.html").write_text(tuning_page(found), encoding="utf-8")
     for note in found.notes:
         say(note)
     say(f"{found.objective} {found.value:.4f} with {found.best}")

@@ -21,6 +21,7 @@ from training.launch.training_job import (
     Vpc,
 )
 from training.launch.tuning_job import TuningJob
+from training.run_folders import time_stamp
 from training.settings import TrainSettings
 
 _SOME_FOLDER = Path("/opt/ml/input/data/training")
@@ -122,11 +123,6 @@ def name_job(given: str | None, data: str, moment: datetime, longest: int) -> st
     folder = re.sub(r"[^a-zA-Z0-9]+", "-", data.rstrip("/").rpartition("/")[2]).strip("-")
     stamp = time_stamp(moment)
     return f"{folder[: longest - len(stamp) - 1].strip('-') or 'job'}-{stamp}"
-
-
-def time_stamp(moment: datetime) -> str:
-    """Formats the time as letters and digits, to the second."""
-    return moment.strftime("%Y%m%dt%H%M%S")
 
 
 def _s3_address(data: str, places: TrainingPlaces) -> str:

@@ -54,7 +54,7 @@ def make_archive(
             raise  # the disk of the archive, not the model
         raise UserError(
             f"{source} is not a model: {error}",
-            "Pass the folder that `imagedrop train` wrote (model-output), or a model.tar.gz.",
+            "Pass the folder runs/NAME-TIME/model that `imagedrop train` wrote, or a model.tar.gz.",
         ) from error
 
 

@@ -60,6 +60,20 @@ def test_reports_and_archives_are_written_and_can_be_packaged(tmp_path: Path, ph
     assert int8["calibration"] == calibrated.metrics["calibration"]
 
 
+def test_second_evaluation_overwrites_nothing(
+    tmp_path: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    model = write_colour_model(tmp_path / "model")
+
+    told = [run(model, "--data", photos) for _ in range(2)]
+
+    reports = sorted(Path("runs").glob("evaluation-*/evaluation.html"))
+    assert len(reports) == 2
+    for report in reports:
+        assert sum(f"Report: {report}" in each for each in told) == 1
+
+
 def test_leaked_photos_are_named_on_the_console_and_the_list_travels_with_the_model(
     tmp_path: Path, photos: Path
 ) -> None:
