@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import asdict, dataclass, fields
 from enum import StrEnum
 from typing import Any, Protocol
 
 from imaging import Rejection
 from pipeline.answers import Answer, Prediction
-from pipeline.events import ImageRef
+from pipeline.events import NO_SEQUENCER, Change, ImageRef
+
+# Buckets without versions have etags in their place.
+_ETAG = re.compile(r"[0-9a-f]{32}(-\d+)?")
 
 
 class Status(StrEnum):
@@ -144,4 +148,24 @@ def _record(ref: ImageRef, status: Status, now: str, source: Road, **known: Any)
         received_at=ref.received_at,
         classified_at=now,
         **known,
+    )
+
+
+def ref_to_read(record: Record, version: str, images_bucket: str) -> ImageRef:
+    """Returns the reference by which a version of a row's image is read again.
+
+    Args:
+        images_bucket: the stack's own bucket, which keeps versions.
+    """
+    bucket = record.image.removeprefix("s3://").partition("/")[0]
+    is_etag = bucket != images_bucket and _ETAG.fullmatch(version) is not None
+    return ImageRef(
+        bucket=bucket,
+        key=record.key,
+        version=version,
+        versioned=not is_etag,
+        sequencer=NO_SEQUENCER,
+        size_bytes=record.bytes if version == record.version else 0,
+        received_at=record.received_at,
+        change=Change.CREATED,
     )

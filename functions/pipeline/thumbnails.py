@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
@@ -11,13 +10,11 @@ from typing import Protocol
 from imaging import Rejection
 from imaging.outcome import Thumbnail
 from pipeline.api_answers import ApiProblem, etag_of
-from pipeline.events import NO_SEQUENCER, Change, ImageRef
-from pipeline.records import Record, Status
+from pipeline.events import ImageRef
+from pipeline.records import Record, Status, ref_to_read
 
 # Part of the entity tag: raise it when thumbnails of the same photo look different.
 THUMBNAIL_VERSION = "1"
-# Buckets without versions have etags in their place.
-_ETAG = re.compile(r"[0-9a-f]{32}(-\d+)?")
 
 
 class Images(Protocol):
@@ -46,27 +43,13 @@ class Thumbnails:
             TransientError: S3 is busy or did not answer.
             DecoderError: the decoder's process ended through no fault of the image.
         """
-        data = self.images.read(self._ref(record, version))
+        data = self.images.read(ref_to_read(record, version, self.images_bucket))
         if data is None:
             raise ApiProblem(HTTPStatus.NOT_FOUND, "this version of the image is gone")
         made = data if isinstance(data, Rejection) else self.make(data, size)
         if isinstance(made, Rejection):
             raise ApiProblem(HTTPStatus.NOT_FOUND, f"the image cannot be shown: {made.reason}")
         return made.webp
-
-    def _ref(self, record: Record, version: str) -> ImageRef:
-        bucket = record.image.removeprefix("s3://").partition("/")[0]
-        is_etag = bucket != self.images_bucket and _ETAG.fullmatch(version) is not None
-        return ImageRef(
-            bucket=bucket,
-            key=record.key,
-            version=version,
-            versioned=not is_etag,
-            sequencer=NO_SEQUENCER,
-            size_bytes=record.bytes if version == record.version else 0,
-            received_at=record.received_at,
-            change=Change.CREATED,
-        )
 
 
 def refuse_hidden(record: Record) -> None:

@@ -1,21 +1,29 @@
-"""``imagedrop data``: check, split and upload photos to train on."""
+"""``imagedrop data``: check, split, upload and pull photos to train on."""
 
 from __future__ import annotations
 
 import json
 import re
+import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from math import isclose
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Any
 
 import typer
 
+from imagedrop.commands.filters import Filters, matching
+from imagedrop.commands.options import options_of, takes
 from imagedrop.data_sets import archive_describer, upload_data_set
 from imagedrop.errors import UserError, as_user_error, disk_error
-from imagedrop.output import TargetOption, progress, say
+from imagedrop.output import TargetOption, exit_on_interrupt, progress, say
+from imagedrop.reviewed_photos import pull
 from imagedrop.target import TargetName, find_target
+from imaging import Rejection
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.records import Record, ref_to_read
 from training.data.check import DataCheck, DoubtfulLabel, check
 from training.data.dataset import DataSet
 from training.data.folders import explain
@@ -141,6 +149,54 @@ def upload_command(
     say(f"Next: imagedrop jobs train --data {done.uri} --wait")
     print(done.uri)
     _exit_if_incomplete(scanned)
+
+
+@data.command("pull", epilog="Example: imagedrop data pull reviewed/ --since 30d")
+@takes([each for each in options_of(Filters) if each.name not in ("reviewed", "status", "sort")])
+def pull_command(
+    destination: Annotated[Path, typer.Argument(help="A new folder, or that of an earlier pull.")],
+    *,
+    shares: Annotated[
+        str,
+        typer.Option(
+            help="Percent of train, valid and test, by each photo's hash: the same in every pull. "
+            "100,0,0 makes no parts."
+        ),
+    ] = "80,10,10",
+    target: TargetOption = TargetName.LOCAL,
+    **filters: Any,
+) -> None:
+    """Make a training folder of the photos that people reviewed, with the labels they gave.
+
+    Pulling again adds what was reviewed since, and moves photos whose label was corrected again.
+    reviewed.json in the folder says where each photo comes from and who said what.
+    """
+    of_parts = _shares(shares)
+    found = find_target(target)
+    query = replace(Filters(**filters).query(), reviewed=True)
+    records = list(matching(found, query, sys.maxsize))
+    with _as_user_error(), progress() as bars, exit_on_interrupt("Stopped; pull again to go on."):
+        bar = bars.add_task("pulled", total=len(records))
+        images = ImagesBucket(found.client("s3"))
+
+        def read(record: Record) -> bytes | Rejection | None:
+            return images.read(ref_to_read(record, record.version, found.images_bucket))
+
+        pulled = pull(records, read, destination, of_parts, lambda: bars.advance(bar))
+    labels = len({each.label for each in pulled.photos})
+    say(
+        f"{pulled.new:,} new, {pulled.moved:,} moved: {destination} holds "
+        f"{len(pulled.photos):,} photos of {labels} labels"
+    )
+    if pulled.none_fits:
+        say(f"Left out: {pulled.none_fits:,} photos that no label fits")
+    _name("reviewed photos are left out", [f"{x.image}: {x.reason}" for x in pulled.left_out])
+    if not records:
+        say("No reviewed photo matches. Review photos with: imagedrop page")
+    elif labels > 1:
+        say(f"Next: imagedrop train --data {destination}")
+    if pulled.left_out:
+        raise typer.Exit(1)
 
 
 @contextmanager
