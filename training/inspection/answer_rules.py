@@ -79,11 +79,13 @@ class Confusion:
     SageMaker's text divides by sums over the diagonal; meant are shares of a label: of its photos
     `min_diag` must be right, and of the photos that are given a label at most `max_off_diag` may be
     of another one. With few photos a share says little, so the 95 % interval must be beyond the
-    limit, for each label by Wilson's formula.
+    limit, for each label by Wilson's formula. `least_measured`, which is ours: fewer photos of a
+    label, or with it, are not judged.
     """
 
     min_diag: float = 0.9
     max_off_diag: float = 0.1
+    least_measured: int = 5
 
     def __call__(self, answers: Answers | None) -> Finding:
         question = Question.of(self, "Which labels are confused?")
@@ -94,12 +96,15 @@ class Confusion:
         missed = [
             f"{answers.classes[label]} ({pairs[label, label]} of {count} right)"
             for label, count in photos.most_common()
-            if wilson(pairs[label, label], count)[1] < self.min_diag
+            if count >= self.least_measured
+            and wilson(pairs[label, label], count)[1] < self.min_diag
         ]
         taken = [
             f"{answers.classes[truth]} for {answers.classes[label]} ({count} of {named[label]})"
             for (truth, label), count in pairs.most_common()
-            if truth != label and wilson(count, named[label])[0] > self.max_off_diag
+            if truth != label
+            and named[label] >= self.least_measured
+            and wilson(count, named[label])[0] > self.max_off_diag
         ]
         worst = _worst(answers, pairs)
         if missed or taken:

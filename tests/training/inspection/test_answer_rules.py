@@ -72,6 +72,7 @@ def confused(photos: int, taken: int) -> Answers:
         (40, 4, Status.NO_ISSUES_FOUND),
         (40, 12, Status.ISSUES_FOUND),
         (3, 1, Status.NO_ISSUES_FOUND),  # a third of three photos proves nothing
+        (2, 2, Status.NO_ISSUES_FOUND),  # nor do two of two
     ],
 )
 def test_confused_labels_are_found(photos: int, taken: int, status: Status) -> None:

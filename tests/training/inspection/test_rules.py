@@ -140,7 +140,11 @@ def test_parameters_have_sagemakers_names_and_defaults() -> None:
         "patience_validation": 10,
         "delta": 0.1,
     }
-    assert parameters["Confusion"] == {"min_diag": 0.9, "max_off_diag": 0.1}
+    assert parameters["Confusion"] == {
+        "min_diag": 0.9,
+        "max_off_diag": 0.1,
+        "least_measured": 5,
+    }
     assert parameters["Overfit"] == {"start_step": 0, "patience": 1, "ratio_threshold": 0.1}
     assert parameters["ClassImbalance"] == {
         "threshold_imbalance": 10.0,
