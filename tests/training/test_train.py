@@ -21,7 +21,7 @@ from pytest_socket import disable_socket, enable_socket
 from archive.card import read_model_card
 from archive.reading import extract_archive
 from model.export import ServedModel, export_onnx
-from model.package import package
+from model.package import package, texts_in
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from tests.metric_lines import read_metric
@@ -124,11 +124,12 @@ def test_model_folder_is_an_archive_of_onnx_and_text(
 ) -> None:
     _, result = trained
     card = read_model_card(result.model_dir / "model.json")
-    archive = package(result.model_dir / "model.onnx", card, tmp_path / "model.tar.gz")
+    texts = texts_in(result.model_dir)
+    archive = package(result.model_dir / "model.onnx", card, tmp_path / "model.tar.gz", texts)
     names = {
         path.relative_to(result.model_dir).as_posix()
         for path in result.model_dir.rglob("*")
-        if path.is_file() and path.name not in ("NOTICE", "LICENSE")
+        if path.is_file()
     }
 
     extract_archive(archive, tmp_path / "content")
@@ -137,7 +138,7 @@ def test_model_folder_is_an_archive_of_onnx_and_text(
     assert names == {
         path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()
     }
-    assert {Path(name).suffix for name in names} == {".py", ".json", ".onnx", ".yaml", ".txt"}
+    assert {Path(name).suffix for name in names} == {".py", ".json", ".onnx", ".yaml", ".txt", ""}
     # The package's weights are Apache-2.0.
     assert "Apache" in (result.model_dir / "LICENSE").read_text()
     assert "trained from the weights" in (result.model_dir / "NOTICE").read_text()
