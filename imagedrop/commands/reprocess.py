@@ -1,0 +1,94 @@
+"""``imagedrop reprocess``: let the model that answers now answer for photos again."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import replace
+from typing import Annotated, Any
+
+import typer
+
+from imagedrop.commands.filters import Filters, matching
+from imagedrop.commands.options import options_of, takes
+from imagedrop.estimates.month import Mode, month_of
+from imagedrop.output import TargetOption, progress, say
+from imagedrop.reprocess import Chosen, choose, send_again, wait_for_answers
+from imagedrop.target import Target, TargetName, find_target
+from pipeline.records import Record, Status
+from registry.served_model import served_model
+
+NAMED = 10
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop reprocess --model dogs@1 --since 7d --wait")(reprocess)
+
+
+@takes([each for each in options_of(Filters) if each.name != "sort"])
+def reprocess(
+    *,
+    yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,
+    wait: Annotated[
+        bool, typer.Option("--wait", help="Wait until every photo has its new answer.")
+    ] = False,
+    patience_seconds: Annotated[
+        float, typer.Option(help="Stop waiting after this time without a new answer.", min=1)
+    ] = 300,
+    target: TargetOption = TargetName.LOCAL,
+    **filters: Any,
+) -> None:
+    """Classify photos again whose rows another model answered than the one that answers now.
+
+    The new answer replaces the row's; what people said about the photo stays. Rejected files are
+    tried again with --status rejected: a new release may read them.
+    """
+    found = find_target(target)
+    query = Filters(**filters).query()
+    wanted = query if query.status else replace(query, status=Status.CLASSIFIED)
+    now = served_model(found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"])
+    model = now.card.identity
+    chosen = choose(matching(found, wanted, sys.maxsize), found.images_bucket, model)
+    _say_chosen(chosen, model)
+    if not chosen.records:
+        return
+    if not yes:
+        typer.confirm("Go on?", abort=True, err=True)
+    refused = _send(found, chosen)
+    for image in refused[:NAMED]:
+        say(f"Not sent: {image}", "yellow")
+    late = _waited(found, chosen.records, patience_seconds) if wait else []
+    for image in late[:NAMED]:
+        say(f"No new answer yet: {image}", "yellow")
+    if not wait:
+        say("Read the new answers with: imagedrop predictions")
+    if refused or late:
+        say(f"{len(refused)} were not sent, {len(late)} have no new answer: run this again.")
+        raise typer.Exit(1)
+
+
+def _say_chosen(chosen: Chosen, model: str) -> None:
+    count = len(chosen.records)
+    dollars = sum(month_of(count, Mode.DROP).values()) if count else 0.0
+    say(f"{count:,} photos for {model}, which answers now; on AWS about ${dollars:,.2f}.")
+    if chosen.answered:
+        say(f"{chosen.answered:,} others it has answered already.")
+    if chosen.elsewhere:
+        say(
+            f"{chosen.elsewhere:,} others are not below incoming/: "
+            "run their folders again with imagedrop bulk start"
+        )
+
+
+def _send(found: Target, chosen: Chosen) -> list[str]:
+    with progress() as bars:
+        bar = bars.add_task("sent", total=len(chosen.records))
+        return send_again(found, chosen.records, lambda count: bars.advance(bar, count))
+
+
+def _waited(found: Target, records: tuple[Record, ...], patience_seconds: float) -> list[str]:
+    with progress() as bars:
+        bar = bars.add_task("answered", total=len(records))
+        return wait_for_answers(
+            found, records, patience_seconds, lambda count: bars.advance(bar, count)
+        )
