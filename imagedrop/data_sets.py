@@ -32,6 +32,8 @@ class UploadedDataSet:
     kept: int
     uri: str
     manifest_sha256: str
+    data: DataSet
+    """What was uploaded; files that could not be read are left out."""
 
 
 @contextmanager
@@ -76,7 +78,8 @@ def upload_data_set(
     """Uploads every photo that is not there already, below the prefix, with its path in the folder.
 
     The manifest is uploaded last: if it exists, so do all the photos. After an interruption, or
-    once failed files are corrected, the same call uploads the rest.
+    once failed files are corrected, the same call uploads the rest. A file that cannot be read is
+    left out.
 
     Args:
         prefix: of the keys, with its last slash.
@@ -100,13 +103,19 @@ def upload_data_set(
     for each in upload_all(s3, bucket, uploads, there):
         done.append(each)
         on_file()
+    data = data.without_unreadable({each.upload.path for each in done if each.is_unreadable})
+    done = [each for each in done if not each.is_unreadable]
+    # A file that was uploaded before and can no longer be read.
+    _refuse_other_objects(
+        f"s3://{bucket}/{prefix}", there, [each.upload for each in done], prefix + MANIFEST_NAME
+    )
     _refuse_failures(done)
     _refuse_without_key(without_key)
     manifest_sha256 = data.manifest_of({each.upload.path: each.sha256 for each in done})
     manifest = {"schema": 1, "manifest_sha256": manifest_sha256, "images": len(done)}
     s3.put_object(Bucket=bucket, Key=prefix + MANIFEST_NAME, Body=json.dumps(manifest).encode())
     sent = sum(each.is_new for each in done)
-    return UploadedDataSet(sent, len(done) - sent, f"s3://{bucket}/{prefix}", manifest_sha256)
+    return UploadedDataSet(sent, len(done) - sent, f"s3://{bucket}/{prefix}", manifest_sha256, data)
 
 
 def _refuse_other_objects(

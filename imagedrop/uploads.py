@@ -46,6 +46,7 @@ class Sent:
         sha256: of the file, 64 hex digits; empty where it could not be read.
         is_new: False when the object was there already and was left alone.
         error: why the upload failed; None when it did not.
+        is_unreadable: the file is the reason; another try would fail too.
     """
 
     upload: Upload
@@ -53,6 +54,7 @@ class Sent:
     sha256: str = ""
     is_new: bool = True
     error: str | None = None
+    is_unreadable: bool = False
 
 
 def plan_uploads(
@@ -152,7 +154,9 @@ def _upload(s3: Any, bucket: str, upload: Upload, size_there: int | None) -> Sen
         if is_same_size and _sha256_of_object(s3, bucket, upload.key) == sha256:
             return Sent(upload, sha256=sha256, is_new=False)
         return Sent(upload, version=_put(s3, bucket, upload, sha256), sha256=sha256)
-    except (OSError, ClientError, BotoCoreError, Boto3Error) as error:
+    except OSError as error:
+        return Sent(upload, error=str(error), is_unreadable=True)
+    except (ClientError, BotoCoreError, Boto3Error) as error:
         return Sent(upload, error=str(error))
 
 

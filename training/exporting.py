@@ -77,6 +77,8 @@ class Origin:
     """Wall time of the training without the features."""
     gate: Familiarity | None
     """None where no threshold could be measured."""
+    is_complete: bool = True
+    """Whether no photo can be among what was left out of the data."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +93,8 @@ class TrainResult:
     """The content of a servable archive."""
     classes: tuple[str, ...]
     seconds: float
+    is_complete: bool
+    """Whether no photo can be among what was left out of the data."""
 
 
 def check_export_tools() -> None:
@@ -147,6 +151,7 @@ def export_model(
         settings.model_dir,
         origin.classes,
         origin.seconds,
+        origin.is_complete,
     )
 
 

@@ -64,9 +64,9 @@ def prepare(settings: TrainSettings) -> Prepared:
         be_deterministic()
     began = perf_counter()
     data = DataSet.scan(settings.data)
+    data, digests = data.read()
     for line in explain(data.left_out):
         log.warning("%s", line)
-    digests = data.digests
     manifest_sha256 = data.manifest_of(digests)
     hashed = perf_counter()
     network = build_network(settings.backbone, settings.weights, len(data.classes), settings.seed)

@@ -198,6 +198,8 @@ class Tuning:
     """None for a tuning job: it judges nothing on unseen photos."""
     out_of_reach: tuple[str, ...] = ()
     """What this search could not find, in sentences."""
+    is_complete: bool = True
+    """Whether no photo can be among what was left out of the data."""
 
     @property
     def space_names(self) -> tuple[str, ...]:

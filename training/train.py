@@ -175,6 +175,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             spread=fitted.spread,
             seconds=fitted.seconds,
             gate=_gate(prepared, fitted, settings),
+            is_complete=prepared.data.is_complete,
         ),
     )
 
@@ -236,8 +237,10 @@ def log_to_stderr() -> None:
     logging.getLogger("training").setLevel(logging.INFO)
 
 
-def keep_features(settings: TrainSettings) -> int:
-    """Computes the features of every photo and keeps them; returns the exit code 0.
+def keep_features(settings: TrainSettings) -> bool:
+    """Computes the features of every photo and keeps them.
+
+    Returns whether no photo can be among what was left out of the data.
 
     Raises:
         TrainingError: as `prepare`.
@@ -246,12 +249,13 @@ def keep_features(settings: TrainSettings) -> int:
     with failure.recorded(None if settings.output_dir == RUN_FOLDER else settings.output_dir):
         prepared = prepare(settings)
     log.info("the features of %d photos are kept", len(prepared.images))
-    return 0
+    return prepared.data.is_complete
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Runs the command; the exit code is 0 only when it wrote a servable model.
 
+    It stays 0 when photos were left out: of a training job that fails, SageMaker keeps no model.
     It reports a user's mistake in one sentence and a bug with its traceback, on standard error and
     in the failure file.
     """
@@ -262,7 +266,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.argv[1:] if arguments is None else arguments
             )
         if settings.features_only:
-            return keep_features(settings)
+            keep_features(settings)
+            return 0
         result = train(with_run_folder(settings))
     except (TrainingError, OSError) as error:
         log.error("%s", error)

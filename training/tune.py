@@ -261,6 +261,7 @@ def _result(study: Any, search: _Search, photos: Photos) -> Tuning:
             each.number for each in complete if each != winner and _is_tie(search, each, winner)
         ),
         verdict=verdict,
+        is_complete=search.prepared.data.is_complete,
     )
 
 

@@ -82,7 +82,7 @@ def start(
         raise typer.Exit(is_missing)
     runs = bulk_runs(found)
     if isinstance(given, LocalFolder):
-        upload(found, given)
+        is_missing |= upload(found, given)
     else:
         check_source(found.client("s3"), source)
     run = name_run(s3_folder.name, datetime.now(UTC))
@@ -131,11 +131,14 @@ def print_dry_run(
     say("Nothing was uploaded or started. How this is computed: docs/bulk.md, Sizing.")
 
 
-def upload(target: Target, folder: LocalFolder) -> None:
+def upload(target: Target, folder: LocalFolder) -> bool:
     """Uploads the files that are not there yet, with a progress bar.
 
+    Returns whether files are missing because they cannot be read; they are named.
+
     Raises:
-        UserError: a file could not be uploaded; the run would miss it.
+        UserError: S3 did not take a file, so the run would miss one that is there, or none can be
+            read.
         typer.Exit: the user pressed Ctrl-C.
     """
     s3, destination = target.client("s3"), folder.destination
@@ -143,10 +146,17 @@ def upload(target: Target, folder: LocalFolder) -> None:
     with exit_on_interrupt("No run was started. The same command uploads what is missing."):
         results = upload_all(s3, destination.bucket, folder.uploads, there)
         done = list(with_bar(results, "uploaded", len(folder.uploads)))
-    if failures := say_failures(done):
+    failures = say_failures(done)
+    unreadable = [each.upload for each in done if each.is_unreadable]
+    if failures > len(unreadable) or len(unreadable) == len(done):
         raise UserError(
             f"{failures:,} files could not be uploaded; no run was started.",
             "Run the same command again: it uploads only what is missing.",
+        )
+    if earlier := [each.key for each in unreadable if each.key in there]:
+        say(
+            f"{len(earlier):,} of them were uploaded before, and take part as they were, such as "
+            f"{earlier[0]}."
         )
     if kept := sum(not each.is_new for each in done):
         say(f"{kept:,} files are there already.")
@@ -156,3 +166,4 @@ def upload(target: Target, folder: LocalFolder) -> None:
             f"{len(others):,} files of {destination} are not on this disk and take part too, "
             f"such as {others[0]}."
         )
+    return bool(unreadable)

@@ -148,7 +148,9 @@ def upload_command(
     say(f"{done.sent:,} sent, {done.kept:,} were there already")
     say(f"Next: imagedrop jobs train --data {done.uri} --wait")
     print(done.uri)
-    _exit_if_incomplete(scanned)
+    for line in explain(done.data.left_out[len(scanned.left_out) :], NAMED):
+        say(line)
+    _exit_if_incomplete(done.data)
 
 
 @data.command("pull", epilog="Example: imagedrop data pull reviewed/ --since 30d")
@@ -222,7 +224,7 @@ def scanned_data_set(folder: Path) -> DataSet:
 
 
 def _exit_if_incomplete(scanned: DataSet) -> None:
-    if any(each.is_problem for each in scanned.left_out):
+    if not scanned.is_complete:
         raise typer.Exit(1)
 
 

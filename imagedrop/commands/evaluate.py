@@ -19,6 +19,7 @@ from imagedrop.commands.data import scanned_data_set
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
 from model.package import package, texts_in
+from training.data.folders import explain
 from training.data.layout import part_of
 from training.run_folders import new_run_folder
 
@@ -96,7 +97,9 @@ def evaluate(
                 _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
             if found.int8 is not None:
                 _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
-    if any(each.is_problem for each in scanned.left_out):
+    for line in explain(found.data.left_out[len(scanned.left_out) :]):
+        say(line)
+    if not found.data.is_complete:
         raise typer.Exit(1)
 
 

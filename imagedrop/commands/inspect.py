@@ -9,7 +9,7 @@ import typer
 from rich.progress import Progress
 
 from imagedrop.commands.options import setting_options, takes
-from imagedrop.commands.train import require_torch
+from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import exit_on_interrupt, progress, say
 from training.run_folders import run_folder
@@ -85,6 +85,7 @@ def inspect(
     for issue in inspection.issues:
         say(f"→ {issue.rule}: {issue.advice}")
     say(f"Report: {page}")
+    exit_if_incomplete(is_complete=inspection.is_complete)
 
 
 def _train(settings: TrainSettings) -> Inspection:

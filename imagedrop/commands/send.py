@@ -15,6 +15,8 @@ from imagedrop.uploads import Sent, plan_uploads, upload_all
 from pipeline.records import Record, Status
 from training.data.folders import LeftOut, explain
 
+NAMED = 10  # files that could not be uploaded; the others are counted
+
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
@@ -64,10 +66,12 @@ def say_left_out(left_out: Sequence[LeftOut]) -> bool:
 
 
 def say_failures(sent: Sequence[Sent]) -> int:
-    """Prints the files that could not be uploaded, and returns their number."""
+    """Names the first files that could not be uploaded, counts the others; returns how many."""
     failures = [each for each in sent if each.error]
-    for each in failures:
+    for each in failures[:NAMED]:
         say(f"Not uploaded: {each.upload.path}: {each.error}")
+    if len(failures) > NAMED:
+        say(f"Not uploaded: {len(failures) - NAMED:,} more")
     return len(failures)
 
 

@@ -47,7 +47,7 @@ def train(
     with as_user_error():
         wanted = TrainSettings(data=data, **(best | given))
         if wanted.features_only:
-            keep_features(wanted)
+            exit_if_incomplete(is_complete=keep_features(wanted))
             return
         wanted = with_run_folder(wanted)
         result = train_model(wanted)
@@ -58,6 +58,18 @@ def train(
     )
     say(f"Report: {page}")
     say(f"Next: imagedrop evaluate {shell_text(str(result.model_dir))} --data FOLDER")
+    exit_if_incomplete(is_complete=result.is_complete)
+
+
+def exit_if_incomplete(*, is_complete: bool) -> None:
+    """Ends the command with 1 after its work, if photos were left out; the log names them.
+
+    Raises:
+        typer.Exit: some were.
+    """
+    if not is_complete:
+        say("Some of the photos were left out: see above.", "yellow")
+        raise typer.Exit(1)
 
 
 def read_hyperparameters(file: Path, backbone: str) -> dict[str, Any]:

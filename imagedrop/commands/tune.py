@@ -11,7 +11,7 @@ from typing import Annotated, Any, get_args
 import typer
 
 from imagedrop.commands.options import search_options, search_space, setting_options, takes
-from imagedrop.commands.train import require_torch
+from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import exit_on_interrupt, progress, say
 from training.run_folders import run_folder
@@ -95,6 +95,7 @@ def tune(
     say(f"{found.objective} {found.value:.4f} with {found.best}")
     backbone = f" --backbone {found.backbone}"
     say(f"Next: imagedrop train --data {data}{backbone} --hyperparameters {result}")
+    exit_if_incomplete(is_complete=found.is_complete)
 
 
 def _wider(

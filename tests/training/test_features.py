@@ -166,8 +166,7 @@ def test_photo_that_changes_while_features_are_computed_is_refused(
 ) -> None:
     folder = tmp_path / "photos"
     shutil.copytree(photos, folder)
-    data = DataSet.scan(folder)
-    digests = data.digests
+    data, digests = DataSet.scan(folder).read()
     draw((9, 9, 9), 5).save(data.images[0].path)
     extractor = Extractor(
         prepared.network.backbone, "weights", prepared.spec, False, prepared.device

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import asyncio
+import errno
 import json
 import logging
+import os
 import shutil
 import subprocess
 import sys
@@ -17,15 +19,18 @@ import pytest
 import torch
 from PIL import Image
 from pytest_socket import disable_socket, enable_socket
+from typer.testing import CliRunner
 
 from archive.card import read_model_card
 from archive.reading import extract_archive
+from imagedrop.cli import app
 from model.export import ServedModel, export_onnx
 from model.package import package, texts_in
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from tests.metric_lines import read_metric
 from training import exporting
+from training.data import dataset
 from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
@@ -407,6 +412,43 @@ def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> Non
     assert second.train_loss < first.train_loss
     found = answer(result.model_dir, "sky", "JPEG")
     assert {each["label"] for each in found["predictions"]} == set(LABELS)  # type: ignore[attr-defined, index]
+
+
+@pytest.mark.parametrize("kind", ["loose", "forbidden", "broken disk"])
+def test_photo_that_is_left_out_is_named_and_the_rest_is_trained(  # noqa: PLR0917
+    tmp_path: Path,
+    photos: Path,
+    feature_cache: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+    kind: str,
+) -> None:
+    folder = tmp_path / "photos"
+    shutil.copytree(photos, folder)
+    missing = folder / ("loose.jpg" if kind == "loose" else "sky/more.jpg")
+    draw((9, 9, 9), 5).save(missing)
+
+    def sha256(of: Path) -> str:
+        if of == missing:
+            raise OSError(errno.EIO, "Input/output error", str(of))
+        return file_sha256(of)
+
+    if kind == "forbidden":
+        monkeypatch.setattr(os, "access", lambda of, _: of != missing)
+    if kind == "broken disk":
+        monkeypatch.setattr(dataset, "file_sha256", sha256)
+    words = ["--data", str(folder), "--feature-cache", str(feature_cache), "--epochs", "1"]
+    words += ["--backbone", "efficientnet_lite0", "--output-dir", str(tmp_path / "output")]
+    model = tmp_path / "model"
+
+    result = CliRunner().invoke(app, ["train", *words, "--model-dir", str(model)])
+
+    assert result.exit_code == 1, result.output
+    (line,) = (each for each in caplog.messages if each.startswith("Left out"))
+    assert str(missing) in line
+    assert read_model_card(model / "model.json").labels == LABELS
+    # SageMaker keeps nothing of a job that fails.
+    assert main([*words, "--model-dir", str(model)]) == 0
 
 
 def test_class_without_a_photo_to_train_on_is_refused(

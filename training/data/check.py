@@ -166,7 +166,7 @@ class DataCheck:
         untrained = self.without_photos or self.not_in_train or not self.images
         spoilt = self.leaks or self.conflicts or untrained
         unread = any(each.reason == UNREADABLE for each in self.rejected)
-        return not (spoilt or unread or any(each.is_problem for each in self.data.left_out))
+        return not (spoilt or unread or not self.data.is_complete)
 
     def name_of(self, image: LabelledImage) -> str:
         return image.path.relative_to(self.data.folder).as_posix()

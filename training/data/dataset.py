@@ -4,16 +4,16 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
 
 from imaging import DEFAULT_LIMITS, ImageSpec, Rejection, prepare
-from training.data.folders import LeftOut
+from training.data.folders import LeftOut, Reason
 from training.data.layout import read_layout
 from training.errors import TrainingError
 
@@ -74,19 +74,42 @@ class DataSet:
         return self.classes[image.class_index]
 
     @property
-    def digests(self) -> dict[Path, str]:
-        """The sha256 of each image's bytes, 64 hex digits; reads every file, one thread a core."""
+    def is_complete(self) -> bool:
+        """Whether no photo can be among what is left out."""
+        return not any(each.is_problem for each in self.left_out)
+
+    def read(self) -> tuple[DataSet, dict[Path, str]]:
+        """Reads every file, one thread a core: the files that can be read, and their hashes.
+
+        Returns the data set without the others, which are then left out, and the sha256 of each
+        image's bytes, 64 hex digits.
+        """
         paths = [each.path for each in self.images]
         with ThreadPoolExecutor(os.cpu_count()) as pool:
-            return dict(zip(paths, pool.map(file_sha256, paths), strict=True))
+            found = dict(zip(paths, pool.map(_sha256_if_readable, paths), strict=True))
+        digests = {path: digest for path, digest in found.items() if digest is not None}
+        return self.without_unreadable(found.keys() - digests.keys()), digests
+
+    def without_unreadable(self, paths: Collection[Path]) -> DataSet:
+        """The data set with these photos left out, because they cannot be read."""
+        if not paths:
+            return self
+        left_out = [LeftOut(path, Reason.UNREADABLE_FILE) for path in sorted(paths)]
+        images = tuple(each for each in self.images if each.path not in paths)
+        return replace(self, images=images, left_out=(*self.left_out, *left_out))
 
     @property
     def manifest_sha256(self) -> str:
-        """Hashes the names, labels, parts and bytes of all images; reads every file."""
-        return self.manifest_of(self.digests)
+        """`manifest_of` the files that can be read; reads every file."""
+        data, digests = self.read()
+        return data.manifest_of(digests)
 
     def manifest_of(self, digests: Mapping[Path, str]) -> str:
-        """`manifest_sha256` from known hashes of the files, 64 hex digits each."""
+        """Hashes the names, labels, parts and bytes of all images.
+
+        Args:
+            digests: sha256 of the files, 64 hex digits each.
+        """
         manifest = hashlib.sha256()
         for image in self.images:
             name = image.path.relative_to(self.folder).as_posix()
@@ -105,6 +128,13 @@ def file_sha256(path: Path) -> str:
     """
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _sha256_if_readable(path: Path) -> str | None:
+    try:
+        return file_sha256(path)
+    except OSError:
+        return None
 
 
 def read_image(path: Path) -> bytes:

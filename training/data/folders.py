@@ -37,6 +37,7 @@ class Reason(StrEnum):
     BROKEN_LINK = "is a link that leads nowhere"
     NOT_A_FILE = "is neither a file nor a folder"
     UNREADABLE = "cannot be read"
+    UNREADABLE_FILE = "is a file that cannot be read"
     NOT_UTF8 = "has a name that is not UTF-8, which S3 does not accept as a key"
     LONG_NAME = "has a path longer than 1024 bytes, which S3 does not accept as a key"
     NO_CLASS = "is in no class folder"
@@ -54,6 +55,7 @@ _NEXT_STEPS = {
     Reason.BROKEN_LINK: "Remove it, or put the file back.",
     Reason.NOT_A_FILE: "Move it out of the folder.",
     Reason.UNREADABLE: "Allow reading it: chmod -R u+rX FOLDER",
+    Reason.UNREADABLE_FILE: "Put it back, or allow reading it: chmod u+r FILE",
     Reason.NOT_UTF8: "Rename it.",
     Reason.LONG_NAME: "Give it a shorter name, or move it up.",
     Reason.NO_CLASS: "Move it into a class folder if it is a photo to learn from.",
@@ -126,7 +128,7 @@ def _why_unread(path: Path) -> Reason | None:
     if _is_folder(path):
         return Reason.LINKED_FOLDER if is_link else None
     if os.path.isfile(path):
-        return None
+        return None if os.access(path, os.R_OK) else Reason.UNREADABLE_FILE
     if is_link:
         return Reason.BROKEN_LINK
     # The names in a folder can be listed by someone who cannot open the files.

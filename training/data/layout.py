@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,8 +132,8 @@ def read_layout(folder: Path) -> Layout:
     """Reads a folder laid out as ``class/photo`` or ``train|valid|test/class/photo``.
 
     Raises:
-        TrainingError: it can be read in two ways, a folder cannot be read or is a link, or a link
-            leads to a file outside.
+        TrainingError: it can be read in two ways, a folder or every photo of a class cannot be
+            read, a folder is a link, or a link leads to a file outside.
     """
     content = list_folder(folder)
     _refuse_links(folder, content)
@@ -148,6 +148,7 @@ def read_layout(folder: Path) -> Layout:
     read = {*(branch.path for _, branch in parts), *(each.path for each in classes)}
     holders = {root.path: root} | {branch.path: branch for _, branch in parts}
     left_out = list(content.left_out)
+    _refuse_unreadable_classes(read, holders.values(), left_out)
     for each in holders.values():
         left_out += [LeftOut(path, Reason.NO_CLASS) for path in each.own_files]
         left_out += [
@@ -166,6 +167,21 @@ def _refuse_links(folder: Path, content: FolderContent) -> None:
             raise TrainingError(
                 f"{path} links to a file outside {root}.", "Copy the file into the folder."
             )
+
+
+def _refuse_unreadable_classes(
+    read: Collection[Path], holders: Iterable[_Branch], left_out: Iterable[LeftOut]
+) -> None:
+    """Refuses to leave a whole class out because none of its photos can be read."""
+    unreadable = [each for each in left_out if each.reason is Reason.UNREADABLE_FILE]
+    folders = [inner.path for each in holders for inner in each.inside if inner.path not in read]
+    for folder in folders if unreadable else ():
+        for each in unreadable:
+            if each.path.is_relative_to(folder):
+                raise TrainingError(
+                    f"No photo of {folder} can be read, such as {each.path}.",
+                    Reason.UNREADABLE.next_step,
+                )
 
 
 def _parts(root: _Branch) -> list[tuple[str | None, _Branch]]:

@@ -12,12 +12,10 @@ def doubtful_by_answers(answers: OutOfFold, data: DataSet) -> tuple[DoubtfulLabe
     """Ranks the photos of `data` that were answered, the most doubtful first.
 
     A photo is found by its bytes, so the data may have been split or renamed since; its label is
-    the one that the training had.
-
-    Raises:
-        OSError: a photo cannot be read.
+    the one that the training had. Photos that cannot be read are passed over.
     """
-    images = {digest: data.images[row] for row, digest in enumerate(data.digests.values())}
+    data, digests = data.read()
+    images = {digests[each.path]: each for each in data.images}
     return tuple(
         DoubtfulLabel(
             images[answers.digests[each.row]],

@@ -224,7 +224,7 @@ def evaluate(
     """
     card = _checked_card(content)
     places = classes_in(card, data)
-    digests = data.digests
+    data, digests = data.read()
     manifest_sha256 = data.manifest_of(digests)
     known = _known(content, data, digests)
     judged = photos_to_judge(data, manifest_sha256, card, known, wanted_part)

@@ -41,6 +41,8 @@ class Inspection:
     profile: Profile | None
     """None without a profiler."""
     findings: tuple[Finding, ...]
+    is_complete: bool = True
+    """Whether no photo can be among what was left out of the data."""
 
     @property
     def issues(self) -> tuple[Finding, ...]:
@@ -92,7 +94,8 @@ def inspect_training(
         observer.on_finish()
     answers = answers_of(fitted.answers)
     counts = class_counts(prepared, fitted, answers)
-    return _judged(settings.to_json(), _files(settings.output_dir), counts, answers)
+    found = _judged(settings.to_json(), _files(settings.output_dir), counts, answers)
+    return replace(found, is_complete=prepared.data.is_complete)
 
 
 def inspect_output(folder: Path) -> Inspection:

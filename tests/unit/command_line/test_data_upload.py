@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import os
 from collections.abc import Iterator
@@ -12,10 +13,12 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from imagedrop import uploads
 from imagedrop.data_sets import upload_data_set
 from imagedrop.errors import UserError
 from tests.kms_etags import answer_as_kms
-from training.data.dataset import DataSet
+from training.data import dataset
+from training.data.dataset import DataSet, file_sha256
 
 BUCKET, PREFIX = "models", "training/data/dogs/"
 NAMES = ("akita/a b+c%20é.jpg", "akita/2.jpg", "pug/🐶.jpg")
@@ -112,3 +115,41 @@ def test_objects_that_the_folder_does_not_have_are_named(s3: Any, folder: Path) 
     with pytest.raises(UserError, match="1 objects that the folder does not have") as raised:
         upload(s3, folder)
     assert PREFIX + NAMES[0] in str(raised.value)
+
+
+@pytest.fixture
+def unreadable(folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A third photo of a class, which a disk refuses to read; no permission stops root."""
+    path = folder / "pug/bad.jpg"
+    path.write_bytes(b"bad")
+
+    def sha256(of: Path) -> str:
+        if of == path:
+            raise OSError(errno.EIO, "Input/output error", str(of))
+        return file_sha256(of)
+
+    for module in (uploads, dataset):
+        monkeypatch.setattr(module, "file_sha256", sha256)
+    return path
+
+
+def test_photo_that_cannot_be_read_is_left_out_of_the_manifest(
+    s3: Any, folder: Path, unreadable: Path
+) -> None:
+    done = upload(s3, folder)
+    assert not done.data.is_complete
+    assert [each.path for each in done.data.left_out] == [unreadable]
+    assert keys(s3) == {PREFIX + name for name in (*NAMES, "manifest.json")}
+    manifest = json.loads(s3.get_object(Bucket=BUCKET, Key=f"{PREFIX}manifest.json")["Body"].read())
+    assert manifest["images"] == 3
+    unreadable.unlink()
+    assert manifest["manifest_sha256"] == DataSet.scan(folder).manifest_sha256
+
+
+def test_earlier_upload_of_what_cannot_be_read_is_refused(
+    s3: Any, folder: Path, unreadable: Path
+) -> None:
+    s3.put_object(Bucket=BUCKET, Key=f"{PREFIX}pug/bad.jpg", Body=b"other")
+    with pytest.raises(UserError, match="1 objects that the folder does not have"):
+        upload(s3, folder)
+    assert f"{PREFIX}manifest.json" not in keys(s3)

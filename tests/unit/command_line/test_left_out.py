@@ -2,18 +2,24 @@
 
 from __future__ import annotations
 
+import errno
 import os
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from typer.testing import CliRunner, Result
 
+from imagedrop import uploads
 from imagedrop.cli import app
-from imagedrop.commands import send
+from imagedrop.commands import bulk_start, send
 from imagedrop.errors import UserError
 from imagedrop.target import Target, TargetName
-from imagedrop.uploads import plan_uploads
+from imagedrop.uploads import Sent, plan_uploads, upload_all
 from tests.unit.command_line.conftest import Stack
+from training.data import folders
+from training.data.dataset import file_sha256
 
 
 @pytest.fixture
@@ -113,6 +119,121 @@ def test_bulk_start_runs_over_the_rest_and_ends_with_1(
     assert stack.keys() == [f"folders/{key}" for key in KEYS]
     assert len(stack.executions()) == 1
     assert stack.bulk("start", str(dogs), "--dry-run").exit_code == 1
+
+
+@pytest.fixture
+def unreadable(dogs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that is there and that a disk refuses to read; no permission stops root."""
+    path = dogs / "sub/b.jpg"
+
+    def sha256(of: Path) -> str:
+        if of == path:
+            raise OSError(errno.EIO, "Input/output error", str(of))
+        return file_sha256(of)
+
+    monkeypatch.setattr(uploads, "file_sha256", sha256)
+    return path
+
+
+@pytest.fixture
+def forbidden(dogs: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A file that this user may not read; root may read every file."""
+    path = dogs / "sub/b.jpg"
+    monkeypatch.setattr(folders.os, "access", lambda of, _: of != path)
+    return path
+
+
+REST = ["dogs/a.jpg", "dogs/with\nnewline.jpg"]
+
+
+def test_send_names_what_cannot_be_read_and_sends_the_rest(
+    sending: Stack, dogs: Path, unreadable: Path
+) -> None:
+    result = run("send", str(dogs))
+    assert result.exit_code == 1, result.output
+    assert f"Not uploaded: {unreadable}" in result.stderr
+    assert sending.keys() == [f"incoming/{key}" for key in REST]
+
+
+def test_send_names_what_may_not_be_read_and_sends_the_rest(
+    sending: Stack, dogs: Path, forbidden: Path
+) -> None:
+    result = run("send", str(dogs))
+    assert result.exit_code == 1, result.output
+    assert f"{forbidden} is a file that cannot be read" in result.stderr
+    assert sending.keys() == [f"incoming/{key}" for key in REST]
+
+
+def test_bulk_start_runs_over_what_can_be_read(stack: Stack, dogs: Path, unreadable: Path) -> None:
+    result = stack.bulk("start", str(dogs))
+    assert result.exit_code == 1, result.output
+    assert f"Not uploaded: {unreadable}" in result.stderr
+    assert "Started:" in result.stderr
+    assert stack.keys() == [f"folders/{key}" for key in REST]
+    assert len(stack.executions()) == 1
+
+
+def test_bulk_start_and_its_dry_run_name_what_may_not_be_read(
+    stack: Stack, dogs: Path, forbidden: Path
+) -> None:
+    for words, runs in (("--dry-run",), 0), ((), 1):
+        result = stack.bulk("start", str(dogs), *words)
+        assert result.exit_code == 1, result.output
+        assert f"{forbidden} is a file that cannot be read" in result.stderr
+        assert len(stack.executions()) == runs
+    assert stack.keys() == [f"folders/{key}" for key in REST]
+
+
+def test_file_that_vanishes_before_its_upload_is_named_and_the_rest_runs(
+    stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def vanishing(*given: Any) -> Iterator[Sent]:
+        (dogs / "sub/b.jpg").unlink()
+        return upload_all(*given)
+
+    monkeypatch.setattr(bulk_start, "upload_all", vanishing)
+    result = stack.bulk("start", str(dogs))
+    assert result.exit_code == 1, result.output
+    assert "sub/b.jpg: [Errno 2] No such file" in result.stderr
+    assert len(stack.executions()) == 1
+
+
+def test_earlier_version_of_what_cannot_be_read_takes_part_and_is_told(
+    stack: Stack, dogs: Path, unreadable: Path
+) -> None:
+    stack.put("folders/dogs/sub/b.jpg", b"earlier")
+    result = stack.bulk("start", str(dogs))
+    assert result.exit_code == 1
+    assert "were uploaded before, and take part as they were" in " ".join(result.stderr.split())
+    assert stack.body("folders/dogs/sub/b.jpg") == b"earlier"
+
+
+def test_no_run_begins_when_nothing_can_be_read(
+    stack: Stack, dogs: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def sha256(of: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error", str(of))
+
+    monkeypatch.setattr(uploads, "file_sha256", sha256)
+    result = stack.bulk("start", str(dogs))
+    assert isinstance(result.exception, UserError)
+    assert (stack.keys(), stack.executions()) == ([], {})
+
+
+def test_many_failures_are_counted(
+    sending: Stack, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for number in range(13):
+        (tmp_path / f"{number}.jpg").write_bytes(b"x")
+
+    def sha256(of: Path) -> str:
+        raise OSError(errno.EIO, "Input/output error", str(of))
+
+    monkeypatch.setattr(uploads, "file_sha256", sha256)
+    result = run("send", str(tmp_path))
+    assert result.exit_code == 1
+    assert result.stderr.count("Input/output error") == 10
+    assert "Not uploaded: 3 more" in result.stderr
 
 
 def test_what_systems_leave_is_counted_and_is_no_failure(sending: Stack, dogs: Path) -> None:

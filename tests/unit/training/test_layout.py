@@ -226,6 +226,20 @@ def test_folder_that_cannot_be_read_is_named(
     assert "c cannot be read" in refusal(tmp_path)
 
 
+def test_photo_that_cannot_be_read_is_left_out_and_a_class_of_such_photos_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(tmp_path, "a/1.jpg", "a/2.jpg", "b/1.jpg", "c/1.jpg")
+    forbidden = [tmp_path / "a/1.jpg"]
+    monkeypatch.setattr(os, "access", lambda of, _: of not in forbidden)
+    found = DataSet.scan(tmp_path)
+    assert left_out(found) == {"a/1.jpg": Reason.UNREADABLE_FILE}
+    assert not found.is_complete
+    assert (len(found.images), len(found.classes)) == (3, 3)
+    forbidden.append(tmp_path / "c/1.jpg")
+    assert f"No photo of {tmp_path / 'c'} can be read" in refusal(tmp_path)
+
+
 def test_many_problems_are_named_and_counted() -> None:
     found = [LeftOut(Path(f"{number}.jpg"), Reason.BROKEN_LINK) for number in range(12)]
     lines = explain([*found, LeftOut(Path(".x"), Reason.SYSTEM)], named=10)
