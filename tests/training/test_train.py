@@ -32,6 +32,7 @@ from tests.metric_lines import read_metric
 from training import exporting
 from training.data import dataset
 from training.data.dataset import DataSet, file_sha256, load_pixels
+from training.data.learned_photos import read_learned
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
@@ -147,6 +148,17 @@ def test_model_folder_is_an_archive_of_onnx_and_text(
     # The package's weights are Apache-2.0.
     assert "Apache" in (result.model_dir / "LICENSE").read_text()
     assert "trained from the weights" in (result.model_dir / "NOTICE").read_text()
+
+
+def test_model_folder_lists_the_photos_that_it_learned_from(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    learned = read_learned(result.model_dir)
+    assert learned is not None
+    paths = DataSet.scan(settings.data).images
+    assert {each.digest for each in learned} == {file_sha256(each.path)[:16] for each in paths}
+    assert sum(each.use == "train" for each in learned) == 24
 
 
 def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult]) -> None:
