@@ -100,5 +100,5 @@ def use_case_over(
         spec=SPEC,
         encoding=NPY,
         max_payload_bytes=NPY_HEADER_BYTES + max_images * SPEC.image_bytes,
-        now=lambda: "now",
+        now=lambda: "2026-11-29T12:00:00.000Z",
     )

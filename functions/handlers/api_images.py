@@ -8,11 +8,12 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
-from handlers import api_wiring
+from handlers import api_wiring, wiring
 from handlers.api_rows import found
 from pipeline.api_answers import if_none_match, is_known
 from pipeline.api_bodies import upload_request
 from pipeline.api_requests import ThumbnailRequest
+from pipeline.row_changes import history_json
 from pipeline.thumbnails import refuse_hidden, thumbnail_etag
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
@@ -32,6 +33,13 @@ def get_thumbnail(image_id: str) -> Response[Any]:
         return Response(HTTPStatus.NOT_MODIFIED.value, body="", headers=headers)
     picture = api_wiring.thumbnails().of(record, version, asked.size)
     return Response(HTTPStatus.OK.value, "image/webp", picture, headers=headers)
+
+
+@router.get("/images/<image_id>/history")
+def get_history(image_id: str) -> dict[str, Any]:
+    record = found(image_id)
+    former = wiring.journal_table().history(record.image)
+    return {"versions": [history_json(record), *former]}
 
 
 @router.post("/uploads")

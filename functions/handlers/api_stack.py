@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -9,6 +10,7 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from handlers import wiring
 from pipeline import clients
 from pipeline.api_description import description
+from pipeline.api_requests import summary_days
 from registry.served_labels import served_labels
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
@@ -18,6 +20,14 @@ router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
 def list_labels() -> dict[str, Any]:
     endpoint_name = wiring.settings.endpoint_name
     return served_labels(clients.client("sagemaker"), clients.client("s3"), endpoint_name)
+
+
+@router.get("/summary")
+def get_summary() -> dict[str, Any]:
+    event = router.current_event
+    days = summary_days(event.query_string_parameters or {}, event["rawQueryString"])
+    first = datetime.now(UTC) - timedelta(days=days - 1)
+    return {"days": wiring.journal_table().days(f"{first:%Y-%m-%d}")}
 
 
 @router.get("/health")

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from typing import TYPE_CHECKING, Any
 
-from aws_lambda_powertools import Logger, Metrics
-from aws_lambda_powertools.metrics import MetricUnit
+from aws_lambda_powertools import Logger
 
 from handlers import wiring
+from handlers.measuring import count, measure, metrics
 from pipeline import log_lines, retries
 from pipeline.adapters.service_errors import reason_of
 from pipeline.message_batch import oldest_seconds, read_messages
@@ -19,7 +19,6 @@ if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
 
 logger = Logger()
-metrics = Metrics()
 
 
 @logger.inject_lambda_context
@@ -27,8 +26,7 @@ metrics = Metrics()
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     """Classifies the images of an SQS batch; returns the messages to retry."""
     messages, began = event["Records"], time.monotonic()
-    age_seconds = oldest_seconds(messages, time.time())
-    metrics.add_metric("OldestSeconds", MetricUnit.Seconds, age_seconds)
+    measure("OldestSeconds", [oldest_seconds(messages, time.time())])
     budget = TimeBudget(context.get_remaining_time_in_millis)
     batch = read_messages(messages)
     outcomes = wiring.classify_images().run(
@@ -37,6 +35,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     say(log_lines.of_messages(batch, outcomes, round(1000 * (time.monotonic() - began))))
     count(log_lines.counts(outcomes))
     count({"Bugs": len(batch.unreadable)})
+    measure("DropToRowSeconds", log_lines.row_seconds(outcomes))
     errors = batch.errors({each.ref: each.error for each in outcomes if each.error})
     failed = retries.failed_messages(messages, errors, reason_of)
     if not failed:
@@ -51,10 +50,3 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
 def say(lines: Iterable[log_lines.LogLine]) -> None:
     for line in lines:
         getattr(logger, line.level)(line.text, extra=line.fields, exc_info=line.error)
-
-
-def count(numbers: Mapping[str, int]) -> None:
-    """Adds to the metrics what is not zero."""
-    for name, number in numbers.items():
-        if number:
-            metrics.add_metric(name, MetricUnit.Count, number)

@@ -8,6 +8,7 @@ from functools import cache
 from imaging.decoder import Decoder
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
+from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.circuit_breaker import GuardedEndpoint
@@ -22,6 +23,11 @@ settings = Settings()
 @cache
 def predictions_table() -> PredictionsTable:
     return PredictionsTable(client("dynamodb"), settings.predictions_table)
+
+
+@cache
+def journal_table() -> JournalTable:
+    return JournalTable(client("dynamodb"), settings.journal_table)
 
 
 @cache

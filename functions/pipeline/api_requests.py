@@ -19,6 +19,7 @@ from pipeline.url_text import from_url_text, to_url_text
 
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
+DEFAULT_DAYS, MAX_DAYS = 30, 400  # counters are kept for 400 days
 PARAMETERS = (
     "label",
     "status",
@@ -130,6 +131,22 @@ class ThumbnailRequest:
         if size not in {str(each) for each in SIZES}:
             raise InvalidRequestError(f"size must be one of {', '.join(map(str, SIZES))}")
         return cls(_text(given, "version"), int(size))
+
+
+def summary_days(parameters: Mapping[str, str], raw_query: str) -> int:
+    """Returns how many days a summary is about, today included.
+
+    Raises:
+        InvalidRequestError: another parameter, a repeated one, or a number out of range.
+    """
+    given = {name: value for name, value in parameters.items() if value.strip()}
+    _refuse_unknown(given, ("days",))
+    _refuse_repeated(raw_query, ("days",))
+    text = given.get("days", str(DEFAULT_DAYS)).strip()
+    # Python refuses to convert thousands of digits.
+    if not (text.isdecimal() and len(text) <= len(str(MAX_DAYS)) and 1 <= int(text) <= MAX_DAYS):
+        raise InvalidRequestError(f"days must be a whole number from 1 to {MAX_DAYS}")
+    return int(text)
 
 
 def _refuse_unknown(given: Mapping[str, str], known: Sequence[str]) -> None:

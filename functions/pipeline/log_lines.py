@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import Any, Literal
 
 from pipeline.classify_images import Outcome
@@ -83,6 +84,16 @@ def results(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
         "images": sorted({image_id(each.ref.image) for each in outcomes}),
     }
     return LogLine("info", "batch", about)
+
+
+def row_seconds(outcomes: Sequence[Outcome]) -> list[float]:
+    """Returns how long each image that got its row now took from S3's event to the row."""
+    times = [
+        (datetime.fromisoformat(each.record.received_at), each.record.classified_at)
+        for each in outcomes
+        if each.written and each.record is not None and each.record.status is not Status.DELETED
+    ]
+    return [(datetime.fromisoformat(end) - start).total_seconds() for start, end in times]
 
 
 def counts(outcomes: Sequence[Outcome]) -> Counter[str]:

@@ -58,6 +58,10 @@ class Settings:
         return self.environment["JWT_ISSUER_AND_AUDIENCE"]
 
     @property
+    def journal_table(self) -> str:
+        return self.environment["JOURNAL_TABLE"]
+
+    @property
     def max_payload_bytes(self) -> int:
         """The largest request that the endpoint accepts."""
         return int(self.environment["MAX_PAYLOAD_BYTES"])
@@ -70,6 +74,15 @@ class Settings:
     @property
     def models_bucket(self) -> str:
         return self.environment["MODELS_BUCKET"]
+
+    @property
+    def notice_rule(self) -> str:
+        """What somebody waits for; empty for nothing."""
+        return self.environment["NOTICE_RULE"]
+
+    @property
+    def notice_topic_arn(self) -> str:
+        return self.environment["NOTICE_TOPIC_ARN"]
 
     @property
     def pixels_encoding(self) -> PixelEncoding:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
@@ -269,6 +270,20 @@ def test_each_image_is_counted_by_how_it_ended(
     pipeline.handle(sample("batch"))
     counts = json.loads(capsys.readouterr().out.splitlines()[-1])
     assert (sum(counts["Classified"]), sum(counts["Rejected"])) == (24, 1)
+
+
+def test_the_time_from_drop_to_row_is_one_value_an_image_in_one_line(
+    pipeline: Pipeline, capsys: pytest.CaptureFixture[str]
+) -> None:
+    pipeline.handle(sample("batch"))
+    measured = json.loads(capsys.readouterr().out.splitlines()[-1])
+    rows = pipeline.predictions.rows.values()
+    took = [
+        (datetime.fromisoformat(each.classified_at) - datetime.fromisoformat(each.received_at))
+        for each in rows
+    ]
+    assert measured["DropToRowSeconds"] == [each.total_seconds() for each in took]
+    assert len(took) == 25
 
 
 def test_a_bug_is_logged_with_its_traceback(

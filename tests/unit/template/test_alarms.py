@@ -88,6 +88,7 @@ CAUSES: dict[str, Callable[[], Measured]] = {
     "ProposeModelErrorsAlarm": lambda: {"Errors": TIMES},
     "BulkRunFailedAlarm": lambda: {"ExecutionsFailed": TIMES},
     "ApiErrorsAlarm": lambda: {"Errors": TIMES},
+    "ChangesLateAlarm": lambda: {"IteratorAge": [(60.0, 4e6)]},
 }
 
 

@@ -9,6 +9,8 @@ from tools.paths import PROJECT
 from tools.template import Json, as_list, of_type, properties, statements, text, with_conditions
 
 DAY_SECONDS = 86_400
+# It goes with the stack: the answers are in the other table.
+REPLACEABLE = {"JournalTable"}
 PRIVATE = (
     "BlockPublicAcls",
     "BlockPublicPolicy",
@@ -268,7 +270,7 @@ def data_outlives_the_stack(template: Json) -> Faults:
     # A rollback could not delete a protected table.
     kept = {"AWS::S3::Bucket": "RetainExceptOnCreate", "AWS::DynamoDB::Table": "Retain"}
     for name, resource in template["Resources"].items():
-        policy = kept.get(resource["Type"])
+        policy = None if name in REPLACEABLE else kept.get(resource["Type"])
         if policy and resource.get("DeletionPolicy") != policy:
             yield f"{name}: deleted with the stack, or in the way after a failed first deployment"
         if policy and resource.get("UpdateReplacePolicy") != "Retain":
@@ -278,5 +280,23 @@ def data_outlives_the_stack(template: Json) -> Faults:
 @rule
 def the_table_is_not_deleted_by_hand(template: Json) -> Faults:
     for name, table in of_type(template, "AWS::DynamoDB::Table").items():
-        if table.get("DeletionProtectionEnabled") is not True:
+        if name not in REPLACEABLE and table.get("DeletionProtectionEnabled") is not True:
             yield name
+
+
+@rule
+def changes_are_counted_by_shard(template: Json) -> Faults:
+    """Without a window an event does not name its shard, and nothing could be counted once."""
+    stream = {"Fn::GetAtt": ["PredictionsTable", "StreamArn"]}
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    found = [each for each in mappings if each["EventSourceArn"] == stream]
+    if not all(each.get("TumblingWindowInSeconds") for each in found) or len(found) != 1:
+        yield "a change would be counted twice"
+    if any(each.get("ParallelizationFactor", 1) != 1 for each in found):
+        yield "Lambda has no windows for a shard that is read in parallel"
+    # Its labels and the few other names must fit an update expression of 4 KB.
+    if any(each.get("BatchSize", 100) > 100 for each in found):
+        yield "a batch has more labels than one update takes"
+    kept = properties(template, "PredictionsTable").get("StreamSpecification")
+    if kept != {"StreamViewType": "NEW_AND_OLD_IMAGES"}:
+        yield "what was replaced is not told"

@@ -16,7 +16,7 @@ from tools.template import Json, of_type, properties, with_conditions
 VISIBILITY_TIMEOUTS = 6
 SERVERLESS_PAYLOAD_BYTES = 4 * 1024 * 1024
 INSTANCE_PAYLOAD_BYTES = 6_291_456
-MOST_PARAMETERS = 12
+MOST_PARAMETERS = 13
 
 
 @rule

@@ -37,5 +37,7 @@ def value(template: Json, path: str, missing: Any = None) -> Any:
 
 def mapping(template: Json) -> Json:
     """The event source mapping of the images queue."""
-    (found,) = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    queue = {"Fn::GetAtt": ["ImagesQueue", "Arn"]}
+    mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
+    (found,) = (each for each in mappings if each["EventSourceArn"] == queue)
     return found

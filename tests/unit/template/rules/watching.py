@@ -11,6 +11,7 @@ WATCHED = {
     ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
     ("Errors", "${ClassifyFunction}"),
     ("Errors", "${ApiFunction}"),
+    ("IteratorAge", "${ChangesFunction}"),
     ("Errors", "${ProposeModelFunction}"),
     ("Invocation5XXErrors", "${Endpoint.EndpointName}"),
     ("ExecutionsFailed", "${BulkStateMachine}"),

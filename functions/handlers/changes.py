@@ -1,0 +1,39 @@
+"""``ChangesFunction``: the table's stream in; history, counters and notices out."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from handlers import wiring
+from pipeline.clients import client
+from pipeline.notices import Notices, Rule
+from pipeline.record_changes import RecordChanges
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
+    """Records a shard's changes; keeps no state of the window, which only names the shard."""
+    # Only an event of a window names its shard. The emulator has no windows, and one shard.
+    records = event["Records"]
+    new = record_changes().run(event.get("shardId", "only"), records)
+    logger.info("changes", extra={"received": len(records), "new": new})
+    return {"state": {}}
+
+
+@cache
+def record_changes() -> RecordChanges:
+    settings = wiring.settings
+    notices = None
+    if settings.notice_rule:
+        rule = Rule.parse(settings.notice_rule)
+        notices = Notices(client("sns"), settings.notice_topic_arn, rule)
+    return RecordChanges(wiring.journal_table(), notices, lambda: datetime.now(UTC))

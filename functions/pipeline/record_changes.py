@@ -1,0 +1,71 @@
+"""The use case behind the table's stream: history, notices and counters, each change once."""
+
+from __future__ import annotations
+
+import logging
+from collections import Counter
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Protocol
+
+from pipeline.notices import Notices
+from pipeline.records import Record
+from pipeline.row_changes import RowChange, counts_by_day, read_change, replaced
+
+logger = logging.getLogger(__name__)
+
+
+class Journal(Protocol):
+    """Where history and counters are kept."""
+
+    def mark(self, shard: str) -> str: ...
+    def count(
+        self, shard: str, marks: tuple[str, str], days: Mapping[str, Counter[str]], now: datetime
+    ) -> None: ...
+    def keep(self, record: Record) -> None: ...
+    def erase(self, image: str) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class RecordChanges:
+    """The adapters of the use case; ``notices`` is None where nobody asked for any."""
+
+    journal: Journal
+    notices: Notices | None
+    now: Callable[[], datetime]
+
+    def run(self, shard: str, events: Sequence[Mapping[str, Any]]) -> int:
+        """Records what happened to rows; returns how many changes were new.
+
+        Lambda delivers a shard's changes in order and at least once: after a failure again, and
+        cut into other batches. The shard's mark says up to which change everything is done. It
+        moves together with the counters; what comes before it may be repeated without harm, but
+        a notice may come twice.
+
+        Raises:
+            TransientError: a service is busy, or another call recorded the same changes.
+        """
+        mark = self.journal.mark(shard)
+        changes = [each for each in _readable(events) if each.sequence > mark]
+        if not changes:
+            return 0
+        history = replaced(changes)
+        for image in history.erased:
+            self.journal.erase(image)
+        for record in history.records:
+            self.journal.keep(record)
+        if self.notices is not None:
+            self.notices.send([each.after for each in changes if each.is_new_answer and each.after])
+        last = max(each.sequence for each in changes)
+        self.journal.count(shard, (mark, last), counts_by_day(changes), self.now())
+        return len(changes)
+
+
+def _readable(events: Sequence[Mapping[str, Any]]) -> Iterator[RowChange]:
+    """Yields the changes. One that cannot be read would hold up its shard for a day."""
+    for each in events:
+        try:
+            yield read_change(each)
+        except Exception:
+            logger.exception("a change of the table cannot be read and is left out")

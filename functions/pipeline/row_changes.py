@@ -1,0 +1,125 @@
+"""Changes of the predictions table, as its stream tells them: counted, and what was replaced."""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from pipeline.records import Record, Status
+from pipeline.table_items import answer_identity, from_item
+
+# A stream's sequence numbers have 21 to 40 digits:
+# https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
+SEQUENCE_DIGITS = 40
+CONFIDENCE_BINS = 10
+HISTORY_FIELDS = (
+    *("version", "status", "label", "confidence", "model", "classified_at", "source", "reason"),
+)
+
+
+@dataclass(frozen=True, slots=True)
+class RowChange:
+    """One write of a row. ``sequence`` orders the changes of a shard, as text."""
+
+    sequence: str
+    image: str
+    before: Record | None
+    after: Record | None
+
+    @property
+    def is_new_answer(self) -> bool:
+        """Whether it wrote an answer; reviews are written beside one."""
+        return self.after is not None and _identity(self.before) != _identity(self.after)
+
+    @property
+    def erases(self) -> bool:
+        """Whether nothing of what the image showed may stay."""
+        return self.after is None or self.after.status is Status.DELETED
+
+
+def _identity(record: Record | None) -> tuple[str, ...] | None:
+    if record is None:
+        return None
+    return (record.version, answer_identity(record), record.classified_at)
+
+
+def read_change(event: Mapping[str, Any]) -> RowChange:
+    """Reads a record of the stream in Lambda's form.
+
+    Raises:
+        Exception: it is no row of the table.
+    """
+    told = event["dynamodb"]
+    return RowChange(
+        sequence=str(told["SequenceNumber"]).zfill(SEQUENCE_DIGITS),
+        image=told["Keys"]["image"]["S"],
+        before=from_item(told["OldImage"]) if "OldImage" in told else None,
+        after=from_item(told["NewImage"]) if "NewImage" in told else None,
+    )
+
+
+def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
+    """Counts the answers that were written, by UTC day and by the names of the journal."""
+    days: dict[str, Counter[str]] = defaultdict(Counter)
+    for each in changes:
+        if each.is_new_answer and each.after is not None:
+            days[each.after.classified_at[:10]].update(_counted_names(each.after))
+    return dict(days)
+
+
+def _counted_names(record: Record) -> list[str]:
+    names = [f"statuses:{record.status}"]
+    for kind, value in (
+        ("labels", record.label),
+        ("reasons", record.reason),
+        ("models", record.model),
+    ):
+        if value is not None:
+            names.append(f"{kind}:{value}")
+    if record.confidence is not None:
+        names.append(f"confidence:{min(CONFIDENCE_BINS - 1, int(10 * record.confidence))}")
+    return names
+
+
+@dataclass(slots=True)
+class Replaced:
+    """What a batch does to the history.
+
+    Attributes:
+        erased: images of which nothing may stay; that is done first.
+        records: answers that others replaced.
+    """
+
+    erased: list[str] = field(default_factory=list)
+    records: list[Record] = field(default_factory=list)
+
+
+def replaced(changes: Sequence[RowChange]) -> Replaced:
+    """Returns the answers that were replaced, without those that are erased later on."""
+    found = Replaced()
+    for each in changes:
+        if each.erases:
+            found.records = [one for one in found.records if one.image != each.image]
+            if each.image not in found.erased:
+                found.erased.append(each.image)
+        elif each.is_new_answer and each.before and each.before.status is not Status.DELETED:
+            found.records.append(each.before)
+    return found
+
+
+def history_json(record: Record) -> dict[str, Any]:
+    """Returns an answer as an image's history tells it."""
+    return {name: getattr(record, name) for name in HISTORY_FIELDS}
+
+
+def day_json(day: str, counts: Mapping[str, int]) -> dict[str, Any]:
+    """Returns a day in the API's form."""
+    found: dict[str, Any] = {"day": day, "labels": {}, "statuses": {}, "reasons": {}, "models": {}}
+    found["confidence"] = [counts.get(f"confidence:{each}", 0) for each in range(CONFIDENCE_BINS)]
+    for name, count in sorted(counts.items()):
+        kind, _, value = name.partition(":")
+        if kind != "confidence":
+            found[kind][value] = count
+    return found
