@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from importlib.util import find_spec
 from pathlib import Path
+from shlex import quote
 from typing import Annotated, Any
 
 import typer
@@ -12,7 +13,6 @@ import typer
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import say
-from imagedrop.unicode_forms import shell_text
 from training.run_folders import with_run_folder
 from training.settings import TrainSettings, declared_settings
 
@@ -57,7 +57,7 @@ def train(
         f"the model is in {result.model_dir}"
     )
     say(f"Report: {page}")
-    say(f"Next: imagedrop evaluate {shell_text(str(result.model_dir))} --data FOLDER")
+    say(f"Next: imagedrop evaluate {quote(str(result.model_dir))} --data {quote(str(data))}")
     exit_if_incomplete(is_complete=result.is_complete)
 
 

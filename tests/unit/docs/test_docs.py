@@ -44,6 +44,8 @@ def leaves(group: Any, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, 
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from leaves(command, (*path, name))
+            if command.invoke_without_command:
+                yield (*path, name), command
         else:
             yield (*path, name), command
 
