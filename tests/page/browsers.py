@@ -55,12 +55,16 @@ def launched() -> Iterator[Browser]:
             browser.close()
 
 
-@contextlib.contextmanager
-def hosted(api: StandIn) -> Iterator[str]:
-    """Runs the loopback server for a stand-in of the API; yields the page's address."""
+def target_of(api: StandIn) -> Target:
+    """Returns the target that a stand-in of the API is."""
     session = boto3.Session("test", "test", region_name="us-east-1")
     outputs = {"ApiUrl": api.url, "ImagesBucketName": "photos"}
-    target = Target(session, outputs, endpoint_url=api.url)
+    return Target(session, outputs, endpoint_url=api.url)
+
+
+@contextlib.contextmanager
+def hosted(target: Target) -> Iterator[str]:
+    """Runs the loopback server of a stack; yields the page's address."""
     with hosting(target, TargetName.LOCAL) as host:
         thread = threading.Thread(target=host.run)
         thread.start()

@@ -7,7 +7,7 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.browsers import PATIENCE_MILLISECONDS, Site, hosted, launched, site
+from tests.page.browsers import PATIENCE_MILLISECONDS, Site, hosted, launched, site, target_of
 from tests.page.stand_in import (
     StandIn,
     made_up_models,
@@ -33,7 +33,7 @@ def stand_in() -> Iterator[StandIn]:
 
 @pytest.fixture(scope="module")
 def address(stand_in: StandIn) -> Iterator[str]:
-    with hosted(stand_in) as found:
+    with hosted(target_of(stand_in)) as found:
         yield found
 
 

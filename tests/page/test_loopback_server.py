@@ -8,7 +8,7 @@ from urllib.parse import urlsplit
 import httpx
 import pytest
 
-from tests.page.browsers import Site
+from tests.page.browsers import Site, hosted, target_of
 from tests.page.stand_in import StandIn
 
 
@@ -119,9 +119,7 @@ def test_every_answer_forbids_frames_sniffing_and_foreign_scripts(
 
 
 def test_an_api_that_is_away_is_named(api: StandIn, http: httpx.Client) -> None:
-    from tests.page.browsers import hosted  # noqa: PLC0415
-
-    with hosted(StandIn(url="http://127.0.0.1:9")) as address:
+    with hosted(target_of(StandIn(url="http://127.0.0.1:9"))) as address:
         answer = http.get(f"{address}api/predictions")
     assert answer.status_code == 502
     assert answer.headers["content-type"] == "application/problem+json"
