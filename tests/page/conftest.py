@@ -7,7 +7,15 @@ from collections.abc import Iterator
 import pytest
 from playwright.sync_api import Browser, expect
 
-from tests.page.browsers import PATIENCE_MILLISECONDS, Site, hosted, launched, site, target_of
+from tests.page.browsers import (
+    DESKTOP,
+    PATIENCE_MILLISECONDS,
+    Site,
+    hosted,
+    launched,
+    site,
+    target_of,
+)
 from tests.page.stand_in import (
     StandIn,
     made_up_models,
@@ -51,8 +59,18 @@ def api(stand_in: StandIn) -> StandIn:
     return stand_in
 
 
-@pytest.fixture
-def opened(browser: Browser, api: StandIn, address: str) -> Iterator[Site]:
-    """The page in a new context of the browser; an error of a script fails the test."""
+@pytest.fixture(scope="module")
+def window(browser: Browser, address: str) -> Iterator[Site]:
+    """One window for the tests of a file: a new one for each would double the CPU time."""
     with site(browser, address) as found:
         yield found
+
+
+@pytest.fixture
+def opened(window: Site, api: StandIn) -> Iterator[Site]:
+    """An empty window of desktop size; an error of a script fails the test."""
+    window.page.goto("about:blank")
+    window.page.set_viewport_size(DESKTOP)
+    yield window
+    errors, window.errors = window.errors, []
+    assert not errors, errors

@@ -22,6 +22,8 @@ AXE = REPOSITORY / ".tools" / "axe" / "node_modules" / "axe-core" / "axe.min.js"
 SERIOUS = ("serious", "critical")
 SIZES = {"desktop": DESKTOP, "phone": PHONE}
 SCHEMES = ("light", "dark")
+# Each size and each scheme once: axe takes longer than everything else.
+SEARCHED = ("desktop-light", "phone-dark")
 
 
 @pytest.fixture(scope="module")
@@ -106,7 +108,7 @@ def shown(
     options: dict[str, Any] = {
         "viewport": SIZES[size],
         "color_scheme": scheme,
-        "device_scale_factor": 2 if phone else 1,
+        "device_scale_factor": 1.5 if phone else 1,
         "is_mobile": phone,
         "has_touch": phone,
     }
@@ -124,7 +126,7 @@ def test_every_section_is_fit_to_be_seen(shown: tuple[Site, str], axe: str) -> N
         opened.page.screenshot(path=SCREENSHOTS / f"{view.__name__}-{screen}.png")
         width = opened.page.evaluate("document.documentElement.scrollWidth - innerWidth")
         assert width <= 0, f"{view.__name__} scrolls sideways by {width} pixels"
-        if barred := barriers(opened.page, axe):
+        if screen in SEARCHED and (barred := barriers(opened.page, axe)):
             found[view.__name__] = barred
     assert found == {}, json.dumps(found, indent=1)
 
