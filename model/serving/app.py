@@ -32,6 +32,7 @@ from model.serving.requests import (
     Send,
     announced_bytes,
     header,
+    label_to_explain,
     parse_content_type,
     read_body,
     respond,
@@ -164,6 +165,11 @@ class Application:
         decoded_bytes = 0 if media_type in PIXELS else classifier.spec.image_bytes
         with self._budget.held(body_bytes + decoded_bytes):
             body = await read_body(receive, body_bytes)
+            label = label_to_explain(header(scope, b"content-type"))
+            if label is not None:
+                if media_type != NPY:
+                    raise RefusalError(400, "explains_npy_only", f"explain needs {NPY}")
+                return await while_connected(classifier.explain_npy(body, label), receive)
             if media_type == WEBP_BATCH:
                 return await self._classify_webp(classifier, body, receive)
             classify = classifier.classify_npy if media_type == NPY else classifier.classify_image

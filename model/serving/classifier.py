@@ -15,6 +15,7 @@ from imaging import Prepared, Rejection, RejectReason
 from imaging.decoder import Decoder
 from model.serving.answers import answer_body
 from model.serving.batching import Batcher
+from model.serving.explainer import Explainer
 from model.serving.npy import read_images
 from model.serving.onnx_model import Images, OnnxModel
 from model.serving.requests import ImageRejectedError
@@ -27,8 +28,9 @@ IMAGES_PER_RUN = 8
 class Classifier:
     """The model with its runner threads, and the threads that decode image files."""
 
-    def __init__(self, card: ModelCard, model: OnnxModel, cores: int) -> None:
+    def __init__(self, card: ModelCard, model: OnnxModel, cores: int, explainer: Explainer) -> None:
         self.card = card
+        self._explainer = explainer
         self.spec = card.image_spec
         self.spec_hash = card.image_spec.hash
         self._batcher = Batcher(model.run, IMAGES_PER_RUN, runners=cores)
@@ -48,12 +50,23 @@ class Classifier:
         card = read_model_card(model_dir / CARD_NAME)
         model = OnnxModel(model_dir / WEIGHTS_NAME)
         _probe(model, card)
-        return cls(card, model, cores)
+        return cls(card, model, cores, Explainer(model_dir / WEIGHTS_NAME, card))
 
     async def classify_npy(self, body: bytes | bytearray) -> bytes:
         """Returns the answer to an npy body; RefusalError if it is not an array of such images."""
         images: Images = read_images(body, self.spec)
         return answer_body(await self._batcher.scores(images), self.card)
+
+    async def explain_npy(self, body: bytes | bytearray, label: str) -> bytes:
+        """Returns where the model looked for a label in the only image of an npy body.
+
+        Raises:
+            RefusalError: it is not an array of one such image; the model has no such label, or
+                none of the heads that have a map.
+        """
+        images: Images = read_images(body, self.spec)
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._threads, self._explainer.answer, images, label)
 
     async def classify_webp(self, files: list[memoryview]) -> bytes:
         """Returns the answer to files of `read_webp_batch`; RefusalError if one is damaged."""

@@ -12,6 +12,7 @@ import json
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Mapping, MutableMapping
 from contextlib import contextmanager
 from typing import Any
+from urllib.parse import unquote
 
 from imaging.webp_batch import MEDIA_TYPE as WEBP_BATCH
 
@@ -126,13 +127,22 @@ def parse_content_type(value: str) -> tuple[str, str | None]:
 
     Other parameters are ignored, such as the ``charset=utf-8`` that HTTP clients add.
     """
-    media_type, *parameters = value.split(";")
-    spec = None
-    for parameter in parameters:
+    return value.partition(";")[0].strip().lower(), _parameter(value, "spec")
+
+
+def label_to_explain(content_type: str) -> str | None:
+    """Returns the ``explain`` parameter (percent-encoded UTF-8); None for predictions."""
+    encoded = _parameter(content_type, "explain")
+    return None if encoded is None else unquote(encoded)
+
+
+def _parameter(content_type: str, wanted: str) -> str | None:
+    found = None
+    for parameter in content_type.split(";")[1:]:
         name, _, given = parameter.partition("=")
-        if name.strip().lower() == "spec":
-            spec = given.strip().strip('"')
-    return media_type.strip().lower(), spec
+        if name.strip().lower() == wanted:
+            found = given.strip().strip('"')
+    return found
 
 
 def announced_bytes(scope: Scope, limit_bytes: int) -> int:

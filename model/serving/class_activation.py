@@ -1,0 +1,146 @@
+"""Where a model looked: the share of each position in a label's logit (class activation).
+
+B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, "Learning Deep Features for Discriminative
+Localization" (CVPR 2016). Exact for a network that ends in a mean over positions and a dense layer:
+the logit of a label c is the mean over positions of W_c · F, plus its bias.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from model.serving.onnx_graph import Node, nodes_of, with_outputs
+from model.serving.onnx_model import Images
+from model.serving.onnx_runtime import onnxruntime
+
+POOLINGS = frozenset({"GlobalAveragePool", "ReduceMean"})
+# Between the pooling and the dense layer: they change no value, but for the rounding of int8.
+_SAME_VALUES = frozenset(
+    {"Flatten", "Reshape", "Squeeze", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
+)
+# Between the dense layer and the probabilities: a gate's choice of classes, a temperature.
+_AFTER_LOGITS = frozenset({"Softmax", "Mul", "Gather", "Identity"})
+
+
+class NoActivationError(ValueError):
+    """The graph does not end in a mean over positions and a dense layer."""
+
+
+@dataclass(frozen=True, slots=True)
+class Activation:
+    """The map of one label on one image.
+
+    Attributes:
+        positions: float32 [rows, columns], what each position adds to the mean, in logits.
+        bias: the label's own, in logits. The mean of ``positions`` plus ``bias`` is the logit.
+    """
+
+    positions: npt.NDArray[np.float32]
+    bias: float
+
+
+@dataclass(frozen=True, slots=True)
+class PooledHead:
+    """The names of a graph's tensors that a map needs.
+
+    Attributes:
+        features: before the pooling, float32 [n, channels, rows, columns].
+        weights, bias: of the dense layer; `is_transposed` when weights are [classes, channels].
+        classes: the choice of the classes that have labels; None when all have.
+        logits: the dense layer's output, float32 [n, classes].
+    """
+
+    features: str
+    weights: str
+    bias: str
+    is_transposed: bool
+    classes: str | None
+    logits: str
+
+
+class ClassActivation:
+    """A second session of a model, whose outputs are the tensors before the pooling.
+
+    Apart from the one that classifies, because a tensor that is an output cannot be fused away.
+
+    Raises:
+        OSError: the file cannot be read.
+        NoActivationError: the model has another kind of head.
+    """
+
+    def __init__(self, path: Path, image_size: int) -> None:
+        content = path.read_bytes()
+        head = pooled_head(content)
+        constants = [head.weights, head.bias, *([head.classes] if head.classes else [])]
+        options = onnxruntime.SessionOptions()
+        options.intra_op_num_threads = 1
+        options.inter_op_num_threads = 1
+        session = onnxruntime.InferenceSession(
+            with_outputs(content, head.features, *constants), options, ["CPUExecutionProvider"]
+        )
+        grey = np.full((1, image_size, image_size, 3), 127, dtype=np.uint8)
+        features, weights, bias, *classes = session.run(
+            [head.features, *constants], {"images": grey}
+        )
+        if not head.is_transposed:
+            weights = weights.T
+        if features.ndim != 4 or features.shape[1] != weights.shape[1]:
+            raise NoActivationError("the tensor before the pooling is not [n, channels, h, w]")
+        self._weights = weights[classes[0]] if classes else weights
+        self._bias = bias[classes[0]] if classes else bias
+        self._session = session
+        self._features = head.features
+
+    def of(self, images: Images, label: int) -> Activation:
+        """Returns the map of the label at this place in the card's list.
+
+        Args:
+            images: uint8 [1, size, size, 3].
+        """
+        (features,) = self._session.run([self._features], {"images": images})
+        positions = np.einsum("c,chw->hw", self._weights[label], features[0])
+        return Activation(positions, float(self._bias[label]))
+
+
+def pooled_head(content: bytes) -> PooledHead:
+    """Finds the dense layer below the output `probabilities`, and the pooling below that.
+
+    Raises:
+        NoActivationError: there is another kind of head, or no graph.
+    """
+    try:
+        makers = {name: node for node in nodes_of(content) for name in node.outputs}
+    except ValueError as error:
+        raise NoActivationError(str(error)) from error
+    dense, passed = _below(makers, "probabilities", _AFTER_LOGITS)
+    if dense.kind != "Gemm" or len(dense.inputs) != 3:
+        raise NoActivationError("the probabilities do not come from a dense layer")
+    pooling, _ = _below(makers, dense.inputs[0], _SAME_VALUES)
+    if pooling.kind not in POOLINGS:
+        raise NoActivationError("the dense layer does not take a mean over positions")
+    choices = [node.inputs[1] for node in passed if node.kind == "Gather"]
+    if len(choices) > 1:
+        raise NoActivationError("the classes are chosen twice")
+    return PooledHead(
+        features=pooling.inputs[0],
+        weights=dense.inputs[1],
+        bias=dense.inputs[2],
+        is_transposed=dense.integers.get("transB", 0) == 1,
+        classes=choices[0] if choices else None,
+        logits=dense.outputs[0],
+    )
+
+
+def _below(makers: dict[str, Node], name: str, skipped: frozenset[str]) -> tuple[Node, list[Node]]:
+    """Returns the first node below a tensor that is of no skipped kind, and those passed by."""
+    passed: list[Node] = []
+    while (node := makers.get(name)) is not None and node.inputs:
+        if node.kind not in skipped:
+            return node, passed
+        passed.append(node)
+        name = node.inputs[0]
+    raise NoActivationError(f"the graph has no {name}")
