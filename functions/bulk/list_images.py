@@ -10,8 +10,15 @@ from bulk.chunks import write_chunk_names
 from bulk.run import BulkRun, Listed, RunFiles, chunk_name
 from bulk.work_bucket import WorkBucket
 
-# Files that file managers leave in folders.
-SYSTEM_FILES = frozenset({"Thumbs.db", "desktop.ini"})
+# What file managers, archivers, network drives and notebooks leave beside photos; in lower case.
+# As for folders on disk (training.data.folders), which Lambda does not have.
+SYSTEM_NAMES = frozenset(
+    {
+        *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
+        *("__macosx", "__pycache__", "@eadir", "@recycle", "#recycle", "$recycle.bin"),
+        *("lost+found", "system volume information"),
+    }
+)
 
 # A source's position: small, plain JSON, kept in the state between two calls.
 Position = Any
@@ -40,6 +47,7 @@ class Progress:
     ignored_files: int = 0
     listed: int = 0
     ignored: int = 0
+    ignored_reasons: dict[str, int] = field(default_factory=dict)
     after: Position = None
     done: bool = False
 
@@ -69,13 +77,15 @@ class _ListingFiles:
 
     def add(self, page: SourcePage) -> None:
         for each in page.listed:
-            reason = why_ignored(each.key)
+            reason = why_ignored(each.key, self.run.source.get("prefix"))
             if reason is None:
                 self.listed.lines.append(each.to_json())
                 self.progress.listed += 1
             else:
                 self.ignored.lines.append({"key": each.key, "reason": reason})
                 self.progress.ignored += 1
+                reasons = self.progress.ignored_reasons
+                reasons[reason] = reasons.get(reason, 0) + 1
         for lines in self.listed.full():
             self._write_chunk(lines)
         for lines in self.ignored.full():
@@ -122,7 +132,11 @@ def list_images(
     files.write_rest()
     if progress.done:
         write_chunk_names(work, run.files, progress.chunks, round_=0)
-        totals = {"listed": progress.listed, "ignored": progress.ignored}
+        totals = {
+            "listed": progress.listed,
+            "ignored": progress.ignored,
+            "ignored_reasons": progress.ignored_reasons,
+        }
         work.write_json(run.files.listing_json, totals)
     return progress
 
@@ -141,11 +155,22 @@ def known_progress(
     )
 
 
-def why_ignored(key: str) -> str | None:
-    """Returns why a name is ignored; None if it is listed, whatever its extension."""
-    name = key.rpartition("/")[2]
+def why_ignored(key: str, folder: str | None) -> str | None:
+    """Returns why a name is ignored; None if it is listed, whatever its extension.
+
+    Args:
+        folder: key of the folder that is listed, with its last slash: folders below it may be
+            hidden or a system's. None where keys are named one by one, which only their own names
+            can take out.
+    """
+    *folders, name = key.removeprefix(folder or "").split("/")
     if not name:
         return "folder_marker"
-    if name in SYSTEM_FILES:
-        return "system_file"
-    return "hidden_file" if name.startswith(".") else None
+    if folder is not None:
+        if any(each.startswith(".") for each in folders):
+            return "hidden_folder"
+        if any(each.lower() in SYSTEM_NAMES for each in folders):
+            return "system_folder"
+    if name.startswith("."):
+        return "hidden_file"
+    return "system_file" if name.lower() in SYSTEM_NAMES else None

@@ -107,6 +107,7 @@ def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -
     report |= {
         "rounds": last_round + 1,
         "ledger": f"s3://{work.name}/{run.files.ledgers}",
+        "ignored_names": f"s3://{work.name}/{run.files.ignored_names}",
     }
     work.write_json(run.files.report_json, report)
     counts = ("listed", "classified", "rejected", "skipped", "failed", "ignored")

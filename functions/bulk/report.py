@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from datetime import datetime
 from typing import Any, TypedDict
 
@@ -32,7 +33,10 @@ class Report(TypedDict, total=False):
         seconds: from start to end, on the clock.
         listed: images that the source holds; they are ``classified``, ``rejected``, ``skipped``,
             ``failed`` or, if a step has lost them, ``unaccounted``.
-        ignored: names that are not images: folder markers, hidden and system files.
+        ignored: names that are not images: folder markers, hidden and system files and folders.
+            They are not among the ``listed``.
+        ignored_reasons: ignored names per reason, most frequent first.
+        ignored_names: the folder with every ignored name and its reason.
         rounds: 1, or 2 if images were retried.
         labels: images per label, most frequent first.
         confidence_histogram: classified images in 20 bins of 0.05 from 0 to 1.
@@ -62,6 +66,8 @@ class Report(TypedDict, total=False):
     skipped: int
     failed: int
     ignored: int
+    ignored_reasons: dict[str, int]
+    ignored_names: str
     unaccounted: int
     rounds: int
     labels: dict[str, int]
@@ -83,15 +89,15 @@ class Report(TypedDict, total=False):
 def report_of(
     run: BulkRun,
     total: Sums,
-    listing: dict[str, int],
+    listing: dict[str, Any],
     jobs: list[JobFacts],
     finished_at: str,
 ) -> dict[str, Any]:
-    """Returns the report without its ``rounds`` and ``ledger``.
+    """Returns the report without its ``rounds``, ``ledger`` and ``ignored_names``.
 
     Args:
         total: of all rounds, each image counted once.
-        listing: how many names were ``listed`` and ``ignored``.
+        listing: how many names were ``listed`` and ``ignored``, and ``ignored_reasons``.
     """
     seconds = seconds_between(run.started_at, finished_at)
     listed = listing.get("listed", 0)
@@ -110,6 +116,7 @@ def report_of(
         "listed": listed,
         **ended,
         "ignored": listing.get("ignored", 0),
+        "ignored_reasons": dict(Counter(listing.get("ignored_reasons", {})).most_common()),
         "unaccounted": unaccounted,
         **_counts(total),
         "images_per_second": round(listed / seconds, 1) if seconds else None,

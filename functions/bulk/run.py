@@ -107,8 +107,12 @@ class RunFiles:
     def listing_json(self) -> str:
         return f"{self.root}listing.json"
 
+    @property
+    def ignored_names(self) -> str:
+        return f"{self.root}ignored/"
+
     def ignored(self, number: int) -> str:
-        return f"{self.root}ignored/{number:06}.jsonl"
+        return f"{self.ignored_names}{number:06}.jsonl"
 
     def chunks(self, round_: int) -> str:
         return f"{self.root}chunks-{round_}.json"

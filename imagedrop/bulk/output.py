@@ -24,7 +24,7 @@ def print_plan(listing: Listing, settings: RunSettings, sizing: Sizing) -> None:
     dollars = {what: f"${each:,.2f}" for what, each in sizing.cost_dollars.items() if each >= 0.01}
     rows = [
         ("images", f"{listing.images:,}"),
-        ("left out", f"{listing.ignored:,} (system files, hidden files, folder markers)"),
+        ("left out", f"{listing.ignored:,} (hidden and system files and folders, folder markers)"),
         ("bytes", f"{listing.bytes:,}" if listing.bytes else "unknown: the source has no sizes"),
         ("chunks", f"{sizing.chunks:,} of {settings.chunk_images:,} images"),
     ]
@@ -107,11 +107,12 @@ def print_report(report: Mapping[str, Any]) -> None:
             *(
                 (f"{title}: {reason}", f"{count:,}")
                 for title, name in (
+                    ("ignored", "ignored_reasons"),
                     ("rejected", "rejections"),
                     ("skipped", "skips"),
                     ("failed attempts", "failures"),
                 )
-                for reason, count in report[name].items()
+                for reason, count in report.get(name, {}).items()
             ),
             *(
                 (f"transform job {job['status']}", " ".join(_job_words(job)))
@@ -123,6 +124,11 @@ def print_report(report: Mapping[str, Any]) -> None:
             *(
                 (f"{what}, estimated", f"${dollars:,.4f}")
                 for what, dollars in report["estimated_cost_dollars"].items()
+            ),
+            *(
+                [("ignored names", report["ignored_names"])]
+                if report.get("ignored_reasons")
+                else []
             ),
             ("ledger", report["ledger"]),
         ]

@@ -112,7 +112,7 @@ def list_source(s3: Any, source: Source) -> Listing:
     images = total_bytes = ignored = 0
     for page in _pages(s3, source):
         for each in page.listed:
-            if why_ignored(each.key):
+            if why_ignored(each.key, source.get("prefix")):
                 ignored += 1
             else:
                 images += 1

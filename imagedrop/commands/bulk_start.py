@@ -161,7 +161,8 @@ def upload(target: Target, folder: LocalFolder) -> bool:
     if kept := sum(not each.is_new for each in done):
         say(f"{kept:,} files are there already.")
     ours = {each.key for each in folder.uploads}
-    if others := [key for key in there if key not in ours and not why_ignored(key)]:
+    others = [key for key in there if key not in ours]
+    if others := [key for key in others if not why_ignored(key, destination.prefix)]:
         say(
             f"{len(others):,} files of {destination} are not on this disk and take part too, "
             f"such as {others[0]}."

@@ -8,9 +8,12 @@ from typing import Any
 import pytest
 
 from bulk.ledger import Fate
+from bulk.list_images import SYSTEM_NAMES, why_ignored
 from pipeline.records import Road, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run
+from training.data import folders
+from training.data.folders import is_system_name
 
 ODD = ("a b+c%20é.jpg", "🐶/=1.jpg", "sub/dir/UPPER.JPG", "line\u2028separator.jpg")
 BROKEN = {"empty.jpg": b"", "text.jpg": b"<html>", "half.jpg": jpeg()[: len(jpeg()) // 2]}
@@ -63,6 +66,60 @@ def test_left_out_names_are_in_the_report_not_silent(bulk: Bulk) -> None:
         ("folder/", "folder_marker"),
         ("folder/.DS_Store", "hidden_file"),
     }
+    assert report["ignored_reasons"] == {"folder_marker": 1, "hidden_file": 1}
+    assert report["ignored_names"] == f"s3://work/{bulk.files.ignored_names}"
+
+
+SYSTEMS = {
+    "folder/@eaDir/1.jpg/SYNOPHOTO_THUMB_M.jpg": "system_folder",
+    "folder/sub/__MACOSX/._1.jpg": "system_folder",
+    "folder/Lost+Found/1.jpg": "system_folder",
+    "folder/.thumbnails/1.jpg": "hidden_folder",
+    "folder/sub/.ipynb_checkpoints/1.jpg": "hidden_folder",
+    "folder/THUMBS.DB": "system_file",
+    "folder/sub/._2.jpg": "hidden_file",
+}
+
+
+def test_what_systems_leave_in_a_folder_is_left_out_and_counted(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    for key in SYSTEMS:
+        bulk.put(key, jpeg())
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert report["ignored"] == len(SYSTEMS) + 2
+    assert report["ignored_reasons"] == {
+        "system_folder": 3,
+        "hidden_folder": 2,
+        "hidden_file": 2,
+        "folder_marker": 1,
+        "system_file": 1,
+    }
+
+
+def test_hidden_folder_that_the_user_names_is_listed(bulk: Bulk) -> None:
+    bulk.run = bulk_run(source={"kind": "folder", "bucket": "images", "prefix": ".cache/@eaDir/"})
+    bulk.put(".cache/@eaDir/1.jpg", jpeg())
+    assert bulk.go()["classified"] == 1
+
+
+def test_keys_that_are_named_one_by_one_may_lie_in_any_folder(bulk: Bulk) -> None:
+    bulk.put(".cache/@eaDir/1.jpg", jpeg())
+    bulk.work.write("keys.txt", b".cache/@eaDir/1.jpg\n.cache/Thumbs.db\n", "text/plain")
+    source = {"kind": "list", "uri": "s3://work/keys.txt", "bucket": "images"}
+    bulk.run = bulk_run(source=source)
+    report = bulk.go()
+    assert (report["classified"], report["ignored_reasons"]) == (1, {"system_file": 1})
+
+
+@pytest.mark.parametrize(
+    "name", [*sorted(SYSTEM_NAMES), "Thumbs.db", "@eaDir", ".hidden", "dogs", "1.jpg"]
+)
+def test_a_name_is_left_out_in_s3_as_on_disk(name: str) -> None:
+    is_left_out = is_system_name(name)
+    assert bool(why_ignored(f"folder/{name}", "folder/")) == is_left_out
+    assert bool(why_ignored(f"folder/{name}/1.jpg", "folder/")) == is_left_out
+    assert folders.SYSTEM_NAMES == SYSTEM_NAMES
 
 
 def test_a_second_run_skips_what_is_classified_and_again_does_not(bulk: Bulk) -> None:

@@ -145,9 +145,12 @@ def test_a_stack_without_runs(stack: Stack) -> None:
 
 
 def test_a_report_in_each_format(stack: Stack, run: str) -> None:
-    stack.write_report(run)
+    ignored = {"ignored_reasons": {"system_folder": 1}, "ignored_names": "s3://work/ignored/"}
+    stack.write_report(run, **ignored)
     table = stack.bulk("report", run).stdout
     assert "COMPLETE" in table
+    assert "ignored: system_folder" in table
+    assert "s3://work/ignored/" in table
     assert "rejected: truncated" in table
     assert json.loads(stack.bulk("report", run, "--format", "json").stdout)["listed"] == 3
     page = stack.bulk("report", run, "--format", "html").stdout

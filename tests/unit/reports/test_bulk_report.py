@@ -44,6 +44,13 @@ REPORT: dict[str, Any] = {
 }
 
 
+def test_ignored_names_are_counted_by_reason() -> None:
+    ignored = {"ignored_reasons": {"system_folder": 6}, "ignored_names": "s3://work/ignored/"}
+    page = report_page(REPORT | ignored, {})
+    assert "system_folder" in page
+    assert "s3://work/ignored/" in page
+
+
 @pytest.fixture(scope="module")
 def page() -> str:
     return report_page(REPORT, {"transform": 1.234567, "together": 1.5})
