@@ -82,7 +82,7 @@ def drift(
         say(f"They are too few: nothing can be said with less than {FEWEST_IN_BASELINE}.", "yellow")
     names = [f"{day:%Y-%m-%d}" for day in judged]
     rows = list(_rows(names, samples, before))
-    print_items(rows, format_, _layout())
+    print_days(rows, format_)
     for day in sorted({row["day"] for row in rows if row["drifts"]}):
         say(f"{day} differs from the baseline by more than chance explains.", "yellow")
     _say_models(before, samples)
@@ -120,8 +120,9 @@ def _say_models(before: Sample, samples: Sequence[Sample]) -> None:
         )
 
 
-def _layout() -> Layout:
-    return Layout(
+def print_days(rows: Sequence[JsonObject], format_: Format) -> None:
+    """Prints the comparison of each day to standard output."""
+    layout = Layout(
         fields=FIELDS,
         columns=(
             Column("day", no_wrap=True),
@@ -135,6 +136,7 @@ def _layout() -> Layout:
         cells=_cells,
         style=lambda cells: "yellow" if cells[5] == "drift" else "",
     )
+    print_items(rows, format_, layout)
 
 
 def _cells(row: JsonObject) -> Iterator[Sequence[str]]:

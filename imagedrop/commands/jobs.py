@@ -15,6 +15,7 @@ from imagedrop.commands.options import options_of, search_options, search_space,
 from imagedrop.commands.train import read_hyperparameters, require_torch
 from imagedrop.errors import UserError
 from imagedrop.estimates import jobs as costs
+from imagedrop.jobs.listing import print_jobs
 from imagedrop.jobs.logs import JobLogs
 from imagedrop.jobs.options import JobOptions
 from imagedrop.jobs.plan import (
@@ -26,7 +27,7 @@ from imagedrop.jobs.plan import (
 )
 from imagedrop.jobs.progress import conclude, jobs_of, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
-from imagedrop.output import TargetOption, say
+from imagedrop.output import Format, FormatOption, TargetOption, say
 from imagedrop.target import Target, TargetName, find_region, find_target
 from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
@@ -175,6 +176,20 @@ def status(
     say(f"{job.kind} {name}: {job.status}, {job.step}")
     if not job.is_under_way:
         conclude(found, job, output_dir or RUNS / name)
+
+
+@jobs.command("list", epilog="Example: imagedrop jobs list --format jsonl")
+def list_command(
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    format_: FormatOption = Format.TABLE,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """List the latest jobs; a search is one of them, its trials are not."""
+    found = jobs_of(find_target(target)).latest(limit)
+    if not found:
+        say("There are no jobs. Start one with: imagedrop jobs train --data FOLDER")
+        return
+    print_jobs([each.to_json() for each in found], format_)
 
 
 @jobs.command(epilog="Example: imagedrop jobs logs dogs-20261125t154512")

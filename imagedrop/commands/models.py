@@ -23,8 +23,8 @@ from registry.models_bucket import ModelsBucket
 from registry.promotions import Promotion
 from registry.served_model import served_model
 
-SHOWN = ("model", "answers", "approval", "labels", "top1", "created_at")
-FIELDS = (*SHOWN, "model_data_url")
+FIELDS = ("model", "answers", "approval", "labels", "top1", "created_at", "model_data_url")
+MINUTES = len("2026-11-29T13:05")
 
 
 def register(app: typer.Typer) -> None:
@@ -46,18 +46,27 @@ def models(
     rows = [_default_row(bucket, default_url), *_registered_rows(found)]
     for row in rows:
         row["answers"] = row["model_data_url"] == served.serving.model_data_url
-    print_items(
-        ({name: row[name] for name in FIELDS} for row in rows),
-        format_,
-        Layout(
-            fields=FIELDS,
-            columns=[Column(name, no_wrap=name != "model", overflow="fold") for name in SHOWN],
-            cells=_cells,
-        ),
-    )
+    print_models(({name: row[name] for name in FIELDS} for row in rows), format_)
     current = bucket.promotions().current
     if (current.model_data_url if current else default_url) != served.serving.model_data_url:
         _warn(served.card.identity, current)
+
+
+def print_models(rows: Iterable[JsonObject], format_: Format) -> None:
+    """Prints models to standard output."""
+    layout = Layout(
+        fields=FIELDS,
+        columns=(
+            Column("model", overflow="fold"),
+            Column("answers", no_wrap=True),
+            Column("approval", overflow="fold"),
+            Column("labels", justify="right", no_wrap=True),
+            Column("top-1", justify="right", no_wrap=True),
+            Column("created", no_wrap=True),
+        ),
+        cells=_cells,
+    )
+    print_items(rows, format_, layout)
 
 
 def _warn(answering: str, promoted: Promotion | None) -> None:
@@ -102,5 +111,19 @@ def _default_row(bucket: ModelsBucket, url: str) -> JsonObject:
 
 
 def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
-    shown = row | {"answers": "yes" if row["answers"] else ""}
-    yield ["" if shown[name] is None else str(shown[name]) for name in SHOWN]
+    yield (
+        row["model"],
+        "yes" if row["answers"] else "",
+        row["approval"],
+        str(row["labels"]),
+        _share(row["top1"]),
+        (row["created_at"] or "")[:MINUTES].replace("T", " "),
+    )
+
+
+def _share(value: object) -> str:
+    """Four digits; the registry keeps metrics as text."""
+    try:
+        return f"{float(str(value)):.4f}"
+    except ValueError:
+        return ""

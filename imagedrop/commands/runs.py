@@ -18,7 +18,7 @@ from imagedrop.output import (
     print_table,
     say,
 )
-from imagedrop.training_runs import Kind, differing, find_run, runs_in, side_by_side
+from imagedrop.training_runs import Kind, Run, differing, find_run, runs_in, side_by_side
 from training.run_folders import RUNS
 
 runs = typer.Typer(
@@ -62,6 +62,11 @@ def compare(
 ) -> None:
     """Show the settings that differ between two runs, and their results side by side."""
     first, second = find_run(one, folder), find_run(other, folder)
+    print_comparison(first, second)
+
+
+def print_comparison(first: Run, second: Run) -> None:
+    """Prints the settings that differ, and all metrics, to standard output."""
     settings = list(differing(first, second))
     columns = [Column(name, overflow="fold") for name in ("", first.name, second.name)]
     print_table(columns, [*settings, ("", "", ""), *side_by_side(first, second)])

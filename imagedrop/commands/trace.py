@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated
 
 import typer
 from rich.table import Column
 
-from imagedrop.output import Format, FormatOption, Layout, TargetOption, print_items, say
+from imagedrop.output import (
+    Format,
+    FormatOption,
+    JsonObject,
+    Layout,
+    TargetOption,
+    print_items,
+    say,
+)
 from imagedrop.predictions import find_record
 from imagedrop.target import TargetName, find_target
 from imagedrop.trace import trace_of
@@ -26,6 +35,13 @@ def trace(
     """Print one image's way with its times: model, upload, log lines, answer, review."""
     found = find_target(target)
     traced = trace_of(found, find_record(found, key).record)
+    print_steps((dict(each) for each in traced.steps), format_)
+    for gap in traced.gaps:
+        say(f"Not known: {gap}.", "yellow")
+
+
+def print_steps(steps: Iterable[JsonObject], format_: Format) -> None:
+    """Prints an image's way to standard output."""
     layout = Layout(
         fields=("at", "what", "detail"),
         columns=(
@@ -35,6 +51,4 @@ def trace(
         ),
         cells=lambda step: [(step["at"], step["what"], step["detail"])],
     )
-    print_items((dict(each) for each in traced.steps), format_, layout)
-    for gap in traced.gaps:
-        say(f"Not known: {gap}.", "yellow")
+    print_items(steps, format_, layout)

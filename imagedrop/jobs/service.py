@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import tempfile
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from enum import StrEnum
 from pathlib import Path
 from typing import Any
@@ -71,6 +73,27 @@ class Job:
         )
 
 
+@dataclass(frozen=True, slots=True)
+class JobSummary:
+    """A job as SageMaker lists it."""
+
+    name: str
+    kind: Kind
+    status: str
+    created_at: datetime
+
+    def to_json(self) -> dict[str, str]:
+        return {
+            "job": self.name,
+            "kind": self.kind.value,
+            "status": self.status,
+            "created_at": self.created_at.astimezone(UTC).isoformat(timespec="seconds"),
+        }
+
+
+_TRIAL = re.compile(r"-\d{3,}-[0-9a-f]{8}$")
+
+
 class Jobs:
     """The jobs of a region."""
 
@@ -129,6 +152,30 @@ class Jobs:
             self._sagemaker.stop_training_job(TrainingJobName=job.name)
         else:
             self._sagemaker.stop_hyper_parameter_tuning_job(HyperParameterTuningJobName=job.name)
+
+    def latest(self, count: int) -> list[JobSummary]:
+        """Returns the jobs that were created last, the latest first, without trials of searches."""
+        searches = self._latest("list_hyper_parameter_tuning_jobs", Kind.TUNING, 2 * count)
+        trials = tuple(f"{each.name}-" for each in searches)
+        # A trial is named after its search: NAME-001-1a2b3c4d.
+        trainings = [
+            each
+            for each in self._latest("list_training_jobs", Kind.TRAINING, 10 * count)
+            if not (each.name.startswith(trials) and _TRIAL.search(each.name))
+        ]
+        found = sorted([*searches, *trainings], key=lambda each: each.created_at, reverse=True)
+        return found[:count]
+
+    def _latest(self, operation: str, kind: Kind, count: int) -> list[JobSummary]:
+        noun = "TrainingJob" if kind is Kind.TRAINING else "HyperParameterTuningJob"
+        pages = self._sagemaker.get_paginator(operation).paginate(
+            SortBy="CreationTime", SortOrder="Descending", PaginationConfig={"MaxItems": count}
+        )
+        return [
+            JobSummary(each[f"{noun}Name"], kind, each[f"{noun}Status"], each["CreationTime"])
+            for page in pages
+            for each in page[f"{noun}Summaries"]
+        ]
 
     def trials(self, name: str) -> list[dict[str, Any]]:
         """Returns the training jobs of a tuning job, in order of their creation."""

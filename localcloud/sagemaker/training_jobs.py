@@ -10,6 +10,7 @@ from collections.abc import Sequence
 from functools import partial
 
 from localcloud.sagemaker.errors import ServiceError, validation_exception
+from localcloud.sagemaker.listing import list_page
 from localcloud.sagemaker.quotas import Quotas
 from localcloud.sagemaker.resources import Jobs
 from localcloud.sagemaker.state import Record, State, now
@@ -22,6 +23,10 @@ from localcloud.sagemaker.training_run import Surroundings, TrainingRun, output_
 
 logger = logging.getLogger(__name__)
 
+_SUMMARY = (
+    *("TrainingJobName", "TrainingJobArn", "CreationTime", "TrainingEndTime"),
+    *("LastModifiedTime", "TrainingJobStatus"),
+)
 UNDER_WAY = ("InProgress", "Stopping")
 
 
@@ -87,6 +92,10 @@ class TrainingJobs(Jobs):
         self._note(record, "Starting")
         self._start(record, self._run(record))
         return record
+
+    async def list_jobs(self, request: Record) -> Record:
+        """As SageMaker's: the trials of searches are in the list too."""
+        return list_page(self._records.values(), request, noun=self.noun, members=_SUMMARY)
 
     async def stop_job(self, request: Record) -> Record:
         self.interrupt(self._in_progress(request["TrainingJobName"]))

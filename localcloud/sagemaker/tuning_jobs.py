@@ -23,6 +23,12 @@ _SUMMARY = (
     *("TrainingEndTime", "TrainingJobStatus", "TunedHyperParameters", "FailureReason"),
     *("FinalHyperParameterTuningJobObjectiveMetric", "ObjectiveStatus"),
 )
+_NAME = "HyperParameterTuningJobName"
+_SEARCH_SUMMARY = (
+    *(_NAME, "HyperParameterTuningJobArn", "HyperParameterTuningJobStatus", "Strategy"),
+    *("CreationTime", "HyperParameterTuningEndTime", "LastModifiedTime"),
+    *("TrainingJobStatusCounters", "ObjectiveStatusCounters"),
+)
 # Members of a TrainingJobDefinition that a trial's own request has too.
 _OF_A_TRIAL = (
     *("AlgorithmSpecification", "RoleArn", "InputDataConfig", "VpcConfig", "OutputDataConfig"),
@@ -79,6 +85,14 @@ class TuningJobs(Jobs):
         self._set_status(record, "Stopping")
         self._interrupt_trials(record)
         return {}
+
+    async def list_jobs(self, request: Record) -> Record:
+        records = [await self.describe({_NAME: name}) for name in self._records]
+        summaries = [
+            {**each, "Strategy": each["HyperParameterTuningJobConfig"]["Strategy"]}
+            for each in records
+        ]
+        return list_page(summaries, request, noun=self.noun, members=_SEARCH_SUMMARY)
 
     async def list_trials(self, request: Record) -> Record:
         record = self.get(request["HyperParameterTuningJobName"])
