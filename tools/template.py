@@ -20,7 +20,9 @@ Json = dict[str, Any]
 TEMPLATE = PROJECT / "template.yaml"
 NO_VALUE = {"Ref": "AWS::NoValue"}
 # Conditions under which a role may do more.
-EXTENDING = ("AnotherSource", "HasAlarmEmail", "InVpc", "MakesImage", "ModelInVpc")
+EXTENDING = (
+    *("AnotherSource", "HasAlarmEmail", "InVpc", "MakesImage", "ModelInVpc", "SendsNotices"),
+)
 
 
 def load() -> Json:
