@@ -12,6 +12,7 @@ from botocore.exceptions import ClientError
 
 from archive.card import ModelCard
 from imagedrop.target import Target
+from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.service_errors import error_code
 from pipeline.events import utc_text
 from pipeline.log_lines import image_id
@@ -40,7 +41,7 @@ class Trace:
 
 def trace_of(target: Target, record: Record) -> Trace:
     """Returns an image's way as far as the table, the registry and the log know it."""
-    steps, gaps = steps_of(record), []
+    steps, gaps = [*_former_steps(target, record), *steps_of(record)], []
     if record.model is not None:
         model = list(_model_steps(target, record.model))
         steps += model
@@ -51,6 +52,17 @@ def trace_of(target: Target, record: Record) -> Trace:
     except ClientError as error:
         gaps.append(f"the log was not read: {error_code(error)}")
     return Trace(sorted(steps, key=lambda step: step["at"]), gaps)
+
+
+def _former_steps(target: Target, record: Record) -> Iterator[Step]:
+    """Yields the answers that others replaced."""
+    if "JournalTableName" not in target.outputs:  # a stack of before
+        return
+    journal = JournalTable(target.client("dynamodb"), target.outputs["JournalTableName"])
+    for each in reversed(journal.history(record.image)):
+        by = f" by {each['model']}" if each["model"] else ""
+        detail = f"{each['label'] or each['reason']}{by}, version {each['version']}"
+        yield _step(each["classified_at"], f"{each['status'].lower()} before", detail)
 
 
 def _model_steps(target: Target, identity: str) -> Iterator[Step]:

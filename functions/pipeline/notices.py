@@ -27,12 +27,12 @@ class Rule:
 
     @classmethod
     def parse(cls, text: str) -> Rule:
-        """Reads ``label=pug min_confidence=0.9 folder=incoming/cats/``.
+        """Reads ``label=pug,min_confidence=0.9,folder=incoming/cats/``.
 
         Raises:
             ValueError: an unknown name, or a confidence that is no number.
         """
-        given = dict(part.split("=", 1) for part in text.split())
+        given = dict(part.split("=", 1) for part in text.split(","))
         confidence = float(given.pop("min_confidence", 0))
         label, folder = given.pop("label", None), given.pop("folder", "")
         if given:

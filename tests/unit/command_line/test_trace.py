@@ -16,11 +16,12 @@ from typer.testing import CliRunner, Result
 from imagedrop.cli import app
 from imagedrop.commands import trace as command
 from imagedrop.target import Target
+from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.log_lines import image_id
 from tests.model_archives import card
 from tests.tables import classified, image_ref
-from tests.template_resources import create_predictions_table
+from tests.template_resources import create_predictions_table, resources
 
 GROUP = "/stack/classify"
 
@@ -28,6 +29,7 @@ GROUP = "/stack/classify"
 @dataclass(frozen=True, slots=True)
 class Stack:
     table: PredictionsTable
+    journal: JournalTable
     logs: Any
 
     def log(self, image: str, message: str) -> None:
@@ -50,7 +52,15 @@ class Stack:
 def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
     with mock_aws():
         session = boto3.Session(region_name="us-east-1")
-        create_predictions_table(session.client("dynamodb"), "predictions")
+        dynamodb = session.client("dynamodb")
+        create_predictions_table(dynamodb, "predictions")
+        given: Any = resources()["JournalTable"]["Properties"]
+        dynamodb.create_table(
+            TableName="journal",
+            BillingMode="PAY_PER_REQUEST",
+            KeySchema=given["KeySchema"],
+            AttributeDefinitions=given["AttributeDefinitions"],
+        )
         s3, logs = session.client("s3"), session.client("logs")
         s3.create_bucket(Bucket="models")
         body = json.dumps(card(labels=["beagle", "pug"])).encode()
@@ -60,12 +70,13 @@ def stack(monkeypatch: pytest.MonkeyPatch) -> Iterator[Stack]:
         outputs = {
             "ImagesBucketName": "stack-images-1",
             "PredictionsTableName": "predictions",
+            "JournalTableName": "journal",
             "ModelsBucketName": "models",
             "DefaultModelDataUrl": "s3://models/models/dogs/model.tar.gz",
         }
         target = Target(session, outputs)
         monkeypatch.setattr(command, "find_target", lambda _name: target)
-        yield Stack(target.predictions_table(), logs)
+        yield Stack(target.predictions_table(), JournalTable(dynamodb, "journal"), logs)
 
 
 def drop(stack: Stack, model: str) -> str:
@@ -95,6 +106,17 @@ def test_the_image_s_lines_of_the_log_are_found_by_its_id(stack: Stack) -> None:
     assert [(step["what"], step["detail"]) for step in found] == [
         ("log: image failed for now", "error SlowDown")
     ]
+
+
+def test_an_answer_that_was_replaced_is_a_step(stack: Stack) -> None:
+    drop(stack, "dogs@2")
+    ref = image_ref(bucket="stack-images-1")
+    stack.journal.keep(classified(ref, "basset", at="2026-11-23T06:00:00.000Z"))
+    told = stack.trace("dog.jpg", "--format", "jsonl")
+    first, *_ = [json.loads(line) for line in told.stdout.splitlines()]
+    assert (first["what"], first["detail"]) == (
+        *("classified before", "basset by dogs@1, version v1"),
+    )
 
 
 def test_what_cannot_be_looked_up_is_said(stack: Stack) -> None:

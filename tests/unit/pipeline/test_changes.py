@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import suppress
@@ -28,6 +29,7 @@ from pipeline.review_items import to_review_item
 from pipeline.table_items import Item, to_item
 from tests.tables import classified, image_ref
 from tests.template_resources import resources
+from tools.template import load
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -258,7 +260,7 @@ class Sns:
         ("label=pug", ["incoming/dog.jpg: pug 0.990"]),
         ("min_confidence=0.85", ["incoming/dog.jpg: beagle 0.900", "incoming/dog.jpg: pug 0.990"]),
         ("folder=incoming/c", ["incoming/cat.jpg: not_a_dog 0.550"]),
-        ("label=pug min_confidence=0.995", []),
+        ("label=pug,min_confidence=0.995", []),
     ],
 )
 def test_a_notice_tells_the_rows_that_match_the_rule(
@@ -275,6 +277,24 @@ def test_a_notice_of_a_folder_is_short() -> None:
     Notices(sns, "arn", Rule()).send([classified(DOG)] * 50)  # type: ignore[arg-type]
     assert len(sns.sent[0].splitlines()) == SHOWN + 1
     assert sns.sent[0].endswith("and 30 more")
+
+
+@pytest.mark.parametrize(
+    ("text", "is_one"),
+    [
+        ("label=pug", True),
+        ("folder=incoming/cats/,label=pug,min_confidence=0.9", True),
+        ("min_confidence=.5,label=pug", True),
+        ("lable=pug", False),
+        ("label=pug,", False),
+        ("label=pug folder=cats/", False),
+    ],
+)
+def test_the_template_takes_the_rules_that_the_function_reads(text: str, is_one: bool) -> None:
+    pattern = load()["Parameters"]["NoticeRule"]["AllowedPattern"]
+    assert bool(re.fullmatch(pattern, text)) is is_one
+    if is_one:
+        assert Rule.parse(text) != Rule()
 
 
 def test_a_rule_with_a_mistyped_name_is_refused() -> None:
