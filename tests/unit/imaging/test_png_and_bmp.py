@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import struct
 import zlib
+from collections.abc import Sequence
 
 import pytest
 from PIL import Image
@@ -61,6 +62,37 @@ def test_transparent_grey_of_few_bits_is_white(depth: int, transparent: int) -> 
         shown.paste(grey, (16 * level, 0, 16 * level + 16, 64))
     expected = pixels(encode(shown.convert("RGB"), "PNG"))
     assert pixels(grey_png(depth, transparent)) == expected
+
+
+def grey_png_of_16_bits(levels: Sequence[int], transparent: int | None) -> bytes:
+    """A column of 16 pixels of each level."""
+    row = b"\0" + b"".join(struct.pack(">H", level) * 16 for level in levels)
+    header = struct.pack(">IIBBBBB", 16 * len(levels), 64, 16, 0, 0, 0, 0)
+    chunks = [png_chunk(b"IHDR", header)]
+    if transparent is not None:
+        chunks.append(png_chunk(b"tRNS", struct.pack(">H", transparent)))
+    chunks += [png_chunk(b"IDAT", zlib.compress(row * 64)), png_chunk(b"IEND", b"")]
+    return b"\x89PNG\r\n\x1a\n" + b"".join(chunks)
+
+
+@pytest.mark.parametrize("transparent", [0, 1, 255, 256, 0x1234, 0x8000, 65_534, 65_535])
+def test_transparent_grey_of_16_bits_is_white(transparent: int) -> None:
+    levels = sorted({0, 1, 257, 0x1234, 0x1235, 0x8000, 0xFE00, 65_535, transparent})
+    shown = Image.new("L", (16 * len(levels), 64))
+    for place, level in enumerate(levels):
+        # The levels beside it stay, though all are the same in 8 bits.
+        grey = 255 if level == transparent else round(level * 255 / 65_535)
+        shown.paste(grey, (16 * place, 0, 16 * place + 16, 64))
+    expected = pixels(encode(shown.convert("RGB"), "PNG"))
+    assert pixels(grey_png_of_16_bits(levels, transparent)) == expected
+
+
+def test_grey_of_16_bits_without_a_transparent_level_is_as_it_was() -> None:
+    levels = (0, 0x1234, 0x8000, 65_535)
+    opaque = grey_png_of_16_bits(levels, None)
+    # Resized in 8 bits instead of 16: one level at most.
+    found, expected = pixels(grey_png_of_16_bits(levels, 0x4321)), pixels(opaque)
+    assert max(abs(one - other) for one, other in zip(found, expected, strict=True)) <= 1
 
 
 SMALL = photo(96, 64)
