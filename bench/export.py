@@ -27,6 +27,8 @@ from pipeline.queries import Query
 from pipeline.records import classified
 from pipeline.table_items import INDEX_PARTITIONS, Item, to_item
 
+# Of the whole process, for any number of rows.
+MOST_MEGABYTES = 200
 FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 
 
@@ -88,6 +90,7 @@ def export(format_: FileFormat, rows: int) -> None:
         size = path.stat().st_size
     seconds = time.process_time() - before
     megabytes = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    assert megabytes <= MOST_MEGABYTES, f"{format_} takes {megabytes:.0f} MB"
     print(f"{format_:<9} {rows:<9,} {size / 1e6:<9.1f} {seconds:<7.1f} {megabytes:.0f}", flush=True)
 
 

@@ -20,6 +20,7 @@ from imagedrop.estimates.bulk_run import (
 )
 from imagedrop.estimates.stack import (
     BATCH_IMAGES,
+    CHANGES_BATCH_ROWS,
     ENDPOINT_MEGABYTES,
     LAMBDA_MEGABYTES,
     ORDER_WRITES_PER_IMAGE,
@@ -32,7 +33,12 @@ from pipeline.retries import BATCH_MESSAGES
 # Assumed: a serverless endpoint has a vCPU for each 2 GB; Lambda gives one for each 1.77 GB.
 ENDPOINT_VCPUS = ENDPOINT_MEGABYTES / 2048
 # Of a batch: our line, the metrics', and Lambda's own of its start and its end.
-BATCH_LOG_BYTES = 2000
+# With the id of each image, and its seconds from drop to row.
+BATCH_LOG_BYTES = 2000 + BATCH_IMAGES * 27
+# Assumed: a transaction costs double, for the shard's mark and a day's counters of up to 5 kB.
+CHANGES_BATCH_WRITES = 12
+# Assumed: a tenth of a second with 512 MB.
+CHANGES_CALL_GB_SECONDS = 0.05
 # An answer: the five best labels of an image.
 ANSWER_BYTES = 420
 # Measured: python -m bench.pixel_encodings, medians.
@@ -88,5 +94,14 @@ def drop_cost(images: int) -> dict[str, float]:
         "table, order by confidence": millions
         * ORDER_WRITES_PER_IMAGE
         * prices.TABLE_MILLION_WRITES.dollars,
+        "history and counters": changes_cost(images),
         "logs": images / BATCH_IMAGES * BATCH_LOG_BYTES / gigabyte * prices.LOGS_GB.dollars,
     }
+
+
+def changes_cost(images: int) -> float:
+    """Returns the dollars of recording new rows from the table's stream, in full batches."""
+    batches = images / CHANGES_BATCH_ROWS
+    calls = batches * CHANGES_CALL_GB_SECONDS * prices.LAMBDA_GB_SECOND.dollars
+    millions = CHANGES_BATCH_WRITES * prices.TABLE_MILLION_WRITES.dollars
+    return calls + batches / 1e6 * (millions + prices.LAMBDA_MILLION_REQUESTS.dollars)

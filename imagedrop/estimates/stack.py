@@ -6,6 +6,7 @@ LAMBDA_MEGABYTES = 1769  # of the functions that prepare images and write rows
 STEPS_LAMBDA_MEGABYTES = 512  # of the one that lists, plans and reconciles bulk runs
 LAMBDA_SECONDS = 900  # the longest call of a bulk function
 BATCH_IMAGES = 40  # BatchSize: images per call of the function and of the endpoint
+CHANGES_BATCH_ROWS = 100  # BatchSize: changes of the table per call of ChangesFunction
 ENDPOINT_MEGABYTES = 2048
 BULK_CONCURRENCY = 5
 WORK_KEPT_DAYS = 14

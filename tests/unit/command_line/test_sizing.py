@@ -152,6 +152,8 @@ def test_the_arithmetic_knows_the_template() -> None:
     (batch,) = {each["Properties"]["BatchSize"] for each in classify["Events"].values()}
     assert batch == stack.BATCH_IMAGES
     assert classify["MemorySize"] == stack.LAMBDA_MEGABYTES
+    changed = resources["ChangesFunction"]["Properties"]["Events"]["Changed"]["Properties"]
+    assert changed["BatchSize"] == stack.CHANGES_BATCH_ROWS
     assert parameters["EndpointCapacity"]["Default"] == str(stack.ENDPOINT_MEGABYTES)
     assert chunks["Timeout"] == steps["Timeout"] == stack.LAMBDA_SECONDS
 

@@ -1,0 +1,83 @@
+"""The API's answers from the journal: a summary by day, an image's history."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+
+from handlers import wiring
+from pipeline.api_description import description
+from pipeline.api_requests import id_of
+from pipeline.records import Record
+from pipeline.row_changes import HISTORY_FIELDS, day_json, history_json
+from tests.tables import classified, image_ref
+from tests.unit.handlers.api_calls import call
+
+RECORD = classified(image_ref())
+FORMER = history_json(classified(image_ref(), "basset", at="2026-11-23T06:00:00.000Z"))
+DAY = day_json("2026-11-29", {"labels:pug": 2, "statuses:CLASSIFIED": 2, "confidence:9": 2})
+
+
+@dataclass
+class Journal:
+    asked: list[str] = field(default_factory=list)
+
+    def get(self, image: str) -> Record | None:
+        return RECORD if image == RECORD.image else None
+
+    def days(self, since: str) -> list[dict[str, Any]]:
+        self.asked.append(since)
+        return [DAY]
+
+    def history(self, image: str) -> list[dict[str, Any]]:
+        self.asked.append(image)
+        return [FORMER]
+
+
+@pytest.fixture
+def journal(monkeypatch: pytest.MonkeyPatch) -> Journal:
+    made = Journal()
+    monkeypatch.setattr(wiring, "predictions_table", lambda: made)
+    monkeypatch.setattr(wiring, "journal_table", lambda: made)
+    return made
+
+
+def test_the_present_answer_comes_before_those_that_it_replaced(journal: Journal) -> None:
+    status, answer, _ = call("GET", f"/images/{id_of(RECORD.image)}/history")
+    assert status == 200
+    assert [each["label"] for each in answer["versions"]] == ["beagle", "basset"]
+    assert all(tuple(each) == HISTORY_FIELDS for each in answer["versions"])
+
+
+def test_an_unknown_image_has_no_history(journal: Journal) -> None:
+    status, _, _ = call("GET", f"/images/{id_of('s3://bucket/incoming/none.jpg')}/history")
+    assert (status, journal.asked) == (404, [])
+
+
+def test_a_summary_is_about_the_days_until_today(journal: Journal) -> None:
+    status, answer, _ = call("GET", "/summary", {"days": "7"})
+    assert (status, answer) == (200, {"days": [DAY]})
+    call("GET", "/summary")
+    days = [datetime.now(UTC) - timedelta(days=back) for back in (6, 29)]
+    assert journal.asked == [f"{each:%Y-%m-%d}" for each in days]
+
+
+@pytest.mark.parametrize("days", ["0", "401", "-1", "1.5", "9" * 5000])
+def test_a_number_of_days_out_of_range_is_refused(journal: Journal, days: str) -> None:
+    assert call("GET", "/summary", {"days": days})[0] == 400
+    assert journal.asked == []
+
+
+def test_an_unknown_parameter_is_refused(journal: Journal) -> None:
+    assert call("GET", "/summary", {"day": "7"})[0] == 400
+
+
+def test_the_description_has_the_fields_of_the_answers() -> None:
+    schemas = description()["components"]["schemas"]
+    version = schemas["History"]["properties"]["versions"]["items"]
+    assert set(version["properties"]) == set(version["required"]) == set(HISTORY_FIELDS)
+    day = schemas["Summary"]["properties"]["days"]["items"]
+    assert set(day["properties"]) == set(day["required"]) == set(DAY)
