@@ -27,11 +27,11 @@ export function columns(title, items) {
       el("span", {}, items[0]?.name ?? ""), el("span", {}, `most: ${count(top)}`), el("span", {}, items.at(-1)?.name ?? "")));
 }
 
-// rows: [{name, value, href?, note?}], largest first.
+// rows: [{name, value, href?, note?, kind?}], largest first.
 export function ranking(rows, kind = "") {
   const top = Math.max(1, ...rows.map(({ value }) => value));
-  return el("ol", { class: "bars" }, rows.map(({ name, value, href, note }) => {
-    const fill = el("i", { class: `meter ${kind}` });
+  return el("ol", { class: "bars" }, rows.map(({ name, value, href, note, kind: own }) => {
+    const fill = el("i", { class: `meter ${own || kind}` });
     fill.style.transform = `scaleX(${value / top})`;
     return el("li", {},
       el("span", {}, href ? el("a", { href }, name) : name),

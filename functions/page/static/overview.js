@@ -5,7 +5,7 @@ import { columns, ranking } from "./charts.js";
 import { el } from "./elements.js";
 import { host } from "./sign_in.js";
 import { empty, failed, loading } from "./states.js";
-import { CONFIDENCE, count, dollars, labelText, reasonOf } from "./words.js";
+import { CONFIDENCE, count, dollars, isUnknown, labelText, reasonOf } from "./words.js";
 
 const SPANS = [["7", "7 days"], ["30", "30 days"], ["90", "90 days"]];
 const LABELS = 15;
@@ -49,7 +49,7 @@ function drawn(days, facts, span) {
     el("div", { class: "tiles" },
       tile(count(statuses.CLASSIFIED ?? 0), "classified"),
       tile(count(statuses.REJECTED ?? 0), "rejected", `${((100 * (statuses.REJECTED ?? 0)) / all).toFixed(1)} % of all`),
-      tile(count(Math.round(all / span)), "a day", `most: ${count(Math.max(...days.map(ofDay)))}`),
+      tile(all / span < 10 ? (all / span).toFixed(1) : count(Math.round(all / span)), "a day", `most: ${count(Math.max(...days.map(ofDay)))}`),
       facts.dollars_per_image ? tile(`≈ ${dollars(all * facts.dollars_per_image)}`, "cost so far",
         "an estimate for AWS, as if each was dropped alone") : null),
     part("Photos by day", columns("Photos by day", filled(days, span)),
@@ -57,6 +57,7 @@ function drawn(days, facts, span) {
     el("div", { class: "halves" },
       part("Labels", ranking(largest(added(days, "labels"), LABELS).map(([label, value]) => ({
         name: labelText(label), value, href: `#/gallery?label=${encodeURIComponent(label)}`,
+        kind: isUnknown(label) ? "doubtful" : "",
       })))),
       el("div", {},
         part("Confidence", columns("Photos by confidence", histogram(days)), el("p", { class: "soft small" }, CONFIDENCE)),

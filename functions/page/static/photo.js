@@ -217,8 +217,9 @@ function why(record, frame) {
         note.textContent = `The brighter, the more it spoke for ${labelText(found.label)}.`;
       } catch (problem) {
         button.setAttribute("aria-pressed", "false");
-        note.textContent = problem.status === 404 || problem.status === 501
-          ? problem.detail || "This model cannot show where it looked." : problem.message;
+        // A stack without this route names the path; a model without a map says why.
+        const hasReason = problem.status !== 404 || !/^there is no \//.test(problem.detail ?? "");
+        note.textContent = (hasReason && problem.detail) || "This stack cannot show where its model looks.";
       }
       button.disabled = false;
     },

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import io
 import re
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 
 import pytest
 from PIL import Image
@@ -106,3 +107,35 @@ def test_a_new_version_of_a_photo_replaces_its_answer(
     record = stack.target.predictions_table().get(image)
     assert record is not None
     assert (record.width, record.height) == (300, 200)
+    opened.go("gallery?label=not_a_dog")
+    page.locator(".card", has_text="cat.png").first.click()
+    page.get_by_text("History").click()
+    expect(page.locator(".more tbody tr").first).to_be_visible()
+    assert until(page, lambda: page.locator(".more tbody tr").count() == 2, reopen_history)
+
+
+def test_the_overview_counts_what_was_dropped(opened: Site, dropped: Page) -> None:
+    page = opened.go("overview")
+    classified = page.locator(".tile", has_text="classified").locator("b")
+    assert until(
+        page,
+        lambda: classified.count() == 1 and int(classified.inner_text()) >= 4,
+        Page.reload,
+    )
+    expect(page.get_by_text("The end of the file is missing")).to_be_visible()
+
+
+def reopen_history(page: Page) -> None:
+    page.get_by_text("History").click()
+    page.get_by_text("History").click()
+
+
+def until(page: Page, check: Callable[[], bool], again: Callable[[Page], object]) -> bool:
+    """Returns whether it becomes true in time: the table's stream comes some seconds later."""
+    deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
+    while not check():
+        if time.monotonic() > deadline:
+            return False
+        again(page)
+        page.wait_for_timeout(500)
+    return True
