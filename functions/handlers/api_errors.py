@@ -11,7 +11,7 @@ from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
 from pipeline.api_description import methods_of
 from pipeline.api_requests import InvalidRequestError, UnknownIdError
-from pipeline.errors import TransientError
+from pipeline.errors import NoExplanationError, TransientError
 from pipeline.queries import NoSuchOrderError
 from pipeline.review import ReviewConflictError
 
@@ -30,6 +30,9 @@ def add_to(app: APIGatewayHttpResolver) -> None:
     app.exception_handler(NotFoundError)(no_route)
     app.exception_handler(ApiProblem)(lambda error: _problem(error.status, error.detail))
     app.exception_handler(UnknownIdError)(lambda error: _problem(HTTPStatus.NOT_FOUND, str(error)))
+    app.exception_handler(NoExplanationError)(
+        lambda error: _problem(HTTPStatus.NOT_FOUND, str(error))
+    )
     app.exception_handler(InvalidRequestError)(_invalid)
     app.exception_handler(NoSuchOrderError)(_invalid)
     app.exception_handler(ReviewConflictError)(_conflict)

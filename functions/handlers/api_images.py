@@ -42,6 +42,11 @@ def get_history(image_id: str) -> dict[str, Any]:
     return {"versions": [history_json(record), *former]}
 
 
+@router.get("/images/<image_id>/explanation")
+def get_explanation(image_id: str) -> dict[str, Any]:
+    return api_wiring.explanations().of(found(image_id))
+
+
 @router.post("/uploads")
 def post_upload() -> dict[str, Any]:
     return api_wiring.upload_forms().form(upload_request(router.current_event.raw_event))

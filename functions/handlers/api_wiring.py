@@ -6,9 +6,11 @@ from functools import cache
 
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.reviews_table import ReviewsTable
 from pipeline.adapters.upload_forms import UploadForms
-from pipeline.clients import client, s3_with
+from pipeline.clients import WATCHED, client, s3_with
+from pipeline.explanations import Explanations
 from pipeline.thumbnails import Thumbnails
 
 
@@ -21,6 +23,18 @@ def reviews_table() -> ReviewsTable:
 def thumbnails() -> Thumbnails:
     images = ImagesBucket(client("s3"))
     return Thumbnails(images, wiring.decoder().thumbnail, wiring.settings.images_bucket)
+
+
+@cache
+def explanations() -> Explanations:
+    settings = wiring.settings
+    return Explanations(
+        images=ImagesBucket(client("s3")),
+        prepare=wiring.decoder().prepare,
+        endpoint=ModelEndpoint(client("sagemaker-runtime", WATCHED), settings.endpoint_name),
+        spec=settings.image_spec,
+        images_bucket=settings.images_bucket,
+    )
 
 
 @cache

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
+
+from pipeline.errors import NoExplanationError
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,6 +31,19 @@ class Answer:
     predictions: tuple[Prediction, ...]
     model: str
     group: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Where the model looked for a label.
+
+    Attributes:
+        positions: rows of columns, what each position adds to the label's logit.
+        model: the model that answered, ``name@version``.
+    """
+
+    positions: tuple[tuple[float, ...], ...]
+    model: str
 
 
 class InvalidAnswerError(Exception):
@@ -68,6 +84,36 @@ def parse_answers(body: bytes, expected_count: int) -> list[Answer]:
     if broken is not None:
         raise InvalidAnswerError(str(broken), whole)
     return answers
+
+
+def parse_explanation(body: bytes) -> Explanation:
+    """Parses and checks where the model looked.
+
+    Raises:
+        NoExplanationError: it is a list of predictions, as older archives answer.
+        InvalidAnswerError: it is no map of finite numbers.
+    """
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError) as error:
+        raise InvalidAnswerError("the answer is not JSON") from error
+    if isinstance(answer, list):
+        raise NoExplanationError("this model was packaged before models had maps; promote it again")
+    if not isinstance(answer, Mapping):
+        raise InvalidAnswerError("the explanation is not an object")
+    rows = answer.get("map")
+    if not isinstance(rows, list) or not rows or not all(isinstance(row, list) for row in rows):
+        raise InvalidAnswerError("the explanation holds no map")
+    positions = tuple(tuple(_logit(each) for each in row) for row in rows)
+    if {len(row) for row in positions} != {len(positions[0]) or None}:
+        raise InvalidAnswerError("the rows of the map are not equally long")
+    return Explanation(positions, _text(answer, "model"))
+
+
+def _logit(value: object) -> float:
+    if isinstance(value, bool) or not isinstance(value, int | float) or not math.isfinite(value):
+        raise InvalidAnswerError(f"the map holds {value!r}")
+    return float(value)
 
 
 def _parse_entry(entry: object) -> Answer:

@@ -34,6 +34,10 @@ QUICK = Config(
 BRIEF = QUICK.merge(
     Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
+# For a cold endpoint, while somebody waits at the API, which gives up after 29 s.
+WATCHED = Config(
+    connect_timeout=1, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
+)
 PATIENT = Config(
     connect_timeout=1, read_timeout=61, retries={"mode": "standard", "total_max_attempts": 1}
 )

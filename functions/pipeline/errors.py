@@ -36,5 +36,9 @@ class UnsupportedEncodingError(Exception):
     """The endpoint's model, an older one, does not know this encoding of pixels."""
 
 
+class NoExplanationError(Exception):
+    """The endpoint's model cannot show where it looked for this label; the text says why."""
+
+
 class UnknownEventError(Exception):
     """A queue message is not an S3 notification: a bug in the queue's configuration."""

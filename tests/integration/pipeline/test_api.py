@@ -76,6 +76,21 @@ def test_the_photo_is_shown_small_as_it_is_displayed(stack: Stack, dropped: dict
     assert call(stack, "GET", f"/images/{dropped['id']}/thumbnail?version=x").status_code == 404
 
 
+def test_where_the_model_looked_is_drawn_onto_the_photo(
+    stack: Stack, dropped: dict[str, Any]
+) -> None:
+    answer = call(stack, "GET", f"/images/{dropped['id']}/explanation")
+    assert answer.status_code == 200, answer.text
+    found = answer.json()
+    assert (found["label"], found["method"]) == ("pug", "class activation")
+    values = [each for row in found["map"] for each in row]
+    assert (len(found["map"]), len(values)) == (7, 49)
+    assert (max(values), min(values) >= 0) == (1, True)
+    width, height = dropped["width"], dropped["height"]
+    seen = (found["box"]["width"] * width, found["box"]["height"] * height)
+    assert seen == pytest.approx([min(width, height) * 224 / 256] * 2, rel=0.01)
+
+
 def test_a_correction_is_beside_the_answer_and_finds_its_filter(
     stack: Stack, dropped: dict[str, Any]
 ) -> None:

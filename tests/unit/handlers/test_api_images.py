@@ -19,6 +19,7 @@ from pipeline import records
 from pipeline.adapters.upload_forms import UploadForms
 from pipeline.api_description import description
 from pipeline.api_requests import PARAMETERS, id_of
+from pipeline.errors import NoExplanationError
 from pipeline.events import ImageRef
 from pipeline.records import Record
 from pipeline.thumbnails import Thumbnails
@@ -114,6 +115,26 @@ def test_a_rejected_or_deleted_image_has_no_thumbnail_and_the_reason_is_said(
     rows.record = None
     assert call("GET", PATH, {"version": "v1"})[0] == 404
     assert versions.read_refs == []
+
+
+class Maps:
+    def of(self, record: Record) -> dict[str, Any]:
+        if record.model == "old@1":
+            raise NoExplanationError("old@1 cannot show where it looked")
+        return {"map": [[1.0]], "label": record.label}
+
+
+def test_where_the_model_looked_is_answered_or_the_reason_is_said(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(api_wiring, "explanations", Maps)
+    path = f"/images/{id_of(RECORD.image)}/explanation"
+    assert call("GET", path)[:2] == (200, {"map": [[1.0]], "label": "beagle"})
+    rows.record = classified(image_ref(), model="old@1")
+    status, problem, _ = call("GET", path)
+    assert (status, problem["detail"]) == (404, "old@1 cannot show where it looked")
+    rows.record = None
+    assert call("GET", path)[0] == 404
 
 
 def test_a_row_that_the_caller_has_is_not_sent_again(rows: Rows) -> None:

@@ -39,6 +39,11 @@ def test_an_endpoint_call_leaves_time_for_a_write() -> None:
     assert needed < time_budget.LAST_START_SECONDS
 
 
+def test_who_waits_at_the_api_learns_of_a_cold_endpoint_in_time() -> None:
+    api_seconds = float(resources()["ApiFunction"]["Properties"]["Timeout"])
+    assert longest_seconds(clients.WATCHED) < api_seconds - 5
+
+
 def test_the_endpoint_has_its_own_60_seconds() -> None:
     settings: Any = clients.PATIENT
     assert settings.read_timeout > 60
