@@ -49,6 +49,9 @@ def evaluate(
     int8: Annotated[
         bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
     ] = False,
+    conditions: Annotated[
+        bool, typer.Option(help="Measure other encodings and conditions too, most of the time.")
+    ] = True,
     answers: Annotated[
         Path | None,
         typer.Option(
@@ -65,7 +68,7 @@ def evaluate(
         ),
     ] = None,
 ) -> None:
-    """Measure a model: accuracy, confusions, calibration, encodings, speed."""
+    """Measure a model: accuracy, confusions, calibration, conditions, speed."""
     if (int8 or calibrate) and find_spec("onnx") is None:
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
     # ONNX Runtime takes half a second to import, and most commands do not need it.
@@ -83,7 +86,7 @@ def evaluate(
                 scanned = scanned_data_set(data)
                 part = part_of(split) or split if split else None
                 kept = None if answers is None else read_out_of_fold(answers)
-                found = judge(content, scanned, part, int8_weights, steps)
+                found = judge(content, scanned, part, int8_weights, steps, in_conditions=conditions)
                 if kept is not None:
                     found = replace(found, doubtful=doubtful_by_answers(kept, scanned))
         except ArchiveError as error:
@@ -168,6 +171,9 @@ def _print_summary(found: Evaluation) -> None:
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"
     )
+    weakest = found.robustness.weakest
+    if weakest is not None:
+        say(f"weakest   {weakest.top1:.4f} right, {weakest.name}")
     _print_leaks(found)
 
 

@@ -25,7 +25,7 @@ from training.evaluation import metrics
 from training.evaluation.calibration import Calibration, calibrate, temperature_of_card
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
 from training.evaluation.measure import Predicted, classes_in, predict
-from training.evaluation.robustness import ROBUSTNESS_IMAGES, EncodingEffect, robustness
+from training.evaluation.robustness import ROBUSTNESS_IMAGES, Robustness, robustness
 from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
 from training.intervals import wilson_interval
@@ -76,7 +76,7 @@ class Evaluation:
     rows: tuple[PhotoRow, ...]
     """Of the measured photos, in their order."""
     calibration: Calibration
-    effects: tuple[EncodingEffect, ...]
+    robustness: Robustness
     speed: Speed
     int8: Int8Offer | None
     doubtful: tuple[DoubtfulLabel, ...] = ()
@@ -177,7 +177,8 @@ class Evaluation:
                 asdict(each)
                 for each in metrics.reliability(self.measured.probabilities, self.measured.truth)
             ],
-            "encodings": [asdict(each) for each in self.effects],
+            "encodings": [asdict(each) for each in self.robustness.encodings],
+            "conditions": [asdict(each) for each in self.robustness.conditions],
             "speed": _speed_json(self.speed),
             "int8": None
             if int8 is None
@@ -203,12 +204,14 @@ class Steps:
     advance: Callable[[], None]
 
 
-def evaluate(
+def evaluate(  # noqa: PLR0913 - each is one question of the command
     content: Path,
     data: DataSet,
     wanted_part: str | None,
     int8_weights: Path | None,
     steps: Steps,
+    *,
+    in_conditions: bool = True,
 ) -> Evaluation:
     """Measures a model on a data set.
 
@@ -216,6 +219,7 @@ def evaluate(
         content: a folder with the model's `model.onnx` and `model.json`.
         wanted_part: None for the best there is: see `photos_to_judge`.
         int8_weights: where to write the int8 form, which is measured too; None to skip it.
+        in_conditions: whether to measure other encodings and conditions, most of the work.
 
     Raises:
         TrainingError: the model lacks a class, or there are too few photos.
@@ -241,8 +245,10 @@ def evaluate(
     if judged.validation:
         steps.begin("calibrating", len(judged.validation))
         validation = predict(model, card, judged.validation, places, steps.advance)
-    steps.begin("encodings", min(ROBUSTNESS_IMAGES, len(measured.images)))
-    effects = robustness(model, card, measured, steps.advance)
+    effects = Robustness()
+    if in_conditions:
+        steps.begin("conditions", min(ROBUSTNESS_IMAGES, len(measured.images)))
+        effects = robustness(model, card, measured, steps.advance)
     int8 = None
     if int8_weights is not None:
         int8 = _int8(content, card, measured, places, judged.training, int8_weights, steps)
@@ -254,7 +260,7 @@ def evaluate(
         measured=measured,
         rows=rows_of(measured, card.labels, data.folder, _known_of(judged, known)),
         calibration=calibrate(measured, validation, temperature_of_card(card)),
-        effects=tuple(effects),
+        robustness=effects,
         speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
         int8=int8,
     )
