@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
-from handlers import api_errors, api_images, api_page, api_rows, api_stack
+from handlers import api_errors, api_images, api_page, api_rows, api_runs, api_stack
 from pipeline.api_answers import finished
 
 if TYPE_CHECKING:
@@ -17,7 +17,7 @@ logger = Logger()
 # The page calls api/... at each of its hosts.
 app = APIGatewayHttpResolver(strip_prefixes=["/api"])
 api_errors.add_to(app)
-for each in (api_rows, api_images, api_stack, api_page):
+for each in (api_rows, api_images, api_runs, api_stack, api_page):
     app.include_router(each.router)
 
 

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from bulk.listed_runs import ListedRuns
+from bulk.progress import ProgressReader
+from bulk.work_bucket import WorkBucket
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
@@ -41,3 +44,15 @@ def explanations() -> Explanations:
 def upload_forms() -> UploadForms:
     role_arn = wiring.settings.upload_form_role_arn
     return UploadForms(client("sts"), s3_with, wiring.settings.images_bucket, role_arn)
+
+
+@cache
+def listed_runs() -> ListedRuns:
+    work = WorkBucket(client("s3"), wiring.settings.work_bucket)
+    arn = wiring.settings.bulk_state_machine_arn
+    return ListedRuns(
+        client("stepfunctions"),
+        arn,
+        work,
+        lambda run: ProgressReader(client("s3"), work, run).read(),
+    )

@@ -32,6 +32,15 @@ class Settings:
         return int(self.environment["BULK_CONCURRENCY"])
 
     @property
+    def bulk_state_machine_arn(self) -> str:
+        return self.environment["BULK_STATE_MACHINE_ARN"]
+
+    @property
+    def default_model_data_url(self) -> str:
+        """The archive of the model that comes with the stack."""
+        return self.environment["DEFAULT_MODEL_DATA_URL"]
+
+    @property
     def dead_letter_queue_url(self) -> str:
         return self.environment["DEAD_LETTER_QUEUE_URL"]
 

@@ -8,7 +8,7 @@ from typing import Any
 from rich.table import Column
 
 from bulk.plan_transform import MEBIBYTE
-from imagedrop.bulk.progress import Progress
+from bulk.progress import Progress
 from imagedrop.bulk.runs import Execution
 from imagedrop.bulk.source import Listing
 from imagedrop.estimates.bulk_run import RunSettings, Sizing, duration

@@ -6,9 +6,10 @@ from typing import Annotated
 
 import typer
 
+from bulk.progress import Phase, Progress, ProgressReader
 from imagedrop.bulk.failures import Verdict, explain
 from imagedrop.bulk.output import summary
-from imagedrop.bulk.progress import Phase, Progress, ProgressReader, follow_run
+from imagedrop.bulk.progress import follow_run
 from imagedrop.bulk.reports import run_reports, work_bucket
 from imagedrop.bulk.runs import bulk_runs
 from imagedrop.output import exit_on_interrupt, progress, say

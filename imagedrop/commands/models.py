@@ -16,10 +16,8 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.target import Target, TargetName, find_target
-from pipeline.events import utc_text
-from registry.model_registry import ModelRegistry
-from registry.models_bucket import ModelsBucket
+from imagedrop.target import TargetName, find_target
+from registry.listed_models import listed_models
 from registry.promotions import Promotion
 from registry.served_model import served_model
 
@@ -43,9 +41,11 @@ def models(
     )
     bucket = found.models_bucket()
     default_url = found.outputs["DefaultModelDataUrl"]
-    rows = [_default_row(bucket, default_url), *_registered_rows(found)]
+    rows = listed_models(
+        found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"], default_url
+    )
     for row in rows:
-        row["answers"] = row["model_data_url"] == served.serving.model_data_url
+        row["top1"] = row["metrics"].get("top1")
     print_models(({name: row[name] for name in FIELDS} for row in rows), format_)
     current = bucket.promotions().current
     if (current.model_data_url if current else default_url) != served.serving.model_data_url:
@@ -82,32 +82,6 @@ def _warn(answering: str, promoted: Promotion | None) -> None:
     )
     name, _, version = promoted.model.rpartition("@")
     say(f"→ Promote it again: imagedrop promote {name} --version {version}")
-
-
-def _registered_rows(found: Target) -> list[JsonObject]:
-    return [
-        {
-            "model": each.identity,
-            "approval": each.approval.value,
-            "labels": int(each.lineage["labels"]),
-            "top1": each.lineage.get("metrics.top1"),
-            "created_at": utc_text(each.created_at),
-            "model_data_url": each.model_data_url,
-        }
-        for each in ModelRegistry(found.client("sagemaker")).packages()
-    ]
-
-
-def _default_row(bucket: ModelsBucket, url: str) -> JsonObject:
-    card = bucket.read_card(url)
-    return {
-        "model": card.identity,
-        "approval": "default",
-        "labels": len(card.labels),
-        "top1": card.metrics.get("top1"),
-        "created_at": None,
-        "model_data_url": url,
-    }
 
 
 def _cells(row: JsonObject) -> Iterable[Sequence[str]]:

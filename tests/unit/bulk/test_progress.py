@@ -7,8 +7,8 @@ from typing import Any
 
 import pytest
 
+from bulk.progress import Phase, Progress, ProgressReader
 from bulk.run import chunk_name
-from imagedrop.bulk.progress import Phase, Progress, ProgressReader
 from imagedrop.commands.bulk_wait import bar_values
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk

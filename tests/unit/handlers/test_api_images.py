@@ -221,14 +221,14 @@ def test_a_form_for_something_else_is_not_signed(sts: Sts, body: dict[str, Any])
 
 
 # The files of the page are no part of the API.
-OF_THE_PAGE = {"/", "/host.json", "/page/{id}"}
+OF_THE_PAGE = {"/", "/host.json", "/page/{name}"}
 
 
 def routes() -> set[tuple[str, str]]:
     """The application's routes, as OpenAPI writes them."""
     app = api.app
     every = [*app._static_routes, *app._dynamic_routes]
-    found = {(each.method, re.sub(r"<(\w+)>", "{id}", each.path)) for each in every}
+    found = {(each.method, re.sub(r"<\w*?(id|name)>", r"{\1}", each.path)) for each in every}
     return {(method, path) for method, path in found if path not in OF_THE_PAGE}
 
 

@@ -12,6 +12,7 @@ from tools.template import Json, as_list, of_type, properties, statements, text
 
 # These actions do not support resources, or the service requires all: AWS accepts "*" alone.
 WITHOUT_RESOURCES = {
+    "sagemaker:ListModelPackageGroups",
     "cloudwatch:PutMetricData",
     "ecr:GetAuthorizationToken",
     "xray:GetSamplingRules",
