@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
-import unicodedata
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
@@ -16,8 +16,14 @@ from pipeline.review import MAX_LABEL_CHARACTERS, Action, ReviewRequest
 MAX_BODY_BYTES = 16 * 1024
 INCOMING_PREFIX = "incoming/"
 MAX_KEY_BYTES = 1024  # S3's limit
+# The description has the same patterns (ECMA-262); a test compares them.
+_CONTROL = r"\x00-\x1f\x7f-\x9f"
+TEXT_PATTERN = rf"^[^{_CONTROL}]+$"
 # A label becomes a folder's name in a data set.
-NOT_IN_LABELS = frozenset("/\\")
+LABEL_PATTERN = rf"^[^\s/\\.{_CONTROL}]([^/\\{_CONTROL}]*[^\s/\\{_CONTROL}])?$"
+# Names and folders, none of them hidden. S3 would put the file's own name in place of ${filename}.
+_NAME = rf"[^/.{_CONTROL}][^/{_CONTROL}]*"
+KEY_PATTERN = rf"^(?!.*\$\{{){_NAME}(/{_NAME})*$"
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,20 +86,20 @@ def upload_request(event: Mapping[str, Any]) -> UploadRequest:
         raise InvalidRequestError(
             f"the photo has {size} bytes, at most {DEFAULT_LIMITS.max_bytes} are classified"
         )
-    key = INCOMING_PREFIX + _text(body, "key")
+    name = _text(body, "key")
+    if re.fullmatch(KEY_PATTERN[1:-1], name) is None:
+        raise InvalidRequestError(
+            "key must be a name, with folders before it at most, none beginning with a dot"
+        )
+    key = INCOMING_PREFIX + name
     if len(key.encode()) > MAX_KEY_BYTES:
         raise InvalidRequestError(f"key must have at most {MAX_KEY_BYTES} bytes with its folder")
-    if any(part in ("", ".", "..") for part in key.split("/")):
-        raise InvalidRequestError("key must be a name, with folders before it at most")
-    if "${" in key:  # S3 would put the file's own name there
-        raise InvalidRequestError("key must not have ${ in it")
     return UploadRequest(key, size)
 
 
 def _label(body: Mapping[str, Any]) -> str:
-    label = _text(body, "label").strip()
-    is_name = label and label[0] != "." and not NOT_IN_LABELS & set(label)
-    if not is_name or len(label) > MAX_LABEL_CHARACTERS:
+    label = _text(body, "label")
+    if re.fullmatch(LABEL_PATTERN[1:-1], label) is None or len(label) > MAX_LABEL_CHARACTERS:
         raise InvalidRequestError(
             f"label must be a folder's name of at most {MAX_LABEL_CHARACTERS} characters"
         )
@@ -105,9 +111,18 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     value = body[name]
     if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_BYTES:
         raise InvalidRequestError(f"{name} must be text of 1 to {MAX_KEY_BYTES} characters")
-    if any(unicodedata.category(each) in ("Cc", "Cs") for each in value):
+    if re.fullmatch(TEXT_PATTERN[1:-1], value) is None or not _is_unicode(value):
         raise InvalidRequestError(f"{name} must not have control characters")
     return value
+
+
+def _is_unicode(value: str) -> bool:
+    """Returns False for lone surrogates ("\\ud800"), which JSON allows."""
+    try:
+        value.encode()
+    except UnicodeEncodeError:
+        return False
+    return True
 
 
 def _fields(event: Mapping[str, Any], *, required: set[str], optional: set[str]) -> dict[str, Any]:

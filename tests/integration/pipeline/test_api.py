@@ -113,7 +113,9 @@ def test_a_form_is_for_who_signs(stack: Stack) -> None:
 
 @pytest.mark.thorough
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed")
-def test_the_api_answers_as_its_description_says(stack: Stack, dropped: dict[str, Any]) -> None:
+def test_the_api_answers_as_its_description_says(
+    stack: Stack, dropped: dict[str, Any], tmp_path: Path
+) -> None:
     """Calls that the description allows and forbids, and every answer held against it."""
     assert dropped
     credentials = stack.target.session.get_credentials()
@@ -134,13 +136,14 @@ def test_the_api_answers_as_its_description_says(stack: Stack, dropped: dict[str
             # every call, also those that are meant to come without a signature.
             "--exclude-checks=unsupported_method,ignored_auth",
         ],
-        cwd=HERE,
+        cwd=tmp_path,  # it leaves its cache there
         env=os.environ
         | {
             "AWS_ACCESS_KEY_ID": credentials.access_key,
             "AWS_SECRET_ACCESS_KEY": credentials.secret_key,
             "AWS_REGION": stack.target.session.region_name,
             "SCHEMATHESIS_HOOKS": "signed_calls",
+            "PYTHONPATH": str(HERE),
         },
         capture_output=True,
         text=True,

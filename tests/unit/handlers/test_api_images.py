@@ -15,7 +15,7 @@ from PIL import Image
 from handlers import api, api_wiring, wiring
 from imaging import Rejection, RejectReason
 from imaging.thumbnail import make_thumbnail
-from pipeline import records
+from pipeline import api_bodies, records
 from pipeline.adapters.upload_forms import UploadForms
 from pipeline.api_description import description
 from pipeline.api_requests import PARAMETERS, id_of
@@ -208,6 +208,8 @@ def test_the_credentials_behind_a_form_may_write_its_key_alone(sts: Sts) -> None
         {"key": "/a.jpg", "bytes": 1},
         {"key": "a/../b.jpg", "bytes": 1},
         {"key": "a/", "bytes": 1},
+        {"key": "a/.hidden.jpg", "bytes": 1},
+        {"key": "a.jpg\n", "bytes": 1},
         {"key": "a\n.jpg", "bytes": 1},
         {"key": "${filename}", "bytes": 1},
         {"key": "é" * 600, "bytes": 1},
@@ -254,6 +256,13 @@ def test_the_description_has_exactly_the_parameters_and_fields_of_the_code() -> 
     listing = description()["paths"]["/predictions"]["get"]["parameters"]
     assert tuple(each["name"] for each in listing) == PARAMETERS
     schemas = description()["components"]["schemas"]
+    patterns = {
+        ("UploadRequest", "key"): api_bodies.KEY_PATTERN,
+        ("ReviewRequest", "label"): api_bodies.LABEL_PATTERN,
+        ("ReviewRequest", "version"): api_bodies.TEXT_PATTERN,
+    }
+    for (schema, field), pattern in patterns.items():
+        assert schemas[schema]["properties"][field]["pattern"] == pattern
     fields = {"id", *RECORD.to_json()}
     assert set(schemas["Record"]["properties"]) == set(schemas["Record"]["required"]) == fields
 
