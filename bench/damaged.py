@@ -3,8 +3,9 @@
     .venv/bin/python -m bench.damaged FOLDER ... [--photos 40]
 
 Whole photos are every JPEG of the folders, and each again as tools write it: optimised,
-progressive, with restart markers, without its end. Damages are made here in the coded data of some
-of them, by what disks, transfers and editors do. A file counts as found if `prepare` rejects it.
+progressive, with restart markers, without its end, with a text or a film in the place of its end.
+Damages are made here in the coded data of some of them, by what disks, transfers and editors do.
+A file counts as found if `prepare` rejects it.
 """
 
 from __future__ import annotations
@@ -24,6 +25,10 @@ from imaging.formats.jpeg_scans import SOS, segments
 SPEC = ImageSpec(224, 256, "center", "bicubic", (127.0,) * 3, (128.0,) * 3, "NHWC")
 SECTOR_BYTES = 512
 END_OF_IMAGE = b"\xff\xd9"
+TRAILERS = {
+    "a text instead of its end": b"<html><body>404 Not Found</body></html>\r\n" * 20,
+    "a film instead of its end": b"\0\0\0\x18ftypmp42\0\0\0\0isommp42" + bytes(range(256)) * 20,
+}
 Damage = Callable[[bytes, random.Random], bytes]
 
 
@@ -129,6 +134,8 @@ def as_written(photo: bytes) -> Iterator[tuple[str, bytes]]:
         image.convert("L" if image.mode == "L" else "RGB").save(file, "JPEG", **settings)
         yield kind, file.getvalue()
     yield "without its end", file.getvalue()[:-2]
+    for name, trailer in TRAILERS.items():
+        yield name, file.getvalue()[:-2] + trailer
 
 
 def photos(folders: list[Path]) -> Iterator[tuple[Path, bytes]]:
@@ -163,21 +170,30 @@ def check_damaged(good: list[bytes], count: int) -> None:
     kinds = ("as it is", "progressive", "restart markers")
     found: Counter[tuple[str, str]] = Counter()
     made: Counter[tuple[str, str]] = Counter()
+    trailed: Counter[str] = Counter()
     for photo in chance.sample(good, min(count, len(good))):
         for kind, data in as_written(photo):
             if kind not in kinds:
                 continue
             start, end = coded_range(data)
             for name, damage in DAMAGES.items():
-                damaged = data[:start] + damage(data[start:end], chance) + END_OF_IMAGE
-                if damaged[:-2] != data[:end]:
-                    made[name, kind] += 1
-                    found[name, kind] += not isinstance(prepare(damaged, SPEC), Prepared)
+                damaged = data[:start] + damage(data[start:end], chance)
+                if damaged == data[:end]:
+                    continue
+                made[name, kind] += 1
+                found[name, kind] += is_found(damaged + END_OF_IMAGE)
+                trailed.update(each for each in TRAILERS if is_found(damaged + TRAILERS[each]))
     print(f"{'found of damaged':34}" + "".join(f"{kind:>18}" for kind in kinds))
     for name in DAMAGES:
         cells = [f"{found[name, kind]} of {made[name, kind]}" for kind in kinds]
         print(f"{name:34}" + "".join(f"{cell:>18}" for cell in cells))
     print(f"all: {found.total()} of {made.total()}, {found.total() / made.total():.1%}")
+    for name in TRAILERS:
+        print(f"all, {name}: {trailed[name]} of {made.total()}")
+
+
+def is_found(damaged: bytes) -> bool:
+    return not isinstance(prepare(damaged, SPEC), Prepared)
 
 
 def main() -> None:

@@ -10,6 +10,7 @@ from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
 from imaging.formats.jpeg_scans import DRI, Component, Scan, without_surplus
+from imaging.formats.jpeg_trailer import MOST_PADDING_BYTES, is_trailer
 from imaging.formats.libjpeg import LibjpegDecoder, Message, require_warnings
 from imaging.outcome import RejectReason, Unusable
 
@@ -17,9 +18,8 @@ from imaging.outcome import RejectReason, Unusable
 # for the rest of the comment.
 _COMMENT_BEGINS, _COMMENT_ENDS, _END_OF_IMAGE = b"\xff\xfe", b"\0\2", b"\xff\xd9"
 _DAMAGE, _SURPLUS = "Corrupt JPEG data", "extraneous bytes before marker"
-# Encoders leave so many bytes behind a scan. A damage rarely leaves so few: it makes a scan longer
-# or shorter by hundreds of bytes.
-_HARMLESS_SURPLUS_BYTES = 4
+# Of a scanner that appends restart markers.
+_MOST_BYTES_BEFORE_A_MARKER = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -92,7 +92,10 @@ def _decode(image: JpegImageFile, start: bytes, scans: Sequence[Scan]) -> Image.
 def _require_harmless(message: Message, scan: Scan, warnings: int) -> None:
     surplus_bytes, _marker = message.parameters
     is_surplus = warnings == 1 and _SURPLUS in message.text
-    if not (is_surplus and (scan.has_surplus or surplus_bytes <= _HARMLESS_SURPLUS_BYTES)):
+    # A damage makes a scan longer or shorter by hundreds of bytes.
+    most_bytes = _MOST_BYTES_BEFORE_A_MARKER if scan.has_surplus else MOST_PADDING_BYTES
+    is_short = surplus_bytes <= most_bytes
+    if not (is_surplus and (is_short or is_trailer(scan.data, surplus_bytes))):
         raise _DamageError(message)
 
 

@@ -72,12 +72,12 @@ class Scan:
 def segments(data: bytes, position: int = 2) -> Iterator[tuple[int, int, bytes]]:
     """Yields (marker, where it begins, body) of each segment; ends where the file does.
 
-    Junk between segments is passed over, as libjpeg does. EOI is yielded, with no body; other
-    markers without a length are not.
+    Junk between segments is passed over, as libjpeg does. EOI and SOI are yielded, with no body;
+    other markers without a length are not.
     """
     while match := MARKER.search(data, position):
         marker, position = match[1][0], match.end()
-        if marker == EOI:
+        if marker in (EOI, SOI):
             yield marker, match.end() - 2, b""
         if marker in WITHOUT_LENGTH:
             continue
@@ -124,6 +124,8 @@ def _segments_up_to_scan(
     """What makes pixels before the next SOS or EOI; that marker, its place and its body."""
     before: list[bytes] = []
     for count, (marker, start, body) in enumerate(segments(data, position)):
+        if marker == SOI:
+            return None  # another picture was appended to one without an end
         if marker in (EOI, SOS):
             return b"".join(before), marker, start, body
         if count >= at_most:
@@ -174,12 +176,14 @@ def has_hole(scan: Scan) -> bool:
 def without_surplus(
     scan: Scan, size: tuple[int, int], components: Sequence[Component], restart_interval: int
 ) -> Scan:
-    """The scan without what cannot be of its image: restart markers more than the image has parts,
-    with what follows them, and a byte that is repeated up to the end.
+    """The scan without what cannot be of its image: a marker that ends scans, restart markers more
+    than the image has parts, what follows these, and a byte that is repeated up to the end.
 
-    Scanners and cameras append both. `restart_interval` is in MCUs, 0 for none.
+    Scanners and cameras append them. `restart_interval` is in MCUs, 0 for none.
     """
     data, has_surplus = scan.data, scan.has_surplus
+    if ends := _MARKER_AFTER_SCAN.search(data, 4 + len(scan.header)):
+        data = data[: ends.start()]
     expected = 0
     if restart_interval:
         expected = -(-_mcu_count(scan, size, components) // restart_interval) - 1

@@ -94,6 +94,45 @@ def test_whole_picture_without_its_end_is_read(kind: str) -> None:
     assert pixels(data[:-2] + bytes(700)) == pixels(data)
 
 
+TRAILERS: dict[str, bytes] = {
+    "a page": b"<html><body>404 Not Found</body></html>\r\n" * 20,
+    "a short text": b"scanner 7",
+    "XMP": b"<?xpacket begin='\xef\xbb\xbf' id='W5M0MpCehiHzreSzNTczkc9d'?>" + b" " * 400,
+    "a film": b"\0\0\0\x18ftypmp42\0\0\0\0mp42isom" + random.Random(1).randbytes(3000),  # noqa: S311
+    "an archive": b"PK\3\4\x14\0\0\0\x08\0" + random.Random(2).randbytes(3000),  # noqa: S311
+    "Samsung's blocks": b"\0\0\x30\x0a\x10\0\0\0MotionPhoto_Data\0\0\0\x18ftypmp42" + bytes(99),
+    "another JPEG": encode(photo(160, 120), "JPEG"),
+    "a progressive JPEG": encode(photo(160, 120), "JPEG", progressive=True),
+    "a PNG": encode(photo(160, 120), "PNG"),
+    "zeros and a page": b"\0\0" + b"<html><body>404 Not Found</body></html>" * 20,
+}
+
+
+@every_kind
+@pytest.mark.parametrize("trailer", TRAILERS)
+def test_whole_picture_with_a_trailer_instead_of_its_end_is_read(kind: str, trailer: str) -> None:
+    data = jpeg(kind)
+    assert pixels(data[:-2] + TRAILERS[trailer]) == pixels(data)
+
+
+@every_kind
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("left", [0.5, 0.9, 0.98])
+def test_lost_tail_with_a_trailer_is_found(kind: str, trailer: str, left: float) -> None:
+    data = jpeg(kind)
+    start, end = coded_range(data)
+    cut = data[: start + int((end - start) * left)]
+    assert reject_reason(cut + TRAILERS[trailer]) in DAMAGED
+
+
+@every_kind
+@pytest.mark.parametrize("trailer", TRAILERS)
+@pytest.mark.parametrize("patch", PATCHES)
+def test_damage_before_a_trailer_is_found(kind: str, trailer: str, patch: str) -> None:
+    damaged = overwritten(jpeg(kind), PATCHES[patch])
+    assert reject_reason(damaged[:-2] + TRAILERS[trailer]) in DAMAGED
+
+
 @every_kind
 @pytest.mark.parametrize("surplus", [b"\0", b"\x5a\x5a", bytes(600), b"\x5a" * 600, b"\xff" * 50])
 def test_padding_behind_the_last_scan_is_no_damage(kind: str, surplus: bytes) -> None:
