@@ -5,7 +5,6 @@ A file appears when it is complete: rows are written beside it, under another na
 
 from __future__ import annotations
 
-import csv
 import io
 import json
 import os
@@ -19,6 +18,7 @@ from arro3.core import DataType, Field, Schema
 from arro3.io import read_json, write_parquet
 
 from imagedrop.errors import UserError
+from imagedrop.output import write_csv
 from pipeline.records import FIELD_NAMES, Record
 
 _REVIEW = ("label", "by", "at", "action")
@@ -90,9 +90,7 @@ def _harmless(value: Any) -> Any:
 def _write_csv(records: Iterable[Record], output: IO[bytes]) -> None:
     text = io.TextIOWrapper(output, "utf-8", errors="backslashreplace", newline="")
     try:
-        writer = csv.DictWriter(text, COLUMNS)
-        writer.writeheader()
-        writer.writerows(csv_row(each) for each in records)
+        write_csv(COLUMNS, (csv_row(each) for each in records), text)
         text.flush()
     finally:
         text.detach()

@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar
+from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
 from rich.console import Console
@@ -129,6 +129,13 @@ def print_items(items: Iterable[JsonObject], format_: Format, layout: Layout) ->
         else:
             print(json.dumps(item, ensure_ascii=False))
     return count
+
+
+def write_csv(fields: Sequence[str], rows: Iterable[JsonObject], file: TextIO) -> None:
+    """Writes a line of headings and a line a row to an open file."""
+    writer = csv.DictWriter(file, fields)
+    writer.writeheader()
+    writer.writerows(rows)
 
 
 def print_table(

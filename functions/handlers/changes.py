@@ -9,8 +9,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from handlers import wiring
+from pipeline.adapters.notice_topic import NoticeTopic
 from pipeline.clients import client
-from pipeline.notices import Notices, Rule
+from pipeline.notices import Rule
 from pipeline.record_changes import RecordChanges
 
 if TYPE_CHECKING:
@@ -35,5 +36,5 @@ def record_changes() -> RecordChanges:
     notices = None
     if settings.notice_rule:
         rule = Rule.parse(settings.notice_rule)
-        notices = Notices(client("sns"), settings.notice_topic_arn, rule)
+        notices = NoticeTopic(client("sns"), settings.notice_topic_arn, rule)
     return RecordChanges(wiring.journal_table(), notices, lambda: datetime.now(UTC))

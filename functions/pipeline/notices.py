@@ -4,17 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
 
-from pipeline.adapters.service_errors import translate_errors
 from pipeline.records import Record, Status
-
-if TYPE_CHECKING:
-    from mypy_boto3_sns import SNSClient
 
 # A mail for a whole folder says the first rows, and how many more there are.
 SHOWN = 20
-SUBJECT = "imagedrop: an image that you wait for"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -48,25 +42,9 @@ class Rule:
         )
 
 
-class Notices:
-    """Sends one message a batch to the topic."""
-
-    def __init__(self, sns: SNSClient, topic_arn: str, rule: Rule) -> None:
-        self._sns = sns
-        self._topic_arn = topic_arn
-        self._rule = rule
-
-    def send(self, records: Sequence[Record]) -> None:
-        """Tells which of the new answers match, if any does.
-
-        Raises:
-            TransientError: SNS is busy or did not answer.
-        """
-        found = [each for each in records if self._rule.matches(each)]
-        if not found:
-            return
-        lines = [f"{each.key}: {each.label} {each.confidence:.3f}" for each in found[:SHOWN]]
-        if len(found) > SHOWN:
-            lines.append(f"and {len(found) - SHOWN} more")
-        with translate_errors():
-            self._sns.publish(TopicArn=self._topic_arn, Subject=SUBJECT, Message="\n".join(lines))
+def message_of(records: Sequence[Record]) -> str:
+    """Returns a message about rows that match."""
+    lines = [f"{each.key}: {each.label} {each.confidence:.3f}" for each in records[:SHOWN]]
+    if len(records) > SHOWN:
+        lines.append(f"and {len(records) - SHOWN} more")
+    return "\n".join(lines)

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipeline.notices import Notices
 from pipeline.records import Record
 from pipeline.row_changes import RowChange, counts_by_day, read_change, replaced
 
@@ -25,6 +24,12 @@ class Journal(Protocol):
     ) -> None: ...
     def keep(self, record: Record) -> None: ...
     def erase(self, image: str) -> None: ...
+
+
+class Notices(Protocol):
+    """Whoever is told of new answers."""
+
+    def send(self, records: Sequence[Record]) -> None: ...
 
 
 @dataclass(frozen=True, slots=True)

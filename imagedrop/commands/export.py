@@ -28,7 +28,7 @@ def export(
     *,
     format_: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="By default that of the output's name, or csv."),
+        typer.Option("--format", help="By default by the output's name, else csv"),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A file; it appears when it is complete.")

@@ -19,9 +19,10 @@ from moto import mock_aws
 
 from pipeline import records
 from pipeline.adapters.journal_table import JournalTable
+from pipeline.adapters.notice_topic import NoticeTopic
 from pipeline.errors import TransientError
 from pipeline.events import ImageRef
-from pipeline.notices import SHOWN, Notices, Rule
+from pipeline.notices import SHOWN, Rule
 from pipeline.record_changes import RecordChanges
 from pipeline.records import Record
 from pipeline.review import Action, ReviewRequest, Reviews, reviewed
@@ -119,7 +120,7 @@ def journal(dynamodb: DynamoDBClient) -> JournalTable:
     return new_journal(dynamodb)
 
 
-def recorder(journal: Any, notices: Notices | None = None) -> RecordChanges:
+def recorder(journal: Any, notices: NoticeTopic | None = None) -> RecordChanges:
     return RecordChanges(journal, notices, lambda: NOW)
 
 
@@ -267,14 +268,14 @@ def test_a_notice_tells_the_rows_that_match_the_rule(
     journal: JournalTable, rule: str, found: list[str]
 ) -> None:
     sns = Sns()
-    notices = Notices(sns, "arn:aws:sns:eu-central-1:123456789012:notices", Rule.parse(rule))  # type: ignore[arg-type]
+    notices = NoticeTopic(sns, "arn:aws:sns:eu-central-1:123456789012:notices", Rule.parse(rule))  # type: ignore[arg-type]
     recorder(journal, notices).run("one", some_changes().events)
     assert "\n".join(sns.sent).splitlines() == found
 
 
 def test_a_notice_of_a_folder_is_short() -> None:
     sns = Sns()
-    Notices(sns, "arn", Rule()).send([classified(DOG)] * 50)  # type: ignore[arg-type]
+    NoticeTopic(sns, "arn", Rule()).send([classified(DOG)] * 50)  # type: ignore[arg-type]
     assert len(sns.sent[0].splitlines()) == SHOWN + 1
     assert sns.sent[0].endswith("and 30 more")
 
