@@ -14,7 +14,12 @@ from training.evaluation.measure import picture_of
 from training.intervals import wilson_interval
 from training.reports.axes import Axis
 from training.reports.charts import Series, column_chart, xy_chart
-from training.reports.matrix import confusion_order, matrix_chart
+from training.reports.matrix import (
+    CLASSES_WITH_LARGE_CELLS,
+    confusion_order,
+    matrix_chart,
+    most_confused,
+)
 from training.reports.page import TEMPLATES, render
 
 WORST = 12
@@ -36,6 +41,7 @@ def evaluation_page(found: Evaluation) -> str:
         thumbnail=lambda image: picture_of(image, THUMBNAIL_PIXELS),
         classes=sorted(found.class_scores.items(), key=lambda item: (item[1].f1, item[0])),
         matrix=_matrix(found),
+        confused=_confused(found),
         bins=[(each, _interval(each)) for each in bins],
         reliability=_reliability(bins, after, found.calibration.temperature),
         confidences=_confidences(probabilities.max(axis=1)),
@@ -47,6 +53,18 @@ def evaluation_page(found: Evaluation) -> str:
 def _matrix(found: Evaluation) -> Markup:
     """Of the classes that have photos, or that a photo was called."""
     used = np.nonzero(found.matrix.sum(axis=1) + found.matrix.sum(axis=0))[0]
+    return _chart_of(found, used)
+
+
+def _confused(found: Evaluation) -> Markup | None:
+    """Only of those that are confused most; None where the whole matrix is readable, or none is."""
+    classes = most_confused(found.matrix.tolist(), CLASSES_WITH_LARGE_CELLS)
+    if len(found.class_scores) <= CLASSES_WITH_LARGE_CELLS or not classes:
+        return None
+    return _chart_of(found, np.array(classes))
+
+
+def _chart_of(found: Evaluation, used: metrics.Ints) -> Markup:
     rows = found.matrix[np.ix_(used, used)].tolist()
     order = confusion_order(rows)
     labels = [found.card.labels[used[place]] for place in order]

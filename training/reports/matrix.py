@@ -42,6 +42,20 @@ def confusion_order(rows: Sequence[Sequence[int]]) -> list[int]:
     return [place for group in groups.values() for place in group]
 
 
+def most_confused(rows: Sequence[Sequence[int]], most: int) -> list[int]:
+    """The classes with wrong answers, as true class or as answer; at most so many, in their order.
+
+    Args:
+        rows: ``[true][called]``, numbers of photos.
+    """
+    wrong = [
+        sum(rows[place]) + sum(row[place] for row in rows) - 2 * rows[place][place]
+        for place in range(len(rows))
+    ]
+    by_mistakes = sorted(range(len(rows)), key=lambda place: -wrong[place])
+    return sorted(place for place in by_mistakes[:most] if wrong[place])
+
+
 def matrix_chart(labels: Sequence[str], rows: Sequence[Sequence[int]]) -> Markup:
     """Rows are true classes, columns what they were called; labels stay in view while it scrolls.
 

@@ -18,7 +18,7 @@ from training.reports.charts import (
     parallel_chart,
     xy_chart,
 )
-from training.reports.matrix import confusion_order, matrix_chart
+from training.reports.matrix import confusion_order, matrix_chart, most_confused
 
 HOSTILE = '<img onerror="alert(1)" src=x>'
 LONG = "a_class_with_a_very_long_name_that_no_chart_has_room_for"
@@ -135,6 +135,14 @@ def test_ticks_are_round_numbers(axis: Axis, labels: list[str]) -> None:
 def test_confused_classes_are_neighbours_in_the_matrix() -> None:
     rows = [[9, 0, 0, 3], [0, 9, 2, 0], [0, 2, 9, 0], [1, 0, 0, 9]]
     assert confusion_order(rows) == [0, 3, 1, 2]
+
+
+def test_most_confused_classes_are_those_with_mistakes_on_either_side() -> None:
+    rows = [[5, 0, 0, 0], [0, 3, 0, 2], [1, 0, 4, 0], [0, 0, 0, 5]]
+
+    assert most_confused(rows, 4) == [0, 1, 2, 3]
+    assert most_confused(rows, 2) == [1, 3]
+    assert most_confused([[5, 0], [0, 5]], 2) == []
 
 
 def test_every_class_is_in_the_matrix_once() -> None:

@@ -7,8 +7,10 @@ import os
 import shutil
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 from archive.card import ArchiveError
@@ -149,3 +151,27 @@ def test_int8_is_measured_on_the_same_photos(model: Path, photos: Path, tmp_path
     assert (found.int8.loss.only_first_right, found.int8.loss.only_second_right) == (0, 0)
     assert found.int8.is_recommended
     assert destination.read_bytes() != (model / "model.onnx").read_bytes()
+
+
+def test_of_many_classes_the_confused_ones_come_first(model: Path, photos: Path) -> None:
+    found = judged(model, photos)
+    labels = tuple(f"breed_{place}" for place in range(133))
+    truth = np.arange(133)
+    called = np.where(truth == 7, 90, truth)
+    measured = replace(
+        found.measured,
+        images=found.measured.images[:1] * 133,
+        probabilities=np.eye(133)[called],
+        truth=truth,
+        gated=np.zeros(133, bool),
+    )
+
+    html = evaluation_page(
+        replace(found, card=replace(found.card, labels=labels), measured=measured)
+    )
+
+    first, whole = html.index('class="matrix"'), html.index("The matrix of all 133 classes")
+    assert first < whole
+    assert "breed_7, called breed_90: 1" in html[first:whole]
+    assert "breed_8" not in html[first:whole]
+    assert "breed_8, called breed_8: 1" in html[whole:]
