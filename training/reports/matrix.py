@@ -43,17 +43,22 @@ def confusion_order(rows: Sequence[Sequence[int]]) -> list[int]:
 
 
 def most_confused(rows: Sequence[Sequence[int]], most: int) -> list[int]:
-    """The classes with wrong answers, as true class or as answer; at most so many, in their order.
+    """The classes of the most frequent confusions, at most so many; each has its partner.
 
     Args:
         rows: ``[true][called]``, numbers of photos.
     """
-    wrong = [
-        sum(rows[place]) + sum(row[place] for row in rows) - 2 * rows[place][place]
-        for place in range(len(rows))
+    pairs = [
+        (count, true, called)
+        for true, row in enumerate(rows)
+        for called, count in enumerate(row)
+        if count and true != called
     ]
-    by_mistakes = sorted(range(len(rows)), key=lambda place: -wrong[place])
-    return sorted(place for place in by_mistakes[:most] if wrong[place])
+    chosen: set[int] = set()
+    for _, true, called in sorted(pairs, key=lambda pair: -pair[0]):
+        if len(chosen | {true, called}) <= most:
+            chosen |= {true, called}
+    return sorted(chosen)
 
 
 def matrix_chart(labels: Sequence[str], rows: Sequence[Sequence[int]]) -> Markup:

@@ -137,11 +137,13 @@ def test_confused_classes_are_neighbours_in_the_matrix() -> None:
     assert confusion_order(rows) == [0, 3, 1, 2]
 
 
-def test_most_confused_classes_are_those_with_mistakes_on_either_side() -> None:
+def test_most_confused_classes_come_with_those_they_are_confused_with() -> None:
     rows = [[5, 0, 0, 0], [0, 3, 0, 2], [1, 0, 4, 0], [0, 0, 0, 5]]
 
     assert most_confused(rows, 4) == [0, 1, 2, 3]
     assert most_confused(rows, 2) == [1, 3]
+    # Neither of the other two without its partner.
+    assert most_confused(rows, 3) == [1, 3]
     assert most_confused([[5, 0], [0, 5]], 2) == []
 
 
