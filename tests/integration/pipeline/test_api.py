@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 from pathlib import Path
 from typing import Any
@@ -119,10 +120,12 @@ def test_the_api_answers_as_its_description_says(
     """Calls that the description allows and forbids, and every answer held against it."""
     assert dropped
     credentials = stack.target.session.get_credentials()
+    # It leaves its cache beside its settings.
+    settings = shutil.copy(HERE / "schemathesis.toml", tmp_path)
     finished = subprocess.run(
         [
             SCHEMATHESIS,
-            f"--config-file={HERE / 'schemathesis.toml'}",
+            f"--config-file={settings}",
             "run",
             FILE,
             f"--url={stack.target.outputs['ApiUrl']}",
@@ -136,7 +139,7 @@ def test_the_api_answers_as_its_description_says(
             # every call, also those that are meant to come without a signature.
             "--exclude-checks=unsupported_method,ignored_auth",
         ],
-        cwd=tmp_path,  # it leaves its cache there
+        cwd=tmp_path,
         env=os.environ
         | {
             "AWS_ACCESS_KEY_ID": credentials.access_key,
