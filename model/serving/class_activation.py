@@ -2,7 +2,8 @@
 
 B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, "Learning Deep Features for Discriminative
 Localization" (CVPR 2016). Exact for a network that ends in a mean over positions and a dense layer:
-the logit of a label c is the mean over positions of W_c · F, plus its bias.
+the logit of a label c is the mean over positions of W_c · F, plus its bias. What shifts and scales
+the channels in between, as in trained heads, is taken into W and the bias.
 """
 
 from __future__ import annotations
@@ -23,6 +24,7 @@ _SAME_VALUES = frozenset(
     {"Flatten", "Reshape", "Squeeze", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
 )
 # Between the dense layer and the probabilities: a gate's choice of classes, a temperature.
+_AFFINE = frozenset({"Add", "Sub", "Mul", "Div"})
 _AFTER_LOGITS = frozenset({"Softmax", "Mul", "Gather", "Identity"})
 
 
@@ -50,6 +52,8 @@ class PooledHead:
     Attributes:
         features: before the pooling, float32 [n, channels, rows, columns].
         weights, bias: of the dense layer; `is_transposed` when weights are [classes, channels].
+        rescaling: what happens to each channel between the pooling and the dense layer, in order:
+            the kind of node, and its constant.
         classes: the choice of the classes that have labels; None when all have.
         logits: the dense layer's output, float32 [n, classes].
     """
@@ -58,6 +62,7 @@ class PooledHead:
     weights: str
     bias: str
     is_transposed: bool
+    rescaling: tuple[tuple[str, str], ...]
     classes: str | None
     logits: str
 
@@ -75,23 +80,29 @@ class ClassActivation:
     def __init__(self, path: Path, image_size: int) -> None:
         content = path.read_bytes()
         head = pooled_head(content)
-        constants = [head.weights, head.bias, *([head.classes] if head.classes else [])]
+        factors = [constant for _, constant in head.rescaling]
+        chosen = [head.classes] if head.classes else []
+        outputs = list(dict.fromkeys([head.features, head.weights, head.bias, *factors, *chosen]))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(
-            with_outputs(content, head.features, *constants), options, ["CPUExecutionProvider"]
+            with_outputs(content, *outputs), options, ["CPUExecutionProvider"]
         )
         grey = np.full((1, image_size, image_size, 3), 127, dtype=np.uint8)
-        features, weights, bias, *classes = session.run(
-            [head.features, *constants], {"images": grey}
+        values = dict(zip(outputs, session.run(outputs, {"images": grey}), strict=True))
+        features, weights, bias = (
+            values[each] for each in (head.features, head.weights, head.bias)
         )
         if not head.is_transposed:
             weights = weights.T
         if features.ndim != 4 or features.shape[1] != weights.shape[1]:
             raise NoActivationError("the tensor before the pooling is not [n, channels, h, w]")
-        self._weights = weights[classes[0]] if classes else weights
-        self._bias = bias[classes[0]] if classes else bias
+        if head.classes is not None:
+            weights, bias = weights[values[head.classes]], bias[values[head.classes]]
+        scale, shift = _rescaling([(kind, values[name]) for kind, name in head.rescaling])
+        self._weights = weights * scale
+        self._bias = bias + weights @ np.broadcast_to(shift, weights.shape[1:])
         self._session = session
         self._features = head.features
 
@@ -119,9 +130,11 @@ def pooled_head(content: bytes) -> PooledHead:
     dense, passed = _below(makers, "probabilities", _AFTER_LOGITS)
     if dense.kind != "Gemm" or len(dense.inputs) != 3:
         raise NoActivationError("the probabilities do not come from a dense layer")
-    pooling, _ = _below(makers, dense.inputs[0], _SAME_VALUES)
+    pooling, between = _below(makers, dense.inputs[0], _SAME_VALUES | _AFFINE)
     if pooling.kind not in POOLINGS:
         raise NoActivationError("the dense layer does not take a mean over positions")
+    if any(node.kind in _AFFINE and not _is_constant(makers, node.inputs[1]) for node in between):
+        raise NoActivationError("the mean over positions is not only shifted and scaled")
     choices = [node.inputs[1] for node in passed if node.kind == "Gather"]
     if len(choices) > 1:
         raise NoActivationError("the classes are chosen twice")
@@ -130,6 +143,9 @@ def pooled_head(content: bytes) -> PooledHead:
         weights=dense.inputs[1],
         bias=dense.inputs[2],
         is_transposed=dense.integers.get("transB", 0) == 1,
+        rescaling=tuple(
+            (node.kind, node.inputs[1]) for node in reversed(between) if node.kind in _AFFINE
+        ),
         classes=choices[0] if choices else None,
         logits=dense.outputs[0],
     )
@@ -144,3 +160,28 @@ def _below(makers: dict[str, Node], name: str, skipped: frozenset[str]) -> tuple
         passed.append(node)
         name = node.inputs[0]
     raise NoActivationError(f"the graph has no {name}")
+
+
+def _is_constant(makers: dict[str, Node], name: str) -> bool:
+    """Returns whether a tensor is stored in the file, as it is or as int8."""
+    node = makers.get(name)
+    if node is None:
+        return name != "images"
+    return node.kind in {"Constant", "DequantizeLinear"} and not any(
+        each in makers for each in node.inputs
+    )
+
+
+def _rescaling(
+    steps: list[tuple[str, npt.NDArray[np.float32]]],
+) -> tuple[npt.NDArray[np.float64], npt.NDArray[np.float64]]:
+    """Returns scale and shift, each [channels] or [1], of steps one after the other."""
+    scale, shift = np.ones(1), np.zeros(1)
+    for kind, constant in steps:
+        value = np.asarray(constant, np.float64).reshape(-1)
+        if kind in {"Add", "Sub"}:
+            shift = shift + value if kind == "Add" else shift - value
+        else:
+            factor = value if kind == "Mul" else 1 / value
+            scale, shift = scale * factor, shift * factor
+    return scale, shift

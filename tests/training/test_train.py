@@ -26,6 +26,7 @@ from archive.reading import extract_archive
 from imagedrop.cli import app
 from model.export import ServedModel, export_onnx
 from model.package import package, texts_in
+from model.serving.class_activation import ClassActivation
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
 from tests.metric_lines import read_metric
@@ -178,6 +179,17 @@ def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult
     )
 
     assert done.stdout == "False\n", done.stderr
+
+
+def test_trained_model_shows_where_it_looked(trained: tuple[TrainSettings, TrainResult]) -> None:
+    _, result = trained
+    weights = result.model_dir / "model.onnx"
+    images = np.random.default_rng(5).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    activation = ClassActivation(weights, 224)
+    maps = [activation.of(images, place) for place in range(len(result.classes))]
+    logits = np.array([each.positions.mean() + each.bias for each in maps])
+    shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    np.testing.assert_allclose(shares, OnnxModel(weights).run(images).probabilities[0], atol=1e-4)
 
 
 def test_served_pixels_are_normalised_as_the_trained_ones(

@@ -49,8 +49,11 @@ def logits_of(content: bytes, images: Array) -> Array:
     return chosen
 
 
-def test_mean_over_the_positions_plus_bias_is_each_labels_logit(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, pooled_onnx())
+@pytest.mark.parametrize("rescaled", [False, True])
+def test_mean_over_the_positions_plus_bias_is_each_labels_logit(
+    tmp_path: Path, *, rescaled: bool
+) -> None:
+    archive = write_archive(tmp_path, pooled_onnx(rescaled=rescaled))
     images = noise(SPEC.size)
     logits = logits_of((archive / WEIGHTS_NAME).read_bytes(), images)
     for label, logit in zip(LABELS, logits, strict=True):

@@ -54,8 +54,10 @@ def tiny_onnx() -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
-def pooled_onnx() -> onnx.ModelProto:
+def pooled_onnx(*, rescaled: bool = False) -> onnx.ModelProto:
     """A convolution, a mean over its 4 x 4 positions and a dense layer, as trained models end.
+
+    With `rescaled` the mean is shifted and scaled before the dense layer, as their heads do.
 
     Of seven classes only six have labels: the first one is what the gate knows as nothing.
     """
@@ -67,7 +69,13 @@ def pooled_onnx() -> onnx.ModelProto:
         "bias": random.normal(size=1 + len(LABELS)).astype(np.float32),
         "labelled": np.arange(1, 1 + len(LABELS), dtype=np.int64),
         "one": np.array([1], np.int64),
+        "shift": random.normal(size=5).astype(np.float32),
+        "factor": np.array(3.5, np.float32),
     }
+    rescaling = [
+        helper.make_node("Sub", ["flat", "shift"], ["shifted"]),
+        helper.make_node("Mul", ["shifted", "factor"], ["rescaled"]),
+    ]
     nodes = [
         helper.make_node("Cast", ["images"], ["levels"], to=TensorProto.FLOAT),
         helper.make_node("Div", ["levels", "full"], ["scaled"]),
@@ -76,7 +84,10 @@ def pooled_onnx() -> onnx.ModelProto:
         helper.make_node("Relu", ["convolved"], ["features"]),
         helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
         helper.make_node("Flatten", ["pooled"], ["flat"]),
-        helper.make_node("Gemm", ["flat", "weights", "bias"], ["logits"], transB=1),
+        *(rescaling if rescaled else []),
+        helper.make_node(
+            "Gemm", ["rescaled" if rescaled else "flat", "weights", "bias"], ["logits"], transB=1
+        ),
         helper.make_node("Gather", ["logits", "labelled"], ["chosen"], axis=1),
         helper.make_node("Softmax", ["chosen"], ["probabilities"], axis=1),
         helper.make_node("Softmax", ["logits"], ["shares"], axis=1),
