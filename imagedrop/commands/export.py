@@ -28,7 +28,7 @@ def export(
     *,
     format_: Annotated[
         FileFormat | None,
-        typer.Option("--format", help="By default by the output's name, else csv"),
+        typer.Option("--format", help="By the output's name, else CSV."),
     ] = None,
     output: Annotated[
         Path | None, typer.Option(help="A file; it appears when it is complete.")

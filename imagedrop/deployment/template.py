@@ -151,6 +151,7 @@ KINDS = {
     "AWS::ApplicationAutoScaling::ScalableTarget": "autoscaling target",
     "AWS::ApplicationAutoScaling::ScalingPolicy": "autoscaling policy",
     "AWS::CloudWatch::Alarm": "alarm",
+    "AWS::CloudWatch::Dashboard": "dashboard",
     "AWS::DynamoDB::Table": "table",
     "AWS::ECR::Repository": "image repository",
     "AWS::Events::Rule": "event rule",

@@ -22,6 +22,7 @@ FREE_WHILE_IDLE = frozenset(
         "AWS::ApplicationAutoScaling::ScalableTarget",
         "AWS::ApplicationAutoScaling::ScalingPolicy",
         "AWS::DynamoDB::Table",  # on demand; storage and backups cost by the gigabyte
+        "AWS::CloudWatch::Dashboard",  # three of an account
         "AWS::IAM::ManagedPolicy",
         "AWS::IAM::Role",
         "AWS::Logs::LogGroup",

@@ -45,7 +45,6 @@ UNUSED = (
     "dynamodb:Scan",
     "dynamodb:PutResourcePolicy",
     "dynamodb:DeleteResourcePolicy",
-    "dynamodb:UpdateTimeToLive",
     "elasticfilesystem:*",
     "firehose:*",
     "iam:*GroupPolicy",
