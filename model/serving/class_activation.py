@@ -19,13 +19,26 @@ from model.serving.onnx_model import Images
 from model.serving.onnx_runtime import onnxruntime
 
 POOLINGS = frozenset({"GlobalAveragePool", "ReduceMean"})
-# Between the pooling and the dense layer: they change no value, but for the rounding of int8.
+# Between the pooling and the dense layer: they change no value, but for the rounding of int8. Torch
+# exports the flattening of torchvision's ResNet as a gathering by computed places.
 _SAME_VALUES = frozenset(
-    {"Flatten", "Reshape", "Squeeze", "Identity", "Dropout", "QuantizeLinear", "DequantizeLinear"}
+    {
+        "Flatten",
+        "Gather",
+        "Reshape",
+        "Squeeze",
+        "Identity",
+        "Dropout",
+        "QuantizeLinear",
+        "DequantizeLinear",
+    }
 )
 # Between the dense layer and the probabilities: a gate's choice of classes, a temperature.
 _AFFINE = frozenset({"Add", "Sub", "Mul", "Div"})
 _AFTER_LOGITS = frozenset({"Softmax", "Mul", "Gather", "Identity"})
+
+# The rounding of an int8 graph takes a third of it.
+TOLERANCE = 0.1
 
 
 class NoActivationError(ValueError):
@@ -82,15 +95,16 @@ class ClassActivation:
         head = pooled_head(content)
         factors = [constant for _, constant in head.rescaling]
         chosen = [head.classes] if head.classes else []
-        outputs = list(dict.fromkeys([head.features, head.weights, head.bias, *factors, *chosen]))
+        tensors = [head.features, head.weights, head.bias, head.logits, *factors, *chosen]
+        outputs = list(dict.fromkeys(tensors))
         options = onnxruntime.SessionOptions()
         options.intra_op_num_threads = 1
         options.inter_op_num_threads = 1
         session = onnxruntime.InferenceSession(
             with_outputs(content, *outputs), options, ["CPUExecutionProvider"]
         )
-        grey = np.full((1, image_size, image_size, 3), 127, dtype=np.uint8)
-        values = dict(zip(outputs, session.run(outputs, {"images": grey}), strict=True))
+        noise = np.random.default_rng(0).integers(0, 256, (1, image_size, image_size, 3), np.uint8)
+        values = dict(zip(outputs, session.run(outputs, {"images": noise}), strict=True))
         features, weights, bias = (
             values[each] for each in (head.features, head.weights, head.bias)
         )
@@ -98,11 +112,12 @@ class ClassActivation:
             weights = weights.T
         if features.ndim != 4 or features.shape[1] != weights.shape[1]:
             raise NoActivationError("the tensor before the pooling is not [n, channels, h, w]")
-        if head.classes is not None:
-            weights, bias = weights[values[head.classes]], bias[values[head.classes]]
         scale, shift = _rescaling([(kind, values[name]) for kind, name in head.rescaling])
-        self._weights = weights * scale
-        self._bias = bias + weights @ np.broadcast_to(shift, weights.shape[1:])
+        bias = bias + weights @ np.broadcast_to(shift, weights.shape[1:])
+        weights = weights * scale
+        _check(weights @ features[0].mean(axis=(1, 2)) + bias, values[head.logits][0])
+        choice = slice(None) if head.classes is None else values[head.classes]
+        self._weights, self._bias = weights[choice], bias[choice]
         self._session = session
         self._features = head.features
 
@@ -160,6 +175,12 @@ def _below(makers: dict[str, Node], name: str, skipped: frozenset[str]) -> tuple
         passed.append(node)
         name = node.inputs[0]
     raise NoActivationError(f"the graph has no {name}")
+
+
+def _check(found: npt.NDArray[np.float64], logits: npt.NDArray[np.float32]) -> None:
+    """Raises NoActivationError where a probe's maps do not add up: the graph was misread."""
+    if np.abs(found - logits).max() > TOLERANCE * max(1.0, float(np.abs(logits).max())):
+        raise NoActivationError("its positions do not add up to the logits")
 
 
 def _is_constant(makers: dict[str, Node], name: str) -> bool:

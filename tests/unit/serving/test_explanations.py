@@ -91,6 +91,13 @@ def test_the_default_model_shows_where_it_looked_within_the_rounding_of_int8(
     assert np.corrcoef(sums, logits)[0, 1] > 0.999
 
 
+def test_a_graph_whose_map_would_not_add_up_has_none(tmp_path: Path) -> None:
+    archive = write_archive(tmp_path, pooled_onnx(places=[4, 0, 1, 2, 3]))
+    response = explain(archive, "red", noise(SPEC.size))
+    assert (response.status, response.error_code) == (404, "no_explanation")
+    assert "do not add up" in response.json()["error"]["message"]
+
+
 def test_a_label_may_have_any_characters(tmp_path: Path) -> None:
     labels = ['a; spec="x", é🐶', *LABELS[1:]]
     archive = write_archive(tmp_path, pooled_onnx(), labels=labels)

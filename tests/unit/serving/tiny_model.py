@@ -54,10 +54,11 @@ def tiny_onnx() -> onnx.ModelProto:
     return helper.make_model(graph, ir_version=8, opset_imports=[helper.make_opsetid("", 17)])
 
 
-def pooled_onnx(*, rescaled: bool = False) -> onnx.ModelProto:
+def pooled_onnx(*, rescaled: bool = False, places: list[int] | None = None) -> onnx.ModelProto:
     """A convolution, a mean over its 4 x 4 positions and a dense layer, as trained models end.
 
-    With `rescaled` the mean is shifted and scaled before the dense layer, as their heads do.
+    With `rescaled` the mean is shifted and scaled before the dense layer, as their heads do; with
+    `places` the channels are gathered in that order before.
 
     Of seven classes only six have labels: the first one is what the gate knows as nothing.
     """
@@ -71,6 +72,7 @@ def pooled_onnx(*, rescaled: bool = False) -> onnx.ModelProto:
         "one": np.array([1], np.int64),
         "shift": random.normal(size=5).astype(np.float32),
         "factor": np.array(3.5, np.float32),
+        "places": np.array(places or range(5), np.int64),
     }
     rescaling = [
         helper.make_node("Sub", ["flat", "shift"], ["shifted"]),
@@ -83,7 +85,8 @@ def pooled_onnx(*, rescaled: bool = False) -> onnx.ModelProto:
         helper.make_node("Conv", ["planes", "kernel"], ["convolved"], strides=[2, 2]),
         helper.make_node("Relu", ["convolved"], ["features"]),
         helper.make_node("GlobalAveragePool", ["features"], ["pooled"]),
-        helper.make_node("Flatten", ["pooled"], ["flat"]),
+        helper.make_node("Flatten", ["pooled"], ["in_order"]),
+        helper.make_node("Gather", ["in_order", "places"], ["flat"], axis=1),
         *(rescaling if rescaled else []),
         helper.make_node(
             "Gemm", ["rescaled" if rescaled else "flat", "weights", "bias"], ["logits"], transB=1
