@@ -6,10 +6,13 @@ import os
 import signal
 import uuid
 from collections.abc import Generator, Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import psutil
 import pytest
+
+if TYPE_CHECKING:
+    from playwright.sync_api import Browser
 
 # Tests that share one of these run in one process of a parallel run: each cloud is made once.
 # All other tests of a file stay together too.
@@ -86,3 +89,18 @@ def _started_with(mark: str) -> list[psutil.Process]:
         except (psutil.NoSuchProcess, psutil.AccessDenied, psutil.ZombieProcess):
             continue
     return found
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Browser]:
+    """A browser for the tests of a file.
+
+    While Playwright runs, it holds the event loop of the process, which other files need.
+    """
+    from playwright.sync_api import expect  # noqa: PLC0415 - few tests need it
+
+    from tests.page.browsers import PATIENCE_MILLISECONDS, launched  # noqa: PLC0415
+
+    expect.set_options(timeout=PATIENCE_MILLISECONDS)
+    with launched() as started:
+        yield started

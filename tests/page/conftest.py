@@ -5,14 +5,12 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import pytest
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import Browser
 
 from tests.page.browsers import (
     DESKTOP,
-    PATIENCE_MILLISECONDS,
     Site,
     hosted,
-    launched,
     site,
     target_of,
 )
@@ -24,13 +22,6 @@ from tests.page.stand_in import (
     made_up_runs,
     serving,
 )
-
-
-@pytest.fixture(scope="session")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    with launched() as started:
-        yield started
 
 
 @pytest.fixture(scope="module")

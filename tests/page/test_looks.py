@@ -143,3 +143,11 @@ def test_the_screenshots_of_the_docs_are_small_and_used() -> None:
     assert sum(file.stat().st_size for file in files) <= 300_000
     assert [file.name for file in files if f"images/{file.name}" not in page] == []
     assert Path(REPOSITORY / "demo" / "NOTICE.md").is_file()
+
+
+def test_every_script_is_loaded_at_once() -> None:
+    """Each is named in the page, so that the browser need not find them one behind the other."""
+    static = REPOSITORY / "functions" / "page" / "static"
+    index = (static / "index.html").read_text()
+    for script in static.glob("*.js"):
+        assert f'"page/{script.name}"' in index

@@ -12,24 +12,20 @@ from PIL import Image
 from playwright.sync_api import Browser, Page, expect
 
 from tests.integration.conftest import REPOSITORY, Stack
-from tests.page.browsers import Site, hosted, launched, site
+from tests.page import browsers
+from tests.page.browsers import Site, hosted, site
 
 PHOTOS = REPOSITORY / "demo" / "photos"
 PATIENCE_MILLISECONDS = 90_000
 
 
 @pytest.fixture(scope="module")
-def browser() -> Iterator[Browser]:
-    expect.set_options(timeout=PATIENCE_MILLISECONDS)
-    with launched() as started:
-        yield started
-
-
-@pytest.fixture(scope="module")
 def opened(browser: Browser, stack: Stack) -> Iterator[Site]:
     with hosted(stack.target) as address, site(browser, address) as found:
         found.page.set_default_timeout(PATIENCE_MILLISECONDS)
+        expect.set_options(timeout=PATIENCE_MILLISECONDS)
         yield found
+        expect.set_options(timeout=browsers.PATIENCE_MILLISECONDS)
 
 
 @pytest.fixture(scope="module")
