@@ -7,8 +7,8 @@ from botocore.exceptions import ClientError
 
 from bulk import delete_shards as module
 from bulk.delete_shards import delete_shards
+from bulk.progress import Phase, ProgressReader
 from bulk.work_bucket import WorkBucket
-from imagedrop.bulk.progress import Phase, ProgressReader
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk
 

@@ -7,8 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 
+from bulk.progress import Progress
 from imagedrop import polling
-from imagedrop.bulk.progress import POLL_SECONDS, Progress
+from imagedrop.bulk.progress import POLL_SECONDS
 from imagedrop.bulk.runs import bulk_runs
 from imagedrop.commands import bulk_wait
 from imagedrop.errors import UserError
