@@ -257,7 +257,7 @@ def test_more_folds_than_photos_of_a_class_are_refused(tmp_path: Path) -> None:
     images = DataSet.scan(tmp_path).images
     assert len(cross_validation(images, 2, seed=1)[0]) == 2
     for count in (3, 12):
-        with pytest.raises(TrainingError, match="cat has only 2 photos") as raised:
+        with pytest.raises(TrainingError, match="cat has only 2 different photos") as raised:
             cross_validation(images, count, seed=1)
         assert "--folds 2" in raised.value.next_step
     (tmp_path / "cat/2.jpg").unlink()
