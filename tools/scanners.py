@@ -70,6 +70,8 @@ PARLIAMENT_EXCEPTIONS = {
     "the boundary allows those of this account; no function calls it",
     ("RESOURCE_MISMATCH", "states:DescribeExecution"): "wants executions of an express state "
     "machine too; this one is standard",
+    ("RESOURCE_MISMATCH", "states:ListExecutions"): "wants map runs too; the API lists executions "
+    "of the state machine alone",
     ("RESOURCE_STAR", "ec2:CreateNetworkInterface"): "in a VPC; Lambda and SageMaker require it",
 }
 
