@@ -16,12 +16,10 @@ from typing import Any
 from urllib.parse import quote_plus
 
 from imagedrop.target import INCOMING_PREFIX, PARALLEL_CALLS, Target
-from pipeline.events import NO_SEQUENCER, SEQUENCER_DIGITS
+from pipeline.events import NO_SEQUENCER, RESENT_SEQUENCER
 from pipeline.records import Record, Status
 from pipeline.retries import BATCH_MESSAGES
 
-# The row of a listing has no sequencer. This one is above it, and below every one of S3.
-FIRST_SEQUENCER = "1".rjust(SEQUENCER_DIGITS, "0")
 POLL_SECONDS = 1.0
 
 
@@ -119,7 +117,7 @@ def event_body(record: Record, sequencer: str) -> str:
         "key": quote_plus(record.key),
         "size": record.bytes,
         "versionId": record.version,
-        "sequencer": FIRST_SEQUENCER if sequencer == NO_SEQUENCER else sequencer,
+        "sequencer": RESENT_SEQUENCER if sequencer == NO_SEQUENCER else sequencer,
     }
     event = {
         "eventName": "ObjectCreated:Put",

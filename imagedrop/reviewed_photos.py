@@ -82,18 +82,22 @@ def pull(
 ) -> Pulled:
     """Adds the reviewed photos to the folder; those that it has already are not read again.
 
-    A photo whose review says another label now moves. Nothing else is removed.
+    A photo stays in its part. It moves when its review says another label now, and goes when the
+    review says that none fits. A review that was undone is no longer among the records: its photo
+    stays.
 
     Args:
         read: returns a row's photo from S3, None when that version is gone.
         shares: of train, valid and test, 0..1. Without valid and test there are no part folders.
 
     Raises:
-        UserError: the folder holds something else than an earlier pull.
+        UserError: the folder holds something else than an earlier pull, or one with parts where
+            there are none now, or the reverse.
         TransientError, ClientError: S3 fails.
         OSError: the folder cannot be written.
     """
     had = read_lineage(folder)
+    _refuse_other_layout(folder, had, shares)
     known = {(each.image, each.version): each for each in had}
     decided = [each for each in records if each.review and each.review.action in DECISIONS]
     named = [each for each in decided if each.review and each.review.label is not None]
@@ -101,11 +105,13 @@ def pull(
     photos: dict[str, Photo] = {each.sha256: each for each in had}
     new = moved = 0
     folder.mkdir(parents=True, exist_ok=True)
+    for each in decided:
+        _withdraw(folder, each, known, photos)
     find = partial(_find, read, known)
     try:
         for record, found in _in_parallel(find, named):
             on_photo()
-            photo = _placed(record, found, shares)
+            photo = _placed(record, found, shares, known)
             if isinstance(photo, LeftOut):
                 left_out.append(photo)
                 continue
@@ -121,6 +127,36 @@ def pull(
         ordered = tuple(sorted(photos.values(), key=lambda each: each.path))
         _write_lineage(folder, ordered)
     return Pulled(ordered, new, moved, len(decided) - len(named), tuple(left_out))
+
+
+def _refuse_other_layout(folder: Path, had: Sequence[Photo], shares: Mapping[str, float]) -> None:
+    if had and (part_in(had[0]) is None) != (shares["train"] == 1):
+        now = "none" if shares["train"] == 1 else "some"
+        raise UserError(
+            f"{folder} was pulled with other parts: --shares asks for {now}.",
+            "Pull with the former --shares, or into a new folder.",
+        )
+
+
+def _withdraw(
+    folder: Path,
+    record: Record,
+    known: Mapping[tuple[str, str], Photo],
+    photos: dict[str, Photo],
+) -> None:
+    """Removes the photo of an earlier pull of which a person now says that no label fits."""
+    old = known.get((record.image, record.version))
+    review = record.review
+    if old is None or review is None or review.label is not None or review.at < old.at:
+        return
+    (folder / old.path).unlink(missing_ok=True)
+    photos.pop(old.sha256, None)
+
+
+def part_in(photo: Photo) -> str | None:
+    """Returns the part that a photo lies in; None where the folder has no parts."""
+    part, *below = photo.path.split("/")
+    return part if len(below) == 2 else None
 
 
 def read_lineage(folder: Path) -> tuple[Photo, ...]:
@@ -169,7 +205,12 @@ def _in_parallel(
             yield from zip(some, pool.map(find, some), strict=True)
 
 
-def _placed(record: Record, found: Found, shares: Mapping[str, float]) -> Photo | LeftOut:
+def _placed(
+    record: Record,
+    found: Found,
+    shares: Mapping[str, float],
+    known: Mapping[tuple[str, str], Photo],
+) -> Photo | LeftOut:
     if isinstance(found, LeftOut):
         return found
     review = record.review
@@ -180,7 +221,8 @@ def _placed(record: Record, found: Found, shares: Mapping[str, float]) -> Photo 
     sha256 = found if isinstance(found, str) else hashlib.sha256(found).hexdigest()
     format_ = record.format or "image"
     name = sha256[:NAME_DIGITS] + SUFFIXES.get(format_, f".{format_.lower()}")
-    part = part_of(sha256, shares)
+    old = known.get((record.image, record.version))
+    part = part_of(sha256, shares) if old is None else part_in(old)
     return Photo(
         path="/".join([*([part] if part else []), review.label, name]),
         sha256=sha256,

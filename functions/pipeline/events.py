@@ -21,6 +21,8 @@ SEQUENCER_DIGITS = 40
 NO_SEQUENCER = ""
 # For a version that was erased before its event came: below every real one, above the former.
 UNKNOWN_SEQUENCER = "0" * SEQUENCER_DIGITS
+# Of a listed row that `imagedrop reprocess` has answered again: above both, below every real one.
+RESENT_SEQUENCER = "1".rjust(SEQUENCER_DIGITS, "0")
 
 
 class Change(StrEnum):

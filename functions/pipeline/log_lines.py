@@ -86,14 +86,22 @@ def results(outcomes: Sequence[Outcome], milliseconds: int) -> LogLine:
     return LogLine("info", "batch", about)
 
 
+# How long the images queue keeps a message: MessageRetentionPeriod in template.yaml.
+QUEUE_SECONDS = 345_600
+
+
 def row_seconds(outcomes: Sequence[Outcome]) -> list[float]:
-    """Returns how long each image that got its row now took from S3's event to the row."""
+    """Returns how long each image that got its row now took from S3's event to the row.
+
+    Images that are answered again, by `imagedrop reprocess`, are no drops: their events are older.
+    """
     times = [
         (datetime.fromisoformat(each.record.received_at), each.record.classified_at)
         for each in outcomes
         if each.written and each.record is not None and each.record.status is not Status.DELETED
     ]
-    return [(datetime.fromisoformat(end) - start).total_seconds() for start, end in times]
+    seconds = [(datetime.fromisoformat(end) - start).total_seconds() for start, end in times]
+    return [each for each in seconds if each <= QUEUE_SECONDS]
 
 
 def counts(outcomes: Sequence[Outcome]) -> Counter[str]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -57,7 +58,9 @@ def reprocess(
     refused = _send(found, chosen)
     for image in refused[:NAMED]:
         say(f"Not sent: {image}", "yellow")
-    late = _waited(found, chosen.records, patience_seconds) if wait else []
+    # A file that is rejected again keeps its row as it is: nothing of it can be waited for.
+    answered = [each for each in chosen.records if each.status is Status.CLASSIFIED]
+    late = _waited(found, answered, patience_seconds) if wait else []
     for image in late[:NAMED]:
         say(f"No new answer yet: {image}", "yellow")
     if not wait:
@@ -86,7 +89,7 @@ def _send(found: Target, chosen: Chosen) -> list[str]:
         return send_again(found, chosen.records, lambda count: bars.advance(bar, count))
 
 
-def _waited(found: Target, records: tuple[Record, ...], patience_seconds: float) -> list[str]:
+def _waited(found: Target, records: Sequence[Record], patience_seconds: float) -> list[str]:
     with progress() as bars:
         bar = bars.add_task("answered", total=len(records))
         return wait_for_answers(

@@ -11,7 +11,7 @@ from botocore.exceptions import ClientError
 from pipeline.adapters.predictions_listing import list_page
 from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
-from pipeline.events import NO_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
+from pipeline.events import RESENT_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.queries import Page, Query
 from pipeline.records import Record, Status, Written
 from pipeline.review_items import REVIEW_NAMES
@@ -26,9 +26,10 @@ if TYPE_CHECKING:
 NEWER_OR_ANOTHER_ANSWER = (
     "attribute_not_exists(image)"
     " OR (sequencer < :sequencer"
-    " AND (sequencer <> :no_sequencer OR received_at <= :received_at))"
+    " AND (sequencer > :resent OR sequencer = :unknown OR received_at <= :received_at))"
     " OR (sequencer = :sequencer AND answer <> :answer)"
 )
+SEQUENCERS = {":resent": {"S": RESENT_SEQUENCER}, ":unknown": {"S": UNKNOWN_SEQUENCER}}
 # The version was erased while it was read, or before a duplicate of its event came.
 NOT_ERASED = "NOT (version = :version AND #status = :deleted)"
 # A listed version replaces the row of an older version, by S3's clock. It also replaces the mark of
@@ -64,11 +65,11 @@ class PredictionsTable:
         if ref.version_removed:
             return self._write_erasure(record, ref)
         item = to_item(record, ref)
-        condition, values = NEWER_OR_ANOTHER_ANSWER, {":no_sequencer": {"S": NO_SEQUENCER}}
+        condition, values = NEWER_OR_ANOTHER_ANSWER, SEQUENCERS
         # An etag, used where there are no version ids, can come back with the same content.
         if ref.versioned and record.status is not Status.DELETED:
             condition = f"({NEWER_OR_ANOTHER_ANSWER}) AND {NOT_ERASED}"
-            values |= DELETED_VALUE
+            values = values | DELETED_VALUE
         old = self._update(item, condition, values)
         if old is not None and _erased_unseen(old, ref):
             raise TransientError("VersionErased", f"{ref.version} is gone since it was read")

@@ -95,6 +95,28 @@ def test_a_photo_moves_when_its_label_is_corrected_again(folder: Path) -> None:
     assert (found.moved, bucket.reads) == (1, [])
 
 
+def test_other_shares_leave_a_photo_in_its_part(folder: Path) -> None:
+    rows = [reviewed(str(number), "pug") for number in range(40)]
+    first = pull(rows, Bucket(), folder, PARTS, lambda: None)
+    even = {"train": 0.4, "valid": 0.3, "test": 0.3}
+    again = pull([*rows, reviewed("new", "pug")], Bucket(), folder, even, lambda: None)
+    assert {each.path for each in first.photos} < {each.path for each in again.photos}
+    assert again.moved == 0
+
+
+def test_a_folder_with_parts_stays_one(folder: Path) -> None:
+    pull([reviewed("a", "pug")], Bucket(), folder, PARTS, lambda: None)
+    with pytest.raises(UserError, match="other parts"):
+        pulled(folder, [reviewed("b", "pug")])
+
+
+def test_a_photo_goes_when_a_person_says_that_no_label_fits(folder: Path) -> None:
+    pulled(folder, [reviewed("a", "pug"), reviewed("b", "pug")])
+    found = pulled(folder, [reviewed("a", None, "none_of_these", at="2")])
+    assert files(folder) == {"pug": b"incoming/b"}
+    assert [each.image for each in found.photos] == ["s3://bucket/incoming/b"]
+
+
 def test_of_one_photo_with_two_names_the_later_review_counts(folder: Path) -> None:
     bucket = Bucket(a=b"same", b=b"same")
     pulled(folder, [reviewed("a", "pug", at="2"), reviewed("b", "beagle", at="1")], bucket)

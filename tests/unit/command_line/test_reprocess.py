@@ -105,8 +105,30 @@ def test_a_later_event_of_s3_wins_over_a_listed_row_that_was_answered_again(stac
     send_again(stack, [classified(listed)], lambda _count: None)
     [ref] = messages(stack)
     table.write(classified(ref, model="dogs@2"), ref)
-    newer = image_ref("incoming/x.jpg", version="v2", sequencer="0000000000000001")
+    newer = image_ref(
+        "incoming/x.jpg",
+        version="v2",
+        sequencer="0000000000000001",
+        received_at="2026-11-24T07:00:00.000Z",
+    )
     assert table.write(classified(newer, "pug"), newer)
+
+
+def test_an_older_event_never_overwrites_a_listed_row_that_was_answered_again(
+    stack: Stack,
+) -> None:
+    listed = image_ref("incoming/x.jpg", version="v2", received_at="2026-11-24T07:00:00.000Z")
+    listed = replace(listed, sequencer=NO_SEQUENCER)
+    table = stack.predictions_table()
+    table.write_listed(classified(listed), listed)
+    send_again(stack, [classified(listed)], lambda _count: None)
+    [ref] = messages(stack)
+    assert table.write(classified(ref, model="dogs@2"), ref)
+    older = image_ref("incoming/x.jpg", version="v1", sequencer="0000000000000001")
+    assert not table.write(classified(older, "pug"), older)
+    row = table.get(ref.image)
+    assert row is not None
+    assert (row.version, row.model) == ("v2", "dogs@2")
 
 
 def test_a_row_that_has_another_version_by_now_is_left_to_its_own_event(stack: Stack) -> None:
