@@ -43,6 +43,7 @@ def api(stand_in: StandIn) -> StandIn:
     stand_in.asked.clear()
     stand_in.missing.clear()
     stand_in.claimed.clear()
+    stand_in.before.clear()
     stand_in.answer = None
     stand_in.summary, stand_in.picture_of = [], made_up_picture
     stand_in.failing, stand_in.empty_pages = None, 0

@@ -176,6 +176,8 @@ class StandIn:
     missing: set[str] = field(default_factory=set)
     # Rows that somebody else has claimed, by id.
     claimed: set[str] = field(default_factory=set)
+    # What a decision has replaced, by id, for undo.
+    before: dict[str, Row | None] = field(default_factory=dict)
     runs: list[Row] = field(default_factory=list)
     models: list[Row] = field(default_factory=list)
     summary: list[Row] = field(default_factory=list)
@@ -262,7 +264,16 @@ class StandIn:
         label = {"confirm": row["label"], "correct": body.get("label")}.get(action)
         at = NOW.isoformat().replace("+00:00", "Z")
         review = {"label": label, "by": REVIEWER, "at": at, "action": action}
-        row["review"] = None if action in ("undo", "claim") else review
+        latest = row["review"]
+        if action == "undo":
+            if latest is None or latest["by"] != REVIEWER:
+                raise Refused(409, "Nothing to undo", "There is nothing of yours to undo.")
+            row["review"] = self.before.pop(row["id"], None)
+        elif action == "skip":
+            row["review"] = latest if is_decided(row) else review
+        elif action != "claim":
+            self.before[row["id"]] = latest
+            row["review"] = review
         return row
 
     def form(self, body: Row) -> Row:
@@ -286,8 +297,11 @@ def matches(row: Row, asked: dict[str, str]) -> bool:
         low, high = float(asked.get("min_confidence", 0)), float(asked.get("max_confidence", 1))
         if confidence is None or not low <= confidence <= high:
             return False
-    reviewed = bool(row["review"] and row["review"]["action"] != "skip")
-    return "reviewed" not in asked or reviewed == (asked["reviewed"] == "true")
+    return "reviewed" not in asked or is_decided(row) == (asked["reviewed"] == "true")
+
+
+def is_decided(row: Row) -> bool:
+    return bool(row["review"] and row["review"]["action"] != "skip")
 
 
 def trace(row: Row) -> Row:

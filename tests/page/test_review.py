@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
+
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.browsers import Site
-from tests.page.stand_in import Row, StandIn, made_up_row
+from tests.page.stand_in import REVIEWER, Row, StandIn, made_up_row
 
 
 @pytest.fixture
@@ -29,6 +32,32 @@ def wait_for(page: Page, row: Row) -> None:
 def said(api: StandIn, row: Row) -> list[str]:
     path = f"/images/{row['id']}/review"
     return [asked["action"] for asked in api.calls("PUT", path)]
+
+
+# A guard prevents the event; a made-up event opens no dialog.
+ASKS_TO_STAY = "!dispatchEvent(new Event('beforeunload', { cancelable: true }))"
+
+
+def asks_to_stay(page: Page) -> bool:
+    return bool(page.evaluate(ASKS_TO_STAY))
+
+
+@contextmanager
+def held_writes(page: Page) -> Iterator[list[Route]]:
+    """Keeps every decision on its way; claims and undos go through."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        if route.request.post_data_json["action"] in ("claim", "undo"):
+            route.continue_()
+        else:
+            held.append(route)
+
+    page.route("**/review", hold)
+    try:
+        yield held
+    finally:
+        page.unroute("**/review")
 
 
 def test_each_key_says_one_thing_and_the_next_photo_comes_by_itself(
@@ -81,6 +110,80 @@ def test_undo_takes_the_last_word_back_and_shows_the_photo_again(
     page.keyboard.press("Enter")
     wait_for(page, unsure[1])
     assert said(api, unsure[0]) == ["claim", "correct", "undo", "claim", "confirm"]
+
+
+def decided(by: str) -> Row:
+    return {"label": "beagle", "by": by, "at": "2026-11-29T12:00:00Z", "action": "correct"}
+
+
+def test_undoing_a_skip_keeps_what_was_said_before(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    unsure[0]["review"] = earlier = decided(REVIEWER)
+    page = opened.go(f"review?id={unsure[0]['id']}")
+    wait_for(page, unsure[0])
+    page.keyboard.press("s")
+    wait_for(page, unsure[1])
+    page.keyboard.press("u")
+    wait_for(page, unsure[0])
+    assert unsure[0]["review"] == earlier
+    assert said(api, unsure[0]) == ["claim", "claim"]
+
+
+def test_undoing_the_skip_of_a_photo_that_was_reviewed_meanwhile_keeps_the_review(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    unsure[0]["review"] = meanwhile = decided(REVIEWER)  # in another window
+    page.keyboard.press("s")
+    wait_for(page, unsure[1])
+    page.keyboard.press("u")
+    wait_for(page, unsure[0])
+    assert unsure[0]["review"] == meanwhile
+    assert said(api, unsure[0]) == ["claim", "skip", "claim"]
+
+
+def test_undoing_a_word_that_was_not_saved_keeps_what_was_said_before(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    unsure[0]["review"] = earlier = decided(REVIEWER)
+    page = opened.go(f"review?id={unsure[0]['id']}")
+    wait_for(page, unsure[0])
+    with held_writes(page) as writes:
+        page.keyboard.press("n")
+        wait_for(page, unsure[1])
+        page.keyboard.press("u")  # before the answer has come
+        writes.pop().abort()
+        expect(page.get_by_role("alert")).to_contain_text("was not saved")
+        wait_for(page, unsure[0])
+    assert unsure[0]["review"] == earlier
+    assert "undo" not in said(api, unsure[0])
+
+
+def test_a_photo_that_somebody_reviewed_since_it_was_listed_is_passed_over(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    unsure[1]["review"] = decided("bob@example.com")
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[2])
+    assert said(api, unsure[1]) == []
+
+
+def test_a_window_whose_last_words_are_not_written_asks_before_it_closes(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    with held_writes(page) as writes:
+        page.keyboard.press("Enter")
+        wait_for(page, unsure[1])
+        assert asks_to_stay(page)
+        writes.pop().continue_()
+        page.wait_for_function(f"() => !({ASKS_TO_STAY})")
+    assert unsure[0]["review"]["action"] == "confirm"
 
 
 def test_a_photo_that_somebody_else_reviews_is_passed_over(

@@ -34,6 +34,7 @@ export async function call(url, { method = "GET", body, signal } = {}) {
   try {
     response = await fetch(url, {
       method, headers, signal, body: body === undefined ? undefined : JSON.stringify(body),
+      keepalive: method === "PUT", // what a person said arrives though the window closes
     });
   } catch (error) {
     if (error.name === "AbortError") throw error;

@@ -14,6 +14,10 @@ const RECENT = 4;
 const AHEAD = 10;
 const ASKED = ["label", "group", "max_confidence", "model", "since"];
 
+// What was said and is not written yet would be lost with the window.
+let pending = 0;
+const askToStay = (event) => event.preventDefault();
+
 export class Review {
   title = "Review";
 
@@ -105,11 +109,12 @@ export class Review {
       this.stage.replaceChildren(failed(listing.problem, () => this.change(this.query)));
       return;
     }
+    const isAsked = Boolean(this.first);
     const id = this.first ?? listing.rows[this.place]?.id;
-    if (this.first) this.place -= 1;
+    if (isAsked) this.place -= 1;
     this.first = null;
     if (id === undefined) this.#done();
-    else await this.#show(id);
+    else await this.#show(id, { isAsked });
   }
 
   #done() {
@@ -120,27 +125,29 @@ export class Review {
     say("Nothing is left to review");
   }
 
-  async #show(id, { claim = true } = {}) {
+  // A photo that was asked for is shown whatever was said of it.
+  async #show(id, { isAsked }) {
     this.stopPicture();
     this.record = null;
     let record;
     try {
       record = await get(`predictions/${id}`);
     } catch (problem) {
-      this.stage.replaceChildren(failed(problem, () => this.#show(id), { isOfId: true }));
+      this.stage.replaceChildren(failed(problem, () => this.#show(id, { isAsked }), { isOfId: true }));
       return;
     }
-    if (record.status !== "CLASSIFIED") {
-      await this.#next(); // rejected or deleted since it was listed
+    const isDone = isReviewed(record) && !isAsked && this.query.get("reviewed") !== "true";
+    if (record.status !== "CLASSIFIED" || isDone) {
+      await this.#next(); // rejected, deleted or reviewed since it was listed
       return;
     }
-    if (claim && !(await this.#claim(record))) return;
+    if (!(await this.#claim(record, isAsked))) return;
     this.record = record;
     this.#draw(record);
   }
 
   // Returns whether the photo is ours to review.
-  async #claim(record) {
+  async #claim(record, isAsked) {
     try {
       await this.#put(record, "claim");
       return true;
@@ -150,7 +157,7 @@ export class Review {
         await this.#next();
         return false;
       }
-      this.stage.replaceChildren(failed(problem, () => this.#show(record.id)));
+      this.stage.replaceChildren(failed(problem, () => this.#show(record.id, { isAsked })));
       return false;
     }
   }
@@ -225,19 +232,35 @@ export class Review {
     this.record = null;
     if (label !== undefined) this.recent = [label, ...this.recent.filter((each) => each !== label)].slice(0, RECENT);
     if (action !== "skip") this.count += 1;
-    this.decided.push({ record, action });
-    this.writes = this.writes.then(() => this.#put(record, action, action === "confirm" ? record.label : label))
-      .catch((problem) => this.#refused(record, problem));
+    const decision = { record, action, isToUndo: false };
+    this.decided.push(decision);
+    // Skipping what was reviewed says nothing: an undo would take back what was said before.
+    if (action !== "skip" || !isReviewed(record)) this.#write(decision, action === "confirm" ? record.label : label);
     this.#next();
   }
 
-  #refused(record, problem) {
-    this.decided = this.decided.filter((each) => each.record.id !== record.id);
+  #write(decision, label) {
+    const { record, action } = decision;
+    pending += 1;
+    addEventListener("beforeunload", askToStay);
+    this.writes = this.writes.then(async () => {
+      const written = await this.#put(record, action, label);
+      // The skip of what somebody reviewed meanwhile has left their word as it is.
+      decision.isToUndo = action !== "skip" || !isReviewed(written);
+    }).catch((problem) => this.#refused(decision, problem)).finally(() => {
+      pending -= 1;
+      if (!pending) removeEventListener("beforeunload", askToStay);
+    });
+  }
+
+  #refused(decision, problem) {
+    const { record } = decision;
+    this.decided = this.decided.filter((each) => each !== decision);
     const box = el("p", { class: "warning", role: "alert" }, `${fileName(record)} was not saved: ${problem.message} `,
       el("button", { type: "button", onclick: () => {
         box.remove();
         this.place -= 1;
-        this.#show(record.id);
+        this.#show(record.id, { isAsked: true });
       } }, "Look at it again"));
     this.trouble.append(box);
   }
@@ -250,15 +273,15 @@ export class Review {
     }
     await this.writes;
     try {
-      await this.#put(last.record, "undo");
+      if (last.isToUndo) await this.#put(last.record, "undo");
     } catch (problem) {
-      this.#refused(last.record, problem);
+      this.#refused(last, problem);
       return;
     }
     if (last.action !== "skip") this.count -= 1;
     this.place -= this.record ? 1 : 0;
     say(`Undone: ${fileName(last.record)}`);
-    await this.#show(last.record.id);
+    await this.#show(last.record.id, { isAsked: true });
   }
 
   #tell() {
