@@ -24,9 +24,13 @@ from training.data.layout import part_of
 from training.run_folders import new_run_folder
 
 if TYPE_CHECKING:
+    from archive.uncertainty import Unknown
+    from training.evaluation.calibration import Calibration
     from training.evaluation.evaluate import Evaluation, Int8Offer
 
 LEAKS_SHOWN = 5
+# What a card's metrics say of the graph, and not of the photos that it was last measured on.
+KEPT = ("calibration", "gate")
 
 
 def register(app: typer.Typer) -> None:
@@ -152,18 +156,7 @@ def _print_summary(found: Evaluation) -> None:
     say(f"top-1     {found.top(1):.4f}  (95 %: {low:.3f} to {high:.3f})")
     say(f"top-5     {found.top(5):.4f}")
     say(f"macro F1  {found.macro_f1:.4f}")
-    calibration = found.calibration
-    say(
-        f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
-        f"temperature {calibration.temperature:.2f}"
-    )
-    if round(calibration.ece_after - calibration.ece_before, 4) > 0:
-        say("          on so few photos the temperature does not help")
-    covered = "none" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
-    say(
-        f"review    {1 - calibration.coverage:.4f} of the photos need review; of the others "
-        f"{covered} are right"
-    )
+    _print_calibration(found.calibration)
     if found.card.gate is not None:
         refused = float(found.measured.gated.mean())
         say(f"gate      {refused:.4f} of the photos are called {found.card.gate.label}")
@@ -177,13 +170,31 @@ def _print_summary(found: Evaluation) -> None:
     _print_leaks(found)
 
 
+def _print_calibration(calibration: Calibration) -> None:
+    if calibration.fitted_on is None:
+        say(f"ECE       {calibration.ece_before:.4f}")
+        say("          no temperature is fitted on photos that the model learned from")
+        return
+    say(
+        f"ECE       {calibration.ece_before:.4f}, {calibration.ece_after:.4f} with the "
+        f"temperature {calibration.temperature:.2f}"
+    )
+    if round(calibration.ece_after - calibration.ece_before, 4) > 0:
+        say("          on so few photos the temperature does not help")
+    covered = "none" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
+    say(
+        f"review    {1 - calibration.coverage:.4f} of the photos need review; of the others "
+        f"{covered} are right"
+    )
+
+
 def _print_leaks(found: Evaluation) -> None:
     """Names photos that the model knows; not those of which the first line says so already."""
     if found.judged.was_seen:
         say("The model was trained on these photos, so these figures mean little.", "yellow")
-    if not found.leaked or found.judged.remark:
+    learned = sum(row.is_learned for row in found.leaked)
+    if not found.leaked or (found.judged.remark and not learned):
         return
-    learned = sum("learned" in row.known_by for row in found.leaked)
     first = ", ".join(row.path for row in found.leaked[:LEAKS_SHOWN])
     more = ", …" if len(found.leaked) > LEAKS_SHOWN else ""
     say(
@@ -226,6 +237,13 @@ def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, 
     """Writes the weights with the temperature; returns the card's entry about it."""
     from model.onnx_temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
 
+    if found.calibration.fitted_on is None:
+        raise UserError(
+            "It cannot be calibrated by these photos: the model learned from them, and is surer of "
+            "them than of others.",
+            "Give --data a folder that the model has not learned from. After a training with "
+            "--folds, --answers shows what it answered to photos that were left out.",
+        )
     try:
         write_calibrated(weights, found.calibration.temperature, destination)
     except ValueError as error:
@@ -244,11 +262,20 @@ def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, 
     }
 
 
+def _unknown_when_tempered(found: Evaluation) -> Unknown | None:
+    """The leads are differences of logits: divided by a temperature, each is so much smaller."""
+    rule = found.card.unknown
+    if rule is None:
+        return None
+    temperature = found.calibration.temperature
+    return replace(rule, lowest_leads=tuple(lead / temperature for lead in rule.lowest_leads))
+
+
 def _package(
     found: Evaluation, content: Path, weights: Path, noted: Mapping[str, object], destination: Path
 ) -> None:
-    # An earlier calibration still holds: its temperature is in the graph.
-    kept = {name: found.card.metrics[name] for name in found.card.metrics if name == "calibration"}
+    # An earlier calibration still holds: its temperature is in the graph, as the gate is.
+    kept = {name: found.card.metrics[name] for name in KEPT if name in found.card.metrics}
     measured = {
         "measured_on": found.measured_on,
         "top1": found.top(1),
@@ -256,7 +283,8 @@ def _package(
         "macro_f1": found.macro_f1,
     }
     metrics = {**kept, **measured, **noted}
-    card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics)
+    unknown = _unknown_when_tempered(found) if "calibration" in noted else found.card.unknown
+    card = replace(found.card, weights_sha256=sha256_of(weights), metrics=metrics, unknown=unknown)
     package(weights, card, destination, texts_in(content))
     say(f"Written: {destination}")
     say(f"Next: imagedrop package {destination} --version ANOTHER")

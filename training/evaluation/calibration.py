@@ -1,4 +1,7 @@
-"""Temperature and review threshold: fitted on validation photos, judged on the measured ones."""
+"""Temperature and review threshold: fitted on validation photos, judged on the measured ones.
+
+Neither is ever fitted on photos that the model learned from: it is surer of those than of others.
+"""
 
 from __future__ import annotations
 
@@ -12,6 +15,8 @@ from training.evaluation import metrics
 from training.evaluation.measure import Classes, Predicted, Probabilities
 
 REVIEW_TARGET = 0.95
+# Each is judged by a fit on others.
+FEWEST_MEASURED = 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,8 @@ class Calibration:
 
     Attributes:
         temperature: in addition to the one that the model's graph may have already.
-        fitted_on: the photos that both were fitted on, in words.
+        fitted_on: the photos that both were fitted on, in words; None where there are none that
+            the model did not learn from. Then the temperature is 1, and there is no threshold.
         threshold: for review, of the confidences with that temperature; with the accuracy and
             coverage of the photos that it was chosen on.
         coverage: the share of the measured photos above the threshold.
@@ -28,7 +34,7 @@ class Calibration:
     """
 
     temperature: float
-    fitted_on: str
+    fitted_on: str | None
     ece_before: float
     ece_after: float
     threshold: metrics.Threshold | None
@@ -37,25 +43,34 @@ class Calibration:
 
 
 def calibrate(
-    measured: Predicted, validation: Predicted | None, before: float = 1.0
+    measured: Predicted,
+    validation: Predicted | None,
+    before: float = 1.0,
+    learned: npt.NDArray[np.bool_] | None = None,
 ) -> Calibration:
     """Fits temperature and review threshold on validation photos; judges them on the measured ones.
 
-    Without validation photos they are fitted on the measured ones, and each half of those is
-    judged by a fit on the other half, so that no photo is judged by a fit on itself.
+    Without validation photos they are fitted on the measured ones that the model did not learn
+    from, and each half of those is judged by a fit on the other half, so that no photo is judged by
+    a fit on itself. With fewer than FEWEST_MEASURED of them nothing is fitted.
 
     Args:
+        validation: photos that the model did not learn from.
         before: the temperature that the model's graph has already.
+        learned: bool [measured], which of them the model learned from; None for none.
     """
-    source = validation or measured
-    temperature, threshold = _fitted(source.probabilities, source.truth, before)
+    new = np.ones(len(measured.truth), bool) if learned is None else ~learned
+    temperature, threshold, fitted_on = 1.0, None, None
+    after, above = measured.probabilities, np.zeros(len(new), bool)
     if validation is not None:
+        temperature, threshold = _fitted(validation.probabilities, validation.truth, before)
         after = metrics.tempered(measured.probabilities, temperature)
         above = _above(after, threshold)
         fitted_on = f"{len(validation.truth)} validation photos"
-    else:
-        after, above = _cross_fitted(measured, before)
-        fitted_on = f"the {len(measured.truth)} measured photos; cross-fitted by halves"
+    elif new.sum() >= FEWEST_MEASURED:
+        temperature, threshold = _fitted(measured.probabilities[new], measured.truth[new], before)
+        after, above = _cross_fitted(measured, before, new, temperature, threshold)
+        fitted_on = f"{_these(new)}; cross-fitted by halves"
     return Calibration(
         temperature=temperature,
         fitted_on=fitted_on,
@@ -89,18 +104,29 @@ def _above(
     return np.asarray(probabilities.max(axis=1) >= least)
 
 
+def _these(new: npt.NDArray[np.bool_]) -> str:
+    if new.all():
+        return f"the {len(new)} measured photos"
+    return f"the {new.sum()} of {len(new)} measured photos that the model did not learn from"
+
+
 def _cross_fitted(
-    measured: Predicted, before: float
+    measured: Predicted,
+    before: float,
+    new: npt.NDArray[np.bool_],
+    temperature: float,
+    threshold: metrics.Threshold | None,
 ) -> tuple[Probabilities, npt.NDArray[np.bool_]]:
-    after = np.array(measured.probabilities, np.float64)
-    above = np.zeros(len(after), bool)
+    """The fit on all new photos is for those that the model learned from, which are in no half."""
+    after = metrics.tempered(measured.probabilities, temperature)
+    above = _above(after, threshold)
     # Photos are sorted by class, so every other photo gives halves with the same classes.
-    evens = np.arange(len(after)) % 2 == 0
-    for one in (evens, ~evens):
-        if one.any() and (~one).any():
-            temperature, threshold = _fitted(
-                measured.probabilities[~one], measured.truth[~one], before
-            )
-            after[one] = metrics.tempered(measured.probabilities[one], temperature)
-            above[one] = _above(after[one], threshold)
+    evens = new & (np.cumsum(new) % 2 == 1)
+    odds = new & ~evens
+    for one, other in ((evens, odds), (odds, evens)):
+        temperature, threshold = _fitted(
+            measured.probabilities[other], measured.truth[other], before
+        )
+        after[one] = metrics.tempered(measured.probabilities[one], temperature)
+        above[one] = _above(after[one], threshold)
     return after, above

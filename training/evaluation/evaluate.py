@@ -252,14 +252,16 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
     int8 = None
     if int8_weights is not None:
         int8 = _int8(content, card, measured, places, judged.training, int8_weights, steps)
+    rows = rows_of(measured, card.labels, data.folder, _known_of(judged, known))
+    learned = np.array([row.is_learned for row in rows], bool)
     return Evaluation(
         card=card,
         data=data,
         data_manifest_sha256=manifest_sha256,
         judged=judged,
         measured=measured,
-        rows=rows_of(measured, card.labels, data.folder, _known_of(judged, known)),
-        calibration=calibrate(measured, validation, temperature_of_card(card)),
+        rows=rows,
+        calibration=calibrate(measured, validation, temperature_of_card(card), learned),
         robustness=effects,
         speed=speed(model, card.image_spec, content / WEIGHTS_NAME, measured.images),
         int8=int8,

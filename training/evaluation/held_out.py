@@ -78,8 +78,9 @@ def photos_to_judge(
 def _of_part(
     data: DataSet, part: str, known: Known | None, card: ModelCard, *, trained_here: bool
 ) -> JudgedPhotos:
-    # With folds, the final training uses everything but the part test.
+    # With folds, the final training uses everything but the part test, and chooses no epoch.
     learnt = {"train", "valid"} if _folds(card) else {"train"}
+    chose = trained_here and part == "valid" and "valid" not in learnt
     images = data.split(part)
     if known is None:
         validation = () if trained_here and "valid" in learnt else data.split("valid")
@@ -93,7 +94,7 @@ def _of_part(
         validation=validation if part == "test" else (),
         training=() if part == "train" else data.split("train"),
         was_seen=was_seen,
-        remark="training chose its epoch by them" if trained_here and part == "valid" else "",
+        remark="training chose its epoch by them" if chose else "",
     )
 
 

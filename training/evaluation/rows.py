@@ -51,6 +51,11 @@ class PhotoRow:
         return self.best[0][0] == self.truth
 
     @property
+    def is_learned(self) -> bool:
+        """Whether the model learned from the photo."""
+        return self.knows is not None and self.knows.use == "train"
+
+    @property
     def known_by(self) -> str:
         """`learned`, `chose the epoch`, or nothing for a photo that is new to the model."""
         if self.knows is None:

@@ -11,13 +11,14 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from archive.reading import check_archive, extract_archive
+from archive.uncertainty import Unknown
 from imagedrop.cli import app
 from imagedrop.errors import UserError
 from model.package import LEARNED_PHOTOS_NAME
 from tests.unit.serving.asgi_client import ask
 from tests.unit.training.colour_model import write_colour_model
-from training.data.dataset import file_sha256
-from training.data.learned_photos import LearnedPhoto, learned_text
+from training.data.dataset import DataSet, file_sha256
+from training.data.learned_photos import LearnedPhoto, Use, learned_text
 
 
 @pytest.fixture(autouse=True)
@@ -91,6 +92,71 @@ def test_leaked_photos_are_named_on_the_console_and_the_list_travels_with_the_mo
         assert "of 3 photos the model learned from 1 and chose its epoch by 0" in output
         assert "test/red/a.png" in output
         assert "top-1 of the others 1.0000" in output
+
+
+def test_leaks_beyond_the_remark_are_named(tmp_path: Path, photos: Path) -> None:
+    """The first line says that `valid` chose the epoch, not that one of its photos was learned."""
+    manifest = DataSet.scan(photos).manifest_sha256
+    model = write_colour_model(tmp_path / "model", training_run={"data_manifest_sha256": manifest})
+    uses: dict[str, Use] = {"blue": "valid", "green": "valid", "red": "train"}
+    learned = [
+        LearnedPhoto.of(file_sha256(photos / "valid" / label / "a.png"), None, use)
+        for label, use in uses.items()
+    ]
+    (model / LEARNED_PHOTOS_NAME).write_bytes(learned_text(learned))
+
+    told = run(model, "--data", photos, "--split", "valid", "--output-dir", tmp_path / "o")
+
+    assert "chose its epoch by them" in " ".join(told.split())
+    assert "learned from 1 and chose its epoch by 2" in " ".join(told.split())
+
+
+def test_photos_that_the_model_learned_from_calibrate_no_archive(
+    tmp_path: Path, photos: Path
+) -> None:
+    manifest = DataSet.scan(photos).manifest_sha256
+    model = write_colour_model(tmp_path / "model", training_run={"data_manifest_sha256": manifest})
+    output = tmp_path / "o"
+    arguments = ["--data", photos, "--split", "train", "--output-dir", output]
+    with pytest.raises(UserError, match="the model learned from them"):
+        run(model, *arguments, "--calibrate")
+    assert (output / "evaluation.json").is_file()
+    assert not (output / "calibrated.tar.gz").exists()
+    assert "no temperature is fitted" in " ".join(run(model, *arguments).split())
+
+
+def test_calibration_keeps_the_verdicts_of_the_rule_unknown_and_what_is_known_of_the_gate(
+    tmp_path: Path, photos: Path
+) -> None:
+    gate = {"photos": 99, "refused": 0.01}
+    model = write_colour_model(
+        tmp_path / "model",
+        sharpness=1.0,
+        unknown=Unknown("unknown_colour", 2, (0.5, 0.9), 39),
+        metrics={"gate": gate, "top1": 0.1},
+    )
+
+    run(model, "--data", photos, "--calibrate", "--output-dir", tmp_path / "o")
+
+    extract_archive(tmp_path / "o" / "calibrated.tar.gz", tmp_path / "served")
+    card = check_archive(tmp_path / "o" / "calibrated.tar.gz").card
+    temperature = card.metrics["calibration"]["temperature"]
+    assert temperature < 0.9
+    assert card.unknown is not None
+    assert card.unknown.lowest_leads == pytest.approx((0.5 / temperature, 0.9 / temperature))
+    assert card.metrics["gate"] == gate
+    assert card.metrics["top1"] == 1.0
+
+    def label_of(served: Path, red: int) -> str:
+        file = tmp_path / "asked.png"
+        Image.new("RGB", (40, 40), (red, 0, 0)).save(file)
+        body = file.read_bytes()
+        (entry,) = ask(served, "POST", "/invocations", content_type="image/png", body=body).json()
+        return str(entry["label"])
+
+    # Leads of .86 and .94 nats before the calibration: on either side of .9.
+    for red, label in ((220, "unknown_colour"), (240, "red")):
+        assert label_of(model, red) == label_of(tmp_path / "served", red) == label
 
 
 def test_a_row_for_each_photo_is_written_for_spreadsheets(tmp_path: Path, photos: Path) -> None:

@@ -71,6 +71,27 @@ def test_without_validation_each_half_is_reviewed_by_the_threshold_of_the_other(
     assert (calibration.coverage, calibration.accuracy) == (0.25, 0.0)
 
 
+def test_photos_that_were_learned_from_move_neither_temperature_nor_threshold() -> None:
+    confidences, right = [0.9, 0.8, 0.7, 0.6, 0.55], [True, True, False, True, False]
+    # Photos of the training, all right and sure, between the new ones.
+    learned = np.array([True, False, False, True, False, True, False, False])
+    mixed = np.full(8, 0.999), np.full(8, fill_value=True)
+    mixed[0][~learned], mixed[1][~learned] = confidences, right
+
+    alone = calibrate(said(confidences, right), None)
+    among = calibrate(said(list(mixed[0]), list(mixed[1])), None, learned=learned)
+
+    assert among.temperature == alone.temperature
+    assert among.threshold == alone.threshold
+    assert "5 of 8" in (among.fitted_on or "")
+
+
+def test_one_new_photo_is_too_few_to_fit_on() -> None:
+    measured = said([0.9, 0.8], [True, True])
+    found = calibrate(measured, None, learned=np.array([True, False]))
+    assert (found.temperature, found.threshold, found.fitted_on) == (1.0, None, None)
+
+
 def test_where_no_confidence_is_enough_everything_is_for_review() -> None:
     calibration = calibrate(said([0.9], [True]), said([0.9], [False]))
     assert (calibration.threshold, calibration.coverage, calibration.accuracy) == (None, 0.0, None)

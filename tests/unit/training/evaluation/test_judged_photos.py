@@ -39,7 +39,10 @@ def test_after_folds_the_validation_photos_were_trained_on_and_calibrate_nothing
     tmp_path: Path, photos: Path
 ) -> None:
     model = trained_on(photos, tmp_path / "folds", hyperparameters={"folds": 4, "seed": 1})
-    assert judged(model, photos, "valid").judged.was_seen
+    on_valid = judged(model, photos, "valid")
+    assert on_valid.judged.was_seen
+    assert "chose its epoch" not in on_valid.measured_on
+    assert on_valid.calibration.fitted_on is None
     on_test = judged(model, photos)
     assert not on_test.judged.was_seen
     assert "cross-fitted" in on_test.calibration.fitted_on
@@ -122,6 +125,33 @@ def test_photos_that_were_learned_from_calibrate_nothing(model: Path, photos: Pa
     uses: list[Use] = ["train"] * 8 + ["valid"] * 4
     remembering(model, dict(zip(valid, uses, strict=True)))
     assert judged(model, photos).calibration.fitted_on == "4 validation photos"
+
+
+def test_after_folds_on_all_photos_nothing_is_fitted_on_them(tmp_path: Path, photos: Path) -> None:
+    flat = photos / "train"
+    model = trained_on(flat, tmp_path / "folds", hyperparameters={"folds": 4, "seed": 1})
+    for kept_a_list in (False, True):
+        if kept_a_list:
+            remembering(model, dict.fromkeys(flat.rglob("*.png"), "train"))
+        found = judged(model, flat)
+        calibration = found.calibration
+        assert found.judged.was_seen
+        assert (calibration.temperature, calibration.threshold) == (1.0, None)
+        assert calibration.fitted_on is None
+        assert calibration.ece_after == calibration.ece_before
+        assert "None is fitted" in evaluation_page(found)
+
+
+def test_of_measured_photos_only_those_that_are_new_are_fitted_on(
+    model: Path, photos: Path
+) -> None:
+    flat = photos / "train"
+    paths = sorted(flat.rglob("*.png"))
+    remembering(model, dict.fromkeys(paths[:7], "train"))
+    fitted_on = judged(model, flat).calibration.fitted_on
+    assert fitted_on == (
+        "the 5 of 12 measured photos that the model did not learn from; cross-fitted by halves"
+    )
 
 
 def test_of_photos_without_parts_the_list_says_which_were_kept_back(
