@@ -32,9 +32,17 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 
 @cache
 def record_changes() -> RecordChanges:
+    return RecordChanges(wiring.journal_table(), notices(), lambda: datetime.now(UTC))
+
+
+def notices() -> NoticeTopic | None:
+    """Returns None, too, for a rule that cannot be read: history and counters go on."""
     settings = wiring.settings
-    notices = None
-    if settings.notice_rule:
+    if not settings.notice_rule:
+        return None
+    try:
         rule = Rule.parse(settings.notice_rule)
-        notices = NoticeTopic(client("sns"), settings.notice_topic_arn, rule)
-    return RecordChanges(wiring.journal_table(), notices, lambda: datetime.now(UTC))
+    except ValueError as error:
+        logger.error("NoticeRule cannot be read", extra={"error": str(error)})
+        return None
+    return NoticeTopic(client("sns"), settings.notice_topic_arn, rule)

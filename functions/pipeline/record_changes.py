@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
+from pipeline.adapters.service_errors import reason_of
+from pipeline.errors import TransientError
 from pipeline.records import Record
 from pipeline.row_changes import RowChange, counts_by_day, read_change, replaced
 
@@ -46,7 +48,7 @@ class RecordChanges:
         Lambda delivers a shard's changes in order and at least once: after a failure again, and
         cut into other batches. The shard's mark says up to which change everything is done. It
         moves together with the counters; what comes before it may be repeated without harm, but
-        a notice may come twice.
+        a notice may come twice. One that cannot be sent is logged and left out.
 
         Raises:
             TransientError: a service is busy, or another call recorded the same changes.
@@ -60,11 +62,24 @@ class RecordChanges:
             self.journal.erase(image)
         for record in history.records:
             self.journal.keep(record)
-        if self.notices is not None:
-            self.notices.send([each.after for each in changes if each.is_new_answer and each.after])
+        self._tell(changes)
         last = max(each.sequence for each in changes)
         self.journal.count(shard, (mark, last), counts_by_day(changes), self.now())
         return len(changes)
+
+    def _tell(self, changes: Sequence[RowChange]) -> None:
+        """Sends notices. Only a busy topic comes first: later there is nothing to repeat them from.
+
+        A refusal would hold up the shard's counters for a day.
+        """
+        if self.notices is None:
+            return
+        try:
+            self.notices.send([each.after for each in changes if each.is_new_answer and each.after])
+        except TransientError:
+            raise
+        except Exception as error:
+            logger.exception("a notice is left out", extra={"error": reason_of(error)})
 
 
 def _readable(events: Sequence[Mapping[str, Any]]) -> Iterator[RowChange]:

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Any
 
 import boto3
 import pytest
+from botocore.exceptions import ClientError
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from moto import mock_aws
 
+from handlers import changes
 from pipeline import records
 from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.notice_topic import NoticeTopic
@@ -273,6 +275,44 @@ def test_a_notice_tells_the_rows_that_match_the_rule(
     assert "\n".join(sns.sent).splitlines() == found
 
 
+@dataclass(slots=True)
+class FailingSns:
+    code: str
+
+    def publish(self, **_message: str) -> None:
+        raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "Publish")
+
+
+def test_a_refused_notice_is_logged_and_history_and_counters_go_on(
+    journal: JournalTable, caplog: pytest.LogCaptureFixture
+) -> None:
+    notices = NoticeTopic(FailingSns("AuthorizationError"), "arn", Rule())  # type: ignore[arg-type]
+    assert recorder(journal, notices).run("one", some_changes().events) == 5
+    assert journal.days("2026-11-01") == COUNTED
+    assert [vars(each)["error"] for each in caplog.records] == ["AuthorizationError"]
+
+
+def test_a_busy_topic_is_tried_again_and_every_change_counts_once(journal: JournalTable) -> None:
+    events = some_changes().events
+    busy = NoticeTopic(FailingSns("Throttling"), "arn", Rule())  # type: ignore[arg-type]
+    with pytest.raises(TransientError):
+        recorder(journal, busy).run("one", events)
+    sns = Sns()
+    recorder(journal, NoticeTopic(sns, "arn", Rule())).run("one", events)  # type: ignore[arg-type]
+    assert len(sns.sent) == 1
+    assert journal.days("2026-11-01") == COUNTED
+
+
+def test_a_rule_that_cannot_be_read_leaves_out_notices_alone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("NOTICE_RULE", "min_confidence=much")
+    assert changes.notices() is None
+    monkeypatch.setenv("NOTICE_RULE", "min_confidence=0.9")
+    monkeypatch.setenv("NOTICE_TOPIC_ARN", "arn")
+    assert changes.notices() is not None
+
+
 def test_a_notice_of_a_folder_is_short() -> None:
     sns = Sns()
     NoticeTopic(sns, "arn", Rule()).send([classified(DOG)] * 50)  # type: ignore[arg-type]
@@ -286,6 +326,11 @@ def test_a_notice_of_a_folder_is_short() -> None:
         ("label=pug", True),
         ("folder=incoming/cats/,label=pug,min_confidence=0.9", True),
         ("min_confidence=.5,label=pug", True),
+        ("label=pug,min_confidence=1.0", True),
+        ("min_confidence=much", False),
+        ("label=pug,min_confidence=0,9", False),
+        ("min_confidence=90", False),
+        ("min_confidence=nan", False),
         ("lable=pug", False),
         ("label=pug,", False),
         ("label=pug folder=cats/", False),
