@@ -8,10 +8,13 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from imaging.decoder import DecoderError
+from pipeline.adapters.service_errors import reason_of
+from pipeline.answers import InvalidAnswerError
 from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
 from pipeline.api_description import methods_of
 from pipeline.api_requests import InvalidRequestError, UnknownIdError
-from pipeline.errors import NoExplanationError, TransientError
+from pipeline.errors import NoExplanationError, SpecMismatchError, TransientError
 from pipeline.queries import NoSuchOrderError
 from pipeline.review import ReviewConflictError
 
@@ -37,6 +40,8 @@ def add_to(app: APIGatewayHttpResolver) -> None:
     app.exception_handler(NoSuchOrderError)(_invalid)
     app.exception_handler(ReviewConflictError)(_conflict)
     app.exception_handler(TransientError)(_busy)
+    for each in (DecoderError, InvalidAnswerError, SpecMismatchError):
+        app.exception_handler(each)(_unanswered)
 
 
 def _problem(
@@ -56,4 +61,10 @@ def _conflict(error: ReviewConflictError) -> Response[str]:
 def _busy(error: TransientError) -> Response[str]:
     logger.warning("busy", extra={"error": str(error)})
     detail = "AWS is busy; try again in a second."
+    return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})
+
+
+def _unanswered(error: Exception) -> Response[str]:
+    logger.error("unanswered", extra={"reason": reason_of(error), "error": str(error)})
+    detail = "the decoder or the model failed on this image; try again in a second."
     return _problem(HTTPStatus.SERVICE_UNAVAILABLE, detail, {"Retry-After": "1"})

@@ -8,7 +8,7 @@ from bulk.listed_runs import ListedRuns
 from bulk.progress import ProgressReader
 from bulk.work_bucket import WorkBucket
 from handlers import wiring
-from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.images_bucket import GONE_CODES, MALFORMED_VERSION_CODE, ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.reviews_table import ReviewsTable
 from pipeline.adapters.upload_forms import UploadForms
@@ -23,16 +23,21 @@ def reviews_table() -> ReviewsTable:
 
 
 @cache
+def shown_images() -> ImagesBucket:
+    """Returns the images for people, whose addresses may name a version that never was one."""
+    return ImagesBucket(client("s3"), gone_codes=GONE_CODES | {MALFORMED_VERSION_CODE})
+
+
+@cache
 def thumbnails() -> Thumbnails:
-    images = ImagesBucket(client("s3"))
-    return Thumbnails(images, wiring.decoder().thumbnail, wiring.settings.images_bucket)
+    return Thumbnails(shown_images(), wiring.decoder().thumbnail, wiring.settings.images_bucket)
 
 
 @cache
 def explanations() -> Explanations:
     settings = wiring.settings
     return Explanations(
-        images=ImagesBucket(client("s3")),
+        images=shown_images(),
         prepare=wiring.decoder().prepare,
         endpoint=ModelEndpoint(client("sagemaker-runtime", WATCHED), settings.endpoint_name),
         spec=settings.image_spec,

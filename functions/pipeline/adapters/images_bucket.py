@@ -18,6 +18,9 @@ if TYPE_CHECKING:
 GONE_CODES = frozenset(
     {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "MethodNotAllowed"}
 )
+# GetObject's code for text that is no version id. Only callers from outside can make one up: in an
+# event it is a bug, and calling the object gone would bury its row.
+MALFORMED_VERSION_CODE = "InvalidArgument"
 
 # GetObject's code for an object in an archive storage class: it must be restored first, by hand.
 ARCHIVED_CODE = "InvalidObjectState"
@@ -26,9 +29,15 @@ ARCHIVED_CODE = "InvalidObjectState"
 class ImagesBucket:
     """Any bucket that an event names; the function's role decides which ones can be read."""
 
-    def __init__(self, s3: S3Client, max_bytes: int = DEFAULT_LIMITS.max_bytes) -> None:
+    def __init__(
+        self,
+        s3: S3Client,
+        max_bytes: int = DEFAULT_LIMITS.max_bytes,
+        gone_codes: frozenset[str] = GONE_CODES,
+    ) -> None:
         self._s3 = s3
         self._max_bytes = max_bytes
+        self._gone_codes = gone_codes
 
     def read(self, ref: ImageRef) -> bytes | Rejection | None:
         """Returns the object's bytes, None when it is gone, or a rejection when it is too large or
@@ -48,7 +57,7 @@ class ImagesBucket:
                     else self._s3.get_object(Bucket=ref.bucket, Key=ref.key, IfMatch=ref.version)
                 )
             except ClientError as error:
-                if error_code(error) in GONE_CODES:
+                if error_code(error) in self._gone_codes:
                     return None
                 if error_code(error) == ARCHIVED_CODE:
                     return _archived(error)

@@ -14,16 +14,18 @@ from PIL import Image
 
 from handlers import api, api_wiring, wiring
 from imaging import Rejection, RejectReason
+from imaging.decoder import DecoderError
 from imaging.thumbnail import make_thumbnail
 from pipeline import api_bodies, records
 from pipeline.adapters.upload_forms import UploadForms
+from pipeline.answers import InvalidAnswerError
 from pipeline.api_description import description
 from pipeline.api_requests import PARAMETERS, id_of
-from pipeline.errors import NoExplanationError
+from pipeline.errors import NoExplanationError, SpecMismatchError
 from pipeline.events import ImageRef
 from pipeline.records import Record
 from pipeline.thumbnails import Thumbnails
-from tests.fakes import jpeg
+from tests.fakes import SPEC, jpeg
 from tests.tables import classified, image_ref
 from tests.template_resources import resources
 from tests.unit.handlers.api_calls import call
@@ -115,6 +117,21 @@ def test_a_rejected_or_deleted_image_has_no_thumbnail_and_the_reason_is_said(
     rows.record = None
     assert call("GET", PATH, {"version": "v1"})[0] == 404
     assert versions.read_refs == []
+
+
+@pytest.mark.parametrize(
+    "error", [DecoderError("ended"), InvalidAnswerError("no map"), SpecMismatchError(SPEC)]
+)
+def test_a_failure_of_the_decoder_or_the_model_asks_to_come_again(
+    rows: Rows, monkeypatch: pytest.MonkeyPatch, error: Exception
+) -> None:
+    class Failing:
+        def of(self, _record: Record) -> dict[str, Any]:
+            raise error
+
+    monkeypatch.setattr(api_wiring, "explanations", Failing)
+    status, problem, headers = call("GET", f"/images/{id_of(RECORD.image)}/explanation")
+    assert (status, headers["Retry-After"], problem["status"]) == (503, "1", 503)
 
 
 class Maps:

@@ -15,6 +15,7 @@ from botocore.response import StreamingBody
 from botocore.stub import Stubber
 from urllib3.exceptions import ProtocolError
 
+from handlers import api_wiring
 from imaging import ImageSpec, Rejection, RejectReason
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
@@ -134,6 +135,19 @@ def test_a_busy_bucket_is_transient(code: str, status: int) -> None:
     s3.add_client_error("get_object", code, http_status_code=status)
     with pytest.raises(TransientError, match=code):
         images.read(REF)
+
+
+def test_a_malformed_version_is_gone_to_people_and_a_bug_to_the_pipeline(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    client = boto3.client("s3")
+    monkeypatch.setattr(api_wiring, "client", lambda _service: client)
+    with Stubber(client) as s3:
+        s3.add_client_error("get_object", "InvalidArgument", http_status_code=400)
+        assert api_wiring.shown_images.__wrapped__().read(REF) is None
+        s3.add_client_error("get_object", "InvalidArgument", http_status_code=400)
+        with pytest.raises(ClientError):
+            ImagesBucket(client).read(REF)
 
 
 def test_a_missing_permission_is_a_bug() -> None:
