@@ -5,12 +5,14 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Mapping
 from dataclasses import dataclass
-from urllib.parse import urlsplit
+from urllib.parse import parse_qsl, quote, urlencode, urlsplit
 
 import boto3
 import httpx
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
+from botocore.credentials import ReadOnlyCredentials
+from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
 
@@ -52,14 +54,14 @@ class SignedApi:
 
         Args:
             path: below the API's address, encoded as in URLs.
-            query: the query string.
+            query: the query string, encoded as by a browser's form.
             headers: by lower-case name; only those in ``PASSED_ON`` are sent.
 
         Raises:
             UnreachableError: it did not answer.
-            UserError: this machine has no credentials.
+            UserError: this machine has no credentials, or they cannot be renewed.
         """
-        url = f"{self.url}/{path}" + (f"?{query}" if query else "")
+        url = f"{self.url}/{path}" + (f"?{_canonical(query)}" if query else "")
         sent = {name: headers[name] for name in PASSED_ON if name in headers}
         # Credentials may have to be renewed over the network.
         signed = await asyncio.to_thread(self._signed, method, url, sent, content)
@@ -73,10 +75,27 @@ class SignedApi:
     def _signed(
         self, method: str, url: str, headers: Mapping[str, str], content: bytes
     ) -> dict[str, str]:
-        credentials = self.session.get_credentials()
-        if credentials is None:
-            raise UserError("There are no credentials to sign with.", "Sign in: aws sso login")
         request = AWSRequest(method, url, headers=dict(headers), data=content)
-        frozen = credentials.get_frozen_credentials()
-        SigV4Auth(frozen, "execute-api", self.session.region_name).add_auth(request)
+        region = self.session.region_name
+        SigV4Auth(self._credentials(), "execute-api", region).add_auth(request)
         return dict(request.headers)
+
+    def _credentials(self) -> ReadOnlyCredentials:
+        try:
+            credentials = self.session.get_credentials()
+            frozen = credentials.get_frozen_credentials() if credentials else None
+        except (BotoCoreError, ClientError) as error:
+            raise UserError(
+                "The credentials cannot be renewed.", "Sign in: aws sso login"
+            ) from error
+        if frozen is None:
+            raise UserError("There are no credentials to sign with.", "Sign in: aws sso login")
+        return frozen
+
+
+def _canonical(query: str) -> str:
+    """Encodes a query as Signature Version 4 does: a space is %20, and * is %2A.
+
+    AWS signs what it has decoded and encoded again; a form's + and * would not match.
+    """
+    return urlencode(parse_qsl(query, keep_blank_values=True), quote_via=quote, safe="")
