@@ -24,6 +24,7 @@ logits     float32 [r, n, c]
 from __future__ import annotations
 
 import os
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
@@ -149,7 +150,7 @@ def read_out_of_fold(file: Path) -> OutOfFold:
         raise TrainingError(
             f"There is no {file}.", "Train with: imagedrop train --data FOLDER --folds 4"
         ) from None
-    except (BadZipFile, EOFError, KeyError, TypeError, ValueError) as error:
+    except (BadZipFile, EOFError, KeyError, TypeError, ValueError, zlib.error) as error:
         raise TrainingError(
             f"{file} cannot be used: {error}.", "Train again with: imagedrop train --folds 4"
         ) from error
@@ -157,7 +158,7 @@ def read_out_of_fold(file: Path) -> OutOfFold:
 
 
 def _checked(answers: OutOfFold, file: Path) -> OutOfFold:
-    """Refuses arrays that do not fit each other: the file may come from anywhere."""
+    """Refuses arrays that do not fit each other, or are no logits: the file may be anyone's."""
     repeats, photos, labels = len(answers.seeds), len(answers.paths), len(answers.labels)
     fit = (
         repeats >= 1
@@ -170,6 +171,14 @@ def _checked(answers: OutOfFold, file: Path) -> OutOfFold:
     if not fit:
         raise TrainingError(
             f"{file} cannot be used: its arrays do not fit each other.",
+            "Train again with: imagedrop train --folds 4",
+        )
+    if (
+        not np.issubdtype(answers.logits.dtype, np.floating)
+        or not np.isfinite(answers.logits).all()
+    ):
+        raise TrainingError(
+            f"{file} cannot be used: its logits are not all finite numbers.",
             "Train again with: imagedrop train --folds 4",
         )
     return answers

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from training.data.partition import Partition, fold_partitions, partition
+from training.data.partition import Partition, fold_partitions, partition, torn_apart
 from training.errors import TrainingError
 from training.intervals import mean_interval
 from training.judging import Losses, logits_of, truth_of, verdict_of
@@ -102,16 +102,21 @@ class Photos:
     folds: tuple[Partition, ...]
     """Of the photos that the search sees."""
     judged: Partition
-    """`train` are the photos of the search; `valid` are those that it does not see."""
+    """`train` are the photos of the search; `valid` are others, no copies of those."""
 
 
 def photos_of(prepared: Prepared, settings: TrainSettings) -> Photos:
     """Keeps the photos from the search that a training would validate with, with the same seed.
 
+    Those that look the same as photos of the search judge nothing: a data set's own part `valid`
+    may have such copies.
+
     Raises:
         TrainingError: there are too few photos to compare trainings by.
     """
-    judged = partition(prepared.images, settings.seed, prepared.first_alike)
+    judged = _without_copies(
+        partition(prepared.images, settings.seed, prepared.first_alike), prepared
+    )
     sizes = Counter(prepared.images[row].class_index for row in judged.train)
     if len(judged.train) < FOLDS or max(sizes.values()) < 2:
         raise TrainingError(
@@ -121,6 +126,20 @@ def photos_of(prepared: Prepared, settings: TrainSettings) -> Photos:
         prepared.images, judged.train, FOLDS, settings.seed, prepared.first_alike
     )
     return Photos(tuple(each for each in folds if each.valid), judged)
+
+
+def _without_copies(judged: Partition, prepared: Prepared) -> Partition:
+    copies = frozenset(torn_apart(judged, prepared.first_alike))
+    if not copies:
+        return judged
+    log.warning(
+        "%d of %d validation photos look the same as training photos, and judge nothing. "
+        "See: imagedrop data check FOLDER",
+        len(copies),
+        len(judged.valid),
+    )
+    left = tuple(place for place in judged.valid if place not in copies)
+    return replace(judged, valid=left)
 
 
 class _Search:

@@ -123,6 +123,26 @@ def test_no_trial_sees_the_photos_that_judge_the_best(
     assert not any(rows & set(judged.valid) for rows in seen[: len(of_search)])
 
 
+def test_copies_of_the_searchs_photos_do_not_judge_the_best(
+    configure: Configure, prepared: Prepared, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A data set's own part `valid`: every third photo, two of which are in `train` too."""
+    images = tuple(
+        replace(image, split="train" if place % 3 else "valid")
+        for place, image in enumerate(prepared.images)
+    )
+    alike = list(prepared.first_alike)
+    alike[6], alike[9] = alike[1], alike[2]
+    parted = replace(prepared, images=images, first_alike=tuple(alike))
+
+    photos = photos_of(parted, configure())
+
+    own = [place for place in range(len(images)) if place % 3 == 0]
+    assert photos.judged.valid == tuple(place for place in own if place not in (6, 9))
+    assert len(photos.judged.train) == len(images) - len(own)
+    assert "2 of 10 validation photos look the same as training photos" in caplog.text
+
+
 class Losses:
     """Stands in for two trainings: what each answers to the unseen photos."""
 

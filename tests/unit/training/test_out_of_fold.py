@@ -82,6 +82,42 @@ def test_arrays_that_do_not_fit_are_refused(tmp_path: Path, wrong: dict[str, obj
         read_out_of_fold(tmp_path)
 
 
+@pytest.mark.parametrize("wrong", [np.nan, np.inf, -np.inf])
+def test_logits_that_are_not_finite_are_refused(tmp_path: Path, wrong: float) -> None:
+    kept = answers()
+    kept.logits[1, 2, 0] = wrong
+    write_out_of_fold(kept, tmp_path)
+    with pytest.raises(TrainingError, match="not all finite"):
+        read_out_of_fold(tmp_path)
+
+
+@pytest.mark.parametrize("kind", ["<U8", "bool", "int64", "complex64"])
+def test_logits_of_another_kind_are_refused(tmp_path: Path, kind: str) -> None:
+    file = write_out_of_fold(answers(), tmp_path)
+    with np.load(file) as saved:
+        arrays = dict(saved)
+    arrays["logits"] = arrays["logits"].astype(kind)
+    with file.open("wb") as opened:
+        np.savez_compressed(opened, **arrays)
+    with pytest.raises(TrainingError, match="not all finite"):
+        read_out_of_fold(file)
+
+
+def test_array_that_does_not_unpack_is_refused(tmp_path: Path) -> None:
+    file = write_out_of_fold(answers(), tmp_path)
+    content = bytearray(file.read_bytes())
+    with zipfile.ZipFile(file) as archive:
+        start = archive.getinfo("logits.npy").header_offset
+    name, extra = (
+        int.from_bytes(content[start + at : start + at + 2], "little") for at in (26, 28)
+    )
+    # Deflate knows no block of this type.
+    content[start + 30 + name + extra] = 0xFF
+    file.write_bytes(content)
+    with pytest.raises(TrainingError, match="cannot be used"):
+        read_out_of_fold(file)
+
+
 def test_damaged_or_foreign_file_is_refused(tmp_path: Path) -> None:
     file = write_out_of_fold(answers(), tmp_path)
     whole = file.read_bytes()
