@@ -18,6 +18,8 @@ from pipeline.events import utc_text
 
 # Step Functions' largest page; one request.
 MAX_EXECUTIONS = 1000
+# Of each running run in the list; a direct run has a file for each image.
+MOST_PAGES = 20
 RUNNING = "RUNNING"
 
 
@@ -26,13 +28,13 @@ class ListedRuns:
     """The runs of one state machine.
 
     Attributes:
-        progress_of: counts a run's progress from its work files.
+        progress_of: counts a run's progress from its work files, up to a number of pages of them.
     """
 
     stepfunctions: Any
     state_machine_arn: str
     work: WorkBucket
-    progress_of: Callable[[str], Progress]
+    progress_of: Callable[[str, int | None], Progress]
 
     def newest(self) -> list[dict[str, Any]]:
         """Returns each run once, newest first; those that run now with their progress.
@@ -43,7 +45,7 @@ class ListedRuns:
         runs = self._runs()
         for run in runs:
             if run["status"] == RUNNING:
-                run["progress"] = asdict(self.progress_of(run["name"]))
+                run["progress"] = asdict(self.progress_of(run["name"], MOST_PAGES))
         return runs
 
     def one(self, name: str) -> dict[str, Any] | None:
@@ -56,7 +58,7 @@ class ListedRuns:
             if run["name"] == name:
                 report = self.work.read_json(RunFiles(name).report_json)
                 if report is None:
-                    return run | {"progress": asdict(self.progress_of(name))}
+                    return run | {"progress": asdict(self.progress_of(name, None))}
                 return run | {"model": report["model"], "report": report}
         return None
 

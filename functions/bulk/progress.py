@@ -9,6 +9,7 @@ from typing import Any
 
 from bulk.run import BulkRun, RunFiles
 from bulk.work_bucket import WorkBucket
+from pipeline.adapters.service_errors import translate_errors
 
 
 class Phase(StrEnum):
@@ -22,7 +23,10 @@ class Phase(StrEnum):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress:
-    """Numbers of images; ``to_transform`` counts retried images again."""
+    """Numbers of images; ``to_transform`` counts retried images again.
+
+    ``at_least`` says that counting stopped early: there may be more of each.
+    """
 
     phase: Phase = Phase.STARTING
     round: int = 0
@@ -31,19 +35,32 @@ class Progress:
     to_transform: int = 0
     transformed: int = 0
     recorded: int = 0
+    at_least: bool = False
 
 
 @dataclass(slots=True)
 class ProgressReader:
-    """Reads the progress of one run from the work bucket."""
+    """Reads the progress of one run from the work bucket.
+
+    Attributes:
+        most_pages: after how many pages of 1,000 files a reading stops counting; None for never.
+    """
 
     s3: Any
     work: WorkBucket
     run: str
+    most_pages: int | None = None
     _settings: BulkRun | None = None  # of run.json, which never changes
+    _pages: int = 0  # of this reading
+    _is_cut: bool = False
 
     def read(self) -> Progress:
-        """Counts the progress of the run now."""
+        """Counts the progress of the run now.
+
+        Raises:
+            TransientError: S3 is busy or did not answer.
+        """
+        self._pages, self._is_cut = 0, False
         files = RunFiles(self.run)
         if self._settings is None:
             written = self.work.read_json(files.run_json)
@@ -61,7 +78,8 @@ class ProgressReader:
 
         def images_of(finished: set[str]) -> int:
             done = len(finished & chunks)
-            return listed if done == len(chunks) else min(done * settings.chunk_images, listed)
+            is_whole = done == len(chunks) and not self._is_cut
+            return listed if is_whole else min(done * settings.chunk_images, listed)
 
         prepared = self._names(files.prepared(""))
         recorded = self._names(files.recorded(""))
@@ -89,6 +107,7 @@ class ProgressReader:
             to_transform=to_transform,
             transformed=transformed,
             recorded=images_of(recorded) if chunks else 0,
+            at_least=self._is_cut,
         )
 
     def _phase(self, files: RunFiles, round_: int, is_listed: bool, recorded: set[str]) -> Phase:
@@ -121,6 +140,11 @@ class ProgressReader:
         pages = self.s3.get_paginator("list_objects_v2").paginate(
             Bucket=self.work.name, Prefix=folder
         )
-        for page in pages:
-            for each in page.get("Contents", ()):
-                yield each["Key"].removeprefix(folder), each["Size"]
+        with translate_errors():
+            for page in pages:
+                if self._pages == self.most_pages:
+                    self._is_cut = True
+                    return
+                self._pages += 1
+                for each in page.get("Contents", ()):
+                    yield each["Key"].removeprefix(folder), each["Size"]

@@ -59,5 +59,5 @@ def listed_runs() -> ListedRuns:
         client("stepfunctions"),
         arn,
         work,
-        lambda run: ProgressReader(client("s3"), work, run).read(),
+        lambda run, most_pages: ProgressReader(client("s3"), work, run, most_pages).read(),
     )

@@ -64,11 +64,11 @@ function state(status) {
 }
 
 function progress({ name, progress: found, report }) {
-  const { listed = report?.listed ?? 0, recorded = report ? listed : 0, phase } = found ?? {};
+  const { listed = report?.listed ?? 0, recorded = report ? listed : 0, phase, at_least: isCut } = found ?? {};
   if (!listed) return el("span", { class: "soft" }, phase ? plain(phase) : "");
   return el("span", {},
     el("progress", { max: listed, value: recorded, "aria-label": `Progress of ${name}` }),
-    el("span", { class: "soft small" }, `${count(recorded)} of ${count(listed)}${phase && phase !== "finished" ? `, ${phase}` : ""}`));
+    el("span", { class: "soft small" }, `${isCut ? "at least " : ""}${count(recorded)} of ${count(listed)}${phase && phase !== "finished" ? `, ${phase}` : ""}`));
 }
 
 function detail(run) {

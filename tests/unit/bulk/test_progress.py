@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from typing import Any
 
 import pytest
+from botocore.exceptions import ClientError
 
 from bulk.progress import Phase, Progress, ProgressReader
 from bulk.run import chunk_name
 from imagedrop.commands.bulk_wait import bar_values
+from pipeline.errors import TransientError
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk
 
@@ -96,6 +99,39 @@ def test_a_direct_run_counts_outputs(bulk: Bulk, reader: ProgressReader) -> None
     bulk.work.write(bulk.files.output("folder/001.jpg"), b"[]", "application/json")
     now = reader.read()
     assert (now.to_transform, now.transformed) == (24, 1)
+
+
+def test_a_reading_stops_after_its_pages_and_says_at_least(
+    bulk: Bulk, reader: ProgressReader
+) -> None:
+    bulk.list()
+    bulk.prepare()
+    bulk.plan()
+    bulk.transform()
+    bulk.record()
+    whole = reader.read()
+    for most_pages in (0, 1, 2, 3, 4, 5, 6):  # each reading has its own pages
+        reader.most_pages = most_pages
+        now = reader.read()
+        assert now.at_least is (most_pages < 5)  # one page of each of the five folders
+        assert now.listed == whole.listed == 24
+        assert now.prepared <= whole.prepared
+        assert now.recorded <= whole.recorded
+        assert now.transformed <= whole.transformed
+        assert now.at_least or now == whole
+
+
+def test_a_busy_bucket_is_transient(
+    bulk: Bulk, reader: ProgressReader, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Busy:
+        def paginate(self, **_request: str) -> Iterator[Any]:
+            raise ClientError({"Error": {"Code": "SlowDown", "Message": ""}}, "ListObjectsV2")
+            yield
+
+    monkeypatch.setattr(bulk.s3, "get_paginator", lambda _name: Busy())
+    with pytest.raises(TransientError):
+        reader.read()
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -36,7 +37,11 @@ class Work:
 @pytest.fixture(autouse=True)
 def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
     progress = Progress(phase=Phase.PREPARING, listed=10, prepared=3)
-    runs = ListedRuns(Executions(), "machine", Work(), lambda _run: progress)  # type: ignore[arg-type]
+
+    def progress_of(_run: str, most_pages: int | None) -> Progress:
+        return replace(progress, at_least=most_pages is not None)
+
+    runs = ListedRuns(Executions(), "machine", Work(), progress_of)  # type: ignore[arg-type]
     monkeypatch.setattr(api_wiring, "listed_runs", lambda: runs)
 
 
@@ -46,13 +51,15 @@ def test_each_run_is_listed_once_by_its_last_attempt_and_a_running_one_with_its_
     running, ended = body["runs"]
     assert (running["name"], running["status"]) == ("cats-2", "RUNNING")
     assert (running["progress"]["phase"], running["progress"]["listed"]) == ("preparing", 10)
+    assert running["progress"]["at_least"] is True
     started_at = "2026-11-24T06:00:00.000Z"
     assert ended == {"name": "dogs-1", "status": "SUCCEEDED", "started_at": started_at}
 
 
 def test_a_run_has_its_report_or_its_progress() -> None:
     assert call("GET", "/runs/dogs-1")[1]["report"] == REPORT
-    assert call("GET", "/runs/cats-2")[1]["progress"]["prepared"] == 3
+    progress = call("GET", "/runs/cats-2")[1]["progress"]
+    assert (progress["prepared"], progress["at_least"]) == (3, False)
     assert call("GET", "/runs/mice-3")[0] == 404
 
 
