@@ -25,7 +25,7 @@ from tests.heic_files import (
 
 def heic_bombs() -> Iterator[tuple[str, bytes]]:
     """Each with a name; the same every time."""
-    for make in (_boxes, _lies, _grids, _references, _parameters, _slices, _damaged):
+    for make in (_boxes, _lies, _grids, _references, _parameters, _copies, _slices, _damaged):
         yield from make()
 
 
@@ -114,6 +114,36 @@ def _parameters() -> Iterator[tuple[str, bytes]]:
             f"heic with bit {place} of hvcC flipped",
             heic(picture(dataclasses.replace(tile, configuration=bytes(broken)))),
         )
+
+
+def _copies() -> Iterator[tuple[str, bytes]]:
+    """One large thing that is named often."""
+    tile = coded("tile_0")
+    long = dataclasses.replace(tile, data=_unit(tile.data[4:] + b"\x55" * 1_000_000))
+    layout = grid(32, 32, (2048, 2048), [2] * 1024)
+    yield "heic of 1024 times one tile of 1 MB", heic(layout, picture(long))
+    layout = grid(32, 32, (2048, 2048), list(range(2, 1026)))
+    yield "heic of 1024 tiles", heic(layout, *[picture(tile)] * 1024)
+    for name, more in (("100 sets of 10 kB", (100, 10_000)), ("60000 empty sets", (60_000, 0))):
+        heavy = dataclasses.replace(tile, configuration=more_parameters(tile, *more))
+        yield f"heic of 1024 tiles with {name}", heic(layout, *[picture(heavy)] * 1024)
+    kind = full_box(b"auxC", 0, bytes(1_000_000))
+    auxiliary = Entry(b"hvc1", b"", [kind] * 250, [(b"auxl", [1])])
+    yield "heic with 15000 kinds of 1 MB", heic(picture(tile), *[auxiliary] * 60)
+    yield "heic of 500000 items without data", heic(picture(tile), more=iloc_of_nothing(500_000))
+
+
+def more_parameters(tile: Coded, count: int, length: int) -> bytes:
+    """The body of `hvcC` with so many more picture parameter sets of so many bytes."""
+    body, unit = bytearray(tile.configuration), b"\x44\x01" + b"\x55" * length
+    body[22] += 1
+    sets = (struct.pack(">H", len(unit)) + unit) * count
+    return bytes(body) + b"\x22" + struct.pack(">H", count) + sets
+
+
+def iloc_of_nothing(count: int) -> bytes:
+    """Places so many items, each without a part."""
+    return full_box(b"iloc", 2, b"\0\0", struct.pack(">I", count), bytes(10) * count)
 
 
 def _slices() -> Iterator[tuple[str, bytes]]:

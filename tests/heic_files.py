@@ -110,8 +110,9 @@ def grid(rows: int, columns: int, size: tuple[int, int], tiles: list[int], *more
 
 
 def heic(*entries: Entry, primary: int = 1, brand: bytes = b"heic", more: bytes = b"") -> bytes:
-    """A file of items, numbered from 1 on; `more` are boxes in `meta`."""
-    properties = [each for entry in entries for each in entry.properties]
+    """A file of items, numbered from 1 on; equal properties are one; `more` are boxes in `meta`."""
+    properties = list(dict.fromkeys(each for entry in entries for each in entry.properties))
+    index = {each: place for place, each in enumerate(properties, 1)}
     iinf = [
         box(b"infe", struct.pack(">IHH", 2 << 24 | entry.flags, number, 0), entry.kind, b"\0")
         for number, entry in enumerate(entries, 1)
@@ -121,12 +122,10 @@ def heic(*entries: Entry, primary: int = 1, brand: bytes = b"heic", more: bytes 
         for number, entry in enumerate(entries, 1)
         for name, others in entry.references
     ]
-    ipma, index = b"", 0
+    ipma = b""
     for number, entry in enumerate(entries, 1):
-        places = range(index + 1, index + 1 + len(entry.properties))
-        essential = [place | 0x8000 * _is_essential(properties[place - 1]) for place in places]
-        ipma += struct.pack(f">HB{len(places)}H", number, len(places), *essential)
-        index += len(places)
+        places = [index[each] | 0x8000 * _is_essential(each) for each in entry.properties]
+        ipma += struct.pack(f">HB{len(places)}H", number, len(places), *places)
     start = box(b"ftyp", brand + b"\0\0\0\0mif1" + brand)
     before = b"".join(
         (

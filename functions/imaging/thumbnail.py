@@ -27,14 +27,22 @@ def make_thumbnail(
     Args:
         size: length of the longer side, pixels.
     """
-    format_name = sniff_format(data)
     try:
-        picture = _reduced(open_image(format_name, data, _spec(size), limits), size)
+        picture = small_picture(data, size, limits)
     except Unusable as verdict:
-        return rejection_of(verdict, format_name)
+        return rejection_of(verdict, sniff_format(data))
     file = io.BytesIO()
     picture.save(file, "WEBP", quality=_QUALITY, method=_METHOD)
     return Thumbnail(file.getvalue(), *picture.size)
+
+
+def small_picture(data: bytes, size: int, limits: Limits = DEFAULT_LIMITS) -> Image.Image:
+    """Decodes any file to RGB, turned as displayed, its longer side at most `size` pixels.
+
+    Raises:
+        Unusable: it is not an image that is read here.
+    """
+    return _reduced(open_image(sniff_format(data), data, _spec(size), limits), size)
 
 
 def _reduced(source: OpenedImage, size: int) -> Image.Image:

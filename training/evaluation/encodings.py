@@ -8,6 +8,10 @@ from typing import Any
 
 from PIL import Image, ImageOps
 
+from imaging.formats.sniff import sniff_format
+from imaging.outcome import Unusable
+from imaging.thumbnail import small_picture
+
 ORIENTATION_TAG, QUARTER_TURN = 0x0112, 6
 # As messengers send photos. Choosing 256 colours of 12 megapixels would take 14 seconds.
 LONGEST_SIDE = 1024
@@ -62,11 +66,19 @@ def working_copy(content: bytes) -> Image.Image:
     return picture
 
 
-def upright(content: bytes) -> Image.Image:
-    """Decodes a photo to RGB and applies its orientation tag.
+def upright(content: bytes, longest_side: int = LONGEST_SIDE) -> Image.Image:
+    """Decodes a photo to RGB and turns it as it is displayed.
+
+    Pillow does not read HEIC: it is decoded as for the model, and its longer side becomes at most
+    `longest_side` pixels; other formats keep their size.
 
     Raises:
         OSError: it cannot be decoded.
     """
+    if sniff_format(content) == "HEIF":
+        try:
+            return small_picture(content, longest_side)
+        except Unusable as verdict:
+            raise OSError(verdict.detail) from verdict
     with Image.open(io.BytesIO(content)) as opened:
         return ImageOps.exif_transpose(opened).convert("RGB")

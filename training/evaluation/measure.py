@@ -148,7 +148,7 @@ def _batches(
 
 def picture_of(image: LabelledImage, pixels: int) -> bytes:
     """A JPEG of a photo for reports, its longer side at most so many pixels."""
-    picture = upright(image.path.read_bytes())
+    picture = upright(image.path.read_bytes(), pixels)
     picture.thumbnail((pixels, pixels), Image.Resampling.BILINEAR)
     buffer = io.BytesIO()
     picture.save(buffer, "JPEG", quality=80)

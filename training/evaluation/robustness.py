@@ -55,9 +55,12 @@ def robustness(
     forms: Mapping[str, Callable[[Image.Image], bytes]] = {**ENCODINGS, **CONDITIONS}
     found: dict[str, list[tuple[int, Probabilities | None]]] = {name: [] for name in forms}
     for image in spread(measured.images, ROBUSTNESS_IMAGES):
-        picture = working_copy(image.path.read_bytes())
+        try:
+            picture: Image.Image | None = working_copy(image.path.read_bytes())
+        except OSError:  # it fits the model's size, not this larger one: rejected in every form
+            picture = None
         for name, encode in forms.items():
-            row = _run_one(model, card.image_spec, encode(picture))
+            row = _run_one(model, card.image_spec, encode(picture)) if picture else None
             found[name].append((place_of[image], row))
         on_image()
     effects = {name: _effect(name, rows, measured) for name, rows in found.items()}

@@ -11,7 +11,7 @@ from functools import partial
 
 from PIL import Image
 
-from imaging.formats.heif_items import Container, Item, read_container
+from imaging.formats.heif_items import Container, Item, Property, read_container
 from imaging.formats.heif_transforms import Crop, read_transforms
 from imaging.formats.hevc import Configuration, Sequence, read_configuration, read_slices
 from imaging.formats.isobmff import Cursor
@@ -88,7 +88,7 @@ def _read_mosaic(container: Container, item: Item, limits: Limits) -> _Mosaic:
         case b"hvc1":
             size = _stated_size(item)
             limits.check_size(size)
-            return _Mosaic(size, [_read_tile(item, (0, 0), size, _colour(item))], size)
+            return _Mosaic(size, _read_tiles([item], [(0, 0)], size, None), size)
         case b"grid":
             return _read_grid(container, item, limits)
         case _:
@@ -110,25 +110,48 @@ def _read_grid(container: Container, item: Item, limits: Limits) -> _Mosaic:
         raise Unusable(RejectReason.TOO_MANY_CHUNKS, detail, size)
     if len(numbers) != rows * columns:
         raise Unusable(RejectReason.CORRUPT, "a grid without all of its tiles", size)
+    # Only so the tiles together are no longer than the file.
+    if len(set(numbers)) != len(numbers):
+        detail = f"a HEIF picture that shows a tile twice; {_EXPORT}"
+        raise Unusable(RejectReason.UNSUPPORTED_FORMAT, detail, size)
     across, down = tile_size = _stated_size(container.item(numbers[0]))
     covers = 0 <= across * columns - width < across and 0 <= down * rows - height < down
     if not covers:
         raise Unusable(RejectReason.CORRUPT, "a grid that its tiles do not cover", size)
+    items = [container.item(number) for number in numbers]
+    others = {each.kind for each in items} - {b"hvc1"}
+    if others:
+        detail = f"a HEIF picture in parts of kind {_names(others)}; {_EXPORT}"
+        raise Unusable(RejectReason.UNSUPPORTED_FORMAT, detail, size)
+    corners = [(column * across, row * down) for row in range(rows) for column in range(columns)]
+    return _Mosaic(size, _read_tiles(items, corners, tile_size, _colour(item)), tile_size)
+
+
+def _read_tiles(
+    items: list[Item],
+    corners: list[tuple[int, int]],
+    size: tuple[int, int],
+    colour: tuple[int, bool] | None,
+) -> list[_Tile]:
+    """Reads coded pictures of one size; `colour` is that of the whole, if it is stated."""
+    # Many tiles share one property: it is read once.
+    read: dict[int, Configuration] = {}
     tiles = []
-    for place, number in enumerate(numbers):
-        tile = container.item(number)
-        if tile.kind != b"hvc1":
-            detail = f"a HEIF picture in parts of kind {_names({tile.kind})}; {_EXPORT}"
-            raise Unusable(RejectReason.UNSUPPORTED_FORMAT, detail, size)
-        corner = (place % columns * across, place // columns * down)
-        tiles.append(_read_tile(tile, corner, tile_size, _colour(item) or _colour(tile)))
-    return _Mosaic(size, tiles, tile_size)
+    for item, corner in zip(items, corners, strict=True):
+        body = item.find(b"hvcC")
+        if id(body) not in read:
+            read[id(body)] = read_configuration(body)
+        tiles.append(_read_tile(item, read[id(body)], corner, size, colour or _colour(item)))
+    return tiles
 
 
 def _read_tile(
-    item: Item, corner: tuple[int, int], size: tuple[int, int], colour: tuple[int, bool] | None
+    item: Item,
+    configuration: Configuration,
+    corner: tuple[int, int],
+    size: tuple[int, int],
+    colour: tuple[int, bool] | None,
 ) -> _Tile:
-    configuration = read_configuration(item.find(b"hvcC"))
     if not configuration.sequence.size == size == _stated_size(item):
         width, height = configuration.sequence.size
         detail = f"{width} x {height} pixels are coded where the file says {size[0]} x {size[1]}"
@@ -156,10 +179,14 @@ def _colour(item: Item) -> tuple[int, bool] | None:
 def _find_alpha(container: Container, limits: Limits) -> _Mosaic | None:
     for item in container.items.values():
         is_about_it = container.primary_number in item.references.get(b"auxl", [])
-        kinds = [bytes(each.body[4:]) for each in item.properties if each.name == b"auxC"]
-        if is_about_it and any(kind.startswith(_ALPHA) for kind in kinds):
+        if is_about_it and any(_is_alpha(each) for each in item.properties):
             return _read_mosaic(container, item, limits)
     return None
+
+
+def _is_alpha(each: Property) -> bool:
+    kind = bytes(each.body[4 : 4 + max(map(len, _ALPHA))])
+    return each.name == b"auxC" and kind.startswith(_ALPHA)
 
 
 def _reduction(mosaic: _Mosaic, crop: Crop, resized: tuple[int, int]) -> int:

@@ -17,6 +17,9 @@ _INTRA_PICTURE = range(16, 22)  # BLA, IDR and CRA pictures (table 7-1)
 _OTHER_SLICES = range(16)
 _VPS, _SPS, _PPS = 32, 33, 34
 _CONFIGURATION_BYTES = 22
+# Phones write 130 bytes and three or four units. HEVC numbers 16 VPS, 16 SPS and 64 PPS; messages
+# may stand beside them.
+_MOST_CONFIGURATION_BYTES, _MOST_UNITS = 65_536, 128
 # A slice contains no such bytes: an encoder puts a 3 in between (7.4.2).
 _IMPOSSIBLE_IN_SLICE = re.compile(rb"\0\0[\0\1\2]")
 # How many luma samples a chroma sample covers across and down, by chroma_format_idc (table 6-1);
@@ -68,19 +71,26 @@ class Configuration:
 
 def read_configuration(body: memoryview) -> Configuration:
     """Reads the body of an `hvcC` box; raises Unusable."""
-    cursor = Cursor(body)
+    if len(body) > _MOST_CONFIGURATION_BYTES:
+        detail = f"{len(body):,} bytes of HEVC parameters"
+        raise Unusable(RejectReason.CORRUPT, detail)
+    cursor, count = Cursor(body), 0
     head = bytes(cursor.take(_CONFIGURATION_BYTES))
     sets: dict[int, list[bytes]] = {_VPS: [], _SPS: [], _PPS: []}
     for _array in range(cursor.uint(1)):
         cursor.uint(1)
-        for _unit in range(cursor.uint(2)):
+        units = cursor.uint(2)
+        count += units
+        if count > _MOST_UNITS:
+            raise Unusable(RejectReason.TOO_MANY_CHUNKS, f"more than {_MOST_UNITS} parameter sets")
+        for _unit in range(units):
             unit = bytes(cursor.take(cursor.uint(2)))
             sets.get(_kind(unit), []).append(unit)
     if len(sets[_SPS]) != 1:
         detail = f"an HEVC picture with {len(sets[_SPS])} sequence parameter sets"
         raise Unusable(RejectReason.CORRUPT, detail)
-    units = [*sets[_VPS], *sets[_SPS], *sets[_PPS]]
-    return Configuration(units, (head[-1] & 3) + 1, _read_sequence(*sets[_SPS]))
+    known = [*sets[_VPS], *sets[_SPS], *sets[_PPS]]
+    return Configuration(known, (head[-1] & 3) + 1, _read_sequence(*sets[_SPS]))
 
 
 def read_slices(data: bytes, configuration: Configuration, most: int) -> list[bytes]:

@@ -90,15 +90,18 @@ def read_items(
         cursor.uint(2)  # another file to look into, which libavif and libheif do not support
         base = cursor.uint(base_length)
         source = idat if place == _IN_IDAT else data if place == _IN_FILE else b""
-        parts, is_whole, most_pieces = [], True, most_pieces - 1
-        for _extent in range(cursor.uint(2)):
+        parts, is_whole, extents = [], True, cursor.uint(2)
+        most_pieces -= 1 + extents
+        if most_pieces < 0:
+            raise Unusable(RejectReason.TOO_MANY_CHUNKS, "too many items or parts of items")
+        for _extent in range(extents):
             cursor.uint(index_length)
             offset, length = base + cursor.uint(offset_length), cursor.uint(length_length)
             end = offset + length if length else max(offset, len(source))
             parts.append(source[offset:end])
             is_whole = is_whole and end <= len(source)
-            most_pieces, left = most_pieces - 1, left - len(parts[-1])
-            if most_pieces < 0 or left < 0:
+            left -= len(parts[-1])
+            if left < 0:
                 raise Unusable(RejectReason.TOO_MANY_CHUNKS, "the items are longer than the file")
         known = place in (_IN_FILE, _IN_IDAT)
         yield number, ItemData(b"".join(parts), is_whole) if known else None

@@ -10,9 +10,9 @@ import pytest
 
 from imaging import DEFAULT_LIMITS, Limits, Prepared, Rejection, RejectReason, prepare
 from imaging.formats import heic as heic_module
-from imaging.formats.hevc import read_configuration
-from tests.heic_bombs import heic_bombs
-from tests.heic_files import alpha, coded, file_bytes, grid, heic, picture
+from imaging.formats.hevc import Configuration, read_configuration
+from tests.heic_bombs import heic_bombs, iloc_of_nothing, more_parameters
+from tests.heic_files import Entry, alpha, coded, file_bytes, full_box, grid, heic, picture
 from tests.unit.imaging.pictures import SPEC, reject_reason, rejection
 
 TILE = picture(coded("tile_0"))
@@ -50,12 +50,66 @@ def test_tiles_are_limited() -> None:
     assert reject_reason(heic(tiles, TILE)) is RejectReason.TOO_MANY_CHUNKS
 
 
-def test_one_tile_used_often_counts_often(monkeypatch: pytest.MonkeyPatch) -> None:
+def tiles_in_a_row(count: int, *more: Entry) -> bytes:
+    layout = grid(1, count, (64 * count, 64), list(range(2, 2 + count)))
+    return heic(layout, *[TILE] * count, *more)
+
+
+def test_all_tiles_count(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(heic_module, "_MOST_CODED_PIXELS", 64 * 64 * 4)
-    four, five = (grid(1, count, (64 * count, 64), [2] * count) for count in (4, 5))
-    assert verdict(heic(four, TILE)) is None
-    assert verdict(heic(five, TILE)) is RejectReason.TOO_MANY_PIXELS
-    assert verdict(heic(four, TILE, alpha(coded("tile_1")))) is RejectReason.TOO_MANY_PIXELS
+    assert verdict(tiles_in_a_row(4)) is None
+    assert verdict(tiles_in_a_row(5)) is RejectReason.TOO_MANY_PIXELS
+    assert verdict(tiles_in_a_row(4, alpha(coded("tile_1")))) is RejectReason.TOO_MANY_PIXELS
+
+
+def test_a_tile_stands_in_one_place() -> None:
+    outcome = rejection(heic(grid(1, 3, (192, 64), [2, 3, 2]), TILE, TILE))
+    assert outcome.reason is RejectReason.UNSUPPORTED_FORMAT
+    assert "twice" in outcome.detail
+    assert "JPEG" in outcome.detail
+
+
+def test_parameters_that_tiles_share_are_read_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    read = []
+
+    def reading(body: memoryview) -> Configuration:
+        read.append(body)
+        return read_configuration(body)
+
+    monkeypatch.setattr(heic_module, "read_configuration", reading)
+    assert verdict(tiles_in_a_row(8)) is None
+    assert len(read) == 1
+
+
+@pytest.mark.parametrize(
+    ("count", "length", "reason"),
+    [
+        (7, 10_000, RejectReason.CORRUPT),
+        (126, 0, RejectReason.TOO_MANY_CHUNKS),
+        (1000, 0, RejectReason.TOO_MANY_CHUNKS),
+    ],
+)
+def test_parameters_are_limited(count: int, length: int, reason: RejectReason) -> None:
+    tile = coded("tile_0")
+    heavy = dataclasses.replace(tile, configuration=more_parameters(tile, count, length))
+    assert verdict(heic(picture(heavy))) is reason
+
+
+def test_as_many_parameters_as_hevc_numbers_are_read() -> None:
+    body = more_parameters(coded("tile_0"), 63, 900)
+    assert len(read_configuration(memoryview(body)).units) == 66
+
+
+def test_items_without_data_are_limited() -> None:
+    outcome = verdict(heic(TILE, more=iloc_of_nothing(DEFAULT_LIMITS.max_chunks + 1)))
+    assert outcome is RejectReason.TOO_MANY_CHUNKS
+
+
+def test_the_kind_of_an_auxiliary_picture_may_be_followed_by_more() -> None:
+    kind = full_box(b"auxC", 0, b"urn:mpeg:hevc:2015:auxid:1\0" + bytes(100))
+    entry = dataclasses.replace(alpha(coded("mask")), kind=b"av01")
+    entry.properties[-1] = kind
+    assert verdict(heic(TILE, entry)) is RejectReason.UNSUPPORTED_FORMAT
 
 
 def test_memory_is_computed_before_anything_is_decoded() -> None:
@@ -66,7 +120,7 @@ def test_memory_is_computed_before_anything_is_decoded() -> None:
 
 def test_a_large_grid_takes_the_memory_of_its_reduced_size() -> None:
     """30 x 30 tiles are 3.7 megapixels: 52 MB whole, and a sixteenth at a quarter of the sides."""
-    whole = heic(grid(30, 30, (1920, 1920), [2] * 900), TILE)
+    whole = heic(grid(30, 30, (1920, 1920), list(range(2, 902))), *[TILE] * 900)
     spec = dataclasses.replace(SPEC, size=200, resize=200)
     assert isinstance(prepare(whole, spec, Limits(max_decoded_bytes=4_000_000)), Prepared)
 

@@ -9,13 +9,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from imaging import ImageSpec, Prepared, prepare
+from tests.heic_files import file_bytes
 from tests.unit.training.evaluation.judging import judged
 from tests.unit.training.patterns import encoded
 from training.data.dataset import LabelledImage, spread
+from training.evaluation import robustness as robustness_module
 from training.evaluation.conditions import CONDITIONS
 from training.evaluation.encodings import ENCODINGS, upright, working_copy
 from training.evaluation.robustness import Robustness
 from training.reports.evaluation import evaluation_page
+
+SMALL = ImageSpec(32, 32, "center", "bicubic", (0.0, 0.0, 0.0), (1.0, 1.0, 1.0), "NHWC")
 
 
 def test_every_encoding_keeps_its_label_but_grey_ones(model: Path, photos: Path) -> None:
@@ -94,6 +99,53 @@ def test_large_photo_is_encoded_at_the_size_that_messengers_send() -> None:
     content = encoded(Image.new("RGB", (2048, 1024), "red"))
     assert working_copy(content).size == (1024, 512)
     assert working_copy(encoded(Image.new("RGB", (40, 20), "red"))).size == (40, 20)
+
+
+def test_photo_of_a_phone_is_encoded_as_others_are() -> None:
+    content = file_bytes("photo")
+    shown = prepare(content, SMALL)
+    assert isinstance(shown, Prepared)
+
+    picture = working_copy(content)
+
+    assert (picture.mode, picture.size) == ("RGB", (shown.width, shown.height))
+    again = prepare(ENCODINGS["PNG"](picture), SMALL)
+    assert isinstance(again, Prepared)
+    difference = np.subtract(list(again.pixels), list(shown.pixels))
+    assert np.abs(difference).mean() < 1
+    assert max(upright(content, 40).size) == 40
+
+
+def test_damaged_photo_of_a_phone_cannot_be_decoded() -> None:
+    with pytest.raises(OSError, match="box"):
+        upright(file_bytes("photo")[:200])
+
+
+def test_photos_of_phones_are_evaluated(model: Path, photos: Path) -> None:
+    for label in ("blue", "green", "red"):
+        (photos / "test" / label / "phone.heic").write_bytes(file_bytes("photo"))
+
+    found = judged(model, photos, "test", in_conditions=True)
+
+    assert len(found.measured.images) == 15
+    assert all(each.rejected == 0 for each in found.robustness.encodings)
+    assert "in other" in evaluation_page(found)
+
+
+def test_photo_that_has_no_working_copy_is_rejected_in_every_form(
+    model: Path, photos: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def copied(content: bytes) -> Image.Image:
+        if content == spoiled:
+            raise OSError("too many pixels")
+        return working_copy(content)
+
+    spoiled = (photos / "test" / "blue" / "0.png").read_bytes()
+    monkeypatch.setattr(robustness_module, "working_copy", copied)
+
+    found = judged(model, photos, "test", in_conditions=True).robustness
+
+    assert {each.rejected for each in (*found.encodings, *found.conditions)} == {1}
 
 
 def test_photos_of_the_report_come_from_all_over() -> None:
