@@ -17,6 +17,9 @@ SUBMAKE := $(MAKE) --no-print-directory
 COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray schemathesis \
 	sagemaker sagemaker-training smdebug) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
+# Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description.
+TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis)
+
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-slow lint static scan format bench soak fuzz sbom requirements setup \
 	train-setup test-setup check-setup lint-setup model package clean
@@ -37,7 +40,8 @@ check: check-setup ## The daily loop: formatting, lint, types, imports, fast uni
 		TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
 		wait $$static; linters=$$?; cat .venv/static.txt; exit $$((tests | linters))
 
-test: lint ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
+test: ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
+	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit and smdebug
@@ -100,7 +104,7 @@ clean: ## Remove everything that make installed and built, the local cloud's sta
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
 lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
 check-setup: .venv/.test-installed
-test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup .tools/chromium/.installed .tools/axe/.installed .tools/schemathesis/.installed
+test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 
 .venv/.installed: requirements/runtime.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \

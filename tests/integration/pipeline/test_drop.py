@@ -276,7 +276,7 @@ def test_the_api_knows_the_models_labels_and_its_own_health(stack: Stack) -> Non
     status, labels = get(stack, "/labels")
     assert status == 200
     assert {"beagle", "pug", "not_a_dog"} <= set(labels["labels"])
-    assert len(labels["labels"]) == 119
+    assert len(labels["labels"]) == 120
     assert get(stack, "/health") == (200, {"status": "ok"})
     assert get(stack, "/predictions", status="lost")[0] == 400
     assert get(stack, "/nothing/here")[0] == 404
