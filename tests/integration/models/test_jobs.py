@@ -71,7 +71,7 @@ def test_tuning_job_ends_as_hyperparameters_to_train_with(
     assert set(tuning["best"]) == {"lr", "batch_size", "epochs"}
     request = json.loads(
         stack.command(
-            *("jobs", "train", "--data", data, "--dry-run"),
+            *("jobs", "train", "--data", data, "--dry-run", "--backbone", "efficientnet_lite0"),
             *("--hyperparameters", tmp_path / "tuning.json"),
         )
     )

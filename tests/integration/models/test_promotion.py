@@ -208,4 +208,4 @@ def test_another_archive_of_a_known_version_is_refused(
 
     assert "already the name of another archive" in said
     stack.command("package", content, "--version", "2")
-    assert models(stack)["twice@2"]["top1"] == "0.5000"
+    assert models(stack)["twice@2"]["top1"] == 0.5
