@@ -114,7 +114,8 @@ def test_a_form_is_for_who_signs(stack: Stack) -> None:
     assert httpx.post(url, json={"key": "a.jpg", "bytes": 1}, timeout=30).status_code == 403
 
 
-@pytest.mark.thorough
+# What it generates depends on how fast the machine is, so it is for `make test-slow`.
+@pytest.mark.slow
 @pytest.mark.skipif(not SCHEMATHESIS.exists(), reason="schemathesis is not installed")
 def test_the_api_answers_as_its_description_says(
     stack: Stack, dropped: dict[str, Any], tmp_path: Path
