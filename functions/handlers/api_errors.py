@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from http import HTTPStatus
 
 from aws_lambda_powertools import Logger
@@ -13,10 +14,8 @@ from pipeline.adapters.service_errors import reason_of
 from pipeline.answers import InvalidAnswerError
 from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
 from pipeline.api_description import methods_of
-from pipeline.api_requests import InvalidRequestError, UnknownIdError
-from pipeline.errors import NoExplanationError, SpecMismatchError, TransientError
-from pipeline.queries import NoSuchOrderError
-from pipeline.review import ReviewConflictError
+from pipeline.api_statuses import STATUSES
+from pipeline.errors import SpecMismatchError, TransientError
 
 logger = Logger()
 
@@ -32,13 +31,8 @@ def add_to(app: APIGatewayHttpResolver) -> None:
 
     app.exception_handler(NotFoundError)(no_route)
     app.exception_handler(ApiProblem)(lambda error: _problem(error.status, error.detail))
-    app.exception_handler(UnknownIdError)(lambda error: _problem(HTTPStatus.NOT_FOUND, str(error)))
-    app.exception_handler(NoExplanationError)(
-        lambda error: _problem(HTTPStatus.NOT_FOUND, str(error))
-    )
-    app.exception_handler(InvalidRequestError)(_invalid)
-    app.exception_handler(NoSuchOrderError)(_invalid)
-    app.exception_handler(ReviewConflictError)(_conflict)
+    for kind, status in STATUSES.items():
+        app.exception_handler(kind)(partial(_said, status))
     app.exception_handler(TransientError)(_busy)
     for each in (DecoderError, InvalidAnswerError, SpecMismatchError):
         app.exception_handler(each)(_unanswered)
@@ -50,12 +44,8 @@ def _problem(
     return Response(status.value, PROBLEM_TYPE, problem_json(status, detail), headers=headers)
 
 
-def _invalid(error: InvalidRequestError | NoSuchOrderError) -> Response[str]:
-    return _problem(HTTPStatus.BAD_REQUEST, str(error))
-
-
-def _conflict(error: ReviewConflictError) -> Response[str]:
-    return _problem(HTTPStatus.CONFLICT, str(error))
+def _said(status: HTTPStatus, error: Exception) -> Response[str]:
+    return _problem(status, str(error))
 
 
 def _busy(error: TransientError) -> Response[str]:

@@ -35,14 +35,9 @@ def thumbnails() -> Thumbnails:
 
 @cache
 def explanations() -> Explanations:
-    settings = wiring.settings
-    return Explanations(
-        images=shown_images(),
-        prepare=wiring.decoder().prepare,
-        endpoint=ModelEndpoint(client("sagemaker-runtime", WATCHED), settings.endpoint_name),
-        spec=settings.image_spec,
-        images_bucket=settings.images_bucket,
-    )
+    endpoint = ModelEndpoint(client("sagemaker-runtime", WATCHED), wiring.settings.endpoint_name)
+    spec, bucket = wiring.settings.image_spec, wiring.settings.images_bucket
+    return Explanations(shown_images(), wiring.decoder().prepare, endpoint, spec, bucket)
 
 
 @cache

@@ -9,7 +9,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from pipeline.adapters.service_errors import reason_of
 from pipeline.errors import TransientError
 from pipeline.records import Record
 from pipeline.row_changes import RowChange, counts_by_day, read_change, replaced
@@ -79,7 +78,7 @@ class RecordChanges:
         except TransientError:
             raise
         except Exception as error:
-            logger.exception("a notice is left out", extra={"error": reason_of(error)})
+            logger.exception("a notice is left out", extra={"error": type(error).__name__})
 
 
 def _readable(events: Sequence[Mapping[str, Any]]) -> Iterator[RowChange]:

@@ -13,6 +13,7 @@ import pytest
 from imagedrop.commands.demo import run_demo
 from imagedrop.errors import UserError, disk_error
 from imagedrop.models.model_files import make_archive
+from tests.fakes import jpeg
 
 ROOT = Path(__file__).parents[3]
 
@@ -62,9 +63,12 @@ def test_full_disk_behind_an_archive_is_not_taken_for_a_bad_model() -> None:
 
 def test_file_in_the_place_of_an_output_folder_is_told(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("")
-    ended = run("evaluate", "model", "--data", "data", "--output-dir", "file", cwd=tmp_path)
+    for label in ("cat", "dog"):
+        (tmp_path / "data" / label).mkdir(parents=True)
+        (tmp_path / "data" / label / "1.jpg").write_bytes(jpeg(len(label)))
+    ended = run("data", "check", "data", "--output-dir", "file", cwd=tmp_path)
     assert ended.returncode == 1
-    assert ended.stderr.splitlines() == [
+    assert ended.stderr.splitlines()[-2:] == [
         "file: File exists.",
         "→ Give another path, or move the file out of the way.",
     ]

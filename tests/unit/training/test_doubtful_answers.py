@@ -12,7 +12,7 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.patterns import encoded, picture, write
-from training.data.dataset import DataSet
+from training.data.dataset import DataSet, file_sha256
 from training.evaluation.doubtful import doubtful_by_answers
 from training.out_of_fold import OutOfFold, write_out_of_fold
 
@@ -35,7 +35,7 @@ def answered(data: DataSet) -> OutOfFold:
         kind="folds",
         labels=data.classes,
         paths=tuple(image.path.name for image in data.images),
-        digests=tuple(data.digests.values()),
+        digests=tuple(file_sha256(image.path) for image in data.images),
         truth=truth,
         seeds=(1,),
         fold=np.zeros((1, len(truth)), np.int64),
