@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from pathlib import Path
@@ -21,6 +21,7 @@ from imagedrop.jobs.options import JobOptions
 from imagedrop.jobs.plan import (
     JobStack,
     name_job,
+    plan_features,
     plan_training,
     plan_tuning,
     stack_from_options,
@@ -46,7 +47,7 @@ DryRunOption = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Print the request; upload and start nothing. With --role-arn needs no stack.",
+        help="Print what would be sent; upload and start nothing. With --role-arn needs no stack.",
     ),
 ]
 WaitOption = Annotated[
@@ -93,9 +94,9 @@ def train(
     say(costs.estimate(options.instance_type, options.max_runtime_seconds, spot=options.spot))
     launch = Launch(options, name, training_job_request, Jobs.create_training)
     if dry_run:
-        _print_request(target, launch)
+        _print_requests(target, [launch])
     else:
-        _start(target, launch, wait=wait, output_dir=None)
+        _start(target, [launch], wait=wait, output_dir=None)
 
 
 def _best(file: Path, options: JobOptions) -> dict[str, Any]:
@@ -129,7 +130,10 @@ def tune(
     target: TargetOption = TargetName.LOCAL,
     **given: Any,
 ) -> None:
-    """Search hyperparameters in a tuning job; every trial is a training job."""
+    """Search hyperparameters in a tuning job; every trial is a training job.
+
+    A job before it computes the features that all trials take, and this command waits for it.
+    """
     original = SearchSpace()
     space = search_space({name: given.pop(name) for name in original.searched}, original)
     options = JobOptions.from_command(given | {"debugger": debugger})
@@ -148,16 +152,20 @@ def tune(
     def request(training: TrainingJob) -> dict[str, Any]:
         return tuning_job_request(plan_tuning(training, name, **search))
 
-    say(
-        costs.estimate(
-            options.instance_type, options.max_runtime_seconds, trials, spot=options.spot
+    launches = []
+    if options.features is None and trials > 1:
+        features = Launch(
+            plan_features(options), f"{name}-features", training_job_request, Jobs.create_training
         )
-    )
-    launch = Launch(options, name, request, Jobs.create_tuning)
+        launches.append(features)
+        options = replace(options, features=features.name)
+    launches.append(Launch(options, name, request, Jobs.create_tuning))
+    seconds, count = options.max_runtime_seconds, trials + len(launches) - 1
+    say(costs.estimate(options.instance_type, seconds, count, spot=options.spot))
     if dry_run:
-        _print_request(target, launch)
+        _print_requests(target, launches)
     else:
-        _start(target, launch, wait=wait, output_dir=output_dir)
+        _start(target, launches, wait=wait, output_dir=output_dir)
 
 
 @jobs.command(epilog="Example: imagedrop jobs status dogs-20261125t154512 --wait")
@@ -229,37 +237,49 @@ class Launch:
         return self.request(plan_training(self.options, stack, source_sha256, self.name))
 
 
-def _start(target: TargetName, launch: Launch, *, wait: bool, output_dir: Path | None) -> None:
-    """Uploads the code and starts the job."""
+def _start(
+    target: TargetName, launches: Sequence[Launch], *, wait: bool, output_dir: Path | None
+) -> None:
+    """Uploads the code and starts the jobs, each after the one before has completed.
+
+    Raises:
+        UserError: a job is invalid; then none has started.
+    """
     if target is TargetName.LOCAL:
         require_torch()  # the stand-in runs jobs with this installation
     found = find_target(target)
     stack = _stack(found)
     with packed_sources() as sources:
-        content = launch.content(stack, sources.sha256)
+        contents = [each.content(stack, sources.sha256) for each in launches]
         key = TrainingPlaces(stack.models_bucket).source_key(sources.sha256)
         if sources.upload(found.client("s3"), stack.models_bucket, key):
             say(f"Uploaded the code to s3://{stack.models_bucket}/{key}")
-    launch.create(jobs_of(found), content)
-    say(f"Started: {launch.name}")
-    if wait:
-        wait_for(found, launch.name, output_dir or RUNS / launch.name)
-    else:
-        say(f"→ Watch it with: imagedrop jobs status {launch.name} --wait")
+    last = launches[-1]
+    for launch, content in zip(launches, contents, strict=True):
+        launch.create(jobs_of(found), content)
+        say(f"Started: {launch.name}")
+        if launch is not last:
+            say(f"It computes the features once for all trials; {last.name} starts after it.")
+            say("If this command ends first, repeat it after that job with")
+            say(f"  --features {launch.name}")
+        if wait or launch is not last:
+            wait_for(found, launch.name, output_dir or RUNS / launch.name)
+    if not wait:
+        say(f"→ Watch it with: imagedrop jobs status {last.name} --wait")
 
 
-def _print_request(target: TargetName, launch: Launch) -> None:
-    """Prints the request that would be sent.
+def _print_requests(target: TargetName, launches: Sequence[Launch]) -> None:
+    """Prints the requests that would be sent, one JSON object after the other.
 
     The bucket and the role are the stack's; without a stack, those of --data and --role-arn.
 
     Raises:
-        UserError: neither names them, or the job is invalid.
+        UserError: neither names them, or a job is invalid.
     """
     try:
         stack = _stack(find_target(target))
     except UserError as error:
-        named = stack_from_options(launch.options, find_region(target))
+        named = stack_from_options(launches[0].options, find_region(target))
         if named is None:
             raise UserError(
                 str(error),
@@ -268,7 +288,8 @@ def _print_request(target: TargetName, launch: Launch) -> None:
         stack = named
         say(f"{error} So the bucket is the data's, {stack.models_bucket}.")
     with packed_sources() as sources:
-        print(json.dumps(launch.content(stack, sources.sha256), indent=2))
+        for launch in launches:
+            print(json.dumps(launch.content(stack, sources.sha256), indent=2))
     say("Nothing was uploaded or started.")
 
 

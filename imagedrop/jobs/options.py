@@ -34,8 +34,8 @@ class JobOptions:
         str | None,
         typer.Option(
             metavar="JOB",
-            help="Take the features that this job kept, instead of computing them again: one with "
-            "--set features_only=true.",
+            help="Take the features that this job kept, instead of computing them: the job before "
+            "a search, or one with --set features_only=true.",
             show_default=False,
         ),
     ] = None

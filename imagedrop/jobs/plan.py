@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,11 @@ def plan_training(
                 else None
             ),
         )
+
+
+def plan_features(options: JobOptions) -> JobOptions:
+    """Returns the options of a job that keeps the features which trials with `options` take."""
+    return replace(options, settings={**options.settings, "features_only": True})
 
 
 def plan_tuning(training: TrainingJob, name: str, **search: Any) -> TuningJob:

@@ -79,7 +79,9 @@ def conclude(target: Target, job: Job, output_dir: Path) -> None:
         for each in description.get("FinalMetricDataList", []):
             say(f"{each['MetricName']:12} {each['Value']:.4f}")
         machine, names = description["ResourceConfig"]["InstanceType"], [job.name]
-        if job.status == "Completed":  # the model is exported last
+        chosen = description.get("HyperParameters", {})
+        is_model = chosen.get("features-only", "false") == "false"
+        if job.status == "Completed" and is_model:  # the model is exported last
             say(f"model        {description['ModelArtifacts']['S3ModelArtifacts']}")
     else:
         definition = description["TrainingJobDefinition"]

@@ -62,10 +62,16 @@ def test_training_job_ends_as_an_archive_that_can_be_registered(
 def test_tuning_job_ends_as_hyperparameters_to_train_with(
     stack: Stack, data: str, tmp_path: Path
 ) -> None:
-    stack.command(
+    said = stack.command_said(
         *("jobs", "tune", "--data", data, "--backbone", "efficientnet_lite0"),
         *("--trials", "2", "--epochs", "1", "2", "--output-dir", tmp_path, "--wait"),
+        *("--job-name", "searched"),
     )
+    assert said.index("the features of 12 photos are kept") < said.index("Started: searched\n")
+    assert "model " not in said
+    lines = stack.command("jobs", "logs", "searched")
+    assert lines.count("12 images of 2 classes") == 2
+    assert lines.count("features of 0 photos computed, 12 were in") == 2
     tuning = json.loads((tmp_path / "tuning.json").read_text())
     assert [each["status"] for each in tuning["trials"]] == ["complete", "complete"]
     assert set(tuning["best"]) == {"lr", "batch_size", "epochs"}

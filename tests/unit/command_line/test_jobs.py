@@ -138,13 +138,44 @@ def asked(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Any]
     return lambda *arguments: CliRunner().invoke(app, ["jobs", *arguments])
 
 
+def requests_of(text: str) -> list[dict[str, Any]]:
+    """JSON objects one after the other."""
+    found, rest = [], text.strip()
+    while rest:
+        request, end = json.JSONDecoder().raw_decode(rest)
+        found.append(request)
+        rest = rest[end:].strip()
+    return found
+
+
+def test_search_begins_with_one_job_that_computes_the_features_for_all_trials(
+    asked: Callable[..., Any],
+) -> None:
+    search = ("tune", "--data", DATA, "--dry-run", "--role-arn", ROLE, "--job-name", "dogs")
+    result = asked(*search, "--trials", "3", "--set", "amp=true")
+    features, tuning = requests_of(result.stdout)
+
+    assert features["TrainingJobName"] == "dogs-features"
+    assert features["HyperParameters"]["features-only"] == "true"
+    assert features["HyperParameters"]["amp"] == "true"
+    kept = f"{features['CheckpointConfig']['S3Uri']}features/"
+    definition = tuning["TrainingJobDefinition"]
+    channels = {each["ChannelName"]: each for each in definition["InputDataConfig"]}
+    assert channels["features"]["DataSource"]["S3DataSource"]["S3Uri"] == kept
+    assert "features-only" not in definition["StaticHyperParameters"]
+    assert "4 trainings" in result.stderr
+    (again,) = requests_of(asked(*search, "--features", "dogs-features").stdout)
+    assert again["TrainingJobDefinition"]["InputDataConfig"] == definition["InputDataConfig"]
+    assert len(requests_of(asked(*search, "--trials", "1", "--parallel", "1").stdout)) == 1
+
+
 @pytest.mark.parametrize("command", ["train", "tune"])
 def test_dry_run_needs_no_cloud_where_the_role_is_named(
     asked: Callable[..., Any], command: str
 ) -> None:
     result = asked(command, "--data", DATA, "--dry-run", "--role-arn", ROLE, "--spot")
     assert result.exit_code == 0, result.output
-    request = json.loads(result.stdout)
+    request = requests_of(result.stdout)[-1]
     definition = request.get("TrainingJobDefinition", request)
     assert definition["RoleArn"] == ROLE
     assert definition["OutputDataConfig"]["S3OutputPath"] == "s3://models/training/jobs"
