@@ -17,8 +17,9 @@ SUBMAKE := $(MAKE) --no-print-directory
 COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray schemathesis \
 	sagemaker sagemaker-training smdebug) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
-# Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description.
-TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis)
+# Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
+# what counts instructions.
+TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis valgrind)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-slow lint static scan format bench soak fuzz sbom requirements setup \
@@ -133,19 +134,27 @@ test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 	@.tools/$*/bin/python $(PIP) --no-deps -r $<
 	@touch $@
 
-# The page's tests drive Debian's Chromium. Without it they are skipped, which fails in CI.
-.tools/chromium/.installed:
-	@if ! command -v chromium > /dev/null && ! command -v chromium-browser > /dev/null; then \
+# Debian's packages that tests start: a browser for the page, valgrind to count instructions.
+# Without one its tests are skipped, which fails in CI. $(1) finds it, $(2) are its packages.
+define DEBIAN_TOOL
+	@if ! { $(1); } > /dev/null; then \
 		if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
-			echo "· installing Chromium with apt-get"; \
-			apt-get update -qq && apt-get install -y -qq --no-install-recommends chromium fonts-dejavu-core > /dev/null; \
+			echo "· installing $(2) with apt-get"; \
+			flock .tools/apt.lock sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null'; \
 		else \
-			echo "· no Chromium: the page's tests are skipped. Install it: sudo apt-get install chromium" >&2; \
+			echo "· tests are skipped without it: sudo apt-get install $(2)" >&2; \
 		fi; \
 	fi
-	@if command -v chromium > /dev/null || command -v chromium-browser > /dev/null; then \
-		mkdir -p $(@D) && touch $@; \
-	fi
+	@if { $(1); } > /dev/null; then mkdir -p $(@D) && touch $@; fi
+endef
+
+.tools/chromium/.installed:
+	@mkdir -p .tools
+	$(call DEBIAN_TOOL,command -v chromium || command -v chromium-browser,chromium fonts-dejavu-core)
+
+.tools/valgrind/.installed:
+	@mkdir -p .tools
+	$(call DEBIAN_TOOL,command -v valgrind,valgrind)
 
 # axe finds barriers in the page; npm runs no script of it.
 .tools/axe/.installed: requirements/axe/package.json requirements/axe/package-lock.json

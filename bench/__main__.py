@@ -13,6 +13,7 @@ import sys
 
 # Each is a command with options: python -m bench.NAME --help
 BENCHES = (
+    "instructions",
     "start",
     "decoder",
     "prepare",
