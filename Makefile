@@ -135,12 +135,14 @@ test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 	@touch $@
 
 # Debian's packages that tests start: a browser for the page, valgrind to count instructions.
-# Without one its tests are skipped, which fails in CI. $(1) finds it, $(2) are its packages.
+# Without one its tests are skipped, which fails in CI: there sudo may help. $(1) finds it, $(2) are
+# its packages.
 define DEBIAN_TOOL
 	@if ! { $(1); } > /dev/null; then \
-		if command -v apt-get > /dev/null && [ "$$(id -u)" = 0 ]; then \
+		if [ "$$(id -u)" = 0 ]; then root=""; elif [ "$$CI" = true ]; then root="sudo -n"; else root=false; fi; \
+		if command -v apt-get > /dev/null && $$root true; then \
 			echo "· installing $(2) with apt-get"; \
-			flock .tools/apt.lock sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null'; \
+			flock .tools/apt.lock $$root sh -c 'apt-get update -qq && apt-get install -y -qq --no-install-recommends $(2) > /dev/null'; \
 		else \
 			echo "· tests are skipped without it: sudo apt-get install $(2)" >&2; \
 		fi; \
