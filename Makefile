@@ -78,12 +78,13 @@ soak: test-setup .tools/microburst/.installed .tools/fuzz/.installed ## Half a m
 sbom: test-setup ## Write the bills of materials (CycloneDX) of everything we ship to build/sbom
 	@$(BIN)/python -m tools.sbom build/sbom
 
-# An existing .txt keeps its versions, except those named in UPGRADE.
+# An existing .txt keeps its versions, except those named in UPGRADE. torch is in torch.txt alone.
 requirements: .tools/lint/.installed ## Compile each requirements/*.in into its .txt with hashes (UPGRADE="rich typer")
 	@for each in $(COMPILED); do \
 		echo "· $$each.txt"; \
-		UV_CUSTOM_COMPILE_COMMAND="make requirements" .tools/lint/bin/uv pip compile --quiet --universal \
-			--python-version 3.11 --generate-hashes $(addprefix --upgrade-package ,$(UPGRADE)) \
+		grep ^torch requirements/torch.txt | UV_CUSTOM_COMPILE_COMMAND="make requirements" \
+			.tools/lint/bin/uv pip compile --quiet --universal \
+			--python-version 3.11 --generate-hashes --excludes /dev/stdin $(addprefix --upgrade-package ,$(UPGRADE)) \
 			--output-file $$each.txt $$each.in || exit 1; \
 	done
 

@@ -1,8 +1,8 @@
 """``make bench``: run the benchmarks behind the docs' figures, one after the other.
 
-Five are not among them: `python -m bench.tuning` (a search on a data set) and
+Six are not among them: `python -m bench.tuning` (a search on a data set) and
 `python -m bench.soak` (`make soak`) take much longer; `python -m bench.damaged`,
-`bench.tuned_against_defaults` and `bench.kept_epoch` need photos.
+`bench.tuned_against_defaults`, `bench.kept_epoch` and `bench.second_look` need photos.
 """
 
 from __future__ import annotations

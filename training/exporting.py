@@ -127,7 +127,13 @@ def export_model(
     served = ServedModel(network.cpu(), spec).eval()
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / "model.onnx"
-        export_onnx(served, spec, weights)
+        try:
+            export_onnx(served, spec, weights)
+        except torch.onnx.OnnxExporterError as error:
+            raise TrainingError(
+                f"{settings.backbone} cannot be exported to ONNX: {str(error).splitlines()[0]}",
+                "Use another --backbone.",
+            ) from error
         difference = largest_difference(served, weights, comparison_images(images, spec))
         if not difference <= MAX_DIFFERENCE:
             raise TrainingError(

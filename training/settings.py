@@ -16,9 +16,13 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 
 from training.errors import TrainingError
 
-Backbone = Literal["resnet50", "efficientnet_lite0"]
 Unfreeze = Literal["none", "layer4", "all"]
-DEFAULT_WEIGHTS: Mapping[str, str] = {"resnet50": "imagenet", "efficientnet_lite0": "package"}
+
+# The one backbone that is this project's own, with weights from a package.
+LITE0 = "efficientnet_lite0"
+TIMM_PREFIX = "timm/"
+# Both words for what torchvision or timm download.
+DOWNLOADED = ("imagenet", "hub")
 
 # The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
@@ -77,11 +81,16 @@ class TrainSettings:
     ] = None
     name: Annotated[str, "The model's name.", WITHOUT_AT] = "my-model"
     version: Annotated[str, "The model's version.", WITHOUT_AT] = "1"
-    backbone: Annotated[Backbone, "The pretrained network below the head."] = "resnet50"
+    backbone: Annotated[
+        str,
+        "The pretrained network below the head: efficientnet_lite0, a name of torchvision's, such "
+        "as convnext_tiny, or timm/NAME.",
+    ] = "resnet50"
     weights: Annotated[
         str,
-        "imagenet (torchvision's resnet50, downloaded), package (efficientnet_lite0), random, or "
-        "a file; by default the backbone's pretrained weights.",
+        "hub or imagenet (torchvision or timm download them), package (efficientnet_lite0), "
+        "random, the name of torchvision's weights, such as IMAGENET1K_V1, or a file, .pth or "
+        ".safetensors; by default the backbone's pretrained weights.",
     ] = ""
     epochs: Annotated[
         int, "Epochs of the head, on the frozen backbone's features.", AT_LEAST_ONE
@@ -125,10 +134,11 @@ class TrainSettings:
         for each in fields(self):
             if isinstance(path := getattr(self, each.name), Path):
                 object.__setattr__(self, each.name, Path(os.path.expanduser(path)))
+        object.__setattr__(self, "backbone", self.backbone.replace("timm:", TIMM_PREFIX, 1))
         for problem in _problems(self):
             raise TrainingError(problem, "See --help.")
         if not self.weights:
-            object.__setattr__(self, "weights", DEFAULT_WEIGHTS[self.backbone])
+            object.__setattr__(self, "weights", default_weights(self.backbone))
 
     @classmethod
     def from_arguments(
@@ -159,6 +169,13 @@ class TrainSettings:
             name: str(value) if isinstance(value, Path) else value
             for name, value in asdict(self).items()
         }
+
+
+def default_weights(backbone: str) -> str:
+    """The pretrained weights of a backbone."""
+    if backbone == LITE0:
+        return "package"
+    return "hub" if backbone.startswith(TIMM_PREFIX) else "imagenet"
 
 
 @cache
@@ -258,7 +275,8 @@ def _problems(settings: TrainSettings) -> list[str]:
         )
     if settings.seeds > 1 and not settings.folds:
         found.append("--seeds repeats a cross-validation: give --folds too.")
-    for backbone, weights in DEFAULT_WEIGHTS.items():
-        if settings.weights == weights and settings.backbone != backbone:
-            found.append(f"--weights {weights} only fits --backbone {backbone}.")
+    if settings.weights == "package" and settings.backbone != LITE0:
+        found.append(f"--weights package only fits --backbone {LITE0}.")
+    if settings.weights in DOWNLOADED and settings.backbone == LITE0:
+        found.append(f"--weights {settings.weights} does not fit --backbone {LITE0}: use package.")
     return found

@@ -9,7 +9,7 @@ from typing import Annotated, Any
 import typer
 
 from imagedrop.errors import UserError
-from training.settings import Backbone, declared_settings
+from training.settings import declared_settings
 
 # A job chooses its own folders.
 _FOLDERS = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache"}
@@ -23,12 +23,10 @@ class JobOptions:
     data: Annotated[
         str, typer.Option(metavar="S3URI", help="A data set: s3://BUCKET/training/data/NAME/.")
     ]
-    backbone: Annotated[Backbone, typer.Option(help=declared_settings()["backbone"].help)] = (
-        "resnet50"
-    )
+    backbone: Annotated[str, typer.Option(help=declared_settings()["backbone"].help)] = "resnet50"
     weights: Annotated[
         str,
-        typer.Option(help="imagenet, package, random, or s3://BUCKET/training/weights/FILE."),
+        typer.Option(help="hub, imagenet, package, random, or s3://BUCKET/training/weights/FILE."),
     ] = ""
     features: Annotated[
         str | None,

@@ -22,7 +22,7 @@ from training.launch.training_job import (
 )
 from training.launch.tuning_job import TuningJob
 from training.run_folders import time_stamp
-from training.settings import TrainSettings
+from training.settings import DOWNLOADED, LITE0, TrainSettings
 
 _SOME_FOLDER = Path("/opt/ml/input/data/training")
 SPOT_WAIT_FACTOR = 2  # a spot job may wait as long again as it may train
@@ -181,9 +181,10 @@ def _check_isolation(
             "Without a network nothing can be installed, and AWS's container lacks ONNX.",
             "Give your own --image with training/job/requirements.txt installed.",
         )
-    downloads = hyperparameters["weights"] in {"", "imagenet"} and "weights" not in channels
-    if downloads and hyperparameters["backbone"] == "resnet50":
+    downloads = hyperparameters["weights"] in {"", *DOWNLOADED} and "weights" not in channels
+    if downloads and hyperparameters["backbone"] != LITE0:
         raise UserError(
-            "Without a network torchvision's weights cannot be downloaded.",
+            "Without a network weights cannot be downloaded, such as those of "
+            f"{hyperparameters['backbone']}.",
             "Put them into S3 and give --weights s3://BUCKET/training/weights/FILE.",
         )

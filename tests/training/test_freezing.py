@@ -11,7 +11,7 @@ from torch import nn
 from training.network import TransferNetwork, build_network, freeze, stages
 from training.plans import discriminative_groups
 from training.prepared import Prepared
-from training.settings import Backbone, Unfreeze
+from training.settings import Unfreeze
 from training.train import fit
 
 from .conftest import Configure, Watched
@@ -107,7 +107,7 @@ def test_stages_nearer_to_the_image_learn_slower() -> None:
 
 
 @pytest.mark.parametrize("backbone", ["resnet50", "efficientnet_lite0"])
-def test_optimizer_of_fine_tuning_holds_each_trained_parameter_once(backbone: Backbone) -> None:
+def test_optimizer_of_fine_tuning_holds_each_trained_parameter_once(backbone: str) -> None:
     network = build_network(backbone, "random", 3)
     freeze(network, "layer4")
 

@@ -71,7 +71,8 @@ class Extractor:
 
     backbone: nn.Module
     """In evaluation mode, on `device`."""
-    weights_sha256: str
+    backbone_identity: str
+    """Its name and its weights' sha256: networks that differ in an activation share weights."""
     spec: ImageSpec
     amp: bool
     device: torch.device
@@ -79,7 +80,7 @@ class Extractor:
     @property
     def identity(self) -> str:
         """Identifies the features that this computes, for the cache."""
-        return f"{self.weights_sha256}|{self.spec.hash}|amp={self.amp}"
+        return f"{self.backbone_identity}|{self.spec.hash}|amp={self.amp}"
 
     def __call__(self, images: npt.NDArray[np.uint8]) -> Tensor:
         """Computes features: uint8 [n, size, size, 3] to float32 [n, d] on the CPU."""
