@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import nullcontext
 from functools import partial
+from typing import Any
 
 import torch
 from torch import nn, optim
@@ -13,7 +14,7 @@ from training.data.batches import FeatureBatches, PhotoBatches
 from training.data.partition import Partition
 from training.machine import autocast
 from training.network import TransferNetwork, freeze, stages
-from training.phase import PhasePlan
+from training.phase import Batches, PhasePlan
 from training.prepared import Prepared
 from training.settings import TrainSettings
 
@@ -36,7 +37,11 @@ def head_plan(
         )
 
     freeze(network, "none")
-    return PhasePlan(
+    return _plan(
+        prepared,
+        settings,
+        parts,
+        batches,
         name="head",
         module=network.head,
         optimizer=optim.AdamW(
@@ -44,14 +49,6 @@ def head_plan(
         ),
         epochs=settings.epochs,
         first_epoch=1,
-        train_batches=batches(parts.train, True),
-        train_images=len(parts.train),
-        valid_batches=batches(parts.valid, False) if parts.valid else None,
-        loss=loss_function(prepared, settings, parts),
-        batch_size=settings.batch_size,
-        patience=settings.patience,
-        seed=settings.seed,
-        keeps_last=settings.folds > 0,
         precision=nullcontext,
     )
 
@@ -68,7 +65,11 @@ def finetune_plan(
         )
 
     freeze(network, settings.unfreeze)
-    return PhasePlan(
+    return _plan(
+        prepared,
+        settings,
+        parts,
+        batches,
         name="finetune",
         module=network,
         optimizer=optim.AdamW(
@@ -76,6 +77,19 @@ def finetune_plan(
         ),
         epochs=settings.finetune_epochs,
         first_epoch=settings.epochs + 1,
+        precision=partial(autocast, settings.amp, prepared.device),
+    )
+
+
+def _plan(
+    prepared: Prepared,
+    settings: TrainSettings,
+    parts: Partition,
+    batches: Callable[[Sequence[int], bool], Callable[[], Batches]],
+    **own: Any,
+) -> PhasePlan:
+    """Adds to a phase's own fields what both phases have in common."""
+    return PhasePlan(
         train_batches=batches(parts.train, True),
         train_images=len(parts.train),
         valid_batches=batches(parts.valid, False) if parts.valid else None,
@@ -84,7 +98,7 @@ def finetune_plan(
         patience=settings.patience,
         seed=settings.seed,
         keeps_last=settings.folds > 0,
-        precision=partial(autocast, settings.amp, prepared.device),
+        **own,
     )
 
 

@@ -10,9 +10,9 @@ import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass
-from statistics import NormalDist
 
 from training.inspection.findings import Finding, Question, listed
+from training.intervals import wilson_interval
 from training.watch.observations import Observations
 
 SIGNIFICANCE = 0.05
@@ -50,7 +50,7 @@ class ChanceLevel:
         chance = max(Counter(answers.truth).values()) / count
         if _at_least(math.floor(0.9 * count), count, chance) > self.significance:
             return question.open(f"{count} photos are too few to tell an answer from a guess.")
-        low, high = wilson(answers.right, count)
+        low, high = wilson_interval(answers.right, count)
         answer = (
             f"{answers.right} of {count} photos that were not learnt from are right "
             f"({100 * answers.right / count:.1f} %, 95 %: {100 * low:.1f} to {100 * high:.1f}); "
@@ -97,14 +97,14 @@ class Confusion:
             f"{answers.classes[label]} ({pairs[label, label]} of {count} right)"
             for label, count in photos.most_common()
             if count >= self.least_measured
-            and wilson(pairs[label, label], count)[1] < self.min_diag
+            and wilson_interval(pairs[label, label], count)[1] < self.min_diag
         ]
         taken = [
             f"{answers.classes[truth]} for {answers.classes[label]} ({count} of {named[label]})"
             for (truth, label), count in pairs.most_common()
             if truth != label
             and named[label] >= self.least_measured
-            and wilson(count, named[label])[0] > self.max_off_diag
+            and wilson_interval(count, named[label])[0] > self.max_off_diag
         ]
         worst = _worst(answers, pairs)
         if missed or taken:
@@ -119,19 +119,6 @@ class Confusion:
                 "labels may look alike. More photos of both help, or one label for them.",
             )
         return question.fine(f"No more than {len(answers.truth)} photos can show. {worst}")
-
-
-def wilson(right: int, count: int) -> tuple[float, float]:
-    """The 95 % interval of a share: E. Wilson, "Probable inference" (1927)."""
-    if count == 0:
-        return 0.0, 1.0
-    z = NormalDist().inv_cdf(0.975)
-    share = right / count
-    centre = share + z * z / (2 * count)
-    width = z * math.sqrt(share * (1 - share) / count + z * z / (4 * count * count))
-    return max(0.0, (centre - width) / (1 + z * z / count)), min(
-        1.0, (centre + width) / (1 + z * z / count)
-    )
 
 
 def _at_least(right: int, count: int, chance: float) -> float:

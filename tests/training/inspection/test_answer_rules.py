@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from training.inspection.answer_rules import Answers, ChanceLevel, Confusion, wilson
+from training.inspection.answer_rules import Answers, ChanceLevel, Confusion
 from training.inspection.findings import Finding, Status
 from training.watch.observations import Epoch, Observations
 from training.watch.observer import EpochMetrics
@@ -86,8 +86,3 @@ def test_confused_labels_are_found(photos: int, taken: int, status: Status) -> N
 
 def test_without_answers_nothing_is_said() -> None:
     assert Confusion()(None).status is Status.NOT_EVALUATED
-
-
-def test_interval_is_wilsons() -> None:
-    assert wilson(10, 30) == pytest.approx((0.1923, 0.5122), abs=1e-4)
-    assert wilson(0, 0) == (0.0, 1.0)
