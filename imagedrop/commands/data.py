@@ -88,6 +88,8 @@ def check_command(
     _name("classes that the part train lacks", list(found.not_in_train))
     say(f"{len(found.alike)} groups of photos look the same")
     _name("doubtful labels", [_doubt(found, each) for each in found.doubtful if each.is_confident])
+    if found.undoubted:
+        say(f"  too few photos to doubt a label, only one: {', '.join(found.undoubted)}")
     say(f"Report: {report}")
     if not found.images:
         say("No file is usable.")

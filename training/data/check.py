@@ -129,6 +129,8 @@ class DataCheck:
     manifest_sha256: str
     doubtful: tuple[DoubtfulLabel, ...] = ()
     """Photos whose label is doubtful, the most doubtful first; empty without features."""
+    undoubted: tuple[str, ...] = ()
+    """Labels with one photo, copies counted as one: the others' photos cannot tell it is right."""
 
     @property
     def leaks(self) -> tuple[Alike, ...]:
@@ -195,6 +197,7 @@ class DataCheck:
                 for each in self.alike
             ],
             "doubtful_labels": [each.to_json(self.data) for each in self.doubtful],
+            "too_few_photos_to_doubt": list(self.undoubted),
         }
 
 
@@ -232,6 +235,9 @@ def check(
     usable = [(image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, Look)]
     features = None if describer is None else _features(usable, describer)
     members = groups(_pairs(usable, features))
+    doubtful, undoubted = (
+        ((), ()) if features is None else _doubtful(data, usable, features, members)
+    )
     return DataCheck(
         data=data,
         images=tuple(image for image, _, _ in usable),
@@ -246,7 +252,8 @@ def check(
             for each in members
         ),
         manifest_sha256=data.manifest_of({image.path: digest for image, (digest, _) in seen}),
-        doubtful=() if features is None else _doubtful(data, usable, features, members),
+        doubtful=doubtful,
+        undoubted=undoubted,
     )
 
 
@@ -279,16 +286,17 @@ def _doubtful(
     usable: Sequence[Usable],
     features: npt.NDArray[np.float32],
     alike: Sequence[Sequence[int]],
-) -> tuple[DoubtfulLabel, ...]:
+) -> tuple[tuple[DoubtfulLabel, ...], tuple[str, ...]]:
+    """Returns the doubtful labels, and the labels that cannot be doubted."""
     truth = np.array([image.class_index for image, _, _ in usable], np.int64)
-    first = list(range(len(usable)))
+    first = np.arange(len(usable))
     for members in alike:
-        for place in members:
-            first[place] = members[0]
+        first[list(members)] = members[0]
     if len(usable) < LEAST_PHOTOS or len(set(truth.tolist())) < 2:
-        return ()
-    probabilities = out_of_fold_probabilities(features, truth, first)
-    return tuple(
+        return (), ()
+    alone = {label for label in truth.tolist() if len(set(first[truth == label].tolist())) == 1}
+    probabilities = out_of_fold_probabilities(features, truth, first.tolist())
+    found = tuple(
         DoubtfulLabel(
             usable[each.row][0],
             each.confidence,
@@ -297,7 +305,9 @@ def _doubtful(
             each.is_confident,
         )
         for each in doubtful_labels(probabilities, truth)
+        if truth[each.row] not in alone
     )
+    return found, tuple(data.classes[place] for place in sorted(alone))
 
 
 def largest_to_smallest(labels: Mapping[str, int]) -> float:

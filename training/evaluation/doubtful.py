@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import numpy as np
+
 from training.data.check import DoubtfulLabel
 from training.data.dataset import DataSet
 from training.data.doubtful import doubtful_labels
@@ -12,18 +14,26 @@ def doubtful_by_answers(answers: OutOfFold, data: DataSet) -> tuple[DoubtfulLabe
     """Ranks the photos of `data` that were answered, the most doubtful first.
 
     A photo is found by its bytes, so the data may have been split or renamed since; its label is
-    the one that the training had. Photos that cannot be read are passed over.
+    that of today, which may have been corrected. Photos that cannot be read or have a label that
+    the training lacked are passed over.
     """
     data, digests = data.read()
     images = {digests[each.path]: each for each in data.images}
+    places = {label: place for place, label in enumerate(answers.labels)}
+    found = [
+        (row, images[digest], places[data.label(images[digest])])
+        for row, digest in enumerate(answers.digests)
+        if digest in images and data.label(images[digest]) in places
+    ]
+    probabilities = answers.mean_probabilities[[row for row, _, _ in found]]
+    truth = np.array([place for _, _, place in found], np.int64)
     return tuple(
         DoubtfulLabel(
-            images[answers.digests[each.row]],
+            found[each.row][1],
             each.confidence,
             answers.labels[each.suggested],
             each.suggested_confidence,
             each.is_confident,
         )
-        for each in doubtful_labels(answers.mean_probabilities, answers.truth)
-        if answers.digests[each.row] in images
+        for each in doubtful_labels(probabilities, truth)
     )

@@ -322,5 +322,21 @@ def test_wrong_labels_are_shown_with_what_they_may_be(tmp_path: Path, described:
     assert "dog/0.png: dog" in page.replace("<wbr>", "")
 
 
+def test_label_of_one_photo_is_said_to_have_too_few_to_doubt_it(
+    tmp_path: Path, described: Describer
+) -> None:
+    """A copy counts as the same photo; no other photo can tell what the label looks like."""
+    for number in range(12):
+        write(tmp_path, f"{('cat', 'dog')[number % 2]}/{number}.png", encoded(picture(number)))
+    for name in ("one.png", "copy.png"):
+        write(tmp_path, f"emu/{name}", encoded(picture(99)))
+
+    found = check(DataSet.scan(tmp_path), lambda: None, described)
+
+    assert "emu" not in {found.data.label(each.image) for each in found.doubtful}
+    assert found.undoubted == ("emu",)
+    assert "only one: emu." in data_page(found)
+
+
 def test_without_a_describer_only_pixels_count(folder: Path) -> None:
     assert checked(folder).doubtful == ()

@@ -55,6 +55,27 @@ def test_photo_is_found_by_its_bytes_wherever_it_is_now(photos: Path, tmp_path: 
     assert (found.suggested, found.is_confident) == ("red", True)
 
 
+def test_corrected_label_is_not_doubted_any_more_and_a_spoilt_one_is(photos: Path) -> None:
+    data = DataSet.scan(photos)
+    answers = answered(data)
+    corrected, spoilt = data.images[1].path, data.images[2].path
+    corrected.rename(photos / "red" / corrected.name)
+    spoilt.rename(photos / "green" / spoilt.name)
+
+    (found,) = doubtful_by_answers(answers, DataSet.scan(photos))
+
+    assert (found.image.path.name, found.suggested) == (spoilt.name, "blue")
+
+
+def test_photo_under_a_label_that_the_training_lacked_is_passed_over(photos: Path) -> None:
+    data = DataSet.scan(photos)
+    answers = answered(data)
+    (photos / "violet").mkdir()
+    data.images[1].path.rename(photos / "violet" / "photo.png")
+
+    assert doubtful_by_answers(answers, DataSet.scan(photos)) == ()
+
+
 def test_photos_that_are_gone_are_left_out(photos: Path, tmp_path: Path) -> None:
     data = DataSet.scan(photos)
     answers = answered(data)
