@@ -22,6 +22,7 @@ BENCHES = (
     "local_sagemaker",
     "function_costs",
     "drop",
+    "first_pages",
     "bulk",
     "duplicates",
     "export",

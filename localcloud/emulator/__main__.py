@@ -19,11 +19,17 @@ from localcloud.emulator import aws_events, function_environment, patching, shut
 _HOST = "127.0.0.1"
 # The modules with a function `install()` that takes no arguments; README.md describes each.
 _PATCHES = (
-    *("batch_permissions", "batches", "event_source_mappings", "exceptions"),
+    *("batch_permissions", "batches", "conditions", "event_source_mappings", "exceptions"),
     *("forms", "http_api"),
     *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
     *("permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
-    *("state_machine_roles", "stopped_executions", "tables", "transform_job_tasks"),
+    *(
+        "sorted_indexes",
+        "state_machine_roles",
+        "stopped_executions",
+        "tables",
+        "transform_job_tasks",
+    ),
 )
 
 
