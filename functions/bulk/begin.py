@@ -7,6 +7,7 @@ from typing import Any
 
 from bulk.run import BulkRun, RunFiles
 from bulk.work_bucket import WorkBucket
+from imaging import ImageSpec
 from registry.served_model import ServedModel
 
 
@@ -16,10 +17,12 @@ def begin_run(
     served_model: Callable[[], ServedModel],
     now: Callable[[], str],
 ) -> BulkRun:
-    """Writes ``run.json`` with the model that is served now; reads it if it exists already.
+    """Writes ``run.json`` with its model; reads it if it exists already.
 
     Args:
-        asked: the execution's input: the run's name, its source and its settings.
+        asked: the execution's input: the run's name, its source, its settings, and the
+            ``candidate`` of a comparison (``model``, ``sagemaker_model``, ``image_spec`` and
+            ``abstentions``). Without one, the model is the one that is served now.
 
     Raises:
         TransientError: a service is busy or did not answer.
@@ -28,24 +31,39 @@ def begin_run(
     written = work.read_json(files.run_json)
     if written is not None:
         return BulkRun.from_json(written)
-    model = served_model()
     run = BulkRun(
         name=asked["run"],
         source=asked["source"],
         again=asked["again"],
         direct=asked["direct"],
-        model=model.card.identity,
-        sagemaker_model=model.serving.model_name,
-        image_spec=model.card.image_spec,
         instance_type=asked["instance_type"],
         instance_count=asked["instance_count"],
         max_concurrent_transforms=asked["max_concurrent_transforms"],
         chunk_images=asked["chunk_images"],
         shard_images=asked["shard_images"],
         started_at=now(),
+        **_model(asked.get("candidate"), served_model),
     )
     work.write_json(files.run_json, run.to_json())
     return run
+
+
+def _model(
+    candidate: Mapping[str, Any] | None, served_model: Callable[[], ServedModel]
+) -> dict[str, Any]:
+    """Returns the run's fields about its model: the candidate to compare, or the one that serves.
+
+    The command line has looked the candidate up and made its model in SageMaker.
+    """
+    if candidate is not None:
+        spec = ImageSpec.from_json(candidate["image_spec"])
+        return {**candidate, "image_spec": spec, "compares": True}
+    served = served_model()
+    return {
+        "model": served.card.identity,
+        "sagemaker_model": served.serving.model_name,
+        "image_spec": served.card.image_spec,
+    }
 
 
 def read_run(name: str, work: WorkBucket) -> BulkRun:

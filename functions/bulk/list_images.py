@@ -77,7 +77,9 @@ class _ListingFiles:
 
     def add(self, page: SourcePage) -> None:
         for each in page.listed:
-            reason = why_ignored(each.key, self.run.source.get("prefix"))
+            prefix = self.run.source.get("prefix")
+            # A row exists: whatever its name, the image was taken for one.
+            reason = why_ignored(each.key, prefix) if each.live is None else None
             if reason is None:
                 self.listed.lines.append(each.to_json())
                 self.progress.listed += 1

@@ -8,6 +8,7 @@ from functools import partial
 from typing import Any
 
 from bulk.chunks import of_each_chunk, write_chunk_names
+from bulk.comparison import Comparison
 from bulk.ledger import Fate, Sums, failed
 from bulk.report import job_facts, report_of
 from bulk.run import BulkRun, RunFiles, chunk_name, is_last_round
@@ -109,6 +110,8 @@ def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -
         "ledger": f"s3://{work.name}/{run.files.ledgers}",
         "ignored_names": f"s3://{work.name}/{run.files.ignored_names}",
     }
+    if run.compares:
+        report["comparison"] = _comparison(work, run.files, last_round)
     work.write_json(run.files.report_json, report)
     counts = ("listed", "classified", "rejected", "skipped", "failed", "ignored")
     shown = ("run", "status", "model", *counts)
@@ -117,3 +120,17 @@ def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -
         "round": last_round,
         "summary": {name: report[name] for name in shown},
     }
+
+
+def _comparison(work: WorkBucket, files: RunFiles, last_round: int) -> dict[str, Any]:
+    """Adds up the chunks of all rounds; a chunk that was not recorded has no part in it."""
+
+    def of_chunk(chunk: str) -> Any | None:
+        return work.read_json(files.compared(chunk)) if work.exists(files.recorded(chunk)) else None
+
+    total = Comparison()
+    for round_ in range(last_round + 1):
+        for found in of_each_chunk(work, files, round_, of_chunk):
+            if found is not None:
+                total.add(Comparison.from_json(found))
+    return total.report()

@@ -11,6 +11,7 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 
+from bulk.comparison import compare
 from bulk.ledger import Entry, Fate, Sums, failed
 from bulk.prepare_chunk import Predictions, reason_of, written_entry
 from bulk.run import BulkRun, Listed, RunFiles
@@ -66,7 +67,10 @@ class RecordChunk:
         sums.shards = len(prepared["shards"])
         sums.prepare_seconds = prepared.get("seconds", 0.0)
         sums.record_seconds = time.monotonic() - began
-        self.work.write_lines(files.ledger(chunk), [each.to_json() for each in entries])
+        self.work.write_lines(files.ledger(chunk), _ledger_lines(listed, entries))
+        if self.bulk_run.compares:
+            comparison = compare(self.bulk_run, listed, entries)
+            self.work.write_json(files.compared(chunk), comparison.to_json())
         again = [each.to_json() for each in _resubmitted(listed, entries)]
         if again:
             self.work.write_lines(files.resubmitted(chunk), again)
@@ -143,6 +147,13 @@ def _rejection_in(output: bytes | None) -> Rejection | None:
         return Rejection(RejectReason(entry["error"]["code"]), entry["error"]["message"])
     except (ValueError, KeyError, IndexError, TypeError):
         return None  # an answer, or malformed: `parse_answers` decides
+
+
+def _ledger_lines(listed: list[Listed], entries: list[Entry]) -> Iterator[dict[str, Any]]:
+    """Yields the lines of the ledger; in a comparison each has the row's answer, as ``live``."""
+    live = {each.key: each.live for each in listed if each.live is not None}
+    for each in entries:
+        yield each.to_json() | ({"live": live[each.key]} if each.key in live else {})
 
 
 def _unaccounted(listed: list[Listed], entries: list[Entry], round_: int) -> list[Entry]:

@@ -50,6 +50,8 @@ class Report(TypedDict, total=False):
         function_seconds: of all calls that prepared and recorded chunks, by step.
         instance_hours: of all transform jobs, by all their machines.
         ledger: the folder with every image by name.
+        comparison: of a run that ``compares``: ``bulk.comparison.Comparison.report``. No row was
+            touched, and ``classified`` are the images that the candidate, ``model``, has answered.
     """
 
     run: str
@@ -84,6 +86,7 @@ class Report(TypedDict, total=False):
     function_seconds: dict[str, float]
     instance_hours: float
     ledger: str
+    comparison: dict[str, Any]
 
 
 def report_of(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from typing import Any
 
@@ -33,6 +33,10 @@ class BulkRun:
         chunk_images: images per function call.
         shard_images: images per request of the transform job.
         started_at: UTC, ISO 8601.
+        compares: whether the answers are compared with those of the listed rows, and no row is
+            touched.
+        abstentions: with ``compares``, the labels by which either model says that it is none of
+            its own.
     """
 
     name: str
@@ -48,6 +52,8 @@ class BulkRun:
     chunk_images: int
     shard_images: int
     started_at: str
+    compares: bool = False
+    abstentions: Sequence[str] = ()
 
     @property
     def files(self) -> RunFiles:
@@ -100,6 +106,11 @@ class RunFiles:
     def report_json(self) -> str:
         return f"reports/{self.run}/report.json"
 
+    @property
+    def rows(self) -> str:
+        """Returns the key of the rows that a run of comparison is about, as lines of a listing."""
+        return f"{self.root}rows.jsonl"
+
     def listing(self, chunk: str) -> str:
         return f"{self.root}listing/{chunk}.jsonl"
 
@@ -139,6 +150,9 @@ class RunFiles:
     def recorded(self, chunk: str) -> str:
         return f"{self.root}recorded/{chunk}.json"
 
+    def compared(self, chunk: str) -> str:
+        return f"{self.root}compared/{chunk}.json"
+
     def resubmitted(self, chunk: str) -> str:
         return f"{self.root}resubmitted/{chunk}.jsonl"
 
@@ -168,7 +182,8 @@ class Listed:
     """A line of a listing: the current version of one object.
 
     ``version`` is None if the source does not state it (a list of keys, an inventory without
-    versions); it is looked up when the chunk is prepared.
+    versions); it is looked up when the chunk is prepared. ``live`` is the row's answer
+    (``bulk.comparison.LiveAnswer``) in a run of comparison.
     """
 
     bucket: str
@@ -177,6 +192,7 @@ class Listed:
     versioned: bool = True
     size_bytes: int = 0
     last_modified: str = ""
+    live: Mapping[str, Any] | None = None
 
     @classmethod
     def from_ref(cls, ref: ImageRef) -> Listed:
@@ -202,4 +218,7 @@ class Listed:
         )
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        line = asdict(self)
+        if self.live is None:
+            del line["live"]
+        return line

@@ -27,7 +27,7 @@ class ShardRow:
         return cls(**{**value, "image": Listed(**value["image"])})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        return asdict(self) | {"image": self.image.to_json()}
 
 
 @dataclass(frozen=True, slots=True)

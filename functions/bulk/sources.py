@@ -1,4 +1,4 @@
-"""The sources of a bulk run: a folder, an S3 Inventory, a text file of keys."""
+"""The sources of a bulk run: a folder, an S3 Inventory, a text file of keys, rows of the table."""
 
 from __future__ import annotations
 
@@ -56,9 +56,12 @@ def image_source(s3: S3Client, source: Mapping[str, Any]) -> ImageSource:
             return Inventory(s3, manifest, prefix)
         case {"kind": "list", "uri": str(uri), "bucket": str(bucket)}:
             return KeyList(s3, uri, bucket)
+        case {"kind": "rows", "uri": str(uri)}:
+            return Rows(s3, uri)
         case _:
             raise SourceError(
-                f"unknown kind of source {source.get('kind')!r}: use folder, inventory or list"
+                f"unknown kind of source {source.get('kind')!r}: "
+                "use folder, inventory, list or rows"
             )
 
 
@@ -165,6 +168,23 @@ class KeyList:
         if line.startswith("s3://") and not line.startswith(address):
             raise SourceError(f"{line} is not in {address}: use one bucket a run")
         return line.removeprefix(address)
+
+
+class Rows:
+    """Rows of the predictions table, which the command line has written as lines of a listing."""
+
+    def __init__(self, s3: S3Client, uri: str) -> None:
+        self._s3, self._uri = s3, uri
+
+    def pages(self, after: Position) -> Iterator[SourcePage]:
+        bucket, key = split_uri(self._uri)
+        position = after or 0
+        with translate_errors(), missing_sources_named():
+            body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
+            for read in _pages_of(islice(_lines_of(self._uri, body), position, None)):
+                position += len(read)
+                yield SourcePage([Listed(**json.loads(line)) for line in read], position)
+        yield SourcePage([], None)
 
 
 def _inventory_files(uri: str, content: bytes) -> tuple[list[str], list[str], str]:

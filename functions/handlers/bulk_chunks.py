@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from bulk.begin import read_run
+from bulk.comparison import rows_for
 from bulk.prepare_chunk import LAST_START_SECONDS, PrepareChunk
 from bulk.record_chunk import RecordChunk
 from bulk.run import BulkRun, is_last_round
@@ -41,7 +42,7 @@ def prepare_step(
     PrepareChunk(
         images=ImagesBucket(client("s3")),
         prepare=wiring.decoder().prepare,
-        predictions=wiring.predictions_table(),
+        predictions=rows_for(run, wiring.predictions_table()),
         work=work,
         bulk_run=run,
         now=utc_now,
@@ -52,9 +53,8 @@ def prepare_step(
 def record_step(event: dict[str, Any], work: WorkBucket, run: BulkRun, _: LambdaContext) -> None:
     # An execution that began before a deployment may not pass a problem.
     is_last = is_last_round(event["round"], event.get("problem"))
-    RecordChunk(wiring.predictions_table(), work, run, utc_now).run(
-        event["chunk"], event["round"], is_last=is_last
-    )
+    step = RecordChunk(rows_for(run, wiring.predictions_table()), work, run, utc_now)
+    step.run(event["chunk"], event["round"], is_last=is_last)
 
 
 STEPS = {"prepare": prepare_step, "record": record_step}

@@ -106,6 +106,12 @@ def explain_report(run: str, report: Mapping[str, Any]) -> Verdict:
         )
     reasons = [job["reason"] for job in jobs if job.get("reason")]
     because = f" The transform job says: {reasons[-1]}" if reasons else ""
+    if "comparison" in report:
+        return Verdict(
+            f"{report['failed']:,} images failed in both rounds.{because}",
+            f"List them with: imagedrop bulk report {run} --failed; the comparison is about the "
+            "others. To compare all, start it again.",
+        )
     return Verdict(
         f"{report['failed']:,} images failed in both rounds.{because}",
         f"List them with: imagedrop bulk report {run} --failed; then start a new run of the same "

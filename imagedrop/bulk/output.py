@@ -119,6 +119,7 @@ def print_report(report: Mapping[str, Any]) -> None:
                 for job in report["transform_jobs"]
                 if job.get("reason")
             ),
+            *_comparison_pairs(report.get("comparison")),
             *((f"label {label}", f"{count:,}") for label, count in labels[:LABELS_SHOWN]),
             *([("labels", f"{more} more, in --format json")] if more > 0 else []),
             *(
@@ -133,6 +134,22 @@ def print_report(report: Mapping[str, Any]) -> None:
             ("ledger", report["ledger"]),
         ]
     )
+
+
+def _comparison_pairs(comparison: Mapping[str, Any] | None) -> Iterator[tuple[str, str]]:
+    if comparison is None:
+        return
+    yield "same label", f"{comparison['agreed']:,} of {comparison['compared']:,}"
+    if comparison["reviewed"]:
+        for side, share in comparison["accuracy"].items():
+            ece = comparison["calibration"][side]["ece"]
+            error = "" if ece is None else f", calibration error {ece:.3f}"
+            yield f"right, {side}", f"{share:.1%} of {comparison['reviewed']:,} reviewed{error}"
+    flips = comparison["flips"]
+    for each in flips[:LABELS_SHOWN]:
+        yield f"flip {each['from']} → {each['to']}", f"{each['count']:,}"
+    if len(flips) > LABELS_SHOWN:
+        yield "flips", f"{len(flips) - LABELS_SHOWN} more pairs, in --format json"
 
 
 def _job_words(job: Mapping[str, Any]) -> Iterator[str]:
@@ -151,4 +168,6 @@ def summary(report: Mapping[str, Any]) -> str:
 def counted(report: Mapping[str, Any]) -> str:
     """Returns the counts of a report's images by result."""
     parts = [f"{report[name]:,} {name}" for name in COUNTS[1:] if report[name]]
+    if comparison := report.get("comparison"):
+        parts.append(f"{comparison['agreed']:,} with the same label as their rows")
     return f"{report['listed']:,} listed: {', '.join(parts) or 'nothing to do'}"

@@ -9,6 +9,7 @@ from typing import Any
 from bulk.ledger import Fate
 from bulk.run import RunFiles
 from bulk.work_bucket import WorkBucket
+from imagedrop.bulk.comparison_page import Pictures
 from imagedrop.bulk.report_page import report_page
 from imagedrop.errors import UserError
 from imagedrop.estimates.finished_run import run_cost
@@ -42,14 +43,17 @@ class RunReports:
             )
         return report
 
-    def page(self, run: str) -> str:
+    def page(self, run: str, picture: Pictures) -> str:
         """Returns the report as HTML.
+
+        Args:
+            picture: makes the thumbnails of a comparison.
 
         Raises:
             UserError: there is no report.
         """
         report = self.read(run)
-        return report_page(report, report["estimated_cost_dollars"])
+        return report_page(report, report["estimated_cost_dollars"], picture)
 
     def address(self, run: str) -> str:
         return f"s3://{self.work.name}/{RunFiles(run).report_json}"

@@ -12,6 +12,7 @@ import typer
 
 from bulk.ledger import Fate
 from imagedrop.bulk.failures import explain, explain_report
+from imagedrop.bulk.flip_pictures import pictures
 from imagedrop.bulk.output import print_report, print_runs, print_status
 from imagedrop.bulk.reports import run_reports
 from imagedrop.bulk.runs import bulk_runs
@@ -92,14 +93,15 @@ def report(
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """Print a run's report, or the ledger's lines about failed or rejected images."""
-    reports = run_reports(find_target(target))
+    found_target = find_target(target)
+    reports = run_reports(found_target)
     asked = ((failed, Fate.FAILED), (rejected, Fate.REJECTED))
     if fates := {fate for wanted, fate in asked if wanted}:
         # ASCII: a key may hold any character, and JSON escapes it.
         for entry in reports.entries(run, fates):
             print(json.dumps(entry))
     elif format_ is ReportFormat.HTML:
-        sys.stdout.write(reports.page(run))
+        sys.stdout.write(reports.page(run, pictures(found_target)))
     elif format_ is ReportFormat.JSON:
         print(json.dumps(reports.read(run), indent=2))
     else:

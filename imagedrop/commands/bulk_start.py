@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Annotated, Any
@@ -12,6 +13,7 @@ from bulk.list_images import why_ignored
 from imagedrop.bulk.output import print_plan
 from imagedrop.bulk.runs import bulk_runs, name_run
 from imagedrop.bulk.source import (
+    Listing,
     LocalFolder,
     S3Folder,
     Source,
@@ -21,6 +23,7 @@ from imagedrop.bulk.source import (
     parse_folder,
     source_of,
 )
+from imagedrop.commands.bulk_compare import count_rows, rows_to_compare
 from imagedrop.commands.bulk_wait import WaitOption, wait_for
 from imagedrop.commands.options import options_of, takes
 from imagedrop.commands.send import say_failures, say_left_out
@@ -40,9 +43,9 @@ def register(bulk: typer.Typer) -> None:
 @takes(options_of(RunSettings))
 def start(
     folder: Annotated[
-        str,
+        str | None,
         typer.Argument(help="s3://BUCKET/FOLDER/, or a folder on disk, which is uploaded first."),
-    ],
+    ] = None,
     wait: WaitOption = False,
     again: Annotated[
         bool,
@@ -60,14 +63,40 @@ def start(
         str | None,
         typer.Option(metavar="S3URI", help="Only the keys in this text file, one a line."),
     ] = None,
+    rows: Annotated[
+        str | None,
+        typer.Option(metavar="FILTERS", help='Rows instead of a folder: "label=pug since=7d".'),
+    ] = None,
+    model: Annotated[
+        str | None, typer.Option(metavar="NAME@VERSION", help="The candidate of --compare.")
+    ] = None,
+    compare: Annotated[
+        bool,
+        typer.Option(
+            "--compare", help="Compare a candidate with the rows, which stay as they are."
+        ),
+    ] = False,
     *,
     target: TargetOption = TargetName.LOCAL,
     **settings_given: Any,
 ) -> None:
-    """Classify every image of a folder; images that this model has classified are skipped."""
+    """Classify every image of a folder; images that this model has classified are skipped.
+
+    With --rows, --model and --compare: see how another model answers images that have a row.
+    """
     settings = RunSettings(**settings_given)
     for problem in problems(settings):
         raise UserError(*problem)
+    if rows is not None or model is not None or compare:
+        if folder is not None or again or inventory or manifest or settings.direct:
+            raise UserError(
+                "--rows takes the versions that the rows are about.",
+                "Leave out FOLDER, --again, --inventory, --manifest and --direct.",
+            )
+        start_comparison(find_target(target), rows, model, settings, compare, dry_run, wait)
+        return
+    if folder is None:
+        raise UserError("There is no FOLDER.", "imagedrop bulk start FOLDER, or --rows FILTERS")
     found = find_target(target)
     given = parse_folder(folder, found.images_bucket)
     if isinstance(given, LocalFolder) and (inventory or manifest):
@@ -78,7 +107,7 @@ def start(
     source = source_of(s3_folder, inventory, manifest)
     is_missing = isinstance(given, LocalFolder) and say_left_out(given.left_out)
     if dry_run:
-        print_dry_run(found, given, source, settings)
+        print_dry_run(lambda: listing_of(found, given, source), settings)
         raise typer.Exit(is_missing)
     runs = bulk_runs(found)
     if isinstance(given, LocalFolder):
@@ -87,13 +116,46 @@ def start(
         check_source(found.client("s3"), source)
     run = name_run(s3_folder.name, datetime.now(UTC))
     runs.start(run_input(run, source, settings, again=again))
+    say_started(found, run, wait=wait)
+    if is_missing:
+        raise typer.Exit(1)
+
+
+def start_comparison(
+    found: Target,
+    rows: str | None,
+    model: str | None,
+    settings: RunSettings,
+    compare: bool,
+    dry_run: bool,
+    wait: bool,
+) -> None:
+    """Starts a run that compares a candidate's answers with those of the rows.
+
+    Raises:
+        UserError: an option is missing, or there is nothing to compare.
+    """
+    if rows is None or model is None or not compare:
+        raise UserError(
+            "--rows, --model and --compare belong together: rows keep their answers.",
+            "For other answers in the rows promote the model, then: imagedrop reprocess",
+        )
+    if dry_run:
+        print_dry_run(lambda: count_rows(found, rows, model), settings, compares=True)
+        return
+    runs = bulk_runs(found)
+    run, source, candidate = rows_to_compare(found, rows, model)
+    runs.start(run_input(run, source, settings, again=True) | {"candidate": candidate})
+    say_started(found, run, wait=wait)
+
+
+def say_started(found: Target, run: str, *, wait: bool) -> None:
+    """Says a run's name, and waits for it if that is wanted."""
     say(f"Started: {run}")
     if wait:
         wait_for(found, run)
     else:
         say(f"→ Watch it with: imagedrop bulk status {run} --wait")
-    if is_missing:
-        raise typer.Exit(1)
 
 
 def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -> dict[str, Any]:
@@ -106,8 +168,15 @@ def run_input(run: str, source: Source, settings: RunSettings, *, again: bool) -
     }
 
 
+def listing_of(target: Target, folder: LocalFolder | S3Folder, source: Source) -> Listing:
+    """Counts the files of a folder on disk, or lists it in S3."""
+    if isinstance(folder, LocalFolder):
+        return list_local(folder)
+    return list_source(target.client("s3"), source)
+
+
 def print_dry_run(
-    target: Target, folder: LocalFolder | S3Folder, source: Source, settings: RunSettings
+    look: Callable[[], Listing], settings: RunSettings, *, compares: bool = False
 ) -> None:
     """Prints the size, time and cost of a run.
 
@@ -120,11 +189,8 @@ def print_dry_run(
             f"Estimate with one of {', '.join(prices.TRANSFORM_INSTANCE_HOURS)}, or add it to "
             "imagedrop/estimates/prices.py and imagedrop/estimates/bulk_run.py.",
         )
-    if isinstance(folder, LocalFolder):
-        listing = list_local(folder)
-    else:
-        listing = list_source(target.client("s3"), source)
-    sizing = size_run(listing.images, settings)
+    listing = look()
+    sizing = size_run(listing.images, settings, compares=compares)
     print_plan(listing, settings, sizing)
     for step in overlong_steps(sizing):
         say(f"Too long: {step}. Raise --chunk-images.", "red")

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable
+import shlex
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 from datetime import UTC, datetime
 from itertools import chain
@@ -15,6 +16,7 @@ from imagedrop.errors import UserError
 from imagedrop.output import say
 from imagedrop.predictions import every_record, find_label
 from imagedrop.target import Target
+from pipeline.api_requests import InvalidRequestError, ListRequest
 from pipeline.queries import Query, Sort
 from pipeline.records import Record, Road, Status
 from pipeline.since import InvalidTimeError, parse_since
@@ -63,6 +65,34 @@ class Filters:
         typed = {each.name: getattr(self, each.name) for each in fields(self)}
         moments = {name: moment(name, typed[name]) for name in ("since", "until")}
         return Query(**typed | moments)
+
+
+def typed_query(text: str, others: Sequence[str]) -> tuple[Query, dict[str, str]]:
+    """Reads filters in one text, such as ``label=pug since=7d``; they are those of the API.
+
+    Args:
+        others: more names, whose values are returned as they were typed.
+
+    Raises:
+        UserError: an unknown name, a malformed value, or no ``name=value``.
+    """
+    names = [each.name for each in fields(Filters) if each.name != "sort"]
+    hint = f'Write --rows "label=pug since=7d"; filters are {", ".join((*names, *others))}.'
+    try:
+        parts = [each.partition("=") for each in shlex.split(text)]
+    except ValueError as error:
+        raise UserError(f"--rows cannot be read: {error}.", hint) from error
+    given = {name: value for name, _, value in parts}
+    if not all(value for _, _, value in parts) or len(given) < len(parts):
+        raise UserError("--rows takes each filter once, as name=value.", hint)
+    if unknown := sorted(set(given) - set(names) - set(others)):
+        raise UserError(f"There is no filter {unknown[0]}.", hint)
+    own = {name: value for name, value in given.items() if name in names}
+    try:
+        query = ListRequest.parse(own, "", datetime.now(UTC)).query
+    except InvalidRequestError as error:
+        raise UserError(f"--rows: {error}.", hint) from error
+    return query, {name: value for name, value in given.items() if name in others}
 
 
 def matching(target: Target, query: Query, limit: int) -> Iterable[Record]:

@@ -158,12 +158,17 @@ class Sizing:
 
 
 def size_run(
-    images: int, settings: RunSettings, *, lambda_concurrency: int = BULK_CONCURRENCY
+    images: int,
+    settings: RunSettings,
+    *,
+    lambda_concurrency: int = BULK_CONCURRENCY,
+    compares: bool = False,
 ) -> Sizing:
     """Returns the size of a run of so many images.
 
     Args:
         lambda_concurrency: how many chunks are worked on at once.
+        compares: no row is written; the times are those of a run that writes them.
 
     Raises:
         KeyError: the price of that instance type is not known.
@@ -188,8 +193,8 @@ def size_run(
         # Of each chunk, twice each: run.json, the finished files, listing, prepared and recorded.
         s3_gets=(0 if settings.direct else images) + 10 * chunks + shards + 2 * requests,
         table_reads=images,
-        table_writes=images * WRITES_PER_IMAGE,
-        order_writes=images * ORDER_WRITES_PER_IMAGE,
+        table_writes=0 if compares else images * WRITES_PER_IMAGE,
+        order_writes=0 if compares else images * ORDER_WRITES_PER_IMAGE,
         state_transitions=2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN,
         work_bytes=0 if settings.direct else images * IMAGE_BYTES,
         kept_bytes=images * KEPT_BYTES_PER_IMAGE,

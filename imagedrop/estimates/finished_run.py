@@ -38,7 +38,8 @@ def _transform_dollars(instance_type: str, hours: float) -> float:
 
 
 def _table_dollars(report: Mapping[str, Any]) -> float:
-    each = WRITES_PER_IMAGE + ORDER_WRITES_PER_IMAGE
+    compares = "comparison" in report  # and writes no row
+    each = 0 if compares else WRITES_PER_IMAGE + ORDER_WRITES_PER_IMAGE
     writes = _prepared(report) * each * prices.TABLE_MILLION_WRITES.dollars
     return float(writes + report["listed"] * prices.TABLE_MILLION_READS.dollars) / MILLION
 

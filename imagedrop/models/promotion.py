@@ -13,6 +13,7 @@ from botocore.exceptions import ClientError
 
 from archive.card import ArchiveError, ModelCard
 from imagedrop.errors import UserError
+from imagedrop.models.packages import find_package
 from imagedrop.models.probe import ProbeError, probe
 from imagedrop.models.serving_endpoint import ServingEndpoint
 from pipeline.adapters.model_endpoint import ModelEndpoint
@@ -69,7 +70,7 @@ class Promoter:
             UserError: there is no such package, an alarm is on, or the model failed and the
                 endpoint is back at the former model.
         """
-        package = self._find(name, version)
+        package = find_package(self.registry, name, version)
         try:
             return self._switch(package.model_data_url, package)
         except ProbeError as error:
@@ -100,17 +101,6 @@ class Promoter:
                 f"The former model failed behind the endpoint: {error}.",
                 "The endpoint keeps its current model.",
             ) from error
-
-    def _find(self, name: str, version: str) -> ModelPackage:
-        packages = list(self.registry.packages_of(name))
-        for package in packages:
-            if package.version == version:
-                return package
-        known = ", ".join(each.version for each in packages)
-        raise UserError(
-            f"There is no {name}@{version} in the registry; versions of {name}: {known or 'none'}.",
-            "List all with: imagedrop models. Register one with: imagedrop package FOLDER",
-        )
 
     def _switch(self, model_data_url: str, package: ModelPackage | None = None) -> str:
         """Switches to an archive: the package's when one is promoted; without one, back."""

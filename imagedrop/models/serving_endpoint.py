@@ -56,24 +56,31 @@ class ServingEndpoint:
         """Describes what serves now; raises TransientError and ClientError."""
         return describe_serving(self._sagemaker, self.name)
 
-    def make_config(self, now: Serving, model_data_url: str) -> str:
-        """Copies the current configuration with another archive; returns the copy's name."""
+    def make_model(self, now: Serving, model_data_url: str) -> str:
+        """Copies the current model with another archive; returns the copy's name."""
         container = _given(now.model["PrimaryContainer"], _CONTAINER_MEMBERS)
         model: dict[str, Any] = {
             **_given(now.model, _MODEL_MEMBERS),
             "PrimaryContainer": {**container, "ModelDataUrl": model_data_url},
         }
         model["ModelName"] = _name_of(model)
+        sagemaker = self._sagemaker
+        with translate_errors():
+            _make_once(sagemaker.create_model, model, sagemaker.describe_model, "ModelName")
+        return str(model["ModelName"])
+
+    def make_config(self, now: Serving, model_data_url: str) -> str:
+        """Copies the current configuration with another archive; returns the copy's name."""
+        model_name = self.make_model(now, model_data_url)
         config: dict[str, Any] = {
             **_given(now.config, _CONFIG_MEMBERS),
             "ProductionVariants": [
-                {**now.config["ProductionVariants"][0], "ModelName": model["ModelName"]}
+                {**now.config["ProductionVariants"][0], "ModelName": model_name}
             ],
         }
         config["EndpointConfigName"] = _name_of(config)
         sagemaker = self._sagemaker
         with translate_errors():
-            _make_once(sagemaker.create_model, model, sagemaker.describe_model, "ModelName")
             _make_once(
                 sagemaker.create_endpoint_config,
                 config,

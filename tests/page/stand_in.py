@@ -115,11 +115,33 @@ def made_up_runs() -> list[Row]:
         "failures": {},
         "examples": {"rejected": [{"key": "folders/a/broken.jpg", "reason": "truncated"}]},
     }
+    example = {"key": "incoming/a.jpg", "live_confidence": 0.91, "confidence": 0.62}
+    row = made_up_row(0)
+    example |= {name: row[name] for name in ("id", "version")}
+    flips = [
+        {"from": "pug", "to": "beagle", "count": 31},
+        {"from": "unknown_dog", "to": "Great_Pyrenees", "count": 4},
+    ]
+    comparison = {
+        "compared": 960,
+        "agreement": 0.9635,
+        "live_models": {MODEL: 960},
+        "flips": [
+            flip | {"examples": [example | {"is_reviewed": flip["to"] == "beagle", "truth": "pug"}]}
+            for flip in flips
+        ],
+        "reviewed": 120,
+        "accuracy": {"live": 0.9, "candidate": 0.925},
+        "abstained": {"both": 40, "only_live": 4, "only_candidate": 0, "neither": 916},
+        "calibration": {"live": {"ece": 0.031}, "candidate": {"ece": 0.022}},
+    }
+    compared = report | {"comparison": comparison}
     progress = {"phase": "transforming", "listed": 5000, "recorded": 1200}
     common = {"started_at": "2026-11-29T10:00:00Z", "model": MODEL}
     return [
         {"name": "holiday-2", "status": "RUNNING", "progress": progress, "report": None} | common,
         {"name": "holiday-1", "status": "SUCCEEDED", "progress": None, "report": report} | common,
+        {"name": "compare-1", "status": "SUCCEEDED", "progress": None, "report": compared} | common,
     ]
 
 

@@ -38,6 +38,18 @@ def test_runs_show_their_progress_and_their_report(opened: Site, api: StandIn) -
     expect(page.get_by_text("folders/a/broken.jpg")).to_be_visible()
 
 
+def test_a_comparison_shows_its_flips_with_their_pictures(opened: Site, api: StandIn) -> None:
+    page = opened.go("runs/compare-1")
+    expect(page.locator(".tile").filter(has_text="same label")).to_contain_text("0.964")
+    expect(page.locator(".tile").filter(has_text="right, candidate")).to_contain_text("0.925")
+    expect(page.get_by_role("heading", name="Flips: 35")).to_be_visible()
+    expect(page.get_by_role("heading", name="pug → beagle (31)")).to_be_visible()
+    expect(page.get_by_text("a person: pug")).to_be_visible()
+    expect(page.locator(".flips img.there")).to_have_count(2)
+    page.get_by_role("link", name="Photo incoming/a.jpg").first.click()
+    expect(page).to_have_url(re.compile("#/photo/"))
+
+
 def test_models_stand_side_by_side_with_the_command_that_promotes(
     opened: Site, api: StandIn
 ) -> None:

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from training.intervals import Z_95
+from training.intervals import paired_interval
 
 Floats = npt.NDArray[np.floating]
 Ints = npt.NDArray[np.integer]
@@ -199,24 +199,11 @@ def paired_loss(
 ) -> PairedLoss:
     """Compares two models that judged the same images.
 
-    The interval is that of paired proportions with a half added to both kinds of difference
-    (A. Agresti and Y. Min, "Simple improved confidence intervals for comparing matched
-    proportions", 2005): it is not empty when the models do not differ on a few images.
-
     Args:
         first_right: bool ``[n]``, whether the first model is right.
         second_right: bool ``[n]``.
     """
     only_first = int((first_right & ~second_right).sum())
     only_second = int((second_right & ~first_right).sum())
-    count = len(first_right)
-    more_first, more_second, all_of_them = only_first + 0.5, only_second + 0.5, count + 2
-    middle = (more_first - more_second) / all_of_them
-    variance = (more_first + more_second) / all_of_them - middle**2
-    reach = Z_95 * math.sqrt(variance / all_of_them)
-    return PairedLoss(
-        points=100 * (only_first - only_second) / count,
-        interval=(100 * (middle - reach), 100 * (middle + reach)),
-        only_first_right=only_first,
-        only_second_right=only_second,
-    )
+    points, interval = paired_interval(only_first, only_second, len(first_right))
+    return PairedLoss(points, interval, only_first, only_second)

@@ -53,7 +53,7 @@ def _environment(folder: Path) -> Environment:
     for name in FILTERS:
         environment.filters[name] = getattr(numbers, name)
     environment.filters["breakable"] = charts.breakable
-    environment.filters["jpeg"] = lambda data: base64.b64encode(data).decode()
+    environment.filters["base64"] = lambda data: base64.b64encode(data).decode()
     return environment
 
 

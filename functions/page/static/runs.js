@@ -4,9 +4,11 @@ import { get } from "./api.js";
 import { columns, ranking } from "./charts.js";
 import { el } from "./elements.js";
 import { empty, failed, loading } from "./states.js";
-import { count, labelText, plain, reasonOf, time } from "./words.js";
+import { show } from "./thumbnails.js";
+import { count, labelText, percent, plain, reasonOf, time } from "./words.js";
 
 const POLL_MILLISECONDS = 3000;
+const FLIPS_SHOWN = 12;
 const RUNNING = ["RUNNING", "PENDING_REDRIVE"];
 
 export class Runs {
@@ -76,6 +78,7 @@ function detail(run) {
   const head = el("p", { class: "line" }, state(report?.status ?? run.status), el("span", { class: "soft" },
     `started ${time(run.started_at ?? report?.started_at)}${run.model ?? report?.model ? `, ${run.model ?? report.model}` : ""}`));
   if (!report) return [head, progress(run)];
+  const { comparison } = report;
   return [
     head,
     el("div", { class: "tiles" },
@@ -83,16 +86,50 @@ function detail(run) {
         .filter((name) => report[name] || name === "listed" || name === "classified")
         .map((name) => el("div", { class: "tile" }, el("b", {}, count(report[name] ?? 0)), name)),
       report.images_per_second ? el("div", { class: "tile" }, el("b", {}, count(report.images_per_second)), "a second") : null),
+    comparison ? comparedWith(comparison) : null,
     el("div", { class: "halves" },
       part("Labels", ranking(Object.entries(report.labels ?? {}).slice(0, 15).map(([label, value]) => ({
-        name: labelText(label), value, href: `#/gallery?source=bulk&label=${encodeURIComponent(label)}`,
+        name: labelText(label), value, href: comparison ? null : `#/gallery?source=bulk&label=${encodeURIComponent(label)}`,
       })))),
       el("div", {},
         report.confidence_histogram ? part("Confidence", columns("Photos by confidence", report.confidence_histogram.map((value, bin) => ({
           name: `${(bin / report.confidence_histogram.length).toFixed(2)}`, parts: [["s0", value]],
         })))) : null,
         reasons("Rejected", report.rejections), reasons("Failed", report.failures), examples(report.examples))),
-  ];
+  ].filter(Boolean);
+}
+
+// A candidate's answers beside those of the rows, which stay as they are.
+function comparedWith({ compared, agreement, reviewed, accuracy, calibration, abstained, flips, live_models: models }) {
+  const numbers = [
+    [agreement, "same label"],
+    ...["live", "candidate"].flatMap((side) => [
+      [accuracy[side], `right, ${side}, of ${count(reviewed)} reviewed`],
+      [calibration[side].ece, `calibration error, ${side}`],
+    ]),
+    [abstained.only_candidate, "only live names a label"], [abstained.only_live, "only the candidate names one"],
+  ].filter(([value]) => value !== null);
+  return el("section", {}, el("h2", {}, "Compared with the rows"),
+    el("p", {}, `The rows' answers are those of ${Object.keys(models).join(", ") || "no model"}. No row was changed. `,
+      reviewed ? "People review doubtful photos first, and a candidate may have learned from their reviews." : ""),
+    el("div", { class: "tiles" },
+      el("div", { class: "tile" }, el("b", {}, count(compared)), "compared"),
+      numbers.map(([value, name]) => el("div", { class: "tile" },
+        el("b", {}, Number.isInteger(value) ? count(value) : value.toFixed(3)), name))),
+    el("h2", {}, `Flips: ${count(flips.reduce((total, flip) => total + flip.count, 0))}`),
+    flips.slice(0, FLIPS_SHOWN).map((flip) => el("section", {},
+      el("h3", {}, `${labelText(flip.from)} → ${labelText(flip.to)} (${count(flip.count)})`),
+      el("ul", { class: "flips" }, flip.examples.map((each) => flipped(each, flip))))),
+    flips.length > FLIPS_SHOWN ? el("p", { class: "soft" }, `and ${count(flips.length - FLIPS_SHOWN, "more pair")} of labels`) : null);
+}
+
+function flipped(example, { from, to }) {
+  const image = el("img", { alt: "", width: 160, height: 160 });
+  const picture = el("a", { class: "picture", href: `#/photo/${example.id}`, "aria-label": `Photo ${example.key}` }, image);
+  show(image, example, 256, () => picture.append(el("span", { class: "instead" }, "no picture")));
+  return el("li", {}, picture, el("span", { class: "small" },
+    `${labelText(from)} ${percent(example.live_confidence)}, ${labelText(to)} ${percent(example.confidence)}`,
+    example.is_reviewed ? el("em", {}, ` a person: ${labelText(example.truth) || "not one of these"}`) : null));
 }
 
 function part(title, ...content) {

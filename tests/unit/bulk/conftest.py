@@ -11,6 +11,7 @@ import boto3
 import pytest
 from moto import mock_aws
 
+from bulk.comparison import rows_for
 from bulk.delete_shards import delete_shards
 from bulk.ledger import Entry
 from bulk.list_images import Progress, list_images
@@ -89,7 +90,7 @@ class Bulk:
         step = PrepareChunk(
             ImagesBucket(self.s3),
             prepare,
-            self.table,
+            rows_for(self.run, self.table),
             self.work,
             self.run,
             now=lambda: NOW,
@@ -122,7 +123,7 @@ class Bulk:
         return {"TransformJobName": f"job-{round_}", "TransformJobStatus": "Completed"}
 
     def record(self, round_: int = 0, problem: dict[str, str] | None = None) -> None:
-        step = RecordChunk(self.table, self.work, self.run, lambda: NOW)
+        step = RecordChunk(rows_for(self.run, self.table), self.work, self.run, lambda: NOW)
         for chunk in self.chunks(round_):
             if ("record", chunk) not in self.lost_chunks:
                 step.run(chunk, round_, is_last=is_last_round(round_, problem))
@@ -163,7 +164,7 @@ class Bulk:
     def ledger(self) -> list[Entry]:
         """Every line that says how an image ended."""
         return [
-            Entry.from_json(line)
+            Entry.from_json({name: each for name, each in line.items() if name != "live"})
             for key in self.work.keys(self.files.ledgers)
             for line in self.work.read_lines(key)
             if line["fate"] != "resubmitted"

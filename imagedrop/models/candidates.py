@@ -1,0 +1,83 @@
+"""A model that is known and does not answer, to be tried on what is there."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+
+from archive.card import ModelCard
+from imagedrop.errors import UserError
+from imagedrop.models.packages import find_package
+from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.target import Target
+from registry.model_registry import ModelRegistry
+from registry.served_model import Serving
+
+
+@dataclass(frozen=True, slots=True)
+class Candidate:
+    """A model beside the one that answers.
+
+    Attributes:
+        serving: what answers now.
+        answering: its card.
+    """
+
+    card: ModelCard
+    model_data_url: str
+    serving: Serving
+    answering: ModelCard
+
+
+def find_candidate(found: Target, typed: str) -> Candidate:
+    """Finds a registered model, or the default one, by ``NAME@VERSION``.
+
+    Raises:
+        UserError: there is none, or it is the one that answers now.
+    """
+    name, at, version = typed.partition("@")
+    if not (name and at and version):
+        raise UserError(
+            f"{typed} names no model.", "Write --model NAME@VERSION; see: imagedrop models"
+        )
+    models, default_url = found.models_bucket(), found.outputs["DefaultModelDataUrl"]
+    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
+    serving = endpoint.serving()
+    if models.read_card(default_url).identity == typed:
+        url = default_url
+    else:
+        url = find_package(ModelRegistry(found.client("sagemaker")), name, version).model_data_url
+    if url == serving.model_data_url:
+        raise UserError(
+            f"{typed} answers now: there is nothing to compare it with.",
+            "Name another one; list them with: imagedrop models",
+        )
+    answering = models.read_card(serving.model_data_url)
+    return Candidate(models.read_card(url), url, serving, answering)
+
+
+def make_model(found: Target, candidate: Candidate) -> str:
+    """Makes the candidate's model in SageMaker, once; returns its name there."""
+    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
+    return endpoint.make_model(candidate.serving, candidate.model_data_url)
+
+
+def abstentions(cards: Iterable[ModelCard]) -> list[str]:
+    """Returns the labels by which these models say that an image is none of their own."""
+    return sorted({label for card in cards for label in set(card.answers) - set(card.labels)})
+
+
+def cards_of(found: Target, candidate: Candidate, identities: Iterable[str]) -> list[ModelCard]:
+    """Returns the cards of the candidate and of these models, as far as they are still known."""
+    cards = [candidate.card, candidate.answering]
+    models = found.models_bucket()
+    cards.append(models.read_card(found.outputs["DefaultModelDataUrl"]))
+    registry = ModelRegistry(found.client("sagemaker"))
+    for identity in sorted(set(identities) - {each.identity for each in cards}):
+        name, _, version = identity.partition("@")
+        cards += [
+            models.read_card(each.model_data_url)
+            for each in registry.packages_of(name)
+            if each.version == version
+        ]
+    return cards
