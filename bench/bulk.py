@@ -1,6 +1,7 @@
 """A folder of 2,000 images three ways: packed shards, ``--direct``, and dropped one by one.
 
     .venv/bin/python -m bench.bulk [--photos FOLDER] [--count 2000] [--rounds 2]
+    .venv/bin/python -m bench.bulk --peers      beside other engines: bench/bulk_peers.py
 
 The same files, over the same deployed stack, in turn. Wall time is from the start of the
 execution (or of the first upload of a drop) to the last row. Each run is reconciled by name:
@@ -16,7 +17,7 @@ import tempfile
 import time
 from collections import Counter
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -26,6 +27,7 @@ from bulk.ledger import Fate
 from bulk.work_bucket import WorkBucket
 from imagedrop.bulk.reports import RunReports
 from imagedrop.bulk.runs import ExecutionStatus, bulk_runs
+from imagedrop.estimates.bulk_run import RunSettings
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import Target, local_target
 from imagedrop.uploads import Upload, upload_all
@@ -45,7 +47,14 @@ def main() -> None:
     parser.add_argument("--photos", type=Path, default=PHOTOS)
     parser.add_argument("--count", type=int, default=2000)
     parser.add_argument("--rounds", type=int, default=2)
+    parser.add_argument("--peers", action="store_true", help="beside other engines")
     options = parser.parse_args()
+    if options.peers:
+        # It runs this module's bulk runs.
+        from bench.bulk_peers import compare  # noqa: PLC0415
+
+        compare(options.photos, options.count, options.rounds)
+        return
     with tempfile.TemporaryDirectory() as temporary, a_cloud() as running:
         folder = Path(temporary)
         made = make_folder(folder, options.count, options.photos)
@@ -70,21 +79,19 @@ def main() -> None:
     report(results, len(made), sum(made.values()))
 
 
-def run_bulk(target: Target, made: dict[str, bool], *, direct: bool) -> None:
+def run_bulk(
+    target: Target, made: dict[str, bool], prefix: str = PREFIX, **settings: bool | int
+) -> None:
     run = f"bench-{datetime.now(UTC):%Y%m%dt%H%M%S%f}"[:40]
     runs = bulk_runs(target)
-    source = {"kind": "folder", "bucket": target.images_bucket, "prefix": PREFIX}
+    source = {"kind": "folder", "bucket": target.images_bucket, "prefix": prefix}
     runs.start(
         {
             "run": run,
             "source": source,
             "again": True,
-            "direct": direct,
-            "instance_type": "ml.m5.xlarge",
-            "instance_count": 1,
-            "max_concurrent_transforms": 2,
-            "chunk_images": 250,
-            "shard_images": 64,
+            **asdict(RunSettings(chunk_images=250)),
+            **settings,
         }
     )
     while runs.last_execution(run).status is ExecutionStatus.RUNNING:
@@ -94,7 +101,7 @@ def run_bulk(target: Target, made: dict[str, bool], *, direct: bool) -> None:
     if report["status"] != "COMPLETE":
         raise SystemExit(f"{run}: {report}")
     lines = Counter(
-        (each["key"].removeprefix(PREFIX), each["fate"])
+        (each["key"].removeprefix(prefix), each["fate"])
         for each in reports.entries(run, set(Fate) - {Fate.RESUBMITTED})
     )
     expected = {(name, "rejected" if broken else "classified") for name, broken in made.items()}
