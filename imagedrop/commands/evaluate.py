@@ -26,7 +26,8 @@ from training.run_folders import new_run_folder
 if TYPE_CHECKING:
     from archive.uncertainty import Unknown
     from training.evaluation.calibration import Calibration
-    from training.evaluation.evaluate import Evaluation, Int8Offer
+    from training.evaluation.evaluate import Evaluation, Int8Offer, Steps
+    from training.evaluation.others import OtherThings
 
 LEAKS_SHOWN = 5
 # What a card's metrics say of the graph, and not of the photos that it was last measured on.
@@ -64,6 +65,13 @@ def evaluate(
             show_default=False,
         ),
     ] = None,
+    others: Annotated[
+        Path | None,
+        typer.Option(
+            help="A folder with photos of other things: how many of them get a name.",
+            show_default=False,
+        ),
+    ] = None,
     output_dir: Annotated[
         Path | None,
         typer.Option(
@@ -77,7 +85,7 @@ def evaluate(
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
     # ONNX Runtime takes half a second to import, and most commands do not need it.
     from training.evaluation.doubtful import doubtful_by_answers  # noqa: PLC0415
-    from training.evaluation.evaluate import Steps  # noqa: PLC0415
+    from training.evaluation.evaluate import Steps as Progressing  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
     from training.out_of_fold import read_out_of_fold  # noqa: PLC0415
 
@@ -86,13 +94,15 @@ def evaluate(
         int8_weights = Path(temporary) / "int8.onnx" if int8 else None
         try:
             with as_user_error(), progress() as bars:
-                steps = Steps(*_on(bars))
+                steps = Progressing(*_on(bars))
                 scanned = scanned_data_set(data)
                 part = part_of(split) or split if split else None
                 kept = None if answers is None else read_out_of_fold(answers)
                 found = judge(content, scanned, part, int8_weights, steps, in_conditions=conditions)
                 if kept is not None:
                     found = replace(found, doubtful=doubtful_by_answers(kept, scanned))
+                if others is not None:
+                    found = replace(found, others=_judged_others(content, found, others, steps))
         except ArchiveError as error:
             raise _no_model(model, error) from error
         output_dir = output_dir or new_run_folder("evaluation")
@@ -108,6 +118,14 @@ def evaluate(
         say(line)
     if not found.data.is_complete:
         raise typer.Exit(1)
+
+
+def _judged_others(content: Path, found: Evaluation, folder: Path, steps: Steps) -> OtherThings:
+    from model.serving.onnx_model import OnnxModel  # noqa: PLC0415 - as above
+    from training.evaluation.others import judge_others, photos_of_others  # noqa: PLC0415
+
+    steps.begin("other things", len(photos_of_others(folder)))
+    return judge_others(OnnxModel(content / WEIGHTS_NAME), found.card, folder, steps.advance)
 
 
 def _content(model: Path, temporary: Path) -> Path:
@@ -160,6 +178,12 @@ def _print_summary(found: Evaluation) -> None:
     if found.card.gate is not None:
         refused = float(found.measured.gated.mean())
         say(f"gate      {refused:.4f} of the photos are called {found.card.gate.label}")
+    if found.others is not None:
+        low, high = found.others.interval
+        say(
+            f"others    {found.others.share:.4f} of {found.others.photos} photos of other things "
+            f"get a name  (95 %: {low:.3f} to {high:.3f})"
+        )
     say(
         f"speed     {found.speed.images_per_cpu_second:.0f} photos a second of CPU, "
         f"{found.speed.weights_bytes / 1e6:.1f} MB"

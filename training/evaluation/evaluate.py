@@ -25,6 +25,7 @@ from training.evaluation import metrics
 from training.evaluation.calibration import Calibration, calibrate, temperature_of_card
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
 from training.evaluation.measure import Predicted, classes_in, predict
+from training.evaluation.others import OtherThings
 from training.evaluation.robustness import ROBUSTNESS_IMAGES, Robustness, robustness
 from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
@@ -81,6 +82,8 @@ class Evaluation:
     int8: Int8Offer | None
     doubtful: tuple[DoubtfulLabel, ...] = ()
     """By the answers of a training out of fold; empty without them."""
+    others: OtherThings | None = None
+    """Photos of none of the model's classes; None where none were given."""
 
     @property
     def matrix(self) -> npt.NDArray[np.int64]:
@@ -159,6 +162,7 @@ class Evaluation:
             "leaked": [row.path for row in self.leaked],
             "top1_of_new_photos": self.top1_of_new_photos,
             "gated": float(self.measured.gated.mean()),
+            "others": None if self.others is None else self.others.to_json(),
             "classes": {label: asdict(each) for label, each in self.class_scores.items()},
             "confusion_matrix": {"labels": list(self.card.labels), "rows": self.matrix.tolist()},
             "photos": [row.to_json() for row in self.rows],

@@ -107,7 +107,7 @@ def predict(
     rejected: list[str] = []
     rows: list[Probabilities] = []
     known: list[npt.NDArray[np.floating]] = []
-    for batch in _batches(images, card.image_spec, kept, rejected, on_image):
+    for batch in batches(images, card.image_spec, kept, rejected, on_image):
         scores = model.run(batch)
         rows.append(scores.probabilities)
         known.append(np.ones(len(batch)) if scores.known is None else scores.known)
@@ -123,13 +123,14 @@ def predict(
     )
 
 
-def _batches(
+def batches(
     images: Sequence[LabelledImage],
     spec: ImageSpec,
     kept: list[LabelledImage],
     rejected: list[str],
     on_image: Callable[[], None],
 ) -> Iterator[Images]:
+    """Yields the pixels of BATCH photos at a time; appends to `kept` and `rejected` as it goes."""
     waiting: list[Images] = []
     for image in images:
         pixels = load_pixels(image, spec)

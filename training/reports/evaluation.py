@@ -23,7 +23,7 @@ from training.reports.matrix import (
 from training.reports.page import TEMPLATES, render
 
 WORST = 12
-DOUBTFUL = 24
+SHOWN = 24
 THUMBNAIL_PIXELS = 112
 CONFIDENCE = Axis("confidence", 0, 1, is_share=True)
 
@@ -37,7 +37,8 @@ def evaluation_page(found: Evaluation) -> str:
         TEMPLATES / "evaluation.html",
         found=found,
         worst=found.confusions[:WORST],
-        doubtful=found.doubtful[:DOUBTFUL],
+        doubtful=found.doubtful[:SHOWN],
+        named_others=() if found.others is None else found.others.named[:SHOWN],
         thumbnail=lambda image: picture_of(image, THUMBNAIL_PIXELS),
         classes=sorted(found.class_scores.items(), key=lambda item: (item[1].f1, item[0])),
         matrix=_matrix(found),

@@ -230,3 +230,29 @@ def test_what_is_no_model_says_what_to_give(tmp_path: Path, photos: Path) -> Non
         run(tmp_path / "model.tar.gz", "--data", photos, "--output-dir", tmp_path / "o")
     with pytest.raises(UserError, match="is not a model"):
         run(tmp_path, "--data", photos, "--output-dir", tmp_path / "o")
+
+
+def test_photos_of_other_things_that_get_a_name_are_counted_and_shown(
+    tmp_path: Path, photos: Path
+) -> None:
+    """By the whole answer: also what only the rule `unknown` refuses has no name."""
+    unknown = Unknown("unknown_colour", 2, (0.5, 0.9), 39)
+    model = write_colour_model(tmp_path / "model", unknown=unknown)
+    others = tmp_path / "others"
+    (others / "more").mkdir(parents=True)
+    for name, colour in {"a.png": "grey", "b.png": "black", "more/c.png": "red"}.items():
+        Image.new("RGB", (40, 40), colour).save(others / name)
+    (others / "list.csv").write_text("no photo")
+
+    said = run(model, "--data", photos, "--others", others, "--output-dir", tmp_path / "o")
+
+    assert "others    0.3333 of 3 photos of other things get a name  (95 %: 0.061 to 0.792)" in said
+    found = json.loads((tmp_path / "o" / "evaluation.json").read_text())["others"]
+    (named,) = found["named_photos"]
+    assert (named["path"], named["label"]) == ("more/c.png", "red")
+    assert len(found["rejected"]) == 1
+    page = (tmp_path / "o" / "evaluation.html").read_text().replace("<wbr>", "")
+    assert "Other things that get a name (1)" in page
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(UserError, match="no photos in"):
+        run(model, "--data", photos, "--others", tmp_path / "empty")
