@@ -28,6 +28,7 @@ from imagedrop.commands import (
     models,
     package,
     page,
+    plan,
     predictions,
     promote,
     reprocess,
@@ -72,6 +73,7 @@ COMMANDS = (
     promote,
     models,
     cost,
+    plan,
     demo,
 )
 

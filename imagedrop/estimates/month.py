@@ -27,20 +27,21 @@ from imagedrop.estimates.stack import (
     WEBP_IMAGE_BYTES,
     WRITES_PER_IMAGE,
 )
+from imagedrop.estimates.usage import DropUsage
 from pipeline.classify_images import PARALLEL_IMAGES
-from pipeline.retries import BATCH_MESSAGES
 
 # Assumed: a serverless endpoint has a vCPU for each 2 GB; Lambda gives one for each 1.77 GB.
 ENDPOINT_VCPUS = ENDPOINT_MEGABYTES / 2048
 # Of a batch: our line, the metrics', and Lambda's own of its start and its end.
-# With the id of each image, and its seconds from drop to row.
-BATCH_LOG_BYTES = 2000 + BATCH_IMAGES * 27
+BATCH_LOG_BYTES = 2000
+IMAGE_LOG_BYTES = 27  # its id, and its seconds from drop to row
 # Assumed: a transaction costs double, for the shard's mark and a day's counters of up to 5 kB.
 CHANGES_BATCH_WRITES = 12
 # Assumed: a tenth of a second with 512 MB.
 CHANGES_CALL_GB_SECONDS = 0.05
 # An answer: the five best labels of an image.
 ANSWER_BYTES = 420
+GIGABYTE = 1e9
 # Measured: python -m bench.pixel_encodings, medians.
 WEBP_ENCODE_CPU_MILLISECONDS = 1.8
 WEBP_DECODE_CPU_MILLISECONDS = 1.2
@@ -63,43 +64,64 @@ def bulk_cost(images: int) -> dict[str, float]:
 
 def drop_cost(images: int) -> dict[str, float]:
     """Returns the dollars of full batches to the serverless endpoint (instances cost hours)."""
-    millions = images / 1e6
+    return usage_cost(full_batches(images))
+
+
+def full_batches(images: int) -> DropUsage:
+    """Returns what images use that wait in the queue, so that every batch is full."""
     answer_cpu_seconds = 1 / SERVED_IMAGES_PER_SECOND_PER_VCPU + WEBP_DECODE_CPU_MILLISECONDS / 1000
     answer_seconds = answer_cpu_seconds / ENDPOINT_VCPUS
     # Reading (waiting) runs beside preparing and encoding (computing).
     computing = READ_CPU_MILLISECONDS + PREPARE_CPU_MILLISECONDS + WEBP_ENCODE_CPU_MILLISECONDS
     read_and_prepare = max(computing, READ_MILLISECONDS / PARALLEL_IMAGES)
     write = max(PUT_ITEM_CPU_MILLISECONDS, PUT_ITEM_MILLISECONDS / PARALLEL_IMAGES)
-    # The function waits for the endpoint.
-    function_seconds = (read_and_prepare + write) / 1000 + answer_seconds
-    function_gigabyte_seconds = function_seconds * LAMBDA_MEGABYTES / 1024
-    gigabyte = 1e9
+    return DropUsage(
+        images=images,
+        batches=images / BATCH_IMAGES,
+        # The function waits for the endpoint.
+        function_seconds=images * ((read_and_prepare + write) / 1000 + answer_seconds),
+        answer_seconds=images * answer_seconds,
+        capacity=str(ENDPOINT_MEGABYTES),
+    )
+
+
+def usage_cost(used: DropUsage) -> dict[str, float]:
+    """Returns the dollars of dropped images by item.
+
+    Raises:
+        KeyError: the price of that instance type is not known.
+    """
+    millions = used.images / 1e6
+    log_bytes = used.batches * BATCH_LOG_BYTES + used.images * IMAGE_LOG_BYTES
     return {
-        "queue": millions
-        * (1 + 2 / BATCH_MESSAGES)  # sent by S3 one by one, received and deleted in tens
-        * prices.SQS_MILLION_REQUESTS.dollars,
-        "lambda": images * function_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
-        + millions / BATCH_IMAGES * prices.LAMBDA_MILLION_REQUESTS.dollars,
+        # Sent by S3 one by one, received and deleted by batches: none has more than ten.
+        "queue": (used.images + 2 * used.batches) / 1e6 * prices.SQS_MILLION_REQUESTS.dollars,
+        "lambda": used.function_seconds * LAMBDA_MEGABYTES / 1024 * prices.LAMBDA_GB_SECOND.dollars
+        + used.batches / 1e6 * prices.LAMBDA_MILLION_REQUESTS.dollars,
         "s3 requests": millions * prices.S3_MILLION_GETS.dollars,
-        "endpoint, seconds": images
-        * answer_seconds
-        * ENDPOINT_MEGABYTES
-        / 1024
-        * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
-        "endpoint, data": images
-        * (WEBP_IMAGE_BYTES + ANSWER_BYTES)
-        / gigabyte
-        * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
+        **_endpoint(used),
         "table": millions * WRITES_PER_IMAGE * prices.TABLE_MILLION_WRITES.dollars,
         "table, order by confidence": millions
         * ORDER_WRITES_PER_IMAGE
         * prices.TABLE_MILLION_WRITES.dollars,
-        "history and counters": changes_cost(images),
-        "logs": images / BATCH_IMAGES * BATCH_LOG_BYTES / gigabyte * prices.LOGS_GB.dollars,
+        "history and counters": changes_cost(used.images),
+        "logs": log_bytes / GIGABYTE * prices.LOGS_GB.dollars,
     }
 
 
-def changes_cost(images: int) -> float:
+def _endpoint(used: DropUsage) -> dict[str, float]:
+    if not used.capacity.isdecimal():
+        hourly = prices.ENDPOINT_INSTANCE_HOURS[used.capacity].dollars
+        return {"endpoint, instances": used.instance_seconds / 3600 * hourly}
+    gigabyte_seconds = used.answer_seconds * int(used.capacity) / 1024
+    gigabytes = used.images * (WEBP_IMAGE_BYTES + ANSWER_BYTES) / GIGABYTE
+    return {
+        "endpoint, seconds": gigabyte_seconds * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
+        "endpoint, data": gigabytes * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
+    }
+
+
+def changes_cost(images: float) -> float:
     """Returns the dollars of recording new rows from the table's stream, in full batches."""
     batches = images / CHANGES_BATCH_ROWS
     calls = batches * CHANGES_CALL_GB_SECONDS * prices.LAMBDA_GB_SECOND.dollars

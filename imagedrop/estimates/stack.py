@@ -5,7 +5,10 @@ from __future__ import annotations
 LAMBDA_MEGABYTES = 1769  # of the functions that prepare images and write rows
 STEPS_LAMBDA_MEGABYTES = 512  # of the one that lists, plans and reconciles bulk runs
 LAMBDA_SECONDS = 900  # the longest call of a bulk function
-BATCH_IMAGES = 40  # BatchSize: images per call of the function and of the endpoint
+BATCH_IMAGES = 10  # BatchSize: images per call of the function and of the endpoint
+TRIES = 10  # maxReceiveCount of ImagesQueue
+ENDPOINT_INSTANCES = 4  # MaxInstances of an endpoint on instances
+SCALE_OUT_CALLS_A_MINUTE = 600  # TargetValue: more of them to an instance start another one
 CHANGES_BATCH_ROWS = 100  # BatchSize: changes of the table per call of ChangesFunction
 ENDPOINT_MEGABYTES = 2048
 BULK_CONCURRENCY = 5

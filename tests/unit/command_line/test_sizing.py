@@ -151,6 +151,12 @@ def test_the_arithmetic_knows_the_template() -> None:
     classify = resources["ClassifyFunction"]["Properties"]
     (batch,) = {each["Properties"]["BatchSize"] for each in classify["Events"].values()}
     assert batch == stack.BATCH_IMAGES
+    queue = resources["ImagesQueue"]["Properties"]["RedrivePolicy"]
+    assert queue["maxReceiveCount"] == stack.TRIES
+    assert template["Mappings"]["Limits"]["Endpoint"]["MaxInstances"] == stack.ENDPOINT_INSTANCES
+    scaling = resources["EndpointScalingPolicy"]["Properties"]
+    target = scaling["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]
+    assert target == stack.SCALE_OUT_CALLS_A_MINUTE
     assert classify["MemorySize"] == stack.LAMBDA_MEGABYTES
     changed = resources["ChangesFunction"]["Properties"]["Events"]["Changed"]["Properties"]
     assert changed["BatchSize"] == stack.CHANGES_BATCH_ROWS

@@ -64,11 +64,11 @@ def the_function_knows_the_payload_limit(template: Json) -> Faults:
 
 
 @rule
-def batches_are_gathered(template: Json) -> Faults:
-    if mapping(template)["BatchSize"] > 10 and not mapping(template).get(
-        "MaximumBatchingWindowInSeconds"
-    ):
-        yield "Lambda refuses more than 10 messages without a window"
+def an_image_that_comes_alone_is_taken_at_once(template: Json) -> Faults:
+    if mapping(template)["BatchSize"] > 10:
+        yield "Lambda requires a batching window for more than 10 messages"
+    if mapping(template).get("MaximumBatchingWindowInSeconds"):
+        yield "with a window a single message may wait up to 20 s"
 
 
 @rule

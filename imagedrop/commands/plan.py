@@ -1,0 +1,130 @@
+"""``imagedrop plan``: the cheapest configuration for a number of images and a deadline."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Sequence
+from dataclasses import asdict
+from enum import StrEnum
+from typing import Annotated, Any
+
+import typer
+from rich.table import Column
+
+from imagedrop.commands.cost import print_costs
+from imagedrop.errors import UserError
+from imagedrop.estimates.bulk_run import duration
+from imagedrop.estimates.month import Mode
+from imagedrop.estimates.prices import NOTED_ON
+from imagedrop.growth import figures
+from imagedrop.growth.limits import Load
+from imagedrop.growth.plan import Plan, plan_bulk, plan_drop
+from imagedrop.output import print_table, say
+
+_SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
+
+
+class PlanFormat(StrEnum):
+    TABLE = "table"
+    JSON = "json"
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(
+        epilog="Example: imagedrop plan --images 1000000 --deadline 2h · "
+        "imagedrop plan --images 3600000 --rate 1000 --deadline 10s --mode drop · "
+        "imagedrop plan --images 100000000 --mode bulk --format json"
+    )(plan)
+
+
+def plan(
+    images: Annotated[int, typer.Option(min=1, help="How many images.")],
+    deadline: Annotated[
+        str, typer.Option(help="From a drop to its row, for 99 of 100 images: 30s, 10min, 2h, 1d.")
+    ] = "",
+    rate: Annotated[
+        float | None,
+        typer.Option(
+            min=0.001, help="Images dropped a second; as fast as S3 takes them if not said."
+        ),
+    ] = None,
+    mode: Annotated[Mode | None, typer.Option(help="One way only; both by default.")] = None,
+    format_: Annotated[
+        PlanFormat, typer.Option("--format", help="How to print.")
+    ] = PlanFormat.TABLE,
+) -> None:
+    """Print the cheapest configuration that classifies the images in time, by simulation."""
+    known, load = figures.known(), Load(images=images, images_per_second=rate)
+    seconds = _deadline_seconds(deadline)
+    ways = {Mode.DROP: plan_drop, Mode.BULK: plan_bulk}
+    found, refused = [], []
+    for way in [mode] if mode else list(Mode):
+        try:
+            found.append(ways[way](load, seconds, known))
+        except UserError as error:
+            refused.append(error)
+    if not found:
+        raise refused[0]
+    if format_ is PlanFormat.JSON:
+        typer.echo(json.dumps({str(each.mode): _as_json(each) for each in found}, indent=2))
+    else:
+        _print_plans(found)
+    for each in refused:
+        say(str(each), "yellow")
+        say(f"→ {each.next_step}")
+
+
+def _deadline_seconds(written: str) -> float | None:
+    if not written:
+        return None
+    match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", written.strip())
+    if not match or not float(match[1]):
+        raise UserError(f"--deadline {written} is not a duration.", "Write 30s, 10min, 2h or 1d.")
+    return float(match[1]) * _SECONDS[match[2]]
+
+
+def _as_json(plan: Plan) -> dict[str, Any]:
+    return asdict(plan) | {"total_dollars": plan.total_dollars}
+
+
+def _print_plans(plans: Sequence[Plan]) -> None:
+    rows = [
+        ("samconfig", *(_overrides(each) for each in plans)),
+        ("bulk start", *(" ".join(each.options) for each in plans)),
+        ("first image to last row", *(duration(each.seconds) for each in plans)),
+        ("99 % have their row after", *(duration(each.p99_seconds) for each in plans)),
+        ("cost, $", *(f"{each.total_dollars:,.2f}" for each in plans)),
+        (
+            "limited by",
+            *(f"{each.limit.resource}, {each.limit.images_per_second:,.0f}/s" for each in plans),
+        ),
+    ]
+    columns = [Column(""), *(Column(each.mode) for each in plans)]
+    print_table(columns, [each for each in rows if any(each[1:])])
+    print_costs({each.mode: each.dollars for each in plans})
+    for each in plans:
+        say(f"For a faster {each.mode}: {each.limit.remedy}")
+        for quota in each.quotas:
+            say(f"{each.mode} needs the quota {quota.name} ({quota.code}): {quota.needed}")
+        if each.dollars.get("endpoint, instances"):
+            say("An instance costs by the hour until EndpointCapacity=2048 is deployed again.")
+    print_table(
+        [Column("figure"), Column("value"), Column("kind"), Column("source")],
+        [
+            (
+                each.name.lower().replace("_", " "),
+                f"{each.value:g} {each.unit}",
+                each.kind,
+                each.source,
+            )
+            for each in figures.listed()
+        ],
+    )
+    say("Simulated, not measured on AWS. US dollars, us-east-1, without free tiers and without")
+    say(f"putting images into S3. Prices noted on {NOTED_ON}: check before quoting.")
+
+
+def _overrides(plan: Plan) -> str:
+    return " ".join(f"{name}={value}" for name, value in plan.parameters.items())

@@ -1,0 +1,145 @@
+"""`imagedrop plan`: three scenarios by hand, and what holds for all."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from typer.testing import CliRunner
+
+from imagedrop.cli import app
+from imagedrop.errors import UserError
+from imagedrop.growth.figures import known
+from imagedrop.growth.limits import Load
+from imagedrop.growth.plan import plan_bulk, plan_drop
+
+FIGURES = known()
+MILLION = 1_000_000
+
+
+def test_a_million_at_leisure_by_hand() -> None:
+    drop = plan_drop(Load(images=MILLION), None, FIGURES)
+    # On instances bytes cost nothing: 5 to 40 batches at once keep one to four busy, and a million
+    # answers are 1e6 / 137 vCPU-seconds of machines with 4 vCPUs for $0.23 an hour: $0.12
+    # at least, against $1.48 for a serverless endpoint's seconds and data.
+    assert drop.parameters["EndpointCapacity"] == "ml.m5.xlarge"
+    assert 1e6 / 137 / 4 / 3600 * 0.23 <= drop.dollars["endpoint, instances"] <= 0.30
+    # 3 + 1 writes an image, a read of S3, and 1.2 requests of the queue.
+    fixed = 4 * 0.625 + 0.40 + 1.2 * 0.40
+    priced = ("table", "table, order by confidence", "s3 requests", "queue")
+    assert sum(drop.dollars[item] for item in priced) == pytest.approx(fixed, abs=0.01)
+    bulk = plan_bulk(Load(images=MILLION), None, FIGURES)
+    assert bulk.options == ("--instance-count 1", "--chunk-images 10000")
+    # Listing 200 s, preparing 100 chunks of 96.1 s by five, four minutes of start and 1e6 / 548
+    # images a second, recording 100 chunks of 15 s by five, deleting 48 s; a second for the rest.
+    by_hand = 200 + 20 * 96.1 + 240 + 1e6 / 548 + 20 * 15 + 48 + 1
+    assert bulk.seconds == pytest.approx(by_hand, rel=0.01)
+    assert bulk.limit.resource == "transform"
+
+
+def test_a_thousand_a_second_within_ten_seconds_by_hand() -> None:
+    found = plan_drop(Load(images=3_600_000, images_per_second=1000), 10, FIGURES)
+    # A full batch takes 15 ms and ten times 19.9 ms, so one environment does 46.7 images a second:
+    # 20 do 935, too few, and 40 do 1,869.
+    assert found.parameters == {"ClassifyConcurrency": "40", "EndpointCapacity": "2048"}
+    # An image that does not wait: a second for S3's event, 15 ms and once 19.9 ms.
+    assert 1.035 <= found.p99_seconds <= 1.3
+    assert found.seconds == pytest.approx(3_601, abs=2)
+    # 3.6 million images write four items each, and pay $0.016 for each of 257.1 GB.
+    assert found.dollars["table"] + found.dollars["table, order by confidence"] == pytest.approx(
+        9.0
+    )
+    assert found.dollars["endpoint, data"] == pytest.approx(3.6 * 71.42 * 0.016)
+    assert [(each.code, each.needed) for each in found.quotas] == [
+        ("L-B99A9384", 80),
+        ("L-96300102", 40),
+    ]
+
+
+def test_a_hundred_million_in_bulk_within_a_day_by_hand() -> None:
+    found = plan_bulk(Load(images=100 * MILLION), 24 * 3600, FIGURES)
+    # Below 80,000 chunks: 10,000 of 10,000 images. Listing is 100,000 pages of 0.2 s, 5.6 h; S3
+    # gives 100e6 files at 5,500 a second in 5.1 h at least; an index takes 100e6 rows at 4,000
+    # a second in 6.9 h at least; deleting takes 1.3 h. So 18.9 h are fixed.
+    fixed = 100_000 * 0.2 + 100e6 / 5_500 + 100e6 / 4_000 + 4_710
+    assert "--chunk-images 10000" in found.options
+    assert fixed < found.seconds <= 24 * 3600
+    # The machines' hours are the same for any number of them, but for their starts.
+    machine_hours = 100e6 / 548 / 3600
+    assert found.dollars["transform"] >= machine_hours * 0.204
+    assert found.dollars["table"] == pytest.approx(200.0)
+
+
+def test_no_configuration_is_an_error_that_names_the_limit_and_the_quota() -> None:
+    with pytest.raises(UserError) as refused:
+        plan_drop(Load(images=100_000, images_per_second=10_000), 10, FIGURES)
+    assert "writes to an index, at 4,000 images/s" in str(refused.value)
+    assert "INDEX_PARTITIONS" in refused.value.next_step
+    assert "L-96300102" in refused.value.next_step
+    with pytest.raises(UserError) as refused:
+        plan_bulk(Load(images=100 * MILLION), 3600, FIGURES)
+    assert "by bulk" in str(refused.value)
+
+
+@pytest.mark.thorough
+@settings(max_examples=4, deadline=None)
+@given(
+    images=st.integers(1_000, 50_000),
+    more=st.integers(1, 3),
+    deadline=st.sampled_from([30.0, 300.0, 3_600.0, None]),
+)
+def test_more_images_are_never_cheaper(images: int, more: int, deadline: float | None) -> None:
+    for plan in (plan_drop, plan_bulk):
+        try:
+            many = plan(Load(images=images * (more + 1)), deadline, FIGURES)
+        except UserError:
+            continue
+        few = plan(Load(images=images), deadline, FIGURES)
+        assert few.total_dollars <= many.total_dollars
+
+
+@pytest.mark.thorough
+@settings(max_examples=4, deadline=None)
+@given(images=st.integers(1_000, 100_000), rate=st.sampled_from([None, 20.0, 900.0]))
+def test_a_tighter_deadline_is_never_cheaper(images: int, rate: float | None) -> None:
+    load = Load(images=images, images_per_second=rate)
+    for plan in (plan_drop, plan_bulk):
+        before = 0.0
+        for deadline in (None, 7_200.0, 1_200.0, 120.0, 12.0):
+            try:
+                found = plan(load, deadline, FIGURES)
+            except UserError:
+                break
+            assert found.total_dollars >= before
+            assert deadline is None or found.p99_seconds <= deadline
+            before = found.total_dollars
+
+
+def test_the_command_prints_both_ways_and_where_the_figures_come_from() -> None:
+    found = CliRunner().invoke(app, ["plan", "--images", "1000", "--deadline", "1h"])
+    assert found.exit_code == 0
+    for word in (
+        "ClassifyConcurrency=5",
+        "--instance-count 1",
+        "measured",
+        "documented",
+        "assumed",
+    ):
+        assert word in found.stdout
+
+
+def test_the_command_prints_json() -> None:
+    run = CliRunner().invoke(app, ["plan", "--images", "1000", "--format", "json"])
+    found = json.loads(run.stdout)
+    assert set(found) == {"drop", "bulk"}
+    assert found["drop"]["total_dollars"] == pytest.approx(
+        sum(found["drop"]["dollars"].values()), abs=0.01
+    )
+
+
+@pytest.mark.parametrize("deadline", ["2 hours", "0s", "-1h", "h", "nan"])
+def test_a_deadline_that_is_none_is_refused(deadline: str) -> None:
+    found = CliRunner().invoke(app, ["plan", "--images", "10", f"--deadline={deadline}"])
+    assert isinstance(found.exception, UserError)
