@@ -22,6 +22,7 @@ from bulk.plan_transform import (
 )
 from bulk.record_chunk import PARALLEL_WRITES
 from imagedrop.estimates import prices
+from imagedrop.estimates.changes import changes_cost
 from imagedrop.estimates.stack import (
     BULK_CONCURRENCY,
     IMAGE_BYTES,
@@ -210,7 +211,11 @@ def size_run(
         record_chunk_seconds=_chunk_seconds(_record_milliseconds, images, settings),
         phase_seconds=phases,
         usage=used,
-        cost_dollars={"transform": transform, **_usage_dollars(used, sum(phases.values()))},
+        cost_dollars={
+            "transform": transform,
+            **_usage_dollars(used, sum(phases.values())),
+            "history and counters": changes_cost(images),
+        },
     )
 
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from imagedrop.estimates import prices
+from imagedrop.estimates.changes import changes_cost
 from imagedrop.estimates.stack import LAMBDA_MEGABYTES, ORDER_WRITES_PER_IMAGE, WRITES_PER_IMAGE
 
 MILLION = 1e6
@@ -27,6 +28,7 @@ def run_cost(report: Mapping[str, Any]) -> dict[str, float]:
         "transform": _transform_dollars(report["instance_type"], report["instance_hours"]),
         "table": _table_dollars(report),
         "objects": _objects_dollars(report),
+        "history and counters": changes_cost(_prepared(report)),
     }
     rounded = {name: round(dollars, 6) for name, dollars in parts.items()}
     return rounded | {"together": round(sum(parts.values()), 6)}

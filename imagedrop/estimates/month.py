@@ -18,9 +18,9 @@ from imagedrop.estimates.bulk_run import (
     RunSettings,
     size_run,
 )
+from imagedrop.estimates.changes import changes_cost
 from imagedrop.estimates.stack import (
     BATCH_IMAGES,
-    CHANGES_BATCH_ROWS,
     ENDPOINT_MEGABYTES,
     LAMBDA_MEGABYTES,
     ORDER_WRITES_PER_IMAGE,
@@ -35,10 +35,6 @@ ENDPOINT_VCPUS = ENDPOINT_MEGABYTES / 2048
 # Of a batch: our line, the metrics', and Lambda's own of its start and its end.
 BATCH_LOG_BYTES = 2000
 IMAGE_LOG_BYTES = 27  # its id, and its seconds from drop to row
-# Assumed: a transaction costs double, for the shard's mark and a day's counters of up to 5 kB.
-CHANGES_BATCH_WRITES = 12
-# Assumed: a tenth of a second with 512 MB.
-CHANGES_CALL_GB_SECONDS = 0.05
 # An answer: the five best labels of an image.
 ANSWER_BYTES = 420
 GIGABYTE = 1e9
@@ -119,11 +115,3 @@ def _endpoint(used: DropUsage) -> dict[str, float]:
         "endpoint, seconds": gigabyte_seconds * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
         "endpoint, data": gigabytes * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
     }
-
-
-def changes_cost(images: float) -> float:
-    """Returns the dollars of recording new rows from the table's stream, in full batches."""
-    batches = images / CHANGES_BATCH_ROWS
-    calls = batches * CHANGES_CALL_GB_SECONDS * prices.LAMBDA_GB_SECOND.dollars
-    millions = CHANGES_BATCH_WRITES * prices.TABLE_MILLION_WRITES.dollars
-    return calls + batches / 1e6 * (millions + prices.LAMBDA_MILLION_REQUESTS.dollars)
