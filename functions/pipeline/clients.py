@@ -8,11 +8,13 @@ A failed endpoint call is retried from the queue, so PATIENT does not repeat it.
 
 Every image needs a read and a write, so botocore's work per call is part of an image's cost. Two
 steps are left out and save 0.3 ms of CPU per image: the validation of parameters (mypy and the
-services check them), and the user agent, which botocore builds twice per call.
+services check them), and the user agent, which botocore builds twice per call. A third is left out
+of queries: see ``items_as_sent``.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from functools import cache
 from typing import Any
@@ -52,7 +54,24 @@ def session() -> Session:
 @cache
 def client(service: str, config: Config = QUICK) -> Any:
     """Returns the environment's one client for this service and configuration."""
-    return session().create_client(service, config=config)
+    made = session().create_client(service, config=config)
+    if service == "dynamodb":
+        made.meta.events.register("before-parse.dynamodb.Query", items_as_sent)
+    return made
+
+
+def items_as_sent(
+    response_dict: dict[str, Any], customized_response_dict: dict[str, Any], **_about: Any
+) -> None:
+    """Takes a query's items out of what botocore parses; they stay as DynamoDB sends them.
+
+    botocore visits every value of every item for the sake of binary ones, of which our tables have
+    none: 39 ms of CPU for 200 rows, of which a page reads 800, instead of 3 ms.
+    """
+    body = json.loads(response_dict["body"])
+    if "Items" in body:  # a refusal has none
+        customized_response_dict["Items"] = body.pop("Items")
+        response_dict["body"] = json.dumps(body).encode()
 
 
 def s3_with(credentials: Mapping[str, str]) -> Any:
