@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from imaging import DEFAULT_LIMITS
-from pipeline.api_requests import InvalidRequestError
+from pipeline.api_requests import InvalidRequestError, is_unicode
 from pipeline.review import MAX_LABEL_CHARACTERS, Action, ReviewRequest
 
 MAX_BODY_BYTES = 16 * 1024
@@ -62,7 +62,7 @@ def review_request(event: Mapping[str, Any], now: str) -> ReviewRequest:
         action = Action(_text(body, "action"))
     except ValueError:
         raise InvalidRequestError(f"action must be one of {', '.join(Action)}") from None
-    label = None if body.get("label") is None else _label(body)
+    label = _label(body) if "label" in body else None
     if action is Action.CORRECT and label is None:
         raise InvalidRequestError("correct needs the right label")
     if label is not None and action not in (Action.CORRECT, Action.CONFIRM):
@@ -111,18 +111,9 @@ def _text(body: Mapping[str, Any], name: str) -> str:
     value = body[name]
     if not isinstance(value, str) or not 0 < len(value) <= MAX_KEY_BYTES:
         raise InvalidRequestError(f"{name} must be text of 1 to {MAX_KEY_BYTES} characters")
-    if re.fullmatch(TEXT_PATTERN[1:-1], value) is None or not _is_unicode(value):
+    if re.fullmatch(TEXT_PATTERN[1:-1], value) is None or not is_unicode(value):
         raise InvalidRequestError(f"{name} must not have control characters")
     return value
-
-
-def _is_unicode(value: str) -> bool:
-    """Returns False for lone surrogates ("\\ud800"), which JSON allows."""
-    try:
-        value.encode()
-    except UnicodeEncodeError:
-        return False
-    return True
 
 
 def _fields(event: Mapping[str, Any], *, required: set[str], optional: set[str]) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import difflib
+import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -42,10 +43,15 @@ SIZES = (256, 1024)
 SIGNATURE_PREFIX = "x-amz-"
 # DynamoDB's partition keys have at most 2,048 bytes, of which the label's has two more:
 # docs.aws.amazon.com/amazondynamodb/latest/developerguide/Constraints.html
-MAX_LABEL_BYTES = 2046
 MAX_ADDRESS_BYTES = 2048
-# Names of models, of groups and of keys are far shorter.
-MAX_TEXT_BYTES = 1024
+# 2,000 bytes at most; names of labels, models and groups are far shorter.
+MAX_TEXT_CHARACTERS = 500
+MAX_VERSION_CHARACTERS = 1024
+# Nothing, or white space alone: such a parameter counts as absent. The description has the pattern.
+BLANK_PATTERN = r"^[ \t\r\n]*$"
+# As JSON writes numbers; Python reads more, such as 1_0 and digits of every script.
+_NUMBER = re.compile(r"-?\d+(\.\d+)?([eE][+-]?\d+)?", re.ASCII)
+_WHOLE = re.compile(r"\d{1,9}", re.ASCII)
 
 Choice = TypeVar("Choice", bound=StrEnum)
 
@@ -82,11 +88,9 @@ class ListRequest:
             InvalidRequestError: an unknown or repeated parameter, a malformed value or one out of
                 range, or a cursor of other filters.
         """
-        given = {name: value for name, value in parameters.items() if value.strip()}
-        _refuse_unknown(given, PARAMETERS)
-        _refuse_repeated(raw_query, PARAMETERS)
+        given = _given(parameters, raw_query, PARAMETERS)
         query = Query(
-            label=_label(given),
+            label=_text(given, "label"),
             status=_choice(given, "status", Status, str.upper),
             min_confidence=_confidence(given, "min_confidence"),
             max_confidence=_confidence(given, "max_confidence"),
@@ -102,7 +106,12 @@ class ListRequest:
             name: " ".join(given.get(name, "").upper().split()) for name in ("since", "until")
         }
         filters = (replace(query, since=as_typed["since"], until=as_typed["until"]),)
-        return cls(query, _limit(given), _cursor(given, filters), filters)
+        return cls(
+            query,
+            _whole(given, "limit", DEFAULT_LIMIT, MAX_LIMIT),
+            _cursor(given, filters),
+            filters,
+        )
 
     def answer(self, page: Page) -> dict[str, Any]:
         """Returns a page in the API's form; its cursor is only valid with the same filters."""
@@ -124,13 +133,11 @@ class ThumbnailRequest:
         Raises:
             InvalidRequestError: an unknown or repeated parameter, or a size that is not made.
         """
-        given = {name: value for name, value in parameters.items() if value.strip()}
-        _refuse_unknown(given, THUMBNAIL_PARAMETERS)
-        _refuse_repeated(raw_query, THUMBNAIL_PARAMETERS)
+        given = _given(parameters, raw_query, THUMBNAIL_PARAMETERS)
         size = given.get("size", str(SIZES[0])).strip()
         if size not in {str(each) for each in SIZES}:
             raise InvalidRequestError(f"size must be one of {', '.join(map(str, SIZES))}")
-        return cls(_text(given, "version"), int(size))
+        return cls(_text(given, "version", MAX_VERSION_CHARACTERS), int(size))
 
 
 def summary_days(parameters: Mapping[str, str], raw_query: str) -> int:
@@ -139,18 +146,27 @@ def summary_days(parameters: Mapping[str, str], raw_query: str) -> int:
     Raises:
         InvalidRequestError: another parameter, a repeated one, or a number out of range.
     """
-    given = {name: value for name, value in parameters.items() if value.strip()}
-    _refuse_unknown(given, ("days",))
-    _refuse_repeated(raw_query, ("days",))
-    text = given.get("days", str(DEFAULT_DAYS)).strip()
-    # Python refuses to convert thousands of digits.
-    if not (text.isdecimal() and len(text) <= len(str(MAX_DAYS)) and 1 <= int(text) <= MAX_DAYS):
-        raise InvalidRequestError(f"days must be a whole number from 1 to {MAX_DAYS}")
-    return int(text)
+    return _whole(_given(parameters, raw_query, ("days",)), "days", DEFAULT_DAYS, MAX_DAYS)
+
+
+def _given(parameters: Mapping[str, str], raw_query: str, known: Sequence[str]) -> dict[str, str]:
+    """Returns the parameters that say something.
+
+    Raises:
+        InvalidRequestError: an unknown one, because ignoring a mistyped filter would list
+            everything; or one that is given twice.
+    """
+    given = {
+        name: value
+        for name, value in parameters.items()
+        if re.fullmatch(BLANK_PATTERN[1:-1], value) is None
+    }
+    _refuse_unknown(given, known)
+    _refuse_repeated(raw_query, known)
+    return given
 
 
 def _refuse_unknown(given: Mapping[str, str], known: Sequence[str]) -> None:
-    """Refuses unknown parameters: ignoring a mistyped filter would list everything."""
     for name in given:
         if name in known or name.lower().startswith(SIGNATURE_PREFIX):
             continue
@@ -168,17 +184,12 @@ def _refuse_repeated(raw_query: str, known: Sequence[str]) -> None:
             raise InvalidRequestError(f"{name} is given {times[name]} times; give it once")
 
 
-def _label(given: Mapping[str, str]) -> str | None:
-    label = given.get("label")
-    if label is not None and not _is_text_within(label, MAX_LABEL_BYTES):
-        raise InvalidRequestError(f"label must be text of at most {MAX_LABEL_BYTES} bytes")
-    return label
-
-
-def _text(given: Mapping[str, str], name: str) -> str | None:
+def _text(
+    given: Mapping[str, str], name: str, most_characters: int = MAX_TEXT_CHARACTERS
+) -> str | None:
     text = given.get(name)
-    if text is not None and not _is_text_within(text, MAX_TEXT_BYTES):
-        raise InvalidRequestError(f"{name} must be text of at most {MAX_TEXT_BYTES} bytes")
+    if text is not None and not (len(text) <= most_characters and is_unicode(text)):
+        raise InvalidRequestError(f"{name} must be text of at most {most_characters} characters")
     return text
 
 
@@ -208,14 +219,9 @@ def _truth(given: Mapping[str, str], name: str) -> bool | None:
 def _confidence(given: Mapping[str, str], name: str) -> float | None:
     if name not in given:
         return None
-    try:
-        value = float(given[name])
-    except ValueError:
-        value = -1.0
-    # Written so that NaN fails the comparison too.
-    if not 0 <= value <= 1:
+    if _NUMBER.fullmatch(given[name].strip()) is None or not 0 <= float(given[name]) <= 1:
         raise InvalidRequestError(f"{name} must be a number from 0 to 1")
-    return value
+    return float(given[name])
 
 
 def _moment(given: Mapping[str, str], name: str, now: datetime) -> str | None:
@@ -227,13 +233,10 @@ def _moment(given: Mapping[str, str], name: str, now: datetime) -> str | None:
         raise InvalidRequestError(f"{name}: {error}") from error
 
 
-def _limit(given: Mapping[str, str]) -> int:
-    text = given.get("limit", str(DEFAULT_LIMIT)).strip()
-    # Python refuses to convert thousands of digits.
-    if not (text.isdecimal() and len(text) <= len(str(MAX_LIMIT))):
-        text = "0"
-    if not 1 <= int(text) <= MAX_LIMIT:
-        raise InvalidRequestError(f"limit must be a whole number from 1 to {MAX_LIMIT}")
+def _whole(given: Mapping[str, str], name: str, default: int, most: int) -> int:
+    text = given.get(name, str(default)).strip()
+    if _WHOLE.fullmatch(text) is None or not 1 <= int(text) <= most:
+        raise InvalidRequestError(f"{name} must be a whole number from 1 to {most}")
     return int(text)
 
 
@@ -266,14 +269,15 @@ def image_from_id(prediction_id: str) -> str:
         image = from_url_text(prediction_id)
     except ValueError:
         image = ""
-    if not (image and _is_text_within(image, MAX_ADDRESS_BYTES)):
+    if not (image and is_unicode(image) and len(image.encode()) <= MAX_ADDRESS_BYTES):
         raise UnknownIdError("an id must be an `id` that /predictions has returned")
     return image
 
 
-def _is_text_within(text: str, max_bytes: int) -> bool:
-    """Returns whether it can be a key of the table; lone surrogates ("\\ud800") cannot."""
+def is_unicode(text: str) -> bool:
+    """Returns False for lone surrogates ("\\ud800"), which no key of the table can have."""
     try:
-        return len(text.encode()) <= max_bytes
+        text.encode()
     except UnicodeEncodeError:
         return False
+    return True

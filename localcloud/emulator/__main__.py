@@ -22,14 +22,9 @@ _PATCHES = (
     *("batch_permissions", "batches", "conditions", "event_source_mappings", "exceptions"),
     *("forms", "http_api"),
     *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
-    *("permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
-    *(
-        "sorted_indexes",
-        "state_machine_roles",
-        "stopped_executions",
-        "tables",
-        "transform_job_tasks",
-    ),
+    *("path_parameters", "permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
+    *("sorted_indexes", "state_machine_roles", "stopped_executions", "tables"),
+    "transform_job_tasks",
 )
 
 

@@ -18,8 +18,8 @@ from handlers import api, wiring
 from pipeline import clients
 from pipeline.api_requests import (
     DEFAULT_LIMIT,
-    MAX_LABEL_BYTES,
     MAX_LIMIT,
+    MAX_TEXT_CHARACTERS,
     PARAMETERS,
     id_of,
 )
@@ -150,7 +150,10 @@ def test_an_id_is_exact_another_unicode_form_of_the_key_is_another_image(table: 
         {"limit": "5.0"},
         {"min_confidence": "inf"},
         {"min_confidence": "-0.1"},
-        {"label": "x" * 2047},
+        {"label": "x" * (MAX_TEXT_CHARACTERS + 1)},
+        {"min_confidence": "\u0660"},
+        {"min_confidence": "0_1"},
+        {"limit": "\u0663"},
         {"label": "\ud800"},
         {"since": "tomorrow"},
         {"since": "2026-02-30"},
@@ -169,7 +172,7 @@ def test_a_filter_that_makes_no_sense_is_a_bad_request_that_says_so(
     assert table.asked == []
 
 
-@pytest.mark.parametrize("empty", ["", " "])
+@pytest.mark.parametrize("empty", ["", " ", "\t\r\n"])
 def test_empty_parameters_count_as_absent(table: FakeTable, empty: str) -> None:
     names = (*PARAMETERS, "anything")
     assert call("/predictions", dict.fromkeys(names, empty))[0] == 200
@@ -247,7 +250,7 @@ def test_whatever_is_asked_no_listing_is_a_server_error(
             assert 1 <= limit <= MAX_LIMIT
             assert before is None or 0 < len(before.encode()) <= 1024
             assert query.since is None or re.fullmatch(UTC_TIME, query.since)
-            assert query.label is None or 0 < len(query.label.encode()) <= MAX_LABEL_BYTES
+            assert query.label is None or 0 < len(query.label.encode()) <= 2046
 
 
 @given(prediction_id=VALUES)
@@ -292,6 +295,7 @@ class Served:
             "version": self.version,
             "labels": ["beagle", "boxer"],
             "gate": {"label": "not_a_dog", "minimum": 0.25},
+            "names": {"boxer": ["German Boxer", "boxer dog"]},
         }
         return {"Body": io.BytesIO(json.dumps(card(**fields)).encode())}
 
@@ -308,7 +312,11 @@ def served(monkeypatch: pytest.MonkeyPatch) -> Served:
 def test_labels_are_those_of_the_model_behind_the_endpoint_with_its_gate() -> None:
     assert call("/labels") == (
         200,
-        {"model": "dogs@1", "labels": ["beagle", "boxer", "not_a_dog"]},
+        {
+            "model": "dogs@1",
+            "labels": ["beagle", "boxer", "not_a_dog"],
+            "names": {"boxer": "German Boxer"},
+        },
     )
 
 

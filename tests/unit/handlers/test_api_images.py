@@ -16,7 +16,7 @@ from handlers import api, api_wiring, wiring
 from imaging import Rejection, RejectReason
 from imaging.decoder import DecoderError
 from imaging.thumbnail import make_thumbnail
-from pipeline import api_bodies, records
+from pipeline import api_bodies, api_requests, records
 from pipeline.adapters.upload_forms import UploadForms
 from pipeline.answers import InvalidAnswerError
 from pipeline.api_description import description
@@ -24,6 +24,7 @@ from pipeline.api_requests import PARAMETERS, id_of
 from pipeline.errors import NoExplanationError, SpecMismatchError
 from pipeline.events import ImageRef
 from pipeline.records import Record
+from pipeline.review import Action
 from pipeline.thumbnails import Thumbnails
 from tests.fakes import SPEC, jpeg
 from tests.tables import classified, image_ref
@@ -274,12 +275,14 @@ def test_the_description_has_exactly_the_parameters_and_fields_of_the_code() -> 
     assert tuple(each["name"] for each in listing) == PARAMETERS
     schemas = description()["components"]["schemas"]
     patterns = {
-        ("UploadRequest", "key"): api_bodies.KEY_PATTERN,
-        ("ReviewRequest", "label"): api_bodies.LABEL_PATTERN,
-        ("ReviewRequest", "version"): api_bodies.TEXT_PATTERN,
+        "Blank": api_requests.BLANK_PATTERN,
+        "ReviewLabel": api_bodies.LABEL_PATTERN,
+        "ReviewedVersion": api_bodies.TEXT_PATTERN,
     }
-    for (schema, field), pattern in patterns.items():
-        assert schemas[schema]["properties"][field]["pattern"] == pattern
+    assert {name: schemas[name]["pattern"] for name in patterns} == patterns
+    key = schemas["UploadRequest"]["properties"]["key"]
+    assert key["pattern"] == api_bodies.KEY_PATTERN
+    assert set(schemas["ReviewRequest"]["discriminator"]["mapping"]) == set(Action)
     fields = {"id", *RECORD.to_json()}
     assert set(schemas["Record"]["properties"]) == set(schemas["Record"]["required"]) == fields
 
