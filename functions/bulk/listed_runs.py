@@ -18,7 +18,7 @@ from pipeline.events import utc_text
 
 # Step Functions' largest page; one request.
 MAX_EXECUTIONS = 1000
-# Of each running run in the list; a direct run has a file for each image.
+# Of each run that has no report yet; a direct run has a file for each image.
 MOST_PAGES = 20
 RUNNING = "RUNNING"
 
@@ -34,7 +34,7 @@ class ListedRuns:
     stepfunctions: Any
     state_machine_arn: str
     work: WorkBucket
-    progress_of: Callable[[str, int | None], Progress]
+    progress_of: Callable[[str, int], Progress]
 
     def newest(self) -> list[dict[str, Any]]:
         """Returns each run once, newest first; those that run now with their progress.
@@ -58,7 +58,7 @@ class ListedRuns:
             if run["name"] == name:
                 report = self.work.read_json(RunFiles(name).report_json)
                 if report is None:
-                    return run | {"progress": asdict(self.progress_of(name, None))}
+                    return run | {"progress": asdict(self.progress_of(name, MOST_PAGES))}
                 return run | {"model": report["model"], "report": report}
         return None
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
@@ -42,7 +43,9 @@ def get_trace(image_id: str) -> dict[str, Any]:
 def put_review(image_id: str) -> dict[str, Any]:
     image = image_from_id(image_id)
     request = review_request(router.current_event.raw_event, utc_now())
-    return with_id(_known(api_wiring.reviews_table().review(image, request), image))
+    done = api_wiring.reviews_table().review(image, request)
+    row = with_id(_known(done.record if done else None, image))
+    return row | {"undone": asdict(done.undone)} if done and done.undone else row
 
 
 def found(image_id: str) -> Record:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 
 from handlers import wiring
+from handlers.measuring import count, metrics
 from pipeline.adapters.notice_topic import NoticeTopic
 from pipeline.clients import client
 from pipeline.notices import Rule
@@ -32,7 +33,7 @@ def handler(event: dict[str, Any], _context: LambdaContext) -> dict[str, Any]:
 
 @cache
 def record_changes() -> RecordChanges:
-    return RecordChanges(wiring.journal_table(), notices(), lambda: datetime.now(UTC))
+    return RecordChanges(wiring.journal_table(), notices(), lambda: datetime.now(UTC), left_out)
 
 
 def notices() -> NoticeTopic | None:
@@ -44,5 +45,12 @@ def notices() -> NoticeTopic | None:
         rule = Rule.parse(settings.notice_rule)
     except ValueError as error:
         logger.error("NoticeRule cannot be read", extra={"error": str(error)})
+        left_out()
         return None
     return NoticeTopic(client("sns"), settings.notice_topic_arn, rule)
+
+
+def left_out() -> None:
+    """Writes the metric of NoticesLeftOutAlarm; a function without any says nothing."""
+    count({"NoticesLeftOut": 1})
+    metrics.flush_metrics()

@@ -1,4 +1,4 @@
-"""The metrics of ``ClassifyFunction``: one line of the log a batch, which CloudWatch reads."""
+"""The metrics of a function: a line of the log, which CloudWatch reads."""
 
 from __future__ import annotations
 

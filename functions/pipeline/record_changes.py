@@ -35,11 +35,17 @@ class Notices(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class RecordChanges:
-    """The adapters of the use case; ``notices`` is None where nobody asked for any."""
+    """The adapters of the use case.
+
+    Attributes:
+        notices: None where nobody asked for any.
+        on_left_out: called for each notice that cannot be sent.
+    """
 
     journal: Journal
     notices: Notices | None
     now: Callable[[], datetime]
+    on_left_out: Callable[[], None]
 
     def run(self, shard: str, events: Sequence[Mapping[str, Any]]) -> int:
         """Records what happened to rows; returns how many changes were new.
@@ -79,6 +85,7 @@ class RecordChanges:
             raise
         except Exception as error:
             logger.exception("a notice is left out", extra={"error": type(error).__name__})
+            self.on_left_out()
 
 
 def _readable(events: Sequence[Mapping[str, Any]]) -> Iterator[RowChange]:

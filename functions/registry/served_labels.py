@@ -6,6 +6,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from archive.names import display_name
 from registry.served_model import served_model
 
 if TYPE_CHECKING:
@@ -17,7 +18,9 @@ LABELS_SECONDS = 60
 
 
 def served_labels(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> dict[str, Any]:
-    """Returns the model and every label that it can answer, looked up once per period.
+    """Returns the model, every label that it can answer, and the names to show of those with any.
+
+    Looked up once per period.
 
     Raises:
         TransientError: a service is busy or did not answer.
@@ -32,4 +35,5 @@ def _look_up(
     sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str, _period: int
 ) -> dict[str, Any]:
     card = served_model(sagemaker, s3, endpoint_name).card
-    return {"model": card.identity, "labels": card.answers}
+    names = {label: display_name(label, card.names) for label in card.names}
+    return {"model": card.identity, "labels": card.answers, "names": names}

@@ -238,7 +238,7 @@ class StandIn:
             case ("GET", "predictions", prediction_id):
                 return self.find(prediction_id)
             case ("GET", "labels"):
-                return {"model": MODEL, "labels": sorted(LABELS)}
+                return {"model": MODEL, "labels": sorted(LABELS), "names": {"pug": "Pug dog"}}
             case ("GET", "images", prediction_id, "history"):
                 return {"versions": [self.find(prediction_id)]}
             case ("GET", "images", prediction_id, "trace"):
@@ -291,6 +291,7 @@ class StandIn:
             if latest is None or latest["by"] != REVIEWER:
                 raise Refused(409, "Nothing to undo", "There is nothing of yours to undo.")
             row["review"] = self.before.pop(row["id"], None)
+            return row | {"undone": latest}
         elif action == "skip":
             row["review"] = latest if is_decided(row) else review
         elif action != "claim":

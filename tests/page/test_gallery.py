@@ -72,6 +72,12 @@ def test_each_filter_can_be_set_by_hand(opened: Site) -> None:
     expect(page).to_have_url(re.compile(r"#/gallery\?$"))
 
 
+def test_labels_to_choose_from_have_the_models_own_names(opened: Site) -> None:
+    page = opened.go("gallery")
+    expect(page.locator("#labels option[value=pug]")).to_have_text("Pug dog")
+    expect(page.locator("#labels option[value=beagle]")).to_have_text("beagle")
+
+
 def test_scrolling_loads_the_rest_and_keeps_the_document_small(opened: Site, api: StandIn) -> None:
     api.rows = made_up_rows(3_000)
     page = opened.go("gallery")

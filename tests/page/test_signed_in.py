@@ -62,6 +62,11 @@ def test_a_reload_signs_in_again_and_keeps_the_place(signed_in: Site, issuer: Is
     assert len(issuer.tokens) == 2
 
 
+def test_the_stacks_own_page_says_how_to_ask_for_the_cost(signed_in: Site) -> None:
+    page = signed_in.go("overview")
+    expect(page.locator(".tile code")).to_have_text("imagedrop cost --images 240")
+
+
 def test_a_token_that_ends_is_renewed_without_leaving_the_page(
     signed_in: Site, issuer: Issuer
 ) -> None:

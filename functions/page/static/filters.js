@@ -33,12 +33,22 @@ export function queryOf(filters) {
 
 // How the answers' labels are known: from the served model, once.
 let labels;
-export async function knownLabels() {
+function served() {
   labels ??= get("labels").catch(() => {
     labels = undefined;
-    return { labels: [] };
+    return { labels: [], names: {} };
   });
-  return (await labels).labels;
+  return labels;
+}
+
+export async function knownLabels() {
+  return (await served()).labels;
+}
+
+// Of a list to choose from: what is sent, and the model's own name of it where it has one.
+export async function labelOptions() {
+  const { labels: known, names = {} } = await served();
+  return known.map((label) => el("option", { value: label }, names[label] ?? labelText(label)));
 }
 
 export class Filters {
@@ -46,9 +56,7 @@ export class Filters {
     this.filters = filters;
     this.onChange = onChange;
     this.labels = el("datalist", { id: "labels" });
-    knownLabels().then((names) => {
-      this.labels.append(...names.map((name) => el("option", { value: name }, labelText(name))));
-    });
+    labelOptions().then((options) => this.labels.append(...options));
     this.count = el("span", { class: "badge" });
     this.fields = {};
     this.root = el("details", { class: "filters", open: matchMedia("(min-width: 60rem)").matches },

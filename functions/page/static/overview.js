@@ -51,7 +51,9 @@ function drawn(days, facts, span) {
       tile(count(statuses.REJECTED ?? 0), "rejected", `${((100 * (statuses.REJECTED ?? 0)) / all).toFixed(1)} % of all`),
       tile(all / span < 10 ? (all / span).toFixed(1) : count(Math.round(all / span)), "a day", `most: ${count(Math.max(...days.map(ofDay)))}`),
       facts.dollars_per_image ? tile(`≈ ${dollars(all * facts.dollars_per_image)}`, "cost so far",
-        "an estimate for AWS, as if each was dropped alone") : null),
+        "an estimate for AWS, as if each was dropped alone")
+        // The stack knows no prices; those of the command line have a date.
+        : tile(count(all), "to pay for", ["what they cost: ", el("code", {}, `imagedrop cost --images ${all}`)])),
     part("Photos by day", columns("Photos by day", filled(days, span)),
       el("p", { class: "soft small" }, key("s0", "classified"), key("bad", "rejected"))),
     el("div", { class: "halves" },

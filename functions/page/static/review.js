@@ -2,7 +2,7 @@
 
 import { address, call, get } from "./api.js";
 import { el, say } from "./elements.js";
-import { knownLabels } from "./filters.js";
+import { knownLabels, labelOptions } from "./filters.js";
 import { groupMark } from "./gallery.js";
 import { Listing } from "./listing.js";
 import { framed } from "./picture.js";
@@ -205,7 +205,7 @@ export class Review {
 
   #other() {
     const names = el("datalist", { id: "review-labels" });
-    knownLabels().then((labels) => names.append(...labels.map((name) => el("option", { value: name }, labelText(name)))));
+    labelOptions().then((options) => names.append(...options));
     this.other = el("input", { type: "search", list: "review-labels", autocomplete: "off", spellcheck: "false",
       onkeydown: (event) => {
         if (event.key === "Escape") this.other.blur();

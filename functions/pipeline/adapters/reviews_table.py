@@ -2,19 +2,20 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from pipeline.adapters.service_errors import error_code, translate_errors
-from pipeline.review import ReviewConflictError, ReviewRequest, reviewed
+from pipeline.review import Action, ReviewConflictError, ReviewRequest, reviewed
 from pipeline.review_items import REVIEW_NAMES, reviews_of, to_review_item
 from pipeline.table_items import from_item
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
-    from pipeline.records import Record
+    from pipeline.records import Record, Review
 
 # The row is as it was read, as far as a reviewer can see it, and nobody reviewed it meanwhile. A
 # row that was answered again shows its new answer before it is confirmed.
@@ -25,6 +26,14 @@ NOBODY_SINCE = "#review_changes = :changes"
 TRIES = 3
 
 
+@dataclass(frozen=True, slots=True)
+class Reviewed:
+    """A record after a reviewer's action, and the review that an undo took back."""
+
+    record: Record
+    undone: Review | None
+
+
 class ReviewsTable:
     """Writes reviews beside the answers of the table named in the template."""
 
@@ -32,8 +41,8 @@ class ReviewsTable:
         self._dynamodb = dynamodb
         self._table_name = table_name
 
-    def review(self, image: str, request: ReviewRequest) -> Record | None:
-        """Does what a reviewer asks; returns the record after it, None when there is no row.
+    def review(self, image: str, request: ReviewRequest) -> Reviewed | None:
+        """Does what a reviewer asks; returns None when there is no row.
 
         Raises:
             ReviewConflictError: it does not fit what the row says by now.
@@ -46,12 +55,12 @@ class ReviewsTable:
                 )
                 if "Item" not in found:
                     return None
-                record = self._write(found["Item"], request)
-                if record is not None:
-                    return record
+                done = self._write(found["Item"], request)
+                if done is not None:
+                    return done
         raise ReviewConflictError("others are reviewing this image; look again")
 
-    def _write(self, item: Any, request: ReviewRequest) -> Record | None:
+    def _write(self, item: Any, request: ReviewRequest) -> Reviewed | None:
         """Writes the review beside the row that was read; None if the row changed meanwhile."""
         before = reviews_of(item)
         changed = to_review_item(reviewed(before, from_item(item), request))
@@ -75,4 +84,5 @@ class ReviewsTable:
             if error_code(error) == "ConditionalCheckFailedException":
                 return None
             raise
-        return from_item(answer["Attributes"])
+        undone = before.latest if request.action is Action.UNDO else None
+        return Reviewed(from_item(answer["Attributes"]), undone)

@@ -68,7 +68,7 @@ class Told:
         except ReviewConflictError:
             return
         if done is not None:
-            assert done.review == CORRECTION
+            assert done.record.review == CORRECTION
             self.corrected.add(version)
 
     def check(self, about: object) -> None:

@@ -90,9 +90,14 @@ def test_undo_takes_back_one_step_of_ones_own(table: PredictionsTable) -> None:
     put("confirm")
     put("correct", label="akita")
     assert put("undo", BOB)[0] == 409
-    assert put("undo")[1]["review"]["action"] == "confirm"
-    assert put("undo")[1]["review"] is None
+    _, row = put("undo")
+    assert row["review"]["action"] == "confirm"
+    undone = {"action": "correct", "label": "akita", "by": NAMES["ann"], "at": row["undone"]["at"]}
+    assert row["undone"] == undone
+    _, row = put("undo")
+    assert (row["review"], row["undone"]["action"]) == (None, "confirm")
     assert put("undo")[0] == 409
+    assert "undone" not in put("confirm")[1]
 
 
 def test_who_claims_an_image_has_it_for_ten_minutes(table: PredictionsTable, clock: Clock) -> None:
@@ -196,8 +201,8 @@ def test_of_two_people_at_once_one_gets_the_claim() -> None:
     def claim(who: str, dynamodb: Any) -> None:
         request = ReviewRequest(Action.CLAIM, REF.version, who, "2026-11-24T08:00:00.000Z")
         try:
-            row = ReviewsTable(Slow(dynamodb), "predictions").review(REF.image, request)  # type: ignore[arg-type]
-            outcomes[who] = row.review if row else None
+            done = ReviewsTable(Slow(dynamodb), "predictions").review(REF.image, request)  # type: ignore[arg-type]
+            outcomes[who] = done.record.review if done else None
         except ReviewConflictError:
             outcomes[who] = "conflict"
 

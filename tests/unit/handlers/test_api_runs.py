@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime
 from typing import Any
 
 import pytest
 
-from bulk.listed_runs import ListedRuns
+from bulk.listed_runs import MOST_PAGES, ListedRuns
 from bulk.progress import Phase, Progress
 from handlers import api_runs, api_wiring
 from tests.unit.handlers.api_calls import call
@@ -36,10 +35,11 @@ class Work:
 
 @pytest.fixture(autouse=True)
 def _runs(monkeypatch: pytest.MonkeyPatch) -> None:
-    progress = Progress(phase=Phase.PREPARING, listed=10, prepared=3)
+    progress = Progress(phase=Phase.PREPARING, listed=10, prepared=3, at_least=True)
 
-    def progress_of(_run: str, most_pages: int | None) -> Progress:
-        return replace(progress, at_least=most_pages is not None)
+    def progress_of(_run: str, most_pages: int) -> Progress:
+        assert most_pages == MOST_PAGES
+        return progress
 
     runs = ListedRuns(Executions(), "machine", Work(), progress_of)  # type: ignore[arg-type]
     monkeypatch.setattr(api_wiring, "listed_runs", lambda: runs)
@@ -59,7 +59,7 @@ def test_each_run_is_listed_once_by_its_last_attempt_and_a_running_one_with_its_
 def test_a_run_has_its_report_or_its_progress() -> None:
     assert call("GET", "/runs/dogs-1")[1]["report"] == REPORT
     progress = call("GET", "/runs/cats-2")[1]["progress"]
-    assert (progress["prepared"], progress["at_least"]) == (3, False)
+    assert (progress["prepared"], progress["at_least"]) == (3, True)
     assert call("GET", "/runs/mice-3")[0] == 404
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
 
 AT = "2026-11-24T06:00:01.000Z"
+Measured = Callable[[], list[dict[str, Any]]]
 NOW = datetime(2026, 11, 24, 7, tzinfo=UTC)
 DOG, CAT = image_ref("incoming/dog.jpg"), image_ref("incoming/cat.jpg")
 
@@ -123,7 +124,7 @@ def journal(dynamodb: DynamoDBClient) -> JournalTable:
 
 
 def recorder(journal: Any, notices: NoticeTopic | None = None) -> RecordChanges:
-    return RecordChanges(journal, notices, lambda: NOW)
+    return RecordChanges(journal, notices, lambda: NOW, changes.left_out)
 
 
 def test_answers_are_counted_by_day_and_reviews_are_not(journal: JournalTable) -> None:
@@ -283,13 +284,24 @@ class FailingSns:
         raise ClientError({"Error": {"Code": self.code, "Message": ""}}, "Publish")
 
 
-def test_a_refused_notice_is_logged_and_history_and_counters_go_on(
-    journal: JournalTable, caplog: pytest.LogCaptureFixture
+@pytest.fixture
+def measured(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> Measured:
+    """The metrics that were written, as CloudWatch reads them."""
+    # It reads its variables when it is imported.
+    monkeypatch.setattr(changes.metrics.provider, "namespace", "imagedrop")
+    monkeypatch.setattr(changes.metrics.provider, "service", "changes")
+    return lambda: [json.loads(line) for line in capsys.readouterr().out.splitlines()]
+
+
+def test_a_refused_notice_is_counted_and_history_and_counters_go_on(
+    journal: JournalTable, caplog: pytest.LogCaptureFixture, measured: Measured
 ) -> None:
     notices = NoticeTopic(FailingSns("AuthorizationError"), "arn", Rule())  # type: ignore[arg-type]
     assert recorder(journal, notices).run("one", some_changes().events) == 5
     assert journal.days("2026-11-01") == COUNTED
     assert [vars(each)["error"] for each in caplog.records] == ["ClientError"]
+    (line,) = measured()
+    assert (line["NoticesLeftOut"], line["service"]) == ([1.0], "changes")
 
 
 def test_a_busy_topic_is_tried_again_and_every_change_counts_once(journal: JournalTable) -> None:
@@ -304,10 +316,11 @@ def test_a_busy_topic_is_tried_again_and_every_change_counts_once(journal: Journ
 
 
 def test_a_rule_that_cannot_be_read_leaves_out_notices_alone(
-    monkeypatch: pytest.MonkeyPatch,
+    monkeypatch: pytest.MonkeyPatch, measured: Measured
 ) -> None:
     monkeypatch.setenv("NOTICE_RULE", "min_confidence=much")
     assert changes.notices() is None
+    assert [each["NoticesLeftOut"] for each in measured()] == [[1.0]]
     monkeypatch.setenv("NOTICE_RULE", "min_confidence=0.9")
     monkeypatch.setenv("NOTICE_TOPIC_ARN", "arn")
     assert changes.notices() is not None

@@ -89,12 +89,17 @@ CAUSES: dict[str, Callable[[], Measured]] = {
     "BulkRunFailedAlarm": lambda: {"ExecutionsFailed": TIMES},
     "ApiErrorsAlarm": lambda: {"Errors": TIMES},
     "ChangesLateAlarm": lambda: {"IteratorAge": [(60.0, 4e6)]},
+    "NoticesLeftOutAlarm": lambda: {"NoticesLeftOut": TIMES},
 }
 
 
-def test_alarm_reads_the_metric_where_the_function_writes_it() -> None:
-    variables = load()["Resources"]["ClassifyFunction"]["Properties"]["Environment"]["Variables"]
-    alarm = ALARMS["OldestImageAlarm"]
+@pytest.mark.parametrize(
+    ("name", "function"),
+    [("OldestImageAlarm", "ClassifyFunction"), ("NoticesLeftOutAlarm", "ChangesFunction")],
+)
+def test_alarm_reads_the_metric_where_the_function_writes_it(name: str, function: str) -> None:
+    variables = load()["Resources"][function]["Properties"]["Environment"]["Variables"]
+    alarm = ALARMS[name]
     assert alarm["Namespace"] == variables["POWERTOOLS_METRICS_NAMESPACE"]
     assert alarm["Dimensions"] == [
         {"Name": "service", "Value": variables["POWERTOOLS_SERVICE_NAME"]}
