@@ -17,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from training import parallel
 from training.errors import TrainingError
 from training.phase import PhasePlan, PhaseState
 from training.watch.observer import EpochMetrics, Phase
@@ -108,7 +109,7 @@ class Checkpoint:
         self._write()
 
     def _write(self) -> None:
-        if self._file is None:
+        if self._file is None or not parallel.is_first():
             return
         unfinished = self._file.with_suffix(".unfinished")
         with unfinished.open("wb") as opened:

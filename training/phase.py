@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn, optim
 from torch.nn import functional
 
+from training import parallel
 from training.machine import seed_epoch
 from training.watch.observer import EpochMetrics, Phase, TrainingObserver
 from training.watch.step_clock import clock_for
@@ -43,6 +44,8 @@ class PhasePlan:
     seed: int
     precision: Callable[[], AbstractContextManager[Any]]
     """The context of the forward pass: autocast."""
+    together: bool = False
+    """Whether each process gets its part of a batch; else each gets all, and no other matters."""
     keeps_last: bool = False
     """Whether the last epoch is kept, however good another is: choosing one by the photos that
     measure it would flatter it."""
@@ -91,7 +94,8 @@ def run_phase(
         float(group.setdefault("initial_lr", group["lr"])) for group in plan.optimizer.param_groups
     ]
     for index in range(state.done(plan.name), plan.epochs):
-        if has_lost_patience(plan, state):
+        stops = has_lost_patience(plan, state)
+        if parallel.as_the_first(stops) if plan.together else stops:
             return
         started = perf_counter()
         epoch = plan.first_epoch + index
@@ -154,14 +158,16 @@ def _train_epoch(
         plan.optimizer.zero_grad(set_to_none=True)
         clock.mark()
         with plan.precision():
-            loss = plan.loss(plan.module(inputs), labels)
+            loss = _loss(plan, plan.module(inputs), labels)
         clock.mark()
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
+        if plan.together:
+            loss = parallel.add_up(loss, plan.module)
         clock.mark()
         plan.optimizer.step()
         clock.mark()
         losses.append(loss.detach())
-        images.append(len(labels))
+        images.append(min(plan.batch_size, plan.train_images - number * plan.batch_size))
         for observer in observers:
             observer.on_step(plan.name, state.step, losses[-1])
         state.step += 1
@@ -174,6 +180,13 @@ def _train_epoch(
     return float(values @ torch.tensor(images, dtype=torch.float64)) / plan.train_images
 
 
+def _loss(plan: PhasePlan, logits: Tensor, labels: Tensor) -> Tensor:
+    if plan.together:
+        return parallel.batch_loss(plan.loss, logits, labels)
+    loss: Tensor = plan.loss(logits, labels)
+    return loss
+
+
 def cosine(step: int, total: int) -> float:
     """Falls from 1 at step 0 to 0 at `total`: Loshchilov and Hutter (arXiv:1608.03983), eq. 5."""
     return 0.5 * (1 + math.cos(math.pi * step / total))
@@ -182,12 +195,15 @@ def cosine(step: int, total: int) -> float:
 def answers(plan: PhasePlan, batches: Batches) -> tuple[Tensor, Tensor]:
     """Runs the module over the batches: logits, float32 [n, classes], and labels, int64 [n]."""
     plan.module.eval()
-    logits, truth = [], []
+    logits: list[Tensor] = []
+    truth: list[Tensor] = []
     with torch.inference_mode():
         for inputs, labels in batches:
             with plan.precision():
                 logits.append(plan.module(inputs).float().cpu())
             truth.append(labels.cpu())
+    if plan.together:
+        logits, truth = parallel.in_order(logits), parallel.in_order(truth)
     return torch.cat(logits), torch.cat(truth)
 
 

@@ -10,6 +10,7 @@ from typing import Any
 import torch
 from torch import nn, optim
 
+from training import parallel
 from training.data.batches import FeatureBatches, PhotoBatches
 from training.data.partition import Partition
 from training.machine import autocast
@@ -65,6 +66,8 @@ def finetune_plan(
         )
 
     freeze(network, settings.unfreeze)
+    parallel.share_weights(network)
+    parallel.see_whole_batches(network)
     return _plan(
         prepared,
         settings,
@@ -78,6 +81,7 @@ def finetune_plan(
         epochs=settings.finetune_epochs,
         first_epoch=settings.epochs + 1,
         precision=partial(autocast, settings.amp, prepared.device),
+        together=True,
     )
 
 

@@ -19,7 +19,7 @@ import numpy.typing as npt
 import torch
 from torch import Tensor
 
-from training import failure
+from training import failure, parallel
 from training.checkpoint import Checkpoint
 from training.cross_validation import cross_validate, validation_answers
 from training.data.learned_photos import LearnedPhoto, Use
@@ -79,6 +79,7 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
     with failure.recorded(settings.output_dir):
         check_export_tools()
         prepared = prepare(settings)
+        parallel.wait_for_all()  # the others read the features that are kept now
         watching = [
             MetricLog(settings.output_dir),
             *inspectors(settings, prepared.preparation),
@@ -95,6 +96,18 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
         for observer in watching:
             observer.on_finish()
         return result
+
+
+def take_part(settings: TrainSettings) -> None:
+    """Trains along with the first process, which watches and writes.
+
+    Raises:
+        TrainingError: as `prepare`.
+        OSError: a file cannot be read.
+    """
+    logging.getLogger("training").setLevel(logging.WARNING)
+    parallel.wait_for_all()
+    fit(prepare(settings), settings)
 
 
 def fit(
@@ -268,7 +281,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
         if settings.features_only:
             keep_features(settings)
             return 0
-        result = train(with_run_folder(settings))
+        with parallel.joined():
+            if not parallel.is_first():
+                take_part(settings)
+                return 0
+            result = train(with_run_folder(settings))
     except (TrainingError, OSError) as error:
         log.error("%s", error)
         return 1

@@ -7,9 +7,9 @@ time. Colours do not change.
 
 from __future__ import annotations
 
-import os
 from collections.abc import Iterator, Sequence
 
+import numpy as np
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -17,6 +17,7 @@ from torchvision.transforms import v2  # type: ignore[import-untyped]
 
 from imaging import ImageSpec, Rejection
 from model.export import normalise
+from training import parallel
 from training.data.dataset import LabelledImage, load_pixels
 from training.data.features import FeatureTable
 
@@ -24,17 +25,15 @@ LEAST_AREA = 0.5
 
 
 class Photos(Dataset[tuple[Tensor, int]]):
-    """uint8 [size, size, 3] and the class of each image."""
+    """uint8 [size, size, 3] and the class of each image, by its index and the pass's seed."""
 
     def __init__(self, images: Sequence[LabelledImage], spec: ImageSpec, *, augment: bool) -> None:
         self._images = images
         self._spec = spec
         self._augment = augmentation(spec) if augment else None
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    def __getitem__(self, index: int) -> tuple[Tensor, int]:
+    def __getitem__(self, index_and_seed: tuple[int, int]) -> tuple[Tensor, int]:
+        index, seed = index_and_seed
         image = self._images[index]
         outcome = load_pixels(image, self._spec)
         if isinstance(outcome, Rejection):
@@ -42,8 +41,15 @@ class Photos(Dataset[tuple[Tensor, int]]):
             raise OSError(f"{image.path} changed during the training: {outcome.detail}")
         pixels = torch.from_numpy(outcome.copy())
         if self._augment is not None:
-            pixels = self._augment(pixels.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
+            # A photo's own seed, so that neither workers nor processes change what becomes of it.
+            with torch.random.fork_rng(devices=[]):
+                torch.default_generator.manual_seed(_seed_of(seed, index))
+                pixels = self._augment(pixels.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
         return pixels, image.class_index
+
+
+def _seed_of(seed: int, index: int) -> int:
+    return int(np.random.SeedSequence((seed, index)).generate_state(1)[0])
 
 
 def augmentation(spec: ImageSpec) -> v2.Compose:
@@ -69,26 +75,41 @@ class PhotoBatches:
         *,
         training: bool,
     ) -> None:
-        # On a CPU the network keeps all cores busy. Workers are started for every epoch, so that
-        # their seeds follow from the epoch's.
-        workers = (os.cpu_count() or 1) if on.type == "cuda" else 0
-        self._loader = DataLoader(
-            Photos(images, spec, augment=training),
-            batch_size,
-            shuffle=training,
-            num_workers=workers,
-            pin_memory=on.type == "cuda",
-        )
+        self._photos = Photos(images, spec, augment=training)
+        self._count, self._batch_size, self._training = len(images), batch_size, training
+        self._none = torch.empty((0, spec.size, spec.size, 3), dtype=torch.uint8)
         self._mean, self._std = (
             torch.tensor(levels, device=on).reshape(1, 3, 1, 1) for levels in (spec.mean, spec.std)
         )
         self._on = on
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yields float32 [batch, 3, size, size] and int64 [batch]; the last may be smaller."""
-        for pixels, labels in self._loader:
+        """Yields float32 [batch, 3, size, size] and int64 [batch]; the last may be smaller.
+
+        Of several processes each gets its part of every batch; a part may be empty.
+        """
+        seed = torch.initial_seed()
+        order = torch.randperm(self._count) if self._training else torch.arange(self._count)
+        batches = [
+            [(index, seed) for index in parallel.part_of(batch.tolist())]
+            for batch in torch.split(order, self._batch_size)
+        ]
+        on_gpu = self._on.type == "cuda"
+        loader = DataLoader(
+            self._photos,
+            batch_sampler=batches,
+            # On a CPU the network keeps all cores busy.
+            num_workers=parallel.cores() if on_gpu else 0,
+            collate_fn=self._collate,
+            pin_memory=on_gpu,
+        )
+        for pixels, labels in loader:
             inputs = normalise(pixels.to(self._on, non_blocking=True), self._mean, self._std)
             yield inputs.contiguous(memory_format=torch.channels_last), labels.to(self._on)
+
+    def _collate(self, photos: list[tuple[Tensor, int]]) -> tuple[Tensor, Tensor]:
+        pixels = torch.stack([each for each, _ in photos]) if photos else self._none
+        return pixels, torch.tensor([label for _, label in photos], dtype=torch.int64)
 
 
 class FeatureBatches:

@@ -1,0 +1,98 @@
+"""Two processes train as one does: the same weights and figures, written once."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from tests.metric_lines import read_metric
+from training import parallel
+from training.checkpoint import FILE_NAME
+from training.prepared import prepare
+from training.settings import TrainSettings
+from training.train import fit
+
+from .conftest import Configure
+
+# Of 24 photos the last batch has one, so that one of the two processes has none.
+SETTINGS: dict[str, Any] = {
+    "epochs": 1,
+    "unfreeze": "layer4",
+    "finetune_epochs": 2,
+    "batch_size": 23,
+    "class_weights": True,
+    "label_smoothing": 0.1,
+}
+
+
+def train_by_two(settings: TrainSettings) -> str:
+    """Returns what the command printed."""
+    options = {
+        name.replace("_", "-"): value
+        for name, value in SETTINGS.items()
+        if not isinstance(value, bool)
+    }
+    folders = ("data", "feature_cache", "model_dir", "output_dir", "checkpoint_dir", "backbone")
+    options |= {name.replace("_", "-"): getattr(settings, name) for name in folders}
+    command = [
+        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
+        *("-m", "training.train", "--class-weights"),
+        *(word for name, value in options.items() for word in (f"--{name}", str(value))),
+    ]
+    done = subprocess.run(
+        command,
+        env=os.environ | {"OMP_NUM_THREADS": "1"},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def weights(folder: Path | None) -> dict[str, torch.Tensor]:
+    assert folder is not None
+    saved = torch.load(folder / FILE_NAME, weights_only=True)
+    return dict(saved["weights"])
+
+
+def test_two_processes_train_the_network_that_one_trains(
+    configure: Configure, tmp_path: Path
+) -> None:
+    alone = configure(checkpoint_dir=tmp_path / "alone", **SETTINGS)
+    expected = fit(prepare(alone), alone)
+    together = configure(checkpoint_dir=tmp_path / "together", **SETTINGS)
+    printed = train_by_two(together)
+
+    lines = [line for line in printed.splitlines() if "valid_loss" in line]
+    assert len(lines) == len(expected.history)  # only the first process prints
+    for line, metrics in zip(lines, expected.history, strict=True):
+        assert read_metric(line, "valid_loss") == pytest.approx(metrics.valid_loss, abs=2e-4)
+        assert read_metric(line, "train_loss") == pytest.approx(metrics.train_loss, abs=2e-4)
+    one, two = weights(alone.checkpoint_dir), weights(together.checkpoint_dir)
+    assert one.keys() == two.keys()
+    start = prepare(alone).network.state_dict()
+    # AdamW's first steps have the size of the rate, whatever the gradient's: where a gradient is
+    # next to nothing, the order of sums decides its sign. So not each weight is compared.
+    trained = [name for name in one if not torch.equal(one[name], start[name])]
+    assert "backbone.bn1.running_var" in trained
+    for name in trained:
+        moved = (one[name] - start[name]).double().abs().mean()
+        apart = (two[name] - one[name]).double().abs().mean()
+        assert apart < 0.1 * moved, name
+    for name in one.keys() - set(trained):
+        assert torch.equal(one[name], two[name]), name
+
+
+def test_a_process_alone_has_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert not parallel.started_together()
+    with parallel.joined():
+        assert (parallel.count(), parallel.is_first()) == (1, True)
+        assert parallel.part_of([1, 2, 3]) == [1, 2, 3]
