@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import statistics
 import subprocess
 import sys
 from pathlib import Path
@@ -78,16 +79,21 @@ def test_two_processes_train_the_network_that_one_trains(
     one, two = weights(alone.checkpoint_dir), weights(together.checkpoint_dir)
     assert one.keys() == two.keys()
     start = prepare(alone).network.state_dict()
-    # AdamW's first steps have the size of the rate, whatever the gradient's: where a gradient is
-    # next to nothing, the order of sums decides its sign. So not each weight is compared.
     trained = [name for name in one if not torch.equal(one[name], start[name])]
     assert "backbone.bn1.running_var" in trained
-    for name in trained:
-        moved = (one[name] - start[name]).double().abs().mean()
-        apart = (two[name] - one[name]).double().abs().mean()
-        assert apart < 0.1 * moved, name
-    for name in one.keys() - set(trained):
-        assert torch.equal(one[name], two[name]), name
+    # AdamW's first steps have the size of the rate, whatever the gradient's. Where the gradient is
+    # zero but for rounding, as of a bias before another BatchNorm, the order of sums decides its
+    # sign: so the median tensor is compared, not each.
+    ratios = [
+        float((two[name] - one[name]).double().norm() / (one[name] - start[name]).double().norm())
+        for name in trained
+    ]
+    assert statistics.median(ratios) < 0.02, ratios
+    for name in one:
+        if name.endswith("running_var") or name.endswith("running_mean"):
+            torch.testing.assert_close(two[name], one[name], atol=1e-4, rtol=1e-3)
+        elif name not in trained:
+            assert torch.equal(one[name], two[name]), name
 
 
 def test_a_process_alone_has_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:
