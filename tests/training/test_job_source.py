@@ -68,6 +68,18 @@ def test_job_trains_with_the_code_it_was_sent(source: Path, photos: Path, tmp_pa
     assert all(path.startswith(str(source)) for path in where.stdout.split()), where
 
 
+def test_job_on_a_machine_with_several_gpus_starts_a_process_for_each(source: Path) -> None:
+    two_gpus = (
+        "import runpy, sys, torch; from torch.distributed import run; "
+        "torch.cuda.device_count = lambda: 2; run.main = print; "
+        "sys.argv = ['train.py', '--epochs', '1']; runpy.run_path('train.py', run_name='__main__')"
+    )
+    done = run(source, "-c", two_gpus)
+
+    assert done.returncode == 0, done.stderr
+    assert "['--standalone', '--nproc-per-node=gpu', 'train.py', '--epochs', '1']" in done.stdout
+
+
 def test_requirements_of_a_job_are_those_that_were_tested() -> None:
     repository = Path(__file__).parents[2]
     tested = {
