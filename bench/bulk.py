@@ -20,6 +20,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import Any
 
 from bench.drop import PATIENCE_SECONDS, PHOTOS, Processes, a_cloud
 from bench.folders import make_folder
@@ -81,7 +82,8 @@ def main() -> None:
 
 def run_bulk(
     target: Target, made: dict[str, bool], prefix: str = PREFIX, **settings: bool | int
-) -> None:
+) -> dict[str, Any]:
+    """Runs it to its end, checks that each image is accounted for, and returns its report."""
     run = f"bench-{datetime.now(UTC):%Y%m%dt%H%M%S%f}"[:40]
     runs = bulk_runs(target)
     source = {"kind": "folder", "bucket": target.images_bucket, "prefix": prefix}
@@ -107,6 +109,7 @@ def run_bulk(
     expected = {(name, "rejected" if broken else "classified") for name, broken in made.items()}
     if lines != Counter(expected):
         raise SystemExit(f"{run}: the ledger does not hold each image once")
+    return dict(report)
 
 
 def drop(target: Target, folder: Path, made: dict[str, bool], round_: int) -> None:

@@ -51,6 +51,7 @@ class Timed:
     sent: float
     written: float
     began: float
+    ended: float
     batch_images: int
     seconds: dict[str, float]
 
@@ -105,6 +106,7 @@ class Stack:
                                 line["sent"][key],
                                 written,
                                 line["began"],
+                                line["ended"],
                                 len(line["sent"]),
                                 line["seconds"],
                             ),

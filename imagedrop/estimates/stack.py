@@ -7,6 +7,7 @@ STEPS_LAMBDA_MEGABYTES = 512  # of the one that lists, plans and reconciles bulk
 LAMBDA_SECONDS = 900  # the longest call of a bulk function
 BATCH_IMAGES = 10  # BatchSize: images per call of the function and of the endpoint
 TRIES = 10  # maxReceiveCount of ImagesQueue
+QUEUE_SECONDS = 345_600  # MessageRetentionPeriod of ImagesQueue
 ENDPOINT_INSTANCES = 4  # MaxInstances of an endpoint on instances
 SCALE_OUT_CALLS_A_MINUTE = 600  # TargetValue: more of them to an instance start another one
 CHANGES_BATCH_ROWS = 100  # BatchSize: changes of the table per call of ChangesFunction

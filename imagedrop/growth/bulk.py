@@ -13,7 +13,7 @@ from typing import Any
 
 import simpy
 
-from imagedrop.estimates.bulk_run import TRANSITIONS_A_CHUNK, RunSettings, Sizing, size_run
+from imagedrop.estimates.bulk_run import TRANSITIONS_A_CHUNK, RunSettings, Sizing
 from imagedrop.growth.figures import Figures
 from imagedrop.growth.limits import rows_per_second
 from imagedrop.growth.rates import Rate
@@ -43,14 +43,14 @@ class BulkOutcome:
 
 
 def simulate_bulk(
-    images: int, settings: RunSettings, concurrency: int, figures: Figures
+    sizing: Sizing, settings: RunSettings, concurrency: int, figures: Figures
 ) -> BulkOutcome:
     """Returns what becomes of a run in which every image is new and readable.
 
     Args:
+        sizing: the run's times and sizes where nothing waits: `size_run`.
         concurrency: chunks at once, the template's ClassifyConcurrency.
     """
-    sizing = size_run(images, settings, lambda_concurrency=concurrency)
     env = simpy.Environment()
     outcome = BulkOutcome(sizing, {})
     env.run(until=env.process(_phases(env, outcome, settings, concurrency, figures)))

@@ -15,7 +15,12 @@ from typing import Any
 
 import simpy
 
-from imagedrop.estimates.stack import BATCH_IMAGES, SCALE_OUT_CALLS_A_MINUTE, TRIES
+from imagedrop.estimates.stack import (
+    BATCH_IMAGES,
+    QUEUE_SECONDS,
+    SCALE_OUT_CALLS_A_MINUTE,
+    TRIES,
+)
 from imagedrop.estimates.usage import DropUsage
 from imagedrop.growth.figures import Figures
 from imagedrop.growth.limits import (
@@ -46,7 +51,9 @@ class Outcome:
     """What became of the images.
 
     Attributes:
-        waits: seconds from drop to row, each with its number of images.
+        expired: images that SQS deleted, because their messages were too old; they are lost.
+        waits: seconds from drop to row, each with its number of images; without a rate, all are
+            dropped at the beginning.
         seconds: from the first drop to the last row.
         settled_from: the place in `waits` at which half of the rows were written; `settled_usage`
             is what had been used until then.
@@ -55,6 +62,7 @@ class Outcome:
     images: int
     rows: int = 0
     dead_letters: int = 0
+    expired: int = 0
     seconds: float = 0.0
     waits: list[tuple[float, float]] = field(default_factory=list)
     usage: DropUsage = field(default_factory=DropUsage)
@@ -88,19 +96,22 @@ class Outcome:
 
 
 def simulate(load: Load, stack: Stack, figures: Figures) -> Outcome:
-    """Returns what becomes of a load; every image ends as a row or as a dead letter.
+    """Returns what becomes of a load; every image ends as a row, a dead letter, or expired.
 
-    A load that lasts and that the stack keeps up with is simulated until it has settled; the rest
+    A rate that lasts and that the stack keeps up with is simulated until it has settled; the rest
     of its images fare as those of the second half of that time.
     """
     rate = load.arriving_per_second(figures)
-    images, ticks = load.images, TICKS
-    if rate < KEPT_UP * limits(load, stack, figures)[0].images_per_second:
-        seconds, ticks = SETTLED_SECONDS_ON_INSTANCES, TICKS
-        if stack.is_serverless:  # each call of an image alone costs
-            seconds, ticks = SETTLED_SECONDS, FINE_TICKS
-        images = min(images, max(SETTLED_IMAGES, round(rate * seconds)))
-    outcome = _Drop(replace(load, images=images), stack, figures, ticks).run()
+    keeps_up = rate < KEPT_UP * limits(load, stack, figures)[0].images_per_second
+    if load.images_per_second is None or not keeps_up:
+        return _Drop(
+            load, stack, figures, TICKS, max(1, round(load.images / BATCH_IMAGES / STEPS))
+        ).run()
+    seconds, ticks = SETTLED_SECONDS_ON_INSTANCES, TICKS
+    if stack.is_serverless:  # each call of an image alone costs
+        seconds, ticks = SETTLED_SECONDS, FINE_TICKS
+    images = min(load.images, max(SETTLED_IMAGES, round(rate * seconds)))
+    outcome = _Drop(replace(load, images=images), stack, figures, ticks, 1).run()
     return outcome.continued(load.images - images, rate)
 
 
@@ -116,12 +127,14 @@ class _Messages:
 class _Drop:
     """One simulation. Times are seconds since the first drop."""
 
-    def __init__(self, load: Load, stack: Stack, figures: Figures, ticks: int) -> None:
+    def __init__(
+        self, load: Load, stack: Stack, figures: Figures, ticks: int, batches_a_step: int
+    ) -> None:
         self._load, self._stack, self._figures = load, stack, figures
         self._images_a_tick = max(1, round(load.images / ticks))
+        self._images_a_step = BATCH_IMAGES * batches_a_step
         self._env = simpy.Environment()
         self._queue: deque[_Messages] = deque()
-        self._waiting = 0
         self._idle: list[simpy.Event] = []
         self._outcome = Outcome(load.images)
         self._done = self._env.event()
@@ -135,8 +148,6 @@ class _Drop:
         self._table = Rate(lambda now: rows_per_second(now, figures))
         prefixes = load.prefixes(figures)
         self._reads = Rate(lambda _: prefixes * figures.prefix_gets_per_second)
-        batches = load.images / BATCH_IMAGES
-        self._most_batches = max(1, round(batches / STEPS))
 
     def run(self) -> Outcome:
         env = self._env
@@ -163,24 +174,23 @@ class _Drop:
 
     def _enqueue(self, messages: _Messages) -> None:
         self._queue.append(messages)
-        self._waiting += messages.count
-        for _ in range(min(len(self._idle), ceil(messages.count / BATCH_IMAGES))):
+        for _ in range(min(len(self._idle), ceil(messages.count / self._images_a_step))):
             self._idle.pop().succeed()  # Lambda prefers a warm environment
 
     def _take(self) -> list[_Messages]:
-        """Takes one batch, or more while every environment has more than one before it."""
-        share = self._waiting // (BATCH_IMAGES * self._stack.classify_concurrency)
-        left = BATCH_IMAGES * max(1, min(self._most_batches, share))
+        left = self._images_a_step
         taken: list[_Messages] = []
         while left and self._queue:
             first = self._queue[0]
+            if self._env.now - first.dropped_at > QUEUE_SECONDS:
+                self._outcome.expired += self._queue.popleft().count
+                continue
             count = min(left, first.count)
             taken.append(_Messages(first.dropped_at, count, first.receives + 1))
             first.count -= count
             left -= count
             if not first.count:
                 self._queue.popleft()
-        self._waiting -= sum(each.count for each in taken)
         return taken
 
     def _classify(self, number: int) -> Steps:
@@ -236,13 +246,15 @@ class _Drop:
                     self._pay(0)
                     outcome.settled_usage = replace(outcome.usage)
                 outcome.rows += each.count
-                outcome.waits.append((now - each.dropped_at, each.count))
+                since = each.dropped_at if self._load.images_per_second else 0.0
+                outcome.waits.append((now - since, each.count))
             elif each.receives >= TRIES:
                 outcome.dead_letters += each.count
             else:
                 self._env.process(self._again(each))
         outcome.seconds = now
-        if outcome.rows + outcome.dead_letters == outcome.images and not self._done.triggered:
+        ended = outcome.rows + outcome.dead_letters + outcome.expired
+        if ended == outcome.images and not self._done.triggered:
             self._done.succeed()
 
     def _again(self, messages: _Messages) -> Steps:

@@ -6,8 +6,16 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 
 from imagedrop.errors import UserError
-from imagedrop.estimates.bulk_run import RunSettings, duration, overlong_steps, problems, size_run
+from imagedrop.estimates.bulk_run import (
+    RunSettings,
+    Sizing,
+    duration,
+    overlong_steps,
+    problems,
+    size_run,
+)
 from imagedrop.estimates.month import Mode, usage_cost
+from imagedrop.estimates.stack import QUEUE_SECONDS
 from imagedrop.growth.bulk import simulate_bulk
 from imagedrop.growth.drop import simulate
 from imagedrop.growth.figures import Figures
@@ -44,6 +52,7 @@ class Plan:
         options: of `imagedrop bulk start`; none for a drop.
         seconds: from the first image to the last row.
         p99_seconds: from an image's drop to its row; of a bulk run, which ends at once, all of it.
+        expired: images whose messages SQS deletes after four days: a plan that loses none has 0.
         dollars: by item.
     """
 
@@ -52,6 +61,7 @@ class Plan:
     options: tuple[str, ...] = ()
     seconds: float
     p99_seconds: float
+    expired: int = 0
     dollars: dict[str, float]
     limit: Limit
     quotas: tuple[Quota, ...]
@@ -70,15 +80,15 @@ def plan_drop(load: Load, deadline_seconds: float | None, figures: Figures) -> P
     found = []
     for stack in _stacks(SERVERLESS, CONCURRENCIES):
         if _may_be_in_time(load, stack, deadline_seconds, figures):
-            found.append(_drop(load, stack, figures))
+            found.append(drop_with(load, stack, figures))
             # More environments cost more: each starts and waits.
             if _is_in_time(found[-1], deadline_seconds):
                 break
     for stack in _stacks(INSTANCE, CONCURRENCIES_ON_INSTANCES):
         if _may_be_in_time(load, stack, deadline_seconds, figures):
-            found.append(_drop(load, stack, figures))
+            found.append(drop_with(load, stack, figures))
     if not found:
-        found = [_drop(load, _stacks(SERVERLESS, CONCURRENCIES)[-1], figures)]
+        found = [drop_with(load, _stacks(SERVERLESS, CONCURRENCIES)[-1], figures)]
     return _cheapest(found, deadline_seconds, load.images)
 
 
@@ -93,11 +103,14 @@ def _may_be_in_time(
     if deadline_seconds is None:
         return True
     lowest = limits(load, stack, figures)[0].images_per_second
-    queued_seconds = 1 / lowest - 1 / load.arriving_per_second(figures)
-    return load.images * PERCENT / 100 * queued_seconds <= deadline_seconds
+    seconds_an_image = 1 / lowest
+    if load.images_per_second:
+        seconds_an_image -= 1 / load.images_per_second
+    return load.images * PERCENT / 100 * seconds_an_image <= deadline_seconds
 
 
-def _drop(load: Load, stack: Stack, figures: Figures) -> Plan:
+def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
+    """Returns what one stack does with a load."""
     outcome = simulate(load, stack, figures)
     return Plan(
         mode=Mode.DROP,
@@ -107,6 +120,7 @@ def _drop(load: Load, stack: Stack, figures: Figures) -> Plan:
         },
         seconds=outcome.seconds,
         p99_seconds=outcome.percentile(PERCENT),
+        expired=outcome.expired,
         dollars=usage_cost(outcome.usage),
         limit=_arrivals(load, figures, limits(load, stack, figures)[0]),
         quotas=tuple(_drop_quotas(stack)),
@@ -150,36 +164,38 @@ def plan_bulk(load: Load, deadline_seconds: float | None, figures: Figures) -> P
             sizing = size_run(load.images, settings, lambda_concurrency=concurrency)
             # A cent is not worth more functions or machines.
             price = round(sizing.dollars, 2)
-            candidates.append(
-                (price, concurrency, settings.instance_count, settings, sizing.seconds)
-            )
+            candidates.append((price, concurrency, settings.instance_count, settings, sizing))
     candidates.sort(key=lambda each: each[:3])
     found = []
     if deadline_seconds is not None:
         waits = deadline_seconds - arriving_seconds
-        in_time = [each for each in candidates if each[-1] <= waits]
-        candidates = in_time or [min(candidates, key=lambda each: each[-1])]
-    for _, concurrency, _, settings, _ in candidates:
-        outcome = simulate_bulk(load.images, settings, concurrency, figures)
-        seconds = arriving_seconds + outcome.seconds
-        found.append(
-            Plan(
-                mode=Mode.BULK,
-                parameters={"ClassifyConcurrency": str(concurrency)},
-                options=(
-                    f"--instance-count {settings.instance_count}",
-                    f"--chunk-images {settings.chunk_images}",
-                ),
-                seconds=seconds,
-                p99_seconds=seconds,
-                dollars=outcome.sizing.cost_dollars,
-                limit=_slowest(outcome.slowest_phase, load.images / outcome.seconds),
-                quotas=tuple(_bulk_quotas(settings, concurrency)),
-            )
-        )
+        in_time = [each for each in candidates if each[-1].seconds <= waits]
+        candidates = in_time or [min(candidates, key=lambda each: each[-1].seconds)]
+    for _, concurrency, _, settings, sizing in candidates:
+        run = bulk_with(sizing, settings, concurrency, figures)
+        seconds = arriving_seconds + run.seconds
+        found.append(replace(run, seconds=seconds, p99_seconds=seconds))
         if _is_in_time(found[-1], deadline_seconds):
             break
     return _cheapest(found, deadline_seconds, load.images)
+
+
+def bulk_with(sizing: Sizing, settings: RunSettings, concurrency: int, figures: Figures) -> Plan:
+    """Returns what one run does, from its start on."""
+    outcome = simulate_bulk(sizing, settings, concurrency, figures)
+    return Plan(
+        mode=Mode.BULK,
+        parameters={"ClassifyConcurrency": str(concurrency)},
+        options=(
+            f"--instance-count {settings.instance_count}",
+            f"--chunk-images {settings.chunk_images}",
+        ),
+        seconds=outcome.seconds,
+        p99_seconds=outcome.seconds,
+        dollars=sizing.cost_dollars,
+        limit=_slowest(outcome.slowest_phase, sizing.images / outcome.seconds),
+        quotas=tuple(_bulk_quotas(settings, concurrency)),
+    )
 
 
 def _runs(images: int) -> Iterator[RunSettings]:
@@ -218,17 +234,19 @@ def _bulk_quotas(settings: RunSettings, concurrency: int) -> Iterator[Quota]:
 
 
 def _is_in_time(plan: Plan, deadline_seconds: float | None) -> bool:
-    return deadline_seconds is None or plan.p99_seconds <= deadline_seconds
+    in_time = deadline_seconds is None or plan.p99_seconds <= deadline_seconds
+    return in_time and not plan.expired
 
 
 def _cheapest(found: list[Plan], deadline_seconds: float | None, images: int) -> Plan:
     if in_time := [each for each in found if _is_in_time(each, deadline_seconds)]:
         return min(in_time, key=lambda each: (each.total_dollars, len(each.quotas)))
-    fastest = min(found, key=lambda each: each.p99_seconds)
+    fastest = min(found, key=lambda each: (each.expired, each.p99_seconds))
     asked = " ".join(f"{each.name} ({each.code}): {each.needed}." for each in fastest.quotas)
+    within = duration(deadline_seconds or QUEUE_SECONDS)
     raise UserError(
         f"No configuration gives 99 of 100 of {images:,} images their row within "
-        f"{duration(deadline_seconds or 0)} by {fastest.mode}. The fastest takes "
+        f"{within} by {fastest.mode}. The fastest takes "
         f"{duration(fastest.p99_seconds)}; its limit is {fastest.limit.resource}, at "
         f"{fastest.limit.images_per_second:,.0f} images/s.",
         f"{fastest.limit.remedy} The quotas it needs: {asked}",

@@ -151,8 +151,9 @@ def test_the_arithmetic_knows_the_template() -> None:
     classify = resources["ClassifyFunction"]["Properties"]
     (batch,) = {each["Properties"]["BatchSize"] for each in classify["Events"].values()}
     assert batch == stack.BATCH_IMAGES
-    queue = resources["ImagesQueue"]["Properties"]["RedrivePolicy"]
-    assert queue["maxReceiveCount"] == stack.TRIES
+    queue = resources["ImagesQueue"]["Properties"]
+    assert queue["RedrivePolicy"]["maxReceiveCount"] == stack.TRIES
+    assert queue["MessageRetentionPeriod"] == stack.QUEUE_SECONDS
     assert template["Mappings"]["Limits"]["Endpoint"]["MaxInstances"] == stack.ENDPOINT_INSTANCES
     scaling = resources["EndpointScalingPolicy"]["Properties"]
     target = scaling["TargetTrackingScalingPolicyConfiguration"]["TargetValue"]

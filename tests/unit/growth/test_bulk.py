@@ -7,21 +7,26 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from imagedrop.estimates.bulk_run import RunSettings, size_run
-from imagedrop.growth.bulk import simulate_bulk
+from imagedrop.growth.bulk import BulkOutcome, simulate_bulk
 from imagedrop.growth.figures import known
 
 FIGURES = known()
 MILLION = 1_000_000
 
 
+def simulated(images: int, settings: RunSettings, concurrency: int) -> BulkOutcome:
+    sizing = size_run(images, settings, lambda_concurrency=concurrency)
+    return simulate_bulk(sizing, settings, concurrency, FIGURES)
+
+
 def test_without_waiting_a_run_takes_the_sum_of_its_phases() -> None:
-    found = simulate_bulk(MILLION, RunSettings(), 5, FIGURES)
+    found = simulated(MILLION, RunSettings(), 5)
     assert found.seconds == pytest.approx(size_run(MILLION, RunSettings()).seconds, rel=0.01)
     assert found.slowest_phase == "transform"
 
 
 def test_more_functions_than_s3_and_the_table_allow_wait_for_them() -> None:
-    found = simulate_bulk(MILLION, RunSettings(), 200, FIGURES)
+    found = simulated(MILLION, RunSettings(), 200)
     prepared, recorded = (
         found.ends[name] - found.ends[before]
         for name, before in (("prepare", "list"), ("record", "transform"))
@@ -31,7 +36,7 @@ def test_more_functions_than_s3_and_the_table_allow_wait_for_them() -> None:
 
 
 def test_small_chunks_wait_for_state_transitions() -> None:
-    found = simulate_bulk(100_000, RunSettings(chunk_images=10, shard_images=10), 200, FIGURES)
+    found = simulated(100_000, RunSettings(chunk_images=10, shard_images=10), 200)
     # 10,000 chunks of two transitions, at 800 a second.
     assert found.ends["record"] - found.ends["transform"] >= 10_000 * 2 / 800
 
@@ -47,4 +52,4 @@ def test_every_image_of_a_run_has_its_row(
     images: int, chunk_images: int, concurrency: int, direct: bool
 ) -> None:
     run = RunSettings(chunk_images=chunk_images, direct=direct)
-    assert simulate_bulk(images, run, concurrency, FIGURES).rows == images
+    assert simulated(images, run, concurrency).rows == images

@@ -86,6 +86,14 @@ def test_images_that_no_endpoint_answers_end_as_dead_letters_after_their_tries()
     assert found.seconds > 4_000
 
 
+def test_a_queue_longer_than_four_days_loses_images_and_says_so() -> None:
+    found = simulate(Load(images=100_000_000), Stack(classify_concurrency=5), FIGURES)
+    # Until four days after its drop each image can be taken: 233.6 a second; dropped in 7.9 h.
+    by_hand = 100e6 - (345_600 + 100e6 / 3_500) / (batch_seconds(Stack(), FIGURES) / 50)
+    assert found.expired == pytest.approx(by_hand, rel=0.02)
+    assert found.rows + found.expired == 100_000_000
+
+
 @settings(max_examples=25, deadline=None)
 @given(
     images=st.integers(1, 3_000),

@@ -1,0 +1,200 @@
+"""The model of growth beside the local cloud: the same loads, measured and simulated.
+
+    .venv/bin/python -m bench.growth [--photos FOLDER] [--output docs/images/growth-validation.svg]
+
+First a drop and two bulk runs are timed: how long a batch, a chunk and other phases take here, on
+cores that the functions, the endpoint and the emulator share. With these times instead
+of AWS's the model says how long larger loads take, and then they run. It prints both and
+their ratio, and draws them. About three minutes.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from bench.bulk import run_bulk
+from bench.drop import PHOTOS, a_cloud
+from bench.folders import make_folder
+from bench.growth_charts import draw
+from bench.latency import Stack as DeployedStack
+from bench.latency import Timed
+from imagedrop.estimates.bulk_run import RunSettings, size_run
+from imagedrop.estimates.stack import BULK_CONCURRENCY
+from imagedrop.growth.bulk import simulate_bulk
+from imagedrop.growth.drop import simulate
+from imagedrop.growth.figures import Figures, known
+from imagedrop.growth.limits import Load, Stack
+from imagedrop.target import Target, local_target
+from imagedrop.uploads import Upload, upload_all
+from training.reports.axes import Axis
+from training.reports.charts import Series
+
+DROPS = (100, 200, 400)  # the first is timed for the model
+BULK_RUNS = (80, 160, 320)  # the first two are
+CHUNK_IMAGES = 20
+NEVER = 1e9  # a rate that nothing waits for
+
+
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """A load: its images, and the seconds that it took and that the model says."""
+
+    name: str
+    images: int
+    measured: float
+    simulated: float
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
+    parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--output", type=Path, default=Path("docs/images/growth-validation.svg"))
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as home, a_cloud() as running:
+        folder, times = Path(home, "photos"), Path(home, "times")
+        times.mkdir()
+        made = make_folder(folder, max(*DROPS, *BULK_RUNS), options.photos)
+        target = local_target(running)
+        stack = DeployedStack(target, times)
+        drop(stack, folder, list(made)[:50])  # starts the workers
+        compared = [*drops(stack, folder, list(made)), *bulk_runs(target, folder, made)]
+    for each in compared:
+        ratio = each.simulated / each.measured
+        print(
+            f"{each.name} of {each.images}: measured {each.measured:.2f} s, "
+            f"simulated {each.simulated:.2f} s, ratio {ratio:.2f}"
+        )
+    write_plot(compared, options.output)
+
+
+def drop(stack: DeployedStack, folder: Path, names: Sequence[str]) -> tuple[float, list[Timed]]:
+    """Uploads all at once; returns the images a second that came, and each one's times."""
+    prefix = f"incoming/{time.time_ns()}/"
+    uploads = [Upload(folder / name, prefix + name) for name in names]
+    s3 = stack.target.client("s3")
+    sent = list(upload_all(s3, stack.target.images_bucket, uploads))
+    found = list(stack.timed([each.key for each in sent]).values())
+    came = [each.sent for each in found]
+    return len(found) / (max(came) - min(came)), found
+
+
+def seconds_of(found: Sequence[Timed]) -> float:
+    return max(each.written for each in found) - min(each.sent for each in found)
+
+
+def drops(stack: DeployedStack, folder: Path, names: Sequence[str]) -> list[Compared]:
+    compared: list[Compared] = []
+    figures: Figures | None = None
+    for images in DROPS:
+        rate, found = drop(stack, folder, names[:images])
+        if figures is None:
+            figures = local_figures(found)
+            continue
+        load = Load(images=images, images_per_second=rate)
+        outcome = simulate(load, Stack(classify_concurrency=BULK_CONCURRENCY), figures)
+        compared.append(Compared("drop", images, seconds_of(found), outcome.seconds))
+    return compared
+
+
+def local_figures(found: Sequence[Timed]) -> Figures:
+    """Returns this machine's figures: an image's share of its batch, and nothing that waits."""
+    batches = {each.began: each for each in found}.values()
+    seconds = sum(each.ended - each.began for each in batches)
+    image_milliseconds = 1000 * seconds / sum(each.batch_images for each in batches)
+    return replace(
+        known(),
+        prepare_cpu_milliseconds=image_milliseconds,
+        read_cpu_milliseconds=0.0,
+        webp_encode_cpu_milliseconds=0.0,
+        webp_decode_cpu_milliseconds=0.0,
+        served_images_per_second_per_vcpu=NEVER,
+        put_item_cpu_milliseconds=0.0,
+        put_item_milliseconds=0.0,
+        read_milliseconds=0.0,
+        call_milliseconds=0.0,
+        event_seconds=0.0,
+        function_start_seconds=0.0,
+        serverless_start_seconds=0.0,
+    )
+
+
+def bulk_runs(target: Target, folder: Path, made: dict[str, bool]) -> list[Compared]:
+    reports = [timed_run(target, folder, dict(list(made.items())[:count])) for count in BULK_RUNS]
+    small, large, *others = reports
+    compared = []
+    for report in others:
+        images = report["listed"]
+        local = extrapolated(small, large, images)
+        settings = RunSettings(chunk_images=CHUNK_IMAGES)
+        sizing = replace(
+            size_run(images, settings),
+            prepare_chunk_seconds=local["prepare"],
+            record_chunk_seconds=local["record"],
+            phase_seconds={
+                "prepare": 0.0,
+                "transform": local["transform"],
+                "record": 0.0,
+                "reconcile": local["others"],
+            },
+        )
+        simulated = simulate_bulk(sizing, settings, BULK_CONCURRENCY, known())
+        compared.append(Compared("bulk run", images, report["seconds"], simulated.seconds))
+    return compared
+
+
+def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, Any]:
+    prefix = f"folders/growth-{len(made)}/"
+    uploads = [Upload(folder / name, prefix + name) for name in made]
+    list(upload_all(target.client("s3"), target.images_bucket, uploads))
+    sizes = {"chunk_images": CHUNK_IMAGES, "shard_images": CHUNK_IMAGES}
+    report = run_bulk(target, made, prefix=prefix, **sizes)
+    return report | {"listed": len(made)}
+
+
+def extrapolated(small: dict[str, Any], large: dict[str, Any], images: int) -> dict[str, float]:
+    """Returns the seconds of a chunk in both steps, and of the phases that grow with the images."""
+    steps = {
+        step: large["function_seconds"][step] / large["listed"] * CHUNK_IMAGES
+        for step in ("prepare", "record")
+    }
+    phases = [_phases(report) for report in (small, large)]
+    share = (images - small["listed"]) / (large["listed"] - small["listed"])
+    grown = {
+        name: phases[0][name] + share * (phases[1][name] - phases[0][name])
+        for name in ("transform", "others")
+    }
+    return steps | grown
+
+
+def _phases(report: dict[str, Any]) -> dict[str, float]:
+    """Returns the transform job's seconds, and those that no function and no job had."""
+    transform = sum(job["seconds"] for job in report["transform_jobs"])
+    functions = sum(report["function_seconds"].values()) / BULK_CONCURRENCY
+    return {"transform": transform, "others": report["seconds"] - transform - functions}
+
+
+def write_plot(compared: Sequence[Compared], path: Path) -> None:
+    most = 1.1 * max(max(each.measured, each.simulated) for each in compared)
+    series = [
+        Series("equal", [(0.0, 0.0), (most, most)], has_dots=False),
+        *(
+            Series(
+                f"{each.name}, {each.images} images",
+                [(each.measured, each.simulated)],
+                is_joined=False,
+            )
+            for each in compared
+        ),
+    ]
+    draw(path, series, Axis("s, measured", 0, most), Axis("s, simulated", 0, most))
+    print(f"wrote {path}")
+
+
+if __name__ == "__main__":
+    main()
