@@ -17,8 +17,8 @@ from pathlib import Path
 import numpy as np
 import torch
 
+from training import metrics
 from training.data.partition import Partition
-from training.evaluation import metrics
 from training.network import new_head
 from training.phase import PhaseState, run_phase
 from training.plans import head_plan

@@ -21,7 +21,7 @@ import numpy as np
 import torch
 
 from training.data.partition import partition
-from training.evaluation.metrics import expected_calibration_error
+from training.metrics import expected_calibration_error
 from training.out_of_fold import cross_entropy, softmax
 from training.prepared import Prepared, prepare
 from training.search import AROUND_DEFAULTS

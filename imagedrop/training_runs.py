@@ -115,6 +115,7 @@ def _training(record: Mapping[str, Any]) -> dict[str, Any]:
             **record.get("versions", {}),
         },
         "metrics": _numbers({name: measured[key] for name, key in metrics.items()})
+        | _numbers({"ece": record.get("ece")})
         | _numbers({"epoch_kept": measured["epoch"], "train_loss": measured["train_loss"]})
         | _numbers({name: record[name] for name in ("train_images", "valid_images")}),
         "seconds": float(record["seconds"]),
@@ -125,6 +126,7 @@ def _tuning(found: Mapping[str, Any]) -> dict[str, Any]:
     objective = "log_loss" if found.get("lower_is_better") else "top1"
     return {
         "backbone": found.get("backbone", ""),
+        "data": found.get("data_manifest_sha256", ""),
         "settings": {**found["best"], "strategy": found["strategy"]},
         "metrics": _numbers({objective: found["value"], "trials": len(found["trials"])}),
         "seconds": float(sum(each["seconds"] for each in found["trials"])),
@@ -146,6 +148,7 @@ def _inspection(found: Mapping[str, Any]) -> dict[str, Any]:
     issues = sum(each["status"] == "IssuesFound" for each in found["findings"])
     return {
         "backbone": settings.get("backbone", ""),
+        "data": found.get("data_manifest_sha256", ""),
         "settings": {name: value for name, value in settings.items() if name not in _PLACES},
         "metrics": _numbers({"issues": issues}),
     }

@@ -73,6 +73,8 @@ class Origin:
     folds: tuple[EpochMetrics, ...]
     spread: CrossValidationSpread | None
     """Of the folds; None without."""
+    ece: float | None
+    """The expected calibration error of the answers to photos that were not learned from."""
     seconds: float
     """Wall time of the training without the features."""
     gate: Familiarity | None
@@ -267,6 +269,7 @@ def write_records(network: TransferNetwork, origin: Origin, card: ModelCard) -> 
         "metrics": asdict(origin.metrics),
         "history": [asdict(metrics) for metrics in origin.history],
         "folds": [asdict(metrics) for metrics in origin.folds],
+        "ece": origin.ece,
         "spread": None if origin.spread is None else asdict(origin.spread),
         "labels": list(origin.classes),
         **card.training_run,

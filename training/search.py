@@ -192,6 +192,8 @@ class Tuning:
     lower_is_better: bool = False
     backbone: str = ""
     """Empty in files of earlier versions. Hyperparameters of one do not suit another."""
+    data_manifest_sha256: str = ""
+    """Of the data; empty for a tuning job, and in files of earlier versions."""
     ties: tuple[int, ...] = ()
     """Numbers of the trials that chance alone may tell from the best one; without it."""
     verdict: Verdict | None = None

@@ -276,6 +276,7 @@ def _result(study: Any, search: _Search, photos: Photos) -> Tuning:
         trials=results,
         lower_is_better=True,
         backbone=search.settings.backbone,
+        data_manifest_sha256=search.prepared.manifest_sha256,
         ties=tuple(
             each.number for each in complete if each != winner and _is_tie(search, each, winner)
         ),

@@ -7,8 +7,8 @@ from typing import Any
 
 from markupsafe import Markup
 
-from training.evaluation.metrics import Bin
 from training.intervals import paired_interval, wilson_interval
+from training.metrics import Bin
 from training.reports.axes import Axis
 from training.reports.charts import Series, xy_chart
 from training.reports.numbers import percent

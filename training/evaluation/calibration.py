@@ -11,7 +11,7 @@ import numpy as np
 import numpy.typing as npt
 
 from archive.card import ModelCard
-from training.evaluation import metrics
+from training import metrics
 from training.evaluation.measure import Classes, Predicted, Probabilities
 
 REVIEW_TARGET = 0.95

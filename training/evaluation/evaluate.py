@@ -15,13 +15,13 @@ from archive.card import CARD_NAME, ArchiveError, ModelCard, read_model_card
 from archive.reading import WEIGHTS_NAME, sha256_of
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
+from training import metrics
 from training.data.cache import default_cache
 from training.data.check import DoubtfulLabel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
 from training.data.learned_photos import Acquaintance, acquaintances, read_learned
 from training.data.looks import looks_of
 from training.errors import TrainingError
-from training.evaluation import metrics
 from training.evaluation.calibration import Calibration, calibrate, temperature_of_card
 from training.evaluation.held_out import JudgedPhotos, photos_to_judge
 from training.evaluation.measure import Predicted, classes_in, predict

@@ -41,6 +41,8 @@ class Inspection:
     profile: Profile | None
     """None without a profiler."""
     findings: tuple[Finding, ...]
+    data_manifest_sha256: str = ""
+    """Empty when the training wrote no record."""
     is_complete: bool = True
     """Whether no photo can be among what was left out of the data."""
 
@@ -54,6 +56,7 @@ class Inspection:
         cost = self.seen.cost if self.seen else None
         return {
             "settings": self.settings,
+            "data_manifest_sha256": self.data_manifest_sha256,
             "findings": [asdict(finding) for finding in self.findings],
             "monitor": None if cost is None else asdict(cost) | {"share": cost.share},
             "trained": [asdict(begin) for begin in self.seen.phases] if self.seen else [],
@@ -95,7 +98,11 @@ def inspect_training(
     answers = answers_of(fitted.answers)
     counts = class_counts(prepared, fitted, answers)
     found = _judged(settings.to_json(), _files(settings.output_dir), counts, answers)
-    return replace(found, is_complete=prepared.data.is_complete)
+    return replace(
+        found,
+        data_manifest_sha256=prepared.manifest_sha256,
+        is_complete=prepared.data.is_complete,
+    )
 
 
 def inspect_output(folder: Path) -> Inspection:
@@ -105,11 +112,12 @@ def inspect_output(folder: Path) -> Inspection:
         TrainingError: the folder has neither file, or one is damaged.
     """
     record = folder / RECORD_NAME
-    values = json.loads(record.read_text(encoding="utf-8"))["settings"] if record.exists() else {}
+    recorded = json.loads(record.read_text(encoding="utf-8")) if record.exists() else {}
     files = _files(folder)
     kept = folder / out_of_fold.FILE_NAME
     answers = answers_of(read_out_of_fold(kept)) if kept.exists() else None
-    return _judged(values, files, (), answers)
+    found = _judged(recorded.get("settings", {}), files, (), answers)
+    return replace(found, data_manifest_sha256=recorded.get("data_manifest_sha256", ""))
 
 
 def class_counts(

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 import numpy as np
 from markupsafe import Markup
 
-from training.evaluation import metrics
+from training import metrics
 from training.evaluation.calibration import REVIEW_TARGET
 from training.evaluation.evaluate import MAX_INT8_LOSS_POINTS, Evaluation
 from training.evaluation.measure import picture_of

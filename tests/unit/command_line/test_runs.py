@@ -29,6 +29,7 @@ def training(**given: Any) -> dict[str, Any]:
         "metrics": {**measured, "valid_loss": 0.2692},
         "train_images": 97,
         "valid_images": 36,
+        "ece": 0.0512,
         "seconds": 2.4,
         "code_revision": None,
         "versions": {"torch": "2.14.1"},
@@ -77,14 +78,22 @@ def test_every_run_has_a_row_the_latest_last(runs: Path) -> None:
     assert [row["run"] for row in rows][:2] == [EARLY, LATE]
     assert rows[0]["data"] == "ab" * 32
     assert (rows[0]["top1"], rows[0]["log_loss"], rows[0]["seconds"]) == ("0.9167", "0.2692", "2.4")
-    assert rows[2]["ece"] == "0.0674"
+    assert [row["ece"] for row in rows] == ["0.0512", "0.0512", "0.0674", ""]
 
 
 def test_table_shows_names_and_figures(runs: Path) -> None:
     lines = said("--folder", runs).splitlines()
 
     (row,) = [line for line in lines if line.startswith(EARLY)]
-    assert row.split() == [EARLY, "efficientnet_lite0", "abababa", "0.9167", "0.2692", "2"]
+    assert row.split() == [
+        EARLY,
+        "efficientnet_lite0",
+        "abababa",
+        "0.9167",
+        "0.2692",
+        "0.0512",
+        "2",
+    ]
     assert any(line.split()[:2] == ["dogs-20261129t131200", "failed"] for line in lines)
 
 
@@ -126,12 +135,24 @@ def test_half_written_file_does_not_hide_the_other_runs(content: str, runs: Path
 def test_search_counts_by_its_objective(tmp_path: Path) -> None:
     trials = [{"seconds": 1.5}, {"seconds": 2.0}]
     found = {"best": {"lr": 0.02}, "value": 0.25, "strategy": "TPE", "trials": trials}
-    by_loss = written(tmp_path, "tuning-1", "tuning.json", {**found, "lower_is_better": True})
+    by_loss = written(
+        tmp_path,
+        "tuning-1",
+        "tuning.json",
+        {**found, "lower_is_better": True, "data_manifest_sha256": "ef" * 32},
+    )
     by_top1 = written(tmp_path, "tuning-2", "tuning.json", {**found, "value": 0.9})
 
     assert read_run(by_loss).metrics == {"log_loss": 0.25, "trials": 2}
+    assert read_run(by_loss).data == "ef" * 32
     assert read_run(by_top1).metrics["top1"] == 0.9
     assert read_run(by_loss).seconds == 3.5
+
+
+def test_inspection_has_the_hash_of_its_data(tmp_path: Path) -> None:
+    found = {"settings": {}, "findings": [], "data_manifest_sha256": "ef" * 32}
+    folder = written(tmp_path, "inspection-1", "inspection.json", found)
+    assert read_run(folder).data == "ef" * 32
 
 
 def test_without_runs_the_next_step_is_told(tmp_path: Path) -> None:

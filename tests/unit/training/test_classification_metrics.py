@@ -7,7 +7,7 @@ import math
 import numpy as np
 import pytest
 
-from training.evaluation import metrics
+from training import metrics
 from training.intervals import wilson_interval
 
 # Four photos of three classes: right, right, wrong (second), wrong (third).
