@@ -35,6 +35,7 @@ from training.exporting import (
 from training.familiarity import MIN_PHOTOS, Familiarity, fit_familiarity
 from training.fitting import fit_once
 from training.metric_lines import MetricLog, metric_line
+from training.metrics import expected_calibration_error
 from training.network import TransferNetwork
 from training.out_of_fold import OutOfFold, write_out_of_fold
 from training.prepared import Prepared, prepare
@@ -186,6 +187,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             history=fitted.history,
             folds=fitted.folds,
             spread=fitted.spread,
+            ece=None if fitted.answers is None else _calibration_error(fitted.answers),
             seconds=fitted.seconds,
             gate=_gate(prepared, fitted, settings),
             is_complete=prepared.data.is_complete,
@@ -212,6 +214,10 @@ def _gate(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Famili
     if gate is None:
         log.info("no gate: a threshold needs at least %d photos that can be left out", MIN_PHOTOS)
     return gate
+
+
+def _calibration_error(answers: OutOfFold) -> float:
+    return expected_calibration_error(answers.probabilities, answers.truth)
 
 
 def _learned(prepared: Prepared, parts: Partition) -> tuple[LearnedPhoto, ...]:
