@@ -165,6 +165,12 @@ def plan_bulk(load: Load, deadline_seconds: float | None, figures: Figures) -> P
             # A cent is not worth more functions or machines.
             price = round(sizing.dollars, 2)
             candidates.append((price, concurrency, settings.instance_count, settings, sizing))
+    if not candidates:
+        raise UserError(
+            f"{load.images:,} images are more than one bulk run takes: {MOST_CHUNKS:,} chunks of "
+            f"{CHUNK_IMAGES[-1]:,}.",
+            "Plan and start a run for each of several folders.",
+        )
     candidates.sort(key=lambda each: each[:3])
     found = []
     if deadline_seconds is not None:

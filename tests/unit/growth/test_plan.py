@@ -83,6 +83,11 @@ def test_no_configuration_is_an_error_that_names_the_limit_and_the_quota() -> No
     assert "by bulk" in str(refused.value)
 
 
+def test_more_images_than_one_run_takes_are_refused() -> None:
+    with pytest.raises(UserError, match="80,000 chunks"):
+        plan_bulk(Load(images=1_000 * MILLION), None, FIGURES)
+
+
 @pytest.mark.thorough
 @settings(max_examples=4, deadline=None)
 @given(
