@@ -15,11 +15,13 @@ from pathlib import Path
 from typing import Any
 
 from archive.card import ModelCard
+from archive.crowd import BASELINE
 from archive.names import Names, names_from_json
 from archive.reading import sha256_of
 from archive.uncertainty import Gate, Groups, Unknown, group_of_label
 from imaging import ImageSpec
 from model import quantize
+from model.baseline import BASELINE_FILE
 from model.export import ServedModel, export_onnx
 from model.lite0 import IMAGE_SIZE, load_lite0
 from model.onnx_temperature import write_calibrated
@@ -159,7 +161,8 @@ def _metrics(weights_sha256: str) -> dict[str, object]:
     if metrics["weights_sha256"] != weights_sha256:
         print("these weights were not measured: see model/measure_default.py", file=sys.stderr)
         return {}
-    return metrics | {"calibration": calibration()}
+    baseline = json.loads(BASELINE_FILE.read_text(encoding="utf-8"))
+    return metrics | {"calibration": calibration(), BASELINE: baseline}
 
 
 def main() -> int:

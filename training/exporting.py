@@ -6,7 +6,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -16,6 +16,7 @@ import numpy.typing as npt
 import torch
 
 from archive.card import ModelCard
+from archive.crowd import BASELINE
 from archive.reading import sha256_of
 from archive.uncertainty import Gate
 from imaging import ImageSpec, Rejection
@@ -46,6 +47,7 @@ EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
 # A difference hundreds of times larger means a wrong graph.
 MAX_DIFFERENCE = 1e-4
 COMPARED_IMAGES = 32
+BASELINE_IMAGES = 300  # ten bins need no more
 GATE_LABELS = ("unknown", "none_of_these", "not_one_of_the_labels")
 _VERSIONS_OF = ("torch", "torchvision", "onnx", "onnxruntime", "pillow", "numpy")
 
@@ -119,7 +121,8 @@ def export_model(
     """Writes the model's folder, the record, the metrics and the state dict.
 
     Args:
-        images: some of them are used to compare torch and ONNX Runtime.
+        images: the validation photos, or, without any, those that it was trained on. Some of them
+            are used to compare torch and ONNX Runtime, and are the baseline of drift.
 
     Raises:
         TrainingError: the two give different probabilities; nothing is written then.
@@ -146,6 +149,7 @@ def export_model(
         if origin.gate is not None:
             write_gated(weights, origin.gate.tables, weights)
         card = model_card(origin, spec, sha256_of(weights), difference)
+        card = replace(card, metrics={**card.metrics, **_baseline(weights, card, images, origin)})
         # The licence of the package's weights requires that it is passed on.
         licences = PACKAGE_LICENCES if settings.weights == "package" else ()
         photos = Path(temporary) / LEARNED_PHOTOS_NAME
@@ -161,6 +165,21 @@ def export_model(
         origin.seconds,
         origin.is_complete,
     )
+
+
+def _baseline(
+    weights: Path, card: ModelCard, images: Sequence[LabelledImage], origin: Origin
+) -> dict[str, object]:
+    # See check_export_tools.
+    from model.baseline import baseline_counts, prepared_photos  # noqa: PLC0415
+    from model.serving.onnx_model import OnnxModel  # noqa: PLC0415
+
+    files = [image.path for image in spread(images, BASELINE_IMAGES)]
+    photos = prepared_photos(files, card.image_spec)
+    counts = baseline_counts(OnnxModel(weights), card, photos)
+    if not origin.valid_images:  # of photos that it was trained on it is too sure
+        counts = {name: each for name, each in counts.items() if not name.startswith("confidence:")}
+    return {BASELINE: counts}
 
 
 def comparison_images(images: Sequence[LabelledImage], spec: ImageSpec) -> Images:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
@@ -10,8 +10,9 @@ from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 from handlers import wiring
 from pipeline import clients
 from pipeline.api_description import description
-from pipeline.api_requests import summary_days
-from registry.served_labels import served_labels
+from pipeline.api_requests import DEFAULT_DAYS, DRIFT_DAYS, days_asked
+from pipeline.drift import days_until, drift, first_counted
+from registry.served_labels import served_card, served_labels
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
 
@@ -24,10 +25,23 @@ def list_labels() -> dict[str, Any]:
 
 @router.get("/summary")
 def get_summary() -> dict[str, Any]:
+    first, *_ = _days(DEFAULT_DAYS)
+    return {"days": wiring.journal_table().days(first)}
+
+
+@router.get("/drift")
+def get_drift() -> dict[str, Any]:
+    judged = _days(DRIFT_DAYS)
+    counted = wiring.journal_table().drops(first_counted(judged))
+    endpoint_name = wiring.settings.endpoint_name
+    card = served_card(clients.client("sagemaker"), clients.client("s3"), endpoint_name)
+    return {"compared": list(drift(counted, judged, card))}
+
+
+def _days(default: int) -> list[str]:
     event = router.current_event
-    days = summary_days(event.query_string_parameters or {}, event["rawQueryString"])
-    first = datetime.now(UTC) - timedelta(days=days - 1)
-    return {"days": wiring.journal_table().days(f"{first:%Y-%m-%d}")}
+    days = days_asked(event.query_string_parameters or {}, event["rawQueryString"], default)
+    return days_until(datetime.now(UTC), days)
 
 
 @router.get("/health")

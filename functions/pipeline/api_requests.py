@@ -21,6 +21,7 @@ from pipeline.url_text import from_url_text, to_url_text
 DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 DEFAULT_DAYS, MAX_DAYS = 30, 400  # counters are kept for 400 days
+DRIFT_DAYS = 7
 PARAMETERS = (
     "label",
     "status",
@@ -140,13 +141,13 @@ class ThumbnailRequest:
         return cls(_text(given, "version", MAX_VERSION_CHARACTERS), int(size))
 
 
-def summary_days(parameters: Mapping[str, str], raw_query: str) -> int:
-    """Returns how many days a summary is about, today included.
+def days_asked(parameters: Mapping[str, str], raw_query: str, default: int) -> int:
+    """Returns how many days an answer is about, today included.
 
     Raises:
         InvalidRequestError: another parameter, a repeated one, or a number out of range.
     """
-    return _whole(_given(parameters, raw_query, ("days",)), "days", DEFAULT_DAYS, MAX_DAYS)
+    return _whole(_given(parameters, raw_query, ("days",)), "days", default, MAX_DAYS)
 
 
 def _given(parameters: Mapping[str, str], raw_query: str, known: Sequence[str]) -> dict[str, str]:

@@ -10,6 +10,7 @@ from functools import partial
 from typing import Protocol
 
 from imaging import ImageSpec, Prepared, Rejection
+from imaging.appearance import appearance_of
 from imaging.pixel_encoding import NPY, PixelEncoding
 from pipeline import records
 from pipeline.answers import Answer, InvalidAnswerError
@@ -191,7 +192,13 @@ class _Batch:
         ref = image.ref
         try:
             _stop_when(self.too_late_to_write)
-            record = records.classified(ref, image.prepared, answer, self.case.now())
+            record = records.classified(
+                ref,
+                image.prepared,
+                answer,
+                self.case.now(),
+                appearance=appearance_of(image.prepared.pixels),
+            )
             return self._write(ref, record)
         except Exception as error:  # noqa: BLE001 - one image's fault is not its neighbours'
             return Outcome(ref, error=error)

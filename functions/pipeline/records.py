@@ -77,13 +77,16 @@ class Record:
     classified_at: str
     review: Review | None = None
     """A person's word on this version, which never takes the place of the model's answer."""
+    appearance: str | None = None
+    """For the counters alone, of ``imaging.appearance``; no part of what is printed."""
 
     def to_json(self) -> dict[str, Any]:
         """Returns every field of the contract, in its order; null where an image has no value."""
-        return asdict(self) | {"predictions": [asdict(each) for each in self.predictions]}
+        found = asdict(self) | {"predictions": [asdict(each) for each in self.predictions]}
+        return {name: found[name] for name in FIELD_NAMES}
 
 
-FIELD_NAMES = tuple(field.name for field in fields(Record))
+FIELD_NAMES = tuple(field.name for field in fields(Record) if field.name != "appearance")
 
 
 class ImageInfo(Protocol):
@@ -97,8 +100,13 @@ class ImageInfo(Protocol):
     def height(self) -> int | None: ...
 
 
-def classified(
-    ref: ImageRef, info: ImageInfo, answer: Answer, now: str, source: Road = Road.DROP
+def classified(  # noqa: PLR0913, PLR0917 - what is known of an image that was answered
+    ref: ImageRef,
+    info: ImageInfo,
+    answer: Answer,
+    now: str,
+    source: Road = Road.DROP,
+    appearance: str | None = None,
 ) -> Record:
     """Returns the record of an image with the model's answer."""
     return _record(
@@ -114,6 +122,7 @@ def classified(
         format=info.format,
         width=info.width,
         height=info.height,
+        appearance=appearance,
     )
 
 

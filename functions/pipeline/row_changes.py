@@ -7,13 +7,15 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from pipeline.records import Record, Status
+from archive.crowd import BINS, counted_names
+from pipeline.records import Record, Road, Status
 from pipeline.table_items import answer_identity, from_item
 
 # A stream's sequence numbers have 21 to 40 digits:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
 SEQUENCE_DIGITS = 40
-CONFIDENCE_BINS = 10
+DAY_LENGTH = len("2026-11-29")
+BULK = "#bulk"
 HISTORY_FIELDS = (
     *("version", "status", "label", "confidence", "model", "classified_at", "source", "reason"),
 )
@@ -61,25 +63,28 @@ def read_change(event: Mapping[str, Any]) -> RowChange:
 
 
 def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
-    """Counts the answers that were written, by UTC day and by the names of the journal."""
+    """Counts the answers that were written, by UTC day and by the names of the journal.
+
+    Those of bulk runs are counted apart, below the day and BULK: a folder is another crowd than
+    what is dropped.
+    """
     days: dict[str, Counter[str]] = defaultdict(Counter)
     for each in changes:
         if each.is_new_answer and each.after is not None:
-            days[each.after.classified_at[:10]].update(_counted_names(each.after))
+            at = each.after.classified_at[:DAY_LENGTH]
+            at += BULK if each.after.source is Road.BULK else ""
+            days[at].update(_counted_names(each.after))
     return dict(days)
 
 
 def _counted_names(record: Record) -> list[str]:
     names = [f"statuses:{record.status}"]
-    for kind, value in (
-        ("labels", record.label),
-        ("reasons", record.reason),
-        ("models", record.model),
-    ):
+    for kind, value in (("reasons", record.reason), ("models", record.model)):
         if value is not None:
             names.append(f"{kind}:{value}")
-    if record.confidence is not None:
-        names.append(f"confidence:{min(CONFIDENCE_BINS - 1, int(10 * record.confidence))}")
+    if record.label is not None and record.confidence is not None:
+        size = (record.width, record.height) if record.width and record.height else None
+        names += counted_names(record.label, record.confidence, size, record.appearance)
     return names
 
 
@@ -117,9 +122,9 @@ def history_json(record: Record) -> dict[str, Any]:
 def day_json(day: str, counts: Mapping[str, int]) -> dict[str, Any]:
     """Returns a day in the API's form."""
     found: dict[str, Any] = {"day": day, "labels": {}, "statuses": {}, "reasons": {}, "models": {}}
-    found["confidence"] = [counts.get(f"confidence:{each}", 0) for each in range(CONFIDENCE_BINS)]
     for name, count in sorted(counts.items()):
         kind, _, value = name.partition(":")
-        if kind != "confidence":
+        if kind in found:
             found[kind][value] = count
+    found["confidence"] = [counts.get(f"confidence:{each}", 0) for each in range(BINS)]
     return found

@@ -27,6 +27,7 @@ ITEM_NAMES = (
     "label_shard",
     "recency",
     "sureness",
+    "appearance",
 )
 
 # A confidence is stored with six decimals: more than float32 probabilities carry.
@@ -54,7 +55,7 @@ def to_item(record: Record, ref: ImageRef) -> Item:
         "time_shard": {"S": partition},
         "recency": {"S": f"{record.classified_at}#{short_name(record.image)}"},
     }
-    for name in ("reason", "model", "format", "group"):
+    for name in ("reason", "model", "format", "group", "appearance"):
         if (text := getattr(record, name)) is not None:
             item[name] = {"S": text}
     for name in ("width", "height"):
@@ -121,6 +122,7 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
         received_at=item["received_at"]["S"],
         classified_at=item["classified_at"]["S"],
         review=_shown_review(item),
+        appearance=text("appearance"),
     )
 
 

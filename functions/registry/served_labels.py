@@ -1,4 +1,4 @@
-"""The labels of the model behind an endpoint, cached for a while."""
+"""The card of the model behind an endpoint and its labels, cached for a while."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import time
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from archive.card import ModelCard
 from archive.names import display_name
 from registry.served_model import served_model
 
@@ -20,7 +21,15 @@ LABELS_SECONDS = 60
 def served_labels(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> dict[str, Any]:
     """Returns the model, every label that it can answer, and the names to show of those with any.
 
-    Looked up once per period.
+    Raises as `served_card`.
+    """
+    card = served_card(sagemaker, s3, endpoint_name)
+    names = {label: display_name(label, card.names) for label in card.names}
+    return {"model": card.identity, "labels": card.answers, "names": names}
+
+
+def served_card(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) -> ModelCard:
+    """Returns the card of the model that answers, looked up once per period.
 
     Raises:
         TransientError: a service is busy or did not answer.
@@ -33,7 +42,5 @@ def served_labels(sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str) 
 @lru_cache(maxsize=1)
 def _look_up(
     sagemaker: SageMakerClient, s3: S3Client, endpoint_name: str, _period: int
-) -> dict[str, Any]:
-    card = served_model(sagemaker, s3, endpoint_name).card
-    names = {label: display_name(label, card.names) for label in card.names}
-    return {"model": card.identity, "labels": card.answers, "names": names}
+) -> ModelCard:
+    return served_model(sagemaker, s3, endpoint_name).card

@@ -2,22 +2,14 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from typing import Annotated
 
 import typer
 from rich.table import Column
 
 from imagedrop.commands.filters import moment
-from imagedrop.drift import (
-    FEWEST_IMAGES,
-    FEWEST_IN_BASELINE,
-    Sample,
-    compare,
-    sample_of,
-)
 from imagedrop.errors import UserError
 from imagedrop.output import (
     Format,
@@ -29,14 +21,26 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.predictions import every_record
 from imagedrop.target import Target, TargetName, find_target
-from pipeline.events import utc_text
-from pipeline.queries import Query
-from pipeline.records import Road
+from pipeline.adapters.journal_table import JournalTable
+from pipeline.drift import (
+    BASELINE_DAYS,
+    BEFORE,
+    FEWEST_IMAGES,
+    FEWEST_IN_BASELINE,
+    chief_model,
+    days_until,
+    first_counted,
+)
+from pipeline.drift import (
+    drift as compared,
+)
+from registry.served_model import served_model
 
-BASELINE_DAYS = 28
-FIELDS = ("day", "what", "images", "psi", "threshold", "drifts", "moved", "was", "is")
+FIELDS = (
+    *("day", "against", "what", "images", "baseline", "psi", "threshold", "drifts"),
+    *("moved", "was", "now"),
+)
 
 
 def register(app: typer.Typer) -> None:
@@ -54,74 +58,52 @@ def drift(
             show_default=False,
         ),
     ] = None,
-    source: Annotated[Road | None, typer.Option(help="Dropped, or of a bulk run.")] = None,
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Compare each day's labels, confidences and rejections with a baseline of former days.
+    """Compare each day's drops with former days, and with the photos the model was judged on.
 
     A difference counts when it is larger than chance explains for so many images.
     """
-    today = datetime.now(UTC).replace(hour=0, minute=0, second=0, microsecond=0)
-    judged = [today - timedelta(days=back) for back in reversed(range(days))]
-    begins = moment("baseline", baseline) or utc_text(judged[0] - timedelta(days=BASELINE_DAYS))
-    if begins >= utc_text(judged[0]):
+    judged = days_until(datetime.now(UTC), days)
+    begins = (moment("baseline", baseline) or first_counted(judged))[: len(judged[0])]
+    if begins >= judged[0]:
         raise UserError(
-            f"The baseline begins after {judged[0]:%Y-%m-%d}, the first judged day.",
+            f"The baseline begins after {judged[0]}, the first judged day.",
             "Give an earlier --baseline, or fewer --days.",
         )
     found = find_target(target)
-    with console.status("Reading the table"):
-        before = _sample(found, begins, utc_text(judged[0]), source)
-        samples = [
-            _sample(found, utc_text(day), utc_text(day + timedelta(days=1)), source)
-            for day in judged
-        ]
-    say(f"Baseline: {before.images:,} images from {begins[:10]} until {judged[0]:%Y-%m-%d}.")
-    if before.images < FEWEST_IN_BASELINE:
+    with console.status("Reading the counters"):
+        counted = _journal(found).drops(begins)
+        card = served_model(
+            found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"]
+        ).card
+    rows = list(compared(counted, judged, card))
+    before = [counts for day, counts in counted.items() if day < judged[0]]
+    images = max(row["baseline"] for row in rows if row["against"] == BEFORE)
+    say(f"Baseline: {images:,} images from {begins} until {judged[0]}.")
+    if images < FEWEST_IN_BASELINE:
         say(f"They are too few: nothing can be said with less than {FEWEST_IN_BASELINE}.", "yellow")
-    names = [f"{day:%Y-%m-%d}" for day in judged]
-    rows = list(_rows(names, samples, before))
     print_days(rows, format_)
-    for day in sorted({row["day"] for row in rows if row["drifts"]}):
+    for day in sorted({row["day"] for row in rows if row["drifts"] and row["against"] == BEFORE}):
         say(f"{day} differs from the baseline by more than chance explains.", "yellow")
-    _say_models(before, samples)
+    former = {chief_model(each) for each in before} - {None}
+    now = {chief_model(counted[day]) for day in judged if day in counted} - {None}
+    if former and now - former:
+        say("Another model answers now; its labels and confidences have no baseline yet.")
 
 
-def _sample(target: Target, since: str, until: str, source: Road | None) -> Sample:
-    query = Query(since=since, until=until, source=source)
-    return sample_of(every_record(target, query, sys.maxsize))
-
-
-def _rows(names: Sequence[str], samples: Sequence[Sample], before: Sample) -> Iterator[JsonObject]:
-    for name, sample in zip(names, samples, strict=True):
-        for each in compare(sample, before):
-            moved, was, now = each.moved or (None, None, None)
-            yield {
-                "day": name,
-                "what": each.what,
-                "images": each.images,
-                "psi": each.psi,
-                "threshold": each.threshold,
-                "drifts": each.drifts if each.psi is not None else None,
-                "moved": moved,
-                "was": was,
-                "is": now,
-            }
-
-
-def _say_models(before: Sample, samples: Sequence[Sample]) -> None:
-    """A change of models moves labels and confidences without any change of the images."""
-    now = {model for sample in samples for model in sample.models}
-    if now and set(before.models) and now != set(before.models):
-        say(
-            f"The baseline was answered by {', '.join(sorted(before.models))}, these days by "
-            f"{', '.join(sorted(now))}: another model answers otherwise without any drift."
+def _journal(target: Target) -> JournalTable:
+    if "JournalTableName" not in target.outputs:
+        raise UserError(
+            "This stack has no counters.",
+            "Deploy today's template: imagedrop up, or imagedrop deploy",
         )
+    return JournalTable(target.client("dynamodb"), target.outputs["JournalTableName"])
 
 
 def print_days(rows: Sequence[JsonObject], format_: Format) -> None:
-    """Prints the comparison of each day to standard output."""
+    """Prints the comparisons to standard output."""
     layout = Layout(
         fields=FIELDS,
         columns=(
@@ -140,11 +122,12 @@ def print_days(rows: Sequence[JsonObject], format_: Format) -> None:
 
 
 def _cells(row: JsonObject) -> Iterator[Sequence[str]]:
-    head = (row["day"], row["what"], f"{row['images']:,}")
+    day = row["day"] if row["against"] == BEFORE else row["against"]
+    head = (day, row["what"], f"{row['images']:,}")
     if row["psi"] is None:
         few = f"too few, {FEWEST_IMAGES} needed" if row["images"] < FEWEST_IMAGES else "too few"
         yield (*head, "", "", few, "")
         return
-    moved = f"{row['moved']}: {row['was']:.0%} → {row['is']:.0%}"
+    moved = f"{row['moved']}: {row['was']:.0%} → {row['now']:.0%}"
     verdict = "drift" if row["drifts"] else "as before"
     yield (*head, f"{row['psi']:.3f}", f"{row['threshold']:.3f}", verdict, moved)

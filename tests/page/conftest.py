@@ -14,14 +14,8 @@ from tests.page.browsers import (
     site,
     target_of,
 )
-from tests.page.stand_in import (
-    StandIn,
-    made_up_models,
-    made_up_picture,
-    made_up_rows,
-    made_up_runs,
-    serving,
-)
+from tests.page.made_up import made_up_models, made_up_picture, made_up_rows, made_up_runs
+from tests.page.stand_in import StandIn, serving
 
 
 @pytest.fixture(scope="module")

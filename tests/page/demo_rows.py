@@ -12,7 +12,8 @@ from pathlib import Path
 
 from PIL import Image, ImageOps
 
-from tests.page.stand_in import Row, StandIn, made_up_row, rejected_row
+from tests.page.made_up import Row, made_up_row, rejected_row
+from tests.page.stand_in import StandIn
 
 PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
 MODEL = "efficientnet-lite0-dogs@1"

@@ -8,7 +8,8 @@ from pathlib import Path
 from playwright.sync_api import Page, expect
 
 from tests.page.browsers import Site
-from tests.page.stand_in import Row, StandIn, made_up_row, picture, rejected_row
+from tests.page.made_up import Row, made_up_row, picture, rejected_row
+from tests.page.stand_in import StandIn
 
 # A drag from outside the browser, with files made in the page.
 DROP = """([names, folder]) => {

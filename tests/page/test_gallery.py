@@ -8,7 +8,8 @@ import time
 from playwright.sync_api import Page, expect
 
 from tests.page.browsers import PHONE, Site
-from tests.page.stand_in import StandIn, made_up_row, made_up_rows, rejected_row
+from tests.page.made_up import made_up_row, made_up_rows, rejected_row
+from tests.page.stand_in import StandIn
 
 HOSTILE = "<img src=x onerror=document.title='hacked'>.jpg"
 

@@ -79,7 +79,9 @@ def review(opened: Site) -> None:
 
 
 def overview(opened: Site) -> None:
-    expect(opened.go("overview").locator(".chart").first).to_be_visible()
+    page = opened.go("overview")
+    expect(page.locator(".chart").first).to_be_visible()
+    expect(page.locator(".drift")).to_be_visible()
 
 
 def runs(opened: Site) -> None:

@@ -11,7 +11,8 @@ import pytest
 from playwright.sync_api import Browser, Page, expect
 
 from tests.page.browsers import SCREENSHOTS, site
-from tests.page.stand_in import Row, StandIn, made_up_row
+from tests.page.made_up import Row, made_up_row
+from tests.page.stand_in import StandIn
 
 ROWS = 100_000
 # 50 frames a second.

@@ -8,7 +8,8 @@ from pathlib import Path
 from playwright.sync_api import expect
 
 from tests.page.browsers import Site
-from tests.page.stand_in import StandIn, made_up_row, rejected_row
+from tests.page.made_up import made_up_row, rejected_row
+from tests.page.stand_in import StandIn
 
 
 def test_a_photo_shows_its_five_best_its_facts_and_what_confidence_means(

@@ -10,7 +10,8 @@ import pytest
 from playwright.sync_api import Page, Route, expect
 
 from tests.page.browsers import Site
-from tests.page.stand_in import REVIEWER, Row, StandIn, made_up_row
+from tests.page.made_up import Row, made_up_row
+from tests.page.stand_in import REVIEWER, StandIn
 
 
 @pytest.fixture

@@ -27,6 +27,26 @@ def test_the_overview_counts_what_came(opened: Site, api: StandIn) -> None:
     expect(page).to_have_url(re.compile("#/gallery.label=Great_Pyrenees"))
 
 
+def test_the_overview_tells_what_drifts_and_on_how_many_photos(opened: Site, api: StandIn) -> None:
+    page = opened.go("overview")
+    table = page.get_by_role("table")
+    expect(table.get_by_role("columnheader")).to_have_count(9)
+    brightness = table.get_by_role("row", name=re.compile("^Brightness"))
+    expect(brightness.get_by_role("cell")).to_have_text(
+        ["as before", "too few", "drift"] + ["as before"] * 5
+    )
+    (finding,) = page.locator("main li", has_text="most of all").all_inner_texts()
+    assert finding.startswith("2026-11-28: Brightness, most of all")
+    assert re.search(r"\d+ % of 95, \d+ % before", finding)
+
+
+def test_an_overview_of_a_stack_without_drift_shows_the_rest(opened: Site, api: StandIn) -> None:
+    api.missing.add("drift")
+    page = opened.go("overview")
+    expect(page.get_by_role("heading", name="This stack does not offer this yet")).to_be_visible()
+    expect(page.locator(".tile").nth(0)).to_contain_text("220")
+
+
 def test_runs_show_their_progress_and_their_report(opened: Site, api: StandIn) -> None:
     page = opened.go("runs")
     expect(page.get_by_role("row", name=re.compile("holiday-2"))).to_contain_text("1,200 of 5,000")

@@ -81,6 +81,17 @@ def test_folds_are_listed_and_said_to_be_the_mean() -> None:
     assert "37.5\u00a0%" in page
 
 
+def test_the_spread_over_folds_is_shown_in_numbers_and_readable_charts() -> None:
+    top1 = {"mean": 0.91, "interval": [0.84, 0.95], "folds": [0.875, 0.9, 0.9375], "seeds": [0.91]}
+    loss = {"mean": 0.31, "interval": [0.2, 0.42], "folds": [0.25, 0.3, 0.4], "seeds": [0.31]}
+    page = training_page(record(folds=[epoch(4)] * 3, spread={"top1": top1, "log_loss": loss}))
+    for figure in ("84.0\u00a0%", "95.0\u00a0%", "93.8\u00a0%", "0.2000", "0.4200", "0.4000"):
+        assert figure in page
+    assert page.count('class="chart"') == 4
+    assert "all photos, with a 95 % interval" in page
+    assert unreadable_texts(page) == []
+
+
 def test_training_without_validation_has_a_page() -> None:
     epochs = [epoch(1, None), epoch(2, None)]
     page = training_page(record(history=epochs, metrics=epochs[-1], valid_images=0))

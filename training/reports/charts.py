@@ -75,8 +75,14 @@ def xy_chart(series: Sequence[Series], x_axis: Axis, y_axis: Axis) -> Markup:
     return _figure(_axes(plot) + drawn, _legend(series))
 
 
-def column_chart(counts: Sequence[int], x_axis: Axis, y_axis: Axis) -> Markup:
-    """A histogram: columns of equal width from one end of the x axis to the other."""
+def column_chart(
+    counts: Sequence[int], x_axis: Axis, y_axis: Axis, marks: Sequence[tuple[str, float]] = ()
+) -> Markup:
+    """A histogram: columns of equal width from one end of the x axis to the other.
+
+    Args:
+        marks: names of places on the x axis, each drawn as a vertical line and told in the legend.
+    """
     low, high = x_axis.ends
     plot = _plot(x_axis, Axis(y_axis.label, 0, max(counts) or 1, is_whole=True))
     edges = [low + (high - low) * place / len(counts) for place in range(len(counts) + 1)]
@@ -92,7 +98,10 @@ def column_chart(counts: Sequence[int], x_axis: Axis, y_axis: Axis) -> Markup:
         )
         for (left, right), count in zip(pairwise(edges), counts, strict=True)
     )
-    return _figure(_axes(plot) + columns)
+    lines = [Series(name, [(x, 0), (x, plot.y_axis.ends[1])], has_dots=False) for name, x in marks]
+    drawn = [_series(plot, each, number) for number, each in enumerate(lines, start=1)]
+    legend = _legend([Series(y_axis.label, ()), *lines])
+    return _figure(_axes(plot) + columns + Markup("").join(drawn), legend)
 
 
 def bar_chart(

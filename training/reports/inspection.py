@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
+
+from markupsafe import Markup
 
 from training.inspection.findings import Status
 from training.inspection.inspection import Inspection
 from training.inspection.tensor_rules import layer_gradients
-from training.inspection.times import step_times
+from training.inspection.times import StepTimes, step_times
+from training.reports.axes import Axis
+from training.reports.charts import Series, column_chart, xy_chart
 from training.reports.curves import curves
 from training.reports.page import TEMPLATES, render
 from training.watch.observations import Observations, Sample
-from training.watch.profile import Operator, Profile
+from training.watch.profile import Operator, Profile, SystemSample
 
 HTML_NAME = "inspection.html"
 LAYERS_LISTED = 6
@@ -44,8 +49,38 @@ def inspection_page(inspection: Inspection) -> str:
         curves=curves([each.metrics for each in seen.epochs]) if seen else "",
         gradients=_gradients(seen) if seen else [],
         activations=_activations(seen) if seen else None,
-        step_times=step_times(profile) if profile else (),
+        step_times=[(each, _histogram(each)) for each in step_times(profile)] if profile else [],
+        usage=_usage(profile.samples) if profile else "",
         operators=[(each, _share(each, profile)) for each in profile.operators] if profile else [],
+    )
+
+
+def _usage(samples: Sequence[SystemSample]) -> Markup:
+    """How busy the machine was, in percent, by the seconds since the training began."""
+    lines = [
+        Series(name, _measured(samples, field))
+        for name, field in (
+            ("CPU, all cores", "cpu"),
+            ("waiting for a disk", "io_wait"),
+            ("GPU", "gpu"),
+            ("GPU memory", "gpu_memory"),
+        )
+    ]
+    return xy_chart(lines, Axis("seconds"), Axis("busy, %", 0, 100))
+
+
+def _measured(samples: Sequence[SystemSample], field: str) -> list[tuple[float, float]]:
+    pairs = [(each.seconds, getattr(each, field)) for each in samples]
+    return [(seconds, percent) for seconds, percent in pairs if percent is not None]
+
+
+def _histogram(times: StepTimes) -> Markup:
+    marks = [("p50", times.p50), ("p95", times.p95), ("p99", times.p99)]
+    return column_chart(
+        times.counts,
+        Axis(f"{times.phase}: milliseconds of a step", 1e3 * times.edges[0], 1e3 * times.edges[-1]),
+        Axis("steps"),
+        [(f"{name}, {1e3 * seconds:.2f} ms", 1e3 * seconds) for name, seconds in marks],
     )
 
 

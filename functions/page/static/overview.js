@@ -1,7 +1,8 @@
-// Overview: what came, what it was, how sure the model was, what it cost.
+// Overview: what came, what it was, how sure the model was, what it cost, whether it changed.
 
 import { get } from "./api.js";
 import { columns, ranking } from "./charts.js";
+import { driftSection } from "./drift.js";
 import { el } from "./elements.js";
 import { host } from "./sign_in.js";
 import { empty, failed, loading } from "./states.js";
@@ -67,6 +68,7 @@ function drawn(days, facts, span) {
         part("Models", ranking(largest(added(days, "models"), 10).map(([model, value]) => ({
           name: model, value, href: `#/gallery?model=${encodeURIComponent(model)}`,
         })), "other")))),
+    driftSection(),
   ];
 }
 

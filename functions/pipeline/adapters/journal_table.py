@@ -3,7 +3,8 @@
 Its items, by ``subject`` and ``at``:
 
 - an image's address, and the time of the answer: an answer that another one replaced;
-- ``days#PART``, and a day: counters, spread over a few items so that shards rarely meet;
+- ``days#PART``, and a day: counters, spread over a few items so that shards rarely meet; those of
+  bulk runs have ``#bulk`` behind the day;
 - ``shard#ID``, and ``mark``: the last change of a shard of the stream that was counted.
 """
 
@@ -12,7 +13,7 @@ from __future__ import annotations
 import json
 import zlib
 from collections import Counter, defaultdict
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import datetime, timedelta
 from typing import TYPE_CHECKING, Any
 
@@ -21,7 +22,7 @@ from botocore.exceptions import ClientError
 from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.records import Record
-from pipeline.row_changes import day_json, history_json
+from pipeline.row_changes import BULK, DAY_LENGTH, day_json, history_json
 from pipeline.table_items import short_name
 
 if TYPE_CHECKING:
@@ -112,12 +113,23 @@ class JournalTable:
             since: the first day, such as 2026-11-29.
         """
         found: dict[str, Counter[str]] = defaultdict(Counter)
+        for at, counts in self._counted(since):
+            found[at[:DAY_LENGTH]].update(counts)
+        return [day_json(day, found[day]) for day in sorted(found)]
+
+    def drops(self, since: str) -> dict[str, Counter[str]]:
+        """Returns the counters of what was dropped, by day and by their names here."""
+        found: dict[str, Counter[str]] = defaultdict(Counter)
+        for at, counts in self._counted(since):
+            if not at.endswith(BULK):
+                found[at].update(counts)
+        return dict(found)
+
+    def _counted(self, since: str) -> Iterator[tuple[str, dict[str, int]]]:
         for part in range(PARTS):
             for item in self._query(f"days#{part}", since):
-                found[item["at"]["S"]].update(
-                    {name: int(value["N"]) for name, value in item.items() if ":" in name}
-                )
-        return [day_json(day, found[day]) for day in sorted(found)]
+                counts = {name: int(value["N"]) for name, value in item.items() if ":" in name}
+                yield item["at"]["S"], counts
 
     def keep(self, record: Record) -> None:
         """Keeps an answer that was replaced; a second time changes nothing."""

@@ -32,3 +32,20 @@ def test_a_replaced_answer_is_history_until_the_image_is_deleted(stack: Stack) -
     assert eventually(lambda: counted(stack) >= before + 2)
     stack.target.client("s3").delete_object(Bucket=stack.target.images_bucket, Key=KEY)
     assert eventually(lambda: [each["status"] for each in versions(stack, image)] == ["DELETED"])
+
+
+def test_looks_of_drops_are_counted_and_compared_by_the_api_and_once_a_day(stack: Stack) -> None:
+    row_of(stack, drop(stack, "incoming/changes/looks.jpg", (PHOTOS / "pug.jpg").read_bytes()))
+
+    def compared() -> dict[str, int]:
+        rows = call(stack, "GET", "/drift?days=1").json()["compared"]
+        return {each["what"]: each["images"] for each in rows if each["against"] == "days before"}
+
+    assert eventually(lambda: compared()["brightness"] >= 1)
+    assert compared()["brightness"] == compared()["aspect"] == compared()["labels"]
+    functions = stack.target.client("lambda").list_functions()["Functions"]
+    (name,) = [
+        each["FunctionName"] for each in functions if "DriftFunction" in each["FunctionName"]
+    ]
+    answer = stack.target.client("lambda").invoke(FunctionName=name, Payload=b"{}")
+    assert "FunctionError" not in answer, answer["Payload"].read()

@@ -102,14 +102,15 @@ def bulk_runs() -> None:
 def days() -> None:
     row = {
         "day": "2026-11-29",
-        "what": "confidences",
+        "against": "days before",
+        "what": "confidence",
         "images": 1_000_000,
         "psi": 0.123,
         "threshold": 0.2,
         "drifts": False,
         "moved": GREEK,
         "was": 0.1,
-        "is": 0.2,
+        "now": 0.2,
     }
     print_days([row], Format.TABLE)
 

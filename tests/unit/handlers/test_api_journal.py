@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 
-from handlers import wiring
+from archive.card import ModelCard
+from handlers import api_stack, wiring
 from pipeline.api_description import description
 from pipeline.api_requests import id_of
 from pipeline.records import Record
 from pipeline.row_changes import HISTORY_FIELDS, day_json, history_json
+from tests.model_archives import card as card_json
 from tests.tables import classified, image_ref
 from tests.unit.handlers.api_calls import call
 
@@ -31,6 +34,10 @@ class Journal:
     def days(self, since: str) -> list[dict[str, Any]]:
         self.asked.append(since)
         return [DAY]
+
+    def drops(self, since: str) -> dict[str, Counter[str]]:
+        self.asked.append(since)
+        return {f"{datetime.now(UTC):%Y-%m-%d}": Counter({"labels:pug": 40, "labels:cat": 5})}
 
     def history(self, image: str) -> list[dict[str, Any]]:
         self.asked.append(image)
@@ -81,3 +88,30 @@ def test_the_description_has_the_fields_of_the_answers() -> None:
     assert set(version["properties"]) == set(version["required"]) == set(HISTORY_FIELDS)
     day = schemas["Summary"]["properties"]["days"]["items"]
     assert set(day["properties"]) == set(day["required"]) == set(DAY)
+
+
+def test_drift_is_told_for_each_day_and_against_the_models_own_photos(
+    journal: Journal, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    card = ModelCard.from_json(
+        card_json(metrics={"baseline": {"labels:pug": 10, "labels:cat": 190}})
+    )
+    monkeypatch.setenv("ENDPOINT_NAME", "endpoint")
+    monkeypatch.setattr(api_stack.clients, "client", lambda name: name)
+    monkeypatch.setattr(api_stack, "served_card", lambda *_: card)
+    status, answer, _ = call("GET", "/drift", {"days": "2"})
+    assert status == 200
+    first = datetime.now(UTC) - timedelta(days=29)
+    assert journal.asked == [f"{first:%Y-%m-%d}"]
+    labels = [each for each in answer["compared"] if each["what"] == "labels"]
+    assert [(each["against"], each["images"], each["drifts"]) for each in labels] == [
+        ("days before", 0, None),
+        ("days before", 45, None),
+        (card.identity, 45, True),
+    ]
+    required = description()["components"]["schemas"]["Drift"]["properties"]["compared"]
+    assert {tuple(each) for each in answer["compared"]} == {tuple(labels[0])}
+    assert set(labels[0]) == set(required["items"]["required"])
+    assert {each["what"] for each in answer["compared"]} == set(
+        required["items"]["properties"]["what"]["enum"]
+    )

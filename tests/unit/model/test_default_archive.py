@@ -10,9 +10,11 @@ from pathlib import Path
 import pytest
 
 from archive.card import ModelCard
+from archive.crowd import EDGES, baseline_of
 from archive.reading import extract_archive
 from model import package
 from model.package import DEFAULT_ARCHIVE, ROOT
+from pipeline.drift import FEWEST_IN_BASELINE
 
 LABELS_FILE = ROOT / "model" / "default" / "labels.txt"
 METRICS_FILE = ROOT / "model" / "default" / "metrics.json"
@@ -77,9 +79,12 @@ def test_labels_are_those_of_their_source_file(shipped: ModelCard) -> None:
 def test_metrics_were_measured_with_these_very_weights(shipped: ModelCard) -> None:
     metrics = json.loads(METRICS_FILE.read_text())
 
-    fitted = json.loads(METRICS_FILE.with_name("calibration.json").read_text())
+    fitted, baseline = (
+        json.loads(METRICS_FILE.with_name(name).read_text())
+        for name in ("calibration.json", "baseline.json")
+    )
 
-    assert shipped.metrics == metrics | {"calibration": fitted}
+    assert shipped.metrics == metrics | {"calibration": fitted, "baseline": baseline}
     assert metrics["weights_sha256"] == shipped.weights_sha256
 
 
@@ -99,3 +104,17 @@ def test_licence_of_the_weights_travels_with_them(content: Path, shipped: ModelC
     assert shipped.training_run["licence"] == "Apache-2.0"
     assert "Apache License" in (content / "LICENSE").read_text()
     assert "ML Illustrated" in (content / "NOTICE").read_text()
+
+
+def test_the_baseline_of_drift_counts_every_property_of_the_same_photos(
+    shipped: ModelCard,
+) -> None:
+    counts = baseline_of(shipped.metrics)
+    assert counts is not None
+    kinds: dict[str, int] = {}
+    for name, count in counts.items():
+        kinds[name.partition(":")[0]] = kinds.get(name.partition(":")[0], 0) + count
+    assert set(kinds) == {"labels", *EDGES}
+    (images,) = set(kinds.values())
+    assert images >= FEWEST_IN_BASELINE
+    assert {name[7:] for name in counts if name.startswith("labels:")} <= set(shipped.answers)

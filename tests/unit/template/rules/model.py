@@ -55,9 +55,10 @@ def no_parameter_takes_a_promoted_model_back(template: Json) -> Faults:
 
 @rule
 def only_this_stacks_completed_trainings_are_proposed(template: Json) -> Faults:
-    (event_rule,) = of_type(template, "AWS::Events::Rule").values()
+    event_rules = of_type(template, "AWS::Events::Rule").values()
+    (event_rule,) = [each for each in event_rules if "ScheduleExpression" not in each]
     prefix = {"prefix": {"Fn::Sub": "s3://${ModelsBucket}/training/jobs"}}
-    if event_rule["EventPattern"] != {
+    if event_rule.get("EventPattern") != {
         "source": ["aws.sagemaker"],
         "detail-type": ["SageMaker Training Job State Change"],
         "detail": {
@@ -65,7 +66,7 @@ def only_this_stacks_completed_trainings_are_proposed(template: Json) -> Faults:
             "OutputDataConfig": {"S3OutputPath": [prefix]},
         },
     }:
-        yield str(event_rule["EventPattern"])
+        yield str(event_rule.get("EventPattern"))
 
 
 @rule

@@ -6,6 +6,7 @@ from tests.unit.template.rules.registry import Faults, rule, value
 from tools.template import Json, of_type, text, with_conditions
 
 WATCHED = {
+    ("DriftingProperties", "drift"),
     ("ApproximateNumberOfMessagesVisible", "${DeadLetterQueue.QueueName}"),
     ("OldestSeconds", "classify"),
     ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
@@ -42,6 +43,17 @@ def every_function_logs_to_its_group_of_the_stack(template: Json) -> Faults:
     logs = value(template, "EndpointLogs.LogGroupName.Fn::Sub")
     if logs != ["/aws/sagemaker/Endpoints/" + endpoint[0], endpoint[1]]:
         yield "the endpoint logs elsewhere"
+
+
+@rule
+def a_day_is_compared_once_soon_after_its_end(template: Json) -> Faults:
+    times = [
+        each["ScheduleExpression"]
+        for each in of_type(template, "AWS::Events::Rule").values()
+        if "ScheduleExpression" in each
+    ]
+    if times != ["cron(30 0 * * ? *)"] or value(template, "DriftAlarm.Period") != 24 * 3600:
+        yield str(times)
 
 
 @rule
