@@ -19,6 +19,7 @@ from training.reports.numbers import short
 WIDTH, HEIGHT = 440, 250
 TOP, RIGHT, BOTTOM = 26, 30, 42
 COLOURS = 6
+OUT = 15  # pixels, a line of text
 MOST_DOTS = 60  # of a line; more would hide it
 NONE = Markup('<p class="soft">none</p>')
 
@@ -131,13 +132,19 @@ def parallel_chart(axes: Sequence[Axis], lines: Sequence[tuple[str, Sequence[flo
     scaled = [
         axis.around([values[place] for _, values in lines]) for place, axis in enumerate(axes)
     ]
-    left, right, floor = 70, WIDTH - 70, HEIGHT - BOTTOM
-    xs = [left + place * (right - left) / max(1, len(axes) - 1) for place in range(len(axes))]
+    # Every other axis has its texts further out, so that each has room for two.
+    left, right, top, floor = 60, WIDTH - 60, TOP + OUT, HEIGHT - BOTTOM - 2 * OUT
+    gap = (right - left) / max(1, len(axes) - 1)
+    xs = [left + place * gap for place in range(len(axes))]
+    characters = int(min(2 * gap, 2 * left) / text_width("x")) - 1
 
     def y(axis: Axis, value: float) -> float:
-        return floor - axis.place(value) * (floor - TOP)
+        return floor - axis.place(value) * (floor - top)
 
-    drawn = [_vertical(axis, x, floor) for axis, x in zip(scaled, xs, strict=True)]
+    drawn = [
+        _vertical(axis, x, (top, floor), OUT * (place % 2), characters)
+        for place, (axis, x) in enumerate(zip(scaled, xs, strict=True))
+    ]
     for number, (name, values) in enumerate(lines):
         places = [(x, y(axis, v)) for x, axis, v in zip(xs, scaled, values, strict=True)]
         drawn.append(_line(places, number, name))
@@ -224,14 +231,23 @@ def _title(title: str) -> Markup:
     return element("title", title) if title else Markup("")
 
 
-def _vertical(axis: Axis, x: float, floor: int) -> Markup:
-    """An axis of parallel coordinates: its ends in numbers, its name below."""
-    low, high = axis.ends
-    parts = [element("path", d=f"M{x:.1f} {TOP}V{floor}", class_="axis")]
-    for value, y in ((high, TOP - 8), (low, floor + 16)):
+def _vertical(
+    axis: Axis, x: float, ends: tuple[float, float], out: float, characters: int
+) -> Markup:
+    """An axis of parallel coordinates: its ends in numbers, its name below.
+
+    Args:
+        ends: the top and the bottom of the axis.
+        out: how much further out the texts are.
+        characters: the longest text.
+    """
+    (top, floor), (low, high) = ends, axis.ends
+    parts = [element("path", d=f"M{x:.1f} {top}V{floor}", class_="axis")]
+    for value, y in ((high, top - 8 - out), (low, floor + 16 + 2 * out)):
         shown = 10**value if axis.is_log else value
         parts.append(text_element(str(short(float(shown))), x, y, text_anchor="middle"))
-    parts.append(text_element(shortened(axis.label, 16), x, floor + 32, text_anchor="middle"))
+    name = shortened(axis.label, characters)
+    parts.append(text_element(name, x, floor + 31 + 2 * out, text_anchor="middle"))
     return Markup("").join(parts)
 
 

@@ -19,6 +19,7 @@ from training.reports.charts import (
     xy_chart,
 )
 from training.reports.matrix import confusion_order, matrix_chart, most_confused
+from training.reports.tuning import TITLES
 
 HOSTILE = '<img onerror="alert(1)" src=x>'
 LONG = "a_class_with_a_very_long_name_that_no_chart_has_room_for"
@@ -59,6 +60,19 @@ CHARTS = {
     "parallel": parallel_chart(
         [Axis("learning rate", is_log=True), Axis("batch size"), Axis("epochs"), Axis(LONG)],
         [("best", (-2.123_456, 32, 6, 0.912_345)), ("next", (-2.5, 64, 2, 0.9))],
+    ),
+    "parallel, with every hyperparameter": parallel_chart(
+        [
+            Axis(name, is_log="rate" in name or "decay" in name)
+            for name in (*TITLES.values(), "log loss out of fold")
+        ],
+        [
+            ("best", (-2.8, 16, 14, -2.723_1, 0.123_4, 2, -3.123_4, 0.141_7)),
+            ("next", (-1.247_2, 128, 40, -0.365_5, 0.2, 0, -5.2, 12.440_4)),
+        ],
+    ),
+    "a histogram with marks": column_chart(
+        [0, 50, 3], Axis("milliseconds", 1.2, 18.3), Axis("steps"), [("p50", 1.6), ("p99", 18.3)]
     ),
     "a small matrix": matrix_chart(["cat", LONG], [[12_345, 1], [0, 9]]),
     "a large matrix": matrix_chart(
