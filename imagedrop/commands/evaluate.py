@@ -88,6 +88,7 @@ def evaluate(
     from training.evaluation.evaluate import Steps as Progressing  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
     from training.out_of_fold import read_out_of_fold  # noqa: PLC0415
+    from training.spread import spread_of  # noqa: PLC0415
 
     with TemporaryDirectory() as temporary:
         content = _content(model, Path(temporary))
@@ -100,7 +101,11 @@ def evaluate(
                 kept = None if answers is None else read_out_of_fold(answers)
                 found = judge(content, scanned, part, int8_weights, steps, in_conditions=conditions)
                 if kept is not None:
-                    found = replace(found, doubtful=doubtful_by_answers(kept, scanned))
+                    found = replace(
+                        found,
+                        doubtful=doubtful_by_answers(kept, scanned),
+                        spread=spread_of(kept) if kept.kind == "folds" else None,
+                    )
                 if others is not None:
                     found = replace(found, others=_judged_others(content, found, others, steps))
         except ArchiveError as error:

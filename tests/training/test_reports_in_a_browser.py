@@ -59,6 +59,7 @@ def test_every_report_is_readable_on_a_desk_and_a_phone(reports: Path, browser: 
     assert {file.parent.name for file in files} == {
         *("bulk", "check", "evaluate", "folds", "inspect", "train", "tune"),
     }
+    assert "Folds of the training" in (reports / "evaluate" / "evaluation.html").read_text()
     faults = {}
     for file in files:
         name = file.parent.name

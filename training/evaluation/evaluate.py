@@ -30,6 +30,7 @@ from training.evaluation.robustness import ROBUSTNESS_IMAGES, Robustness, robust
 from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
 from training.intervals import wilson_interval
+from training.spread import CrossValidationSpread
 
 # int8 is recommended below this loss of accuracy, in percentage points.
 MAX_INT8_LOSS_POINTS = 0.5
@@ -82,6 +83,8 @@ class Evaluation:
     int8: Int8Offer | None
     doubtful: tuple[DoubtfulLabel, ...] = ()
     """By the answers of a training out of fold; empty without them."""
+    spread: CrossValidationSpread | None = None
+    """Of those answers, where they are of folds."""
     others: OtherThings | None = None
     """Photos of none of the model's classes; None where none were given."""
 
@@ -176,6 +179,7 @@ class Evaluation:
                 for each in self.confusions
             ],
             "doubtful_labels": [each.to_json(self.data) for each in self.doubtful],
+            "spread": None if self.spread is None else asdict(self.spread),
             "calibration": asdict(self.calibration),
             "reliability": [
                 asdict(each)

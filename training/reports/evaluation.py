@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import asdict
 
 import numpy as np
 from markupsafe import Markup
@@ -14,6 +15,7 @@ from training.evaluation.measure import picture_of
 from training.intervals import wilson_interval
 from training.reports.axes import Axis
 from training.reports.charts import Series, column_chart, xy_chart
+from training.reports.folds import spread_parts
 from training.reports.matrix import (
     CLASSES_WITH_LARGE_CELLS,
     confusion_order,
@@ -39,6 +41,7 @@ def evaluation_page(found: Evaluation) -> str:
         worst=found.confusions[:WORST],
         doubtful=found.doubtful[:SHOWN],
         named_others=() if found.others is None else found.others.named[:SHOWN],
+        spread=[] if found.spread is None else spread_parts(asdict(found.spread)),
         thumbnail=lambda image: picture_of(image, THUMBNAIL_PIXELS),
         classes=sorted(found.class_scores.items(), key=lambda item: (item[1].f1, item[0])),
         matrix=_matrix(found),

@@ -7,12 +7,9 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from markupsafe import Markup
-
 from training.exporting import RECORD_NAME
-from training.reports.axes import Axis
-from training.reports.charts import Series, xy_chart
 from training.reports.curves import curves
+from training.reports.folds import spread_parts
 from training.reports.page import TEMPLATES, render
 from training.watch.observer import EpochMetrics
 
@@ -44,31 +41,5 @@ def training_page(record: Mapping[str, Any]) -> str:
         history=history,
         folds=[EpochMetrics(**each) for each in record["folds"]],
         curves=curves(history),
-        spread=_spread(record["spread"]) if record.get("spread") else [],
-    )
-
-
-def _spread(spread: Mapping[str, Any]) -> list[tuple[str, Mapping[str, Any], Markup]]:
-    """Top-1 and log loss of folds: name, figures and a chart."""
-    return [
-        (name, spread[field], fold_chart(spread[field], axis))
-        for name, field, axis in (
-            ("top-1", "top1", Axis("top-1", is_share=True)),
-            ("log loss", "log_loss", Axis("log loss")),
-        )
-    ]
-
-
-def fold_chart(figure: Mapping[str, Any], axis: Axis) -> Markup:
-    """Each fold, and behind them the mean of all photos with its 95 % interval."""
-    folds = list(enumerate(figure["folds"], start=1))
-    mean = (len(folds) + 1, figure["mean"])
-    interval = tuple(figure["interval"])
-    return xy_chart(
-        [
-            Series("a fold", folds, is_joined=False),
-            Series("all photos, with a 95 % interval", [mean], errors=[interval], is_joined=False),
-        ],
-        Axis("fold; the last is all photos", is_whole=True),
-        axis,
+        spread=spread_parts(record["spread"]) if record.get("spread") else [],
     )
