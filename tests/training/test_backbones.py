@@ -32,7 +32,7 @@ from training.network import build_network, freeze, image_spec, stages, weights_
 from training.train import train
 
 from .conftest import Configure
-from .test_train import ask
+from .test_trained_model import ask
 
 # The smallest of each kind of head and body.
 WITH_MAP = ["timm/test_resnet", "squeezenet1_1"]

@@ -1,0 +1,242 @@
+"""What a training writes: a model that is served as it was trained, and its records."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import subprocess
+import sys
+from contextlib import closing
+from io import BytesIO
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from pytest_socket import disable_socket, enable_socket
+
+from archive.card import read_model_card
+from archive.reading import extract_archive
+from model.export import ServedModel, export_onnx
+from model.package import package, texts_in
+from model.serving.class_activation import ClassActivation
+from model.serving.classifier import Classifier
+from model.serving.onnx_model import OnnxModel
+from training import exporting
+from training.data.dataset import DataSet, file_sha256, load_pixels
+from training.data.learned_photos import read_learned
+from training.errors import TrainingError
+from training.exporting import TrainResult
+from training.prepared import prepare
+from training.settings import TrainSettings
+from training.train import fit, train
+from training.watch.observer import EpochMetrics
+
+from .conftest import (
+    COLOURS,
+    IMAGES_A_CLASS,
+    LABELS,
+    Configure,
+    draw,
+    draw_folder,
+    short_training,
+)
+
+
+@pytest.fixture(scope="module")
+def trained(
+    photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory
+) -> tuple[TrainSettings, TrainResult]:
+    """A training with EfficientNet-Lite0, once for this file."""
+    folder = tmp_path_factory.mktemp("trained")
+    settings = short_training(photos, feature_cache, folder, epochs=5, name="colours", version="3")
+    return settings, train(settings)
+
+
+def answer(model_dir: Path, label: str, file_format: str) -> dict[str, object]:
+    """Returns the serving code's answer to one photo, without a socket."""
+    body = BytesIO()
+    draw(COLOURS[label], seed=99).save(body, file_format)
+    return ask(model_dir, body.getvalue())
+
+
+def ask(model_dir: Path, photo: bytes) -> dict[str, object]:
+    disable_socket(allow_unix_socket=True)
+    try:
+        with closing(Classifier.load(model_dir, cores=1)) as classifier:
+            (found,) = json.loads(asyncio.run(classifier.classify_image(photo)))
+    finally:
+        enable_socket()
+    return dict(found)
+
+
+def test_model_of_enough_photos_refuses_what_looks_like_none_of_them(tmp_path: Path) -> None:
+    many = draw_folder(tmp_path / "photos", 18)
+    settings = short_training(many, tmp_path / "features", tmp_path, epochs=1)
+    result = train(settings)
+    board = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((16, 16))) * 255
+    body = BytesIO()
+    Image.fromarray(board.astype(np.uint8)).save(body, "PNG")
+
+    card = read_model_card(result.model_dir / "model.json")
+    found = ask(result.model_dir, body.getvalue())
+
+    assert card.gate is not None
+    assert card.gate.label == found["label"] == "unknown"
+    assert len(found["predictions"]) == 3  # type: ignore[arg-type]
+    assert card.metrics["gate"]["photos"] == 54  # type: ignore[index]
+    assert answer(result.model_dir, "sky", "PNG")["label"] == "sky"
+
+
+@pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
+def test_trained_model_names_new_photos_of_every_format(
+    trained: tuple[TrainSettings, TrainResult], file_format: str
+) -> None:
+    _, result = trained
+
+    for folder, label in zip(COLOURS, LABELS, strict=True):
+        found = answer(result.model_dir, folder, file_format)
+        assert found["predictions"][0]["label"] == label  # type: ignore[index]
+
+
+def test_card_holds_the_folders_as_labels_and_of_few_photos_no_gate(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    card = read_model_card(result.model_dir / "model.json")
+
+    assert card.labels == LABELS == result.classes
+    assert card.identity == "colours@3"
+    assert card.gate is None
+    assert card.metrics["top1"] == result.metrics.valid_top1
+    assert card.training_run["hyperparameters"]["lr"] == settings.lr  # type: ignore[index]
+    assert len(str(card.training_run["data_manifest_sha256"])) == 64
+
+
+def test_model_folder_is_an_archive_of_onnx_and_text(
+    trained: tuple[TrainSettings, TrainResult], tmp_path: Path
+) -> None:
+    _, result = trained
+    card = read_model_card(result.model_dir / "model.json")
+    texts = texts_in(result.model_dir)
+    archive = package(result.model_dir / "model.onnx", card, tmp_path / "model.tar.gz", texts)
+    names = {
+        path.relative_to(result.model_dir).as_posix()
+        for path in result.model_dir.rglob("*")
+        if path.is_file()
+    }
+
+    extract_archive(archive, tmp_path / "content")
+
+    unpacked = tmp_path / "content"
+    assert names == {
+        path.relative_to(unpacked).as_posix() for path in unpacked.rglob("*") if path.is_file()
+    }
+    assert {Path(name).suffix for name in names} == {".py", ".json", ".onnx", ".yaml", ".txt", ""}
+    # The package's weights are Apache-2.0.
+    assert "Apache" in (result.model_dir / "LICENSE").read_text()
+    assert "trained from the weights" in (result.model_dir / "NOTICE").read_text()
+
+
+def test_model_folder_lists_the_photos_that_it_learned_from(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    learned = read_learned(result.model_dir)
+    assert learned is not None
+    paths = DataSet.scan(settings.data).images
+    assert {each.digest for each in learned} == {file_sha256(each.path)[:16] for each in paths}
+    assert sum(each.use == "train" for each in learned) == 24
+
+
+def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult]) -> None:
+    _, result = trained
+    program = (
+        "import sys; from pathlib import Path; from model.serving.classifier import Classifier; "
+        "Classifier.load(Path('.'), cores=1).close(); print('torch' in sys.modules)"
+    )
+
+    # The folder comes first on the path: it is the archive's own code that loads.
+    done = subprocess.run(
+        [sys.executable, "-c", program],
+        cwd=result.model_dir,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+    assert done.stdout == "False\n", done.stderr
+
+
+def test_trained_model_shows_where_it_looked(trained: tuple[TrainSettings, TrainResult]) -> None:
+    _, result = trained
+    weights = result.model_dir / "model.onnx"
+    images = np.random.default_rng(5).integers(0, 256, (1, 224, 224, 3), np.uint8)
+    activation = ClassActivation(weights, 224)
+    maps = [activation.of(images, place) for place in range(len(result.classes))]
+    logits = np.array([each.positions.mean() + each.bias for each in maps])
+    shares = np.exp(logits - logits.max()) / np.exp(logits - logits.max()).sum()
+    np.testing.assert_allclose(shares, OnnxModel(weights).run(images).probabilities[0], atol=1e-4)
+
+
+def test_served_pixels_are_normalised_as_the_trained_ones(
+    trained: tuple[TrainSettings, TrainResult], configure: Configure
+) -> None:
+    settings, result = trained
+    prepared = prepare(settings)
+    fitted = fit(prepared, settings)
+    pixels = np.stack([load_pixels(image, prepared.spec) for image in prepared.images[:4]])  # type: ignore[misc]
+    with torch.inference_mode():
+        expected = fitted.network.head.eval()(prepared.features.values[:4]).softmax(dim=1)
+
+    served = OnnxModel(result.model_dir / "model.onnx").run(pixels)
+
+    np.testing.assert_allclose(served.probabilities, expected, atol=1e-3)
+
+
+def test_records_say_where_the_model_comes_from(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    record = json.loads((settings.output_dir / "training.json").read_text())
+    lines = (settings.output_dir / "metrics.jsonl").read_text().splitlines()
+    state = torch.load(settings.output_dir / "checkpoint.pt", weights_only=True)
+
+    assert record["settings"] == settings.to_json()
+    assert record["labels"] == list(LABELS)
+    assert [EpochMetrics(**json.loads(line)) for line in lines] == list(result.history)
+    assert record["train_images"] + record["valid_images"] == len(LABELS) * IMAGES_A_CLASS
+    assert {"head.2.weight", "backbone.conv_stem.weight"} <= set(state)
+
+
+def test_model_that_onnx_and_torch_see_differently_is_not_exported(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def export_another(model: ServedModel, spec: object, destination: Path) -> None:
+        linear = model.network.head[-1]  # type: ignore[union-attr, index]
+        with torch.no_grad():
+            linear.bias[0] += 0.01
+        export_onnx(model, spec, destination)  # type: ignore[arg-type]
+        with torch.no_grad():
+            linear.bias[0] -= 0.01
+
+    monkeypatch.setattr(exporting, "export_onnx", export_another)
+    settings = configure()
+
+    with pytest.raises(TrainingError, match="not exported"):
+        train(settings)
+
+    assert not settings.model_dir.exists()
+    assert "differ" in (settings.output_dir / "failure").read_text()
+
+
+def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> None:
+    settings = configure(backbone="resnet50", weights="random", epochs=2)
+
+    result = train(settings)
+
+    first, second = result.history
+    assert second.train_loss < first.train_loss
+    found = answer(result.model_dir, "sky", "JPEG")
+    assert {each["label"] for each in found["predictions"]} == set(LABELS)  # type: ignore[attr-defined, index]
