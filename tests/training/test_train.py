@@ -21,11 +21,9 @@ from training.data import dataset
 from training.data.dataset import DataSet, file_sha256
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
-from training.exporting import TrainResult
 from training.out_of_fold import cross_entropy, read_out_of_fold
 from training.plans import loss_function
 from training.prepared import Prepared, prepare
-from training.settings import TrainSettings
 from training.train import fit, main, train
 from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 
@@ -142,16 +140,6 @@ def test_answers_out_of_fold_are_kept_of_every_photo_and_make_the_printed_figure
         of_fold = kept.fold[number // 3] == number % 3
         losses = cross_entropy(kept.logits[number // 3][of_fold], kept.truth[of_fold])
         assert losses.mean() == pytest.approx(fold.valid_loss, rel=1e-5)
-
-
-def test_without_folds_the_answers_to_the_validation_photos_are_kept(
-    trained: tuple[TrainSettings, TrainResult],
-) -> None:
-    settings, result = trained
-    kept = read_out_of_fold(settings.output_dir)
-    assert kept.kind == "validation"
-    assert len(kept.paths) == 6
-    assert kept.losses.mean() == pytest.approx(result.metrics.valid_loss, rel=1e-5)
 
 
 def test_cross_validation_prints_the_mean_for_the_tuner(

@@ -28,6 +28,7 @@ from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.learned_photos import read_learned
 from training.errors import TrainingError
 from training.exporting import TrainResult
+from training.out_of_fold import read_out_of_fold
 from training.prepared import prepare
 from training.settings import TrainSettings
 from training.train import fit, train
@@ -240,3 +241,13 @@ def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> Non
     assert second.train_loss < first.train_loss
     found = answer(result.model_dir, "sky", "JPEG")
     assert {each["label"] for each in found["predictions"]} == set(LABELS)  # type: ignore[attr-defined, index]
+
+
+def test_without_folds_the_answers_to_the_validation_photos_are_kept(
+    trained: tuple[TrainSettings, TrainResult],
+) -> None:
+    settings, result = trained
+    kept = read_out_of_fold(settings.output_dir)
+    assert kept.kind == "validation"
+    assert len(kept.paths) == 6
+    assert kept.losses.mean() == pytest.approx(result.metrics.valid_loss, rel=1e-5)
