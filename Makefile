@@ -15,7 +15,7 @@ PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray daft schemathesis \
-	sagemaker sagemaker-training smdebug) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
+	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 # Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
 # what counts instructions.
@@ -45,7 +45,7 @@ test: ## Everything that CI runs for a release: linters, scanners, all tests but
 	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
 	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
 
-test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit and smdebug
+test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed .tools/mlflow/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit, smdebug and MLflow
 	@$(BIN)/python -m pytest -m slow
 
 # Linters start as soon as what they need is installed, while the rest is being installed.

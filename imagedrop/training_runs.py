@@ -11,10 +11,11 @@ from pathlib import Path
 from typing import Any
 
 from imagedrop.errors import UserError
+from training.settings import FOLDERS
 
 _TIME = re.compile(r"-(\d{8}t\d{6}(?:-\d+)?)$")
 # Of a setting these say where, not how.
-_PLACES = frozenset({"model_dir", "output_dir", "checkpoint_dir", "feature_cache"})
+_PLACES = frozenset(FOLDERS) - {"data"}
 
 
 class Kind(StrEnum):

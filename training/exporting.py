@@ -5,8 +5,8 @@ from __future__ import annotations
 import json
 import platform
 import tempfile
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
 from pathlib import Path
@@ -31,7 +31,8 @@ from training.familiarity import Familiarity
 from training.metric_lines import FILE_NAME as METRICS_NAME
 from training.metric_lines import metric_json
 from training.network import TransferNetwork
-from training.settings import TrainSettings
+from training.run_folders import RECORD_NAME
+from training.settings import FOLDERS, TrainSettings
 from training.spread import CrossValidationSpread
 from training.watch.observer import EpochMetrics
 
@@ -40,7 +41,6 @@ PACKAGE_LICENCES = (
     ROOT / "training" / "licences" / "NOTICE",
     ROOT / "model" / "default" / "LICENSE",
 )
-RECORD_NAME = "training.json"
 CHECKPOINT_NAME = "checkpoint.pt"
 EXPORT_TOOLS = ("onnx", "onnxscript", "onnxruntime")
 # Two fp32 runtimes sum in different orders; on these networks probabilities differ by 2e-7 to 4e-7.
@@ -83,6 +83,8 @@ class Origin:
     """None where no threshold could be measured."""
     is_complete: bool = True
     """Whether no photo can be among what was left out of the data."""
+    tracked_as: Mapping[str, str] = field(default_factory=dict)
+    """Ids of this run elsewhere, to which an evaluation may add its figures."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +101,8 @@ class TrainResult:
     seconds: float
     is_complete: bool
     """Whether no photo can be among what was left out of the data."""
+    tracked_as: Mapping[str, str] = field(default_factory=dict)
+    """Ids of this run elsewhere."""
 
 
 def check_export_tools() -> None:
@@ -164,6 +168,7 @@ def export_model(
         origin.classes,
         origin.seconds,
         origin.is_complete,
+        origin.tracked_as,
     )
 
 
@@ -226,6 +231,7 @@ def model_card(
             "onnx_difference": difference,
             "seconds": round(origin.seconds, 3),
             "versions": versions(),
+            **origin.tracked_as,
         },
         weights_sha256=weights_sha256,
     )
@@ -262,7 +268,7 @@ def card_metrics(origin: Origin) -> dict[str, object]:
 
 def hyperparameters(settings: TrainSettings) -> dict[str, object]:
     """The settings that influence the model; no paths, no names, nothing about monitoring."""
-    paths = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "weights"}
+    paths = {*FOLDERS, "weights"}
     labels = {"name", "version", "backbone", "monitor_interval", "profile"}
     return {name: value for name, value in settings.to_json().items() if name not in paths | labels}
 

@@ -13,6 +13,8 @@ from pathlib import Path
 from training.settings import RUN_FOLDER, RUN_MODEL_FOLDER, TrainSettings
 
 RUNS = RUN_FOLDER.parent
+# Of a training: its settings, history, data, versions.
+RECORD_NAME = "training.json"
 
 
 def time_stamp(moment: datetime) -> str:

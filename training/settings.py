@@ -31,6 +31,9 @@ SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
 RUN_FOLDER = Path("runs/NAME-TIME")
 RUN_MODEL_FOLDER = RUN_FOLDER / "model"
 
+# The settings that say where something is, and nothing about the model.
+FOLDERS = ("data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "tensorboard")
+
 # Of the features in a job's checkpoints.
 FEATURES_FOLDER = "features"
 
@@ -125,6 +128,9 @@ class TrainSettings:
     amp: Annotated[bool, "Use bfloat16 where the machine computes it in hardware."] = False
     monitor_interval: Annotated[int, "Record gradients every this many steps; 0 = never."] = 0
     profile: Annotated[bool, "Record a profile of some steps."] = False
+    tensorboard: Annotated[
+        Path | None, "Write curves for TensorBoard into a folder of the run in this one."
+    ] = None
     features_only: Annotated[
         bool, "Compute the features of every photo and keep them; train nothing."
     ] = False

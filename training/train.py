@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 from statistics import fmean
@@ -36,6 +36,7 @@ from training.familiarity import MIN_PHOTOS, Familiarity, fit_familiarity
 from training.fitting import fit_once
 from training.metric_lines import MetricLog, metric_line
 from training.metrics import expected_calibration_error
+from training.mlflow_runs import MlflowRun, mlflow_run
 from training.network import TransferNetwork
 from training.out_of_fold import OutOfFold, write_out_of_fold
 from training.prepared import Prepared, prepare
@@ -43,6 +44,7 @@ from training.progress import PrintableFormatter
 from training.run_folders import with_run_folder
 from training.settings import RUN_FOLDER, TrainSettings
 from training.spread import CrossValidationSpread, spread_of
+from training.tensorboard import TensorBoardLog
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
 
@@ -77,15 +79,12 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
         OSError: a file cannot be read or written.
         StopTraining: an observer ended it; nothing is exported.
     """
-    with failure.recorded(settings.output_dir):
+    with failure.recorded(settings.output_dir), mlflow_run(settings) as run:
         check_export_tools()
+        recorders = _recorders(settings, run)
         prepared = prepare(settings)
         parallel.wait_for_all()  # the others read the features that are kept now
-        watching = [
-            MetricLog(settings.output_dir),
-            *inspectors(settings, prepared.preparation),
-            *callbacks,
-        ]
+        watching = [*recorders, *inspectors(settings, prepared.preparation), *callbacks]
         fitted = fit(prepared, settings, watching)
         if fitted.spread is not None:
             log.info("%d folds, each at its last epoch:", len(fitted.folds))
@@ -93,10 +92,22 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
             print(metric_line(fitted.metrics), flush=True)
         if fitted.answers is not None:
             write_out_of_fold(fitted.answers, settings.output_dir)
-        result = export(prepared, fitted, settings)
+        result = export(prepared, fitted, settings, {} if run is None else run.ids)
         for observer in watching:
             observer.on_finish()
         return result
+
+
+def _recorders(settings: TrainSettings, run: MlflowRun | None) -> list[TrainingObserver]:
+    """Makes what records each epoch: the run's folder, and where else it was asked for.
+
+    Raises:
+        TrainingError: a package for it is not installed.
+    """
+    recorders: list[TrainingObserver] = [MetricLog(settings.output_dir)]
+    if settings.tensorboard is not None:
+        recorders.append(TensorBoardLog(settings.tensorboard / settings.output_dir.name))
+    return recorders if run is None else [*recorders, run]
 
 
 def take_part(settings: TrainSettings) -> None:
@@ -164,8 +175,16 @@ def _log_fold(settings: TrainSettings, number: int, metrics: EpochMetrics) -> No
     log.info("fold %d of %d: %s", number, total, metric_line(metrics))
 
 
-def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> TrainResult:
+def export(
+    prepared: Prepared,
+    fitted: Fitted,
+    settings: TrainSettings,
+    tracked_as: Mapping[str, str] | None = None,
+) -> TrainResult:
     """Writes the servable model and the records of the training.
+
+    Args:
+        tracked_as: ids of this run elsewhere, for its records.
 
     Raises:
         TrainingError: ONNX Runtime and torch give different probabilities.
@@ -191,6 +210,7 @@ def export(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Train
             seconds=fitted.seconds,
             gate=_gate(prepared, fitted, settings),
             is_complete=prepared.data.is_complete,
+            tracked_as=tracked_as or {},
         ),
     )
 

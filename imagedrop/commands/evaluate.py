@@ -7,6 +7,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
+from statistics import fmean
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
@@ -21,6 +22,7 @@ from imagedrop.output import progress, say
 from model.package import package, texts_in
 from training.data.folders import explain
 from training.data.layout import part_of
+from training.mlflow_runs import add_to_run
 from training.run_folders import new_run_folder
 
 if TYPE_CHECKING:
@@ -119,6 +121,7 @@ def evaluate(
                 _write_calibrated(found, content, output_dir / "calibrated.tar.gz")
             if found.int8 is not None:
                 _write_int8(found, found.int8, content, calibrate, output_dir / "int8.tar.gz")
+    _track(found, output_dir)
     for line in explain(found.data.left_out[len(scanned.left_out) :]):
         say(line)
     if not found.data.is_complete:
@@ -171,6 +174,18 @@ def _write_reports(found: Evaluation, folder: Path) -> None:
     (folder / "evaluation.csv").write_text(csv_text(found.rows), encoding="utf-8-sig", newline="")
     (folder / "evaluation.html").write_text(evaluation_page(found), encoding="utf-8")
     say(f"Report: {folder / 'evaluation.html'}")
+
+
+def _track(found: Evaluation, folder: Path) -> None:
+    figures = {
+        "evaluation_top1": found.top(1),
+        "evaluation_top5": found.top(5),
+        "evaluation_macro_f1": found.macro_f1,
+        "evaluation_log_loss": fmean(row.loss for row in found.rows),
+        "evaluation_ece": found.calibration.ece_before,
+    }
+    reports = [folder / f"evaluation.{kind}" for kind in ("html", "json", "csv")]
+    add_to_run(found.card.training_run, folder.name, reports, figures, folder.name)
 
 
 def _print_summary(found: Evaluation) -> None:

@@ -39,6 +39,7 @@ def train(
     best = read_hyperparameters(hyperparameters, backbone) if hyperparameters else {}
     require_torch()
     # torch takes seconds to import; other commands do not need it.
+    from training.mlflow_runs import add_to_run  # noqa: PLC0415
     from training.reports.training import write_training_page  # noqa: PLC0415
     from training.train import keep_features, log_to_stderr  # noqa: PLC0415
     from training.train import train as train_model  # noqa: PLC0415
@@ -52,6 +53,7 @@ def train(
         wanted = with_run_folder(wanted)
         result = train_model(wanted)
         page = write_training_page(wanted.output_dir)
+    add_to_run(result.tracked_as, wanted.output_dir.name, [page])
     say(
         f"{len(result.classes)} classes, trained in {result.seconds:.0f} s: "
         f"the model is in {result.model_dir}"

@@ -9,11 +9,10 @@ from typing import Annotated, Any
 import typer
 
 from imagedrop.errors import UserError
-from training.settings import declared_settings
+from training.settings import FOLDERS, declared_settings
 
 # A job chooses its own folders.
-_FOLDERS = {"data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache"}
-SETTABLE = sorted(set(declared_settings()) - _FOLDERS)
+SETTABLE = sorted(set(declared_settings()) - set(FOLDERS))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -11,7 +11,6 @@ from typing import Any
 
 from training import out_of_fold
 from training.errors import TrainingError
-from training.exporting import RECORD_NAME
 from training.inspection.answer_rules import Answers
 from training.inspection.class_rules import ClassCounts
 from training.inspection.findings import Finding, Status
@@ -19,6 +18,7 @@ from training.inspection.rules import judge, judge_profile
 from training.inspection.times import time_json, write_trace
 from training.out_of_fold import OutOfFold, read_out_of_fold
 from training.prepared import Prepared, prepare
+from training.run_folders import RECORD_NAME
 from training.settings import TrainSettings
 from training.train import Fitted, fit
 from training.watch import observations, profile
