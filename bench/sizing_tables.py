@@ -74,6 +74,7 @@ def markdown() -> Iterator[str]:
                 "chunks",
                 *(f"{each.chunks:,}" for each in sized),
             ],
+            ["waves, each with a transform job", *(str(each.waves) for each in sized)],
             [
                 f"shards of {settings.shard_images} images, "
                 f"{settings.payload_bytes / MEBIBYTE:.1f} MiB each",

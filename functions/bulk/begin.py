@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from typing import Any
 
-from bulk.run import BulkRun, RunFiles
+from bulk.run import WAVE_IMAGES, BulkRun, RunFiles
 from bulk.work_bucket import WorkBucket
 from imaging import ImageSpec
 from registry.served_model import ServedModel
@@ -41,6 +41,7 @@ def begin_run(
         max_concurrent_transforms=asked["max_concurrent_transforms"],
         chunk_images=asked["chunk_images"],
         shard_images=asked["shard_images"],
+        wave_images=asked.get("wave_images", WAVE_IMAGES),
         started_at=now(),
         **_model(asked.get("candidate"), served_model),
     )

@@ -22,15 +22,16 @@ def write_chunk_names(work: WorkBucket, files: RunFiles, count: int, round_: int
     work.write_json(files.chunks(round_), names)
 
 
-def of_each_chunk(
-    work: WorkBucket, files: RunFiles, round_: int, look: Callable[[str], T]
-) -> Iterator[T]:
+def of_each_chunk(work: WorkBucket, chunks: str, look: Callable[[str], T]) -> Iterator[T]:
     """Yields the result of ``look`` for each chunk, in order; sixteen results are in memory.
+
+    Args:
+        chunks: key of the file with their names: of a round or of a wave.
 
     Raises:
         Exception: any error of ``look``.
     """
-    names = [each["chunk"] for each in work.read_json(files.chunks(round_)) or ()]
+    names = [each["chunk"] for each in work.read_json(chunks) or ()]
     with ThreadPoolExecutor(PARALLEL_CHUNKS) as pool:
         for start in range(0, len(names), PARALLEL_CHUNKS):
             yield from pool.map(look, names[start : start + PARALLEL_CHUNKS])

@@ -13,6 +13,7 @@ from bulk.plan_transform import plan_transform
 from bulk.reconcile import reconcile
 from bulk.run import BulkRun, RunFiles
 from bulk.sources import image_source
+from bulk.turns import FIRST_TURN, turn
 from bulk.work_bucket import WorkBucket
 from registry.served_model import ServedModel
 
@@ -27,12 +28,13 @@ State = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class FolderSteps:
-    """The adapters of the steps, and the end of the function's time."""
+    """The adapters of the steps, how many chunks are worked on at once, and the function's end."""
 
     s3: S3Client
     work: WorkBucket
     served_model: Callable[[], ServedModel]
     now: Callable[[], str]
+    concurrency: int
     out_of_time: Callable[[], bool]
 
     def list(self, state: State) -> dict[str, Any]:
@@ -42,14 +44,17 @@ class FolderSteps:
             run = begin_run(state["input"], self.work, self.served_model, self.now)
             source = image_source(self.s3, run.source)
             list_images(source, self.work, run, progress, self.out_of_time)
-        return {"round": 0, "progress": asdict(progress)}
+        return {"round": 0, "progress": asdict(progress), **FIRST_TURN}
+
+    def turn(self, state: State) -> dict[str, Any]:
+        return turn(self.work, self._run(state), state, self.concurrency)
 
     def plan(self, state: State) -> dict[str, Any]:
-        plan = plan_transform(self.work, self._run(state), state["round"], state["execution"])
-        return {"round": state["round"], **plan}
+        run, execution = self._run(state), state["execution"]
+        return {**plan_transform(self.work, run, state["round"], state["wave"], execution)}
 
     def reconcile(self, state: State) -> dict[str, Any]:
-        return reconcile(self.work, self._run(state), self.now, state["round"], state["job"])
+        return reconcile(self.work, self._run(state), self.now, state["round"])
 
     def delete(self, state: State) -> dict[str, Any]:
         """Deletes until all is deleted or the time is nearly over; then it is called again."""
@@ -65,6 +70,7 @@ def _files(state: State) -> RunFiles:
 
 STEPS = {
     "list": FolderSteps.list,
+    "turn": FolderSteps.turn,
     "plan": FolderSteps.plan,
     "reconcile": FolderSteps.reconcile,
     "delete": FolderSteps.delete,

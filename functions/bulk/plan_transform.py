@@ -1,4 +1,4 @@
-"""The third step: the manifest of the remaining work for Batch Transform, and the job's request."""
+"""Before a wave's job: the manifest of its remaining work for Batch Transform, and the request."""
 
 from __future__ import annotations
 
@@ -72,16 +72,18 @@ class _Manifest:
         yield b"]\n"
 
 
-def plan_transform(work: WorkBucket, run: BulkRun, round_: int, execution: str) -> TransformPlan:
-    """Writes ``manifest-ROUND.json`` and returns the transform job's request.
+def plan_transform(
+    work: WorkBucket, run: BulkRun, round_: int, wave: int, execution: str
+) -> TransformPlan:
+    """Writes the wave's manifest and returns the request of its transform job.
 
     Shards that already have an output (from a job that was stopped) are left out, and deleted ones:
     a second round may have completed the run after a chunk was not recorded. The job's name comes
     from the execution and the manifest, so a retried state requests the same job, which SageMaker
     refuses to start twice. It reads chunk by chunk: memory does not grow with the folder.
     """
-    manifest = _Manifest(_prefix(work, run), _names(work, run, round_))
-    key = run.files.manifest(round_)
+    manifest = _Manifest(_prefix(work, run), _names(work, run, round_, wave))
+    key = run.files.manifest(round_, wave)
     work.write_stream(key, manifest.pieces(), "application/json")
     payload = _payload_mb(run)
     return {
@@ -111,9 +113,9 @@ def _prefix(work: WorkBucket, run: BulkRun) -> str:
     return f"s3://{work.name}/{run.files.shards}"
 
 
-def _names(work: WorkBucket, run: BulkRun, round_: int) -> Iterator[str]:
+def _names(work: WorkBucket, run: BulkRun, round_: int, wave: int) -> Iterator[str]:
     """Yields the names in the manifest: shards or, in a direct run, the images' keys."""
-    for names in of_each_chunk(work, run.files, round_, partial(_of_chunk, work, run)):
+    for names in of_each_chunk(work, run.files.wave(round_, wave), partial(_of_chunk, work, run)):
         yield from names
 
 

@@ -100,7 +100,11 @@ class ProgressReader:
         return Progress(
             phase=Phase.FINISHED
             if report is not None
-            else self._phase(files, round_, bool(listing), recorded),
+            else self._phase(
+                settings, round_, chunks if round_ == 0 else every_chunk - chunks, recorded
+            )
+            if listing
+            else Phase.LISTING,
             round=round_,
             listed=listed,
             prepared=min(images_of(prepared) + begun, listed) if chunks else 0,
@@ -110,15 +114,14 @@ class ProgressReader:
             at_least=self._is_cut,
         )
 
-    def _phase(self, files: RunFiles, round_: int, is_listed: bool, recorded: set[str]) -> Phase:
-        if not is_listed:
-            return Phase.LISTING
-        if not self.work.exists(files.manifest(round_)):
+    def _phase(self, settings: BulkRun, round_: int, chunks: set[str], recorded: set[str]) -> Phase:
+        """Returns what is done to the last wave of the round's chunks; the others are ahead."""
+        waves = settings.waves(len(chunks), round_)
+        if not waves or not self.work.exists(settings.files.manifest(round_, len(waves) - 1)):
             return Phase.PREPARING
-        # Chunks are recorded only after the round's whole job.
-        if any(("-" in name) == (round_ > 0) for name in recorded):
-            return Phase.RECORDING
-        return Phase.TRANSFORMING
+        # Chunks are recorded only after their wave's whole job.
+        is_recording = recorded.intersection(sorted(chunks)[waves[-1]])
+        return Phase.RECORDING if is_recording else Phase.TRANSFORMING
 
     def _shards(self, files: RunFiles, image_bytes: int) -> dict[str, int]:
         """Counts images by shard; the division ignores the npy header, which is below one image."""

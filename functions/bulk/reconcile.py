@@ -11,11 +11,15 @@ from bulk.chunks import of_each_chunk, write_chunk_names
 from bulk.comparison import Comparison
 from bulk.ledger import Fate, Sums, failed
 from bulk.report import job_facts, report_of
-from bulk.run import BulkRun, RunFiles, chunk_name, is_last_round
+from bulk.run import (
+    RESUBMITTED_CHUNK_IMAGES,
+    BulkRun,
+    RunFiles,
+    chunk_name,
+    is_last_round,
+)
+from bulk.turns import FIRST_TURN, jobs_of
 from bulk.work_bucket import WorkBucket
-
-# Fewer than in the first round: too many may have made a function run out of time.
-RESUBMITTED_CHUNK_IMAGES = 100
 
 
 @dataclass(slots=True)
@@ -52,29 +56,26 @@ def reconcile(
     run: BulkRun,
     now: Callable[[], str],
     round_: int,
-    job: dict[str, Any] | None,
 ) -> dict[str, Any]:
     """Adds up a round; writes failed images as the next round's chunks, or else the report.
 
     Returns the ``next`` state: ``prepare`` for another round, ``complete`` or ``incomplete``.
 
     Memory: some chunks' sums, and the lines of one chunk to retry.
-
-    Args:
-        job: the round's transform job as SageMaker describes it, or the ``problem`` that
-            prevented it; empty if none was needed.
     """
     files = run.files
     sums, again = Sums(), _NextRound(work, files, round_ + 1)
-    is_last = is_last_round(round_, (job or {}).get("problem"))
+    jobs = jobs_of(work, run, round_)
+    is_last = any(is_last_round(round_, job.get("problem")) for job in jobs or [{}])
     of_chunk = partial(_chunk, work, files, round_, is_last)
-    for own, lines in of_each_chunk(work, files, round_, of_chunk):
+    for own, lines in of_each_chunk(work, files.chunks(round_), of_chunk):
         sums.add(own)
         again.take(lines)
     again.end()
-    work.write_json(files.round_sums(round_), {"sums": sums.to_json(), "job": job_facts(job)})
+    facts = [job_facts(job) for job in jobs]
+    work.write_json(files.round_sums(round_), {"sums": sums.to_json(), "jobs": facts})
     if again.images:
-        return {"next": "prepare", "round": round_ + 1}
+        return {"next": "prepare", "round": round_ + 1, **FIRST_TURN}
     return _report(work, run, now(), round_)
 
 
@@ -102,7 +103,7 @@ def _report(work: WorkBucket, run: BulkRun, finished_at: str, last_round: int) -
         # Retried images are counted in the round that settled them.
         sums.listed -= sums.fates.pop(Fate.RESUBMITTED, 0)
         total.add(sums)
-        jobs += [written["job"]] if written["job"] else []
+        jobs += written["jobs"]
     listing = work.read_json(run.files.listing_json) or {}
     report = report_of(run, total, listing, jobs, finished_at)
     report |= {
@@ -130,7 +131,7 @@ def _comparison(work: WorkBucket, files: RunFiles, last_round: int) -> dict[str,
 
     total = Comparison()
     for round_ in range(last_round + 1):
-        for found in of_each_chunk(work, files, round_, of_chunk):
+        for found in of_each_chunk(work, files.chunks(round_), of_chunk):
             if found is not None:
                 total.add(Comparison.from_json(found))
     return total.report()

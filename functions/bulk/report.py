@@ -44,7 +44,7 @@ class Report(TypedDict, total=False):
             attempts, those of the first round too.
         examples: up to 200 ``rejected`` and ``failed`` images by name, each with its reason.
         images_per_second: listed images by ``seconds``; None for a run without a duration.
-        transform_jobs: one per round that needed one.
+        transform_jobs: one per wave that needed one.
         shards: files of packed images.
         instance_type, instance_count: the machines of each transform job.
         function_seconds: of all calls that prepared and recorded chunks, by step.
@@ -154,10 +154,8 @@ def _quantities(run: BulkRun, total: Sums, jobs: list[JobFacts]) -> dict[str, An
     }
 
 
-def job_facts(job: dict[str, Any] | None) -> JobFacts | None:
+def job_facts(job: dict[str, Any]) -> JobFacts:
     """Returns the facts of a transform job: DescribeTransformJob's, or why there is none."""
-    if not job:
-        return None
     problem = job.get("problem", {})
     start, end = job.get("TransformStartTime"), job.get("TransformEndTime")
     return {

@@ -14,6 +14,11 @@ LAST_ROUND = 1
 # Step Functions' name of the error if a quota forbids the transform job, as it would in a second
 # round.
 OVER_A_LIMIT = "SageMaker.ResourceLimitExceededException"
+# Of each instance. A job starts in minutes, which are paid for: a much smaller one would start for
+# longer than it works. docs/decisions/bulk.md has the sums.
+WAVE_IMAGES = 250_000
+# Fewer than in the first round: too many may have made a function run out of time.
+RESUBMITTED_CHUNK_IMAGES = 100
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -32,6 +37,8 @@ class BulkRun:
         max_concurrent_transforms: requests at once to each machine.
         chunk_images: images per function call.
         shard_images: images per request of the transform job.
+        wave_images: images of each instance of a transform job; the next job's are prepared
+            meanwhile.
         started_at: UTC, ISO 8601.
         compares: whether the answers are compared with those of the listed rows, and no row is
             touched.
@@ -51,6 +58,7 @@ class BulkRun:
     max_concurrent_transforms: int
     chunk_images: int
     shard_images: int
+    wave_images: int = WAVE_IMAGES
     started_at: str
     compares: bool = False
     abstentions: Sequence[str] = ()
@@ -58,6 +66,12 @@ class BulkRun:
     @property
     def files(self) -> RunFiles:
         return RunFiles(self.name)
+
+    def waves(self, chunks: int, round_: int) -> list[slice]:
+        """Returns the parts of a round's chunks that have one transform job each."""
+        chunk_images = self.chunk_images if round_ == 0 else RESUBMITTED_CHUNK_IMAGES
+        size = max(1, self.wave_images * self.instance_count // chunk_images)
+        return [slice(start, start + size) for start in range(0, chunks, size)]
 
     @classmethod
     def from_json(cls, value: Mapping[str, Any]) -> BulkRun:
@@ -128,6 +142,14 @@ class RunFiles:
     def chunks(self, round_: int) -> str:
         return f"{self.root}chunks-{round_}.json"
 
+    def wave(self, round_: int, wave: int) -> str:
+        """Returns the key of the names of a wave's chunks."""
+        return f"{self.root}waves/{round_}-{wave:04}.json"
+
+    def job(self, round_: int, wave: int) -> str:
+        """Returns the key of a wave's transform job, as SageMaker describes it at its end."""
+        return f"{self.root}jobs/{round_}-{wave:04}.json"
+
     def prepared(self, chunk: str) -> str:
         return f"{self.root}prepared/{chunk}.json"
 
@@ -140,8 +162,8 @@ class RunFiles:
     def direct(self, chunk: str) -> str:
         return f"{self.root}direct/{chunk}.jsonl"
 
-    def manifest(self, round_: int) -> str:
-        return f"{self.root}manifest-{round_}.json"
+    def manifest(self, round_: int, wave: int) -> str:
+        return f"{self.root}manifests/{round_}-{wave:04}.json"
 
     def output(self, name: str) -> str:
         """Returns the key of Batch Transform's answer to a shard or, in a direct run, an image."""

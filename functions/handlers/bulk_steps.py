@@ -30,13 +30,10 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         work=WorkBucket(s3, wiring.settings.work_bucket),
         served_model=partial(model_served_now, s3),
         now=utc_now,
+        concurrency=wiring.settings.bulk_concurrency,
         out_of_time=deadline(context.get_remaining_time_in_millis, LAST_START_SECONDS),
     )
-    known = {
-        "run": event["input"]["run"],
-        "work_bucket": steps.work.name,
-        "concurrency": wiring.settings.bulk_concurrency,
-    }
+    known = {"run": event["input"]["run"], "work_bucket": steps.work.name}
     answer = known | STEPS[event["step"]](steps, event)
     logger.info(event["step"], extra=answer)
     return answer

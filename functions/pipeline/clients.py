@@ -22,13 +22,15 @@ from typing import Any
 from botocore.config import Config
 from botocore.session import Session, get_session
 
-from pipeline.classify_images import PARALLEL_IMAGES
+# As many as the most calls at once of one function, those on a folder's chunks. One connection more
+# would be closed after its call, and the next call would pay for another one, with TLS.
+CONNECTIONS = 16
 
 QUICK = Config(
     connect_timeout=2,
     read_timeout=5,
     retries={"mode": "standard", "total_max_attempts": 3},
-    max_pool_connections=PARALLEL_IMAGES,
+    max_pool_connections=CONNECTIONS,
     response_checksum_validation="when_required",
     parameter_validation=False,
     user_agent="imagedrop",

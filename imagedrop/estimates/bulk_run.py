@@ -21,6 +21,8 @@ from bulk.plan_transform import (
     payload_mb,
 )
 from bulk.record_chunk import PARALLEL_WRITES
+from bulk.run import WAVE_IMAGES
+from bulk.turns import parts_of
 from imagedrop.estimates import prices
 from imagedrop.estimates.changes import changes_cost
 from imagedrop.estimates.stack import (
@@ -68,9 +70,10 @@ PREFIX_GETS_PER_SECOND = 5_500
 TABLE_WRITES_PER_SECOND = 1_000 * INDEX_PARTITIONS
 
 # --- the workflow's own numbers --------------------------------------------------------------
-# Starting the child workflow and its one task.
-TRANSITIONS_A_CHUNK = 2
-TRANSITIONS_A_RUN = 14
+TRANSITIONS_A_CHUNK = 2  # starting the child workflow and its one task
+TRANSITIONS_A_RUN = 10
+TRANSITIONS_A_TURN = 12  # itself, three branches with what each does, and whether it was the last
+TURNS_BESIDES_WAVES = 2  # a wave is prepared, transformed and recorded in three
 # Objects of each shard: its pixels, their names, and the answer.
 OBJECTS_A_SHARD = 3
 # Of each image, in the files that a complete run keeps: listing and ledger, measured with names of
@@ -100,6 +103,10 @@ class RunSettings:
     ] = 2
     chunk_images: Annotated[int, typer.Option(min=1, help="Images a function call.")] = 1000
     shard_images: Annotated[int, typer.Option(min=1, help="Images a request.")] = 64
+    wave_images: Annotated[
+        int,
+        typer.Option(min=1, help="Images a job and instance; the next are prepared meanwhile."),
+    ] = WAVE_IMAGES
 
     @property
     def payload_bytes(self) -> int:
@@ -145,13 +152,11 @@ class Sizing:
     payload_bytes: int
     prepare_chunk_seconds: float
     record_chunk_seconds: float
+    waves: int
     phase_seconds: dict[str, float]
+    seconds: float  # less than the phases together: waves overlap
     usage: Usage
     cost_dollars: dict[str, float]
-
-    @property
-    def seconds(self) -> float:
-        return sum(self.phase_seconds.values())
 
     @property
     def dollars(self) -> float:
@@ -178,12 +183,13 @@ def size_run(
     shards = 0 if settings.direct else _shards(images, settings)
     requests = images if settings.direct else shards
     deleted = images if settings.direct else OBJECTS_A_SHARD * shards
-    phases = _phases(images, settings, ceil(chunks / lambda_concurrency), deleted)
+    turns = len(wave_sizes(images, settings)) + TURNS_BESIDES_WAVES
+    phases, seconds = _phases(images, settings, lambda_concurrency, deleted)
     used = Usage(
         lambda_requests=2 * chunks
         + ceil(phases["list"] / LAMBDA_SECONDS)
         + ceil(phases["delete"] / LAMBDA_SECONDS)
-        + 2,
+        + 2 * turns,  # a plan of each wave, and reconcile
         lambda_gigabyte_seconds=_gigabyte_seconds(images, settings, phases),
         # Of each chunk: listing, prepared, ledger, recorded, and what Plan lists.
         s3_puts=ceil(images / LIST_PAGE_KEYS)
@@ -196,7 +202,9 @@ def size_run(
         table_reads=images,
         table_writes=0 if compares else images * WRITES_PER_IMAGE,
         order_writes=0 if compares else images * ORDER_WRITES_PER_IMAGE,
-        state_transitions=2 * TRANSITIONS_A_CHUNK * chunks + TRANSITIONS_A_RUN,
+        state_transitions=2 * TRANSITIONS_A_CHUNK * chunks
+        + TRANSITIONS_A_RUN
+        + TRANSITIONS_A_TURN * turns,
         work_bytes=0 if settings.direct else images * IMAGE_BYTES,
         kept_bytes=images * KEPT_BYTES_PER_IMAGE,
     )
@@ -209,11 +217,13 @@ def size_run(
         payload_bytes=settings.payload_bytes,
         prepare_chunk_seconds=_chunk_seconds(_prepare_milliseconds, images, settings),
         record_chunk_seconds=_chunk_seconds(_record_milliseconds, images, settings),
+        waves=turns - TURNS_BESIDES_WAVES,
         phase_seconds=phases,
+        seconds=seconds,
         usage=used,
         cost_dollars={
             "transform": transform,
-            **_usage_dollars(used, sum(phases.values())),
+            **_usage_dollars(used, seconds),
             "history and counters": changes_cost(images),
         },
     )
@@ -225,25 +235,56 @@ def _chunk_seconds(
     return milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
 
 
-def _phases(images: int, settings: RunSettings, waves: int, deleted: int) -> dict[str, float]:
-    """Returns the seconds of each phase; ``waves`` of chunks follow each other.
+def wave_sizes(images: int, settings: RunSettings) -> list[int]:
+    """Returns the images of each transform job; as `BulkRun.waves`."""
+    chunks = max(1, settings.wave_images * settings.instance_count // settings.chunk_images)
+    size = chunks * settings.chunk_images
+    return [min(size, images - start) for start in range(0, images, size)]
+
+
+def _phases(
+    images: int, settings: RunSettings, functions: int, deleted: int
+) -> tuple[dict[str, float], float]:
+    """Returns the seconds of each phase in all its waves, and those of the run.
 
     Args:
+        functions: how many chunks are worked on at once.
         deleted: the objects that are deleted at the end.
     """
     chunks = ceil(images / settings.chunk_images)
-    reads = 0.0 if settings.direct else images / PREFIX_GETS_PER_SECOND
-    prepare = waves * _chunk_seconds(_prepare_milliseconds, images, settings)
-    record = waves * _chunk_seconds(_record_milliseconds, images, settings)
-    return {
+    phases = {
         "list": ceil(images / LIST_PAGE_KEYS) * LIST_PAGE_SECONDS,
-        "prepare": max(prepare, reads),
-        "plan": chunks * PLAN_CHUNK_SECONDS,
-        "transform": _transform_seconds(images, settings),
-        "record": max(record, images / TABLE_WRITES_PER_SECOND),
+        **dict.fromkeys(("prepare", "plan", "transform", "record"), 0.0),
         "reconcile": chunks * RECONCILE_CHUNK_SECONDS,
         "delete": ceil(deleted / LIST_PAGE_KEYS) * DELETE_PAGE_SECONDS,
     }
+    seconds = sum(phases.values())
+    waves = [0, 0, *wave_sizes(images, settings), 0, 0]
+    # In a turn a wave is prepared, the one before transformed, the one before that recorded.
+    for recorded, transformed, prepared in zip(waves, waves[1:], waves[2:], strict=False):
+        preparing, recording = parts_of(functions, bool(prepared), bool(recorded))
+        turn = {
+            "prepare": _prepare_seconds(prepared, settings, preparing),
+            "plan": ceil(transformed / settings.chunk_images) * PLAN_CHUNK_SECONDS,
+            "transform": _transform_seconds(transformed, settings),
+            "record": _record_seconds(recorded, settings, recording),
+        }
+        for phase, each in turn.items():
+            phases[phase] += each
+        seconds += max(turn["prepare"], turn["plan"] + turn["transform"], turn["record"])
+    return phases, seconds
+
+
+def _prepare_seconds(images: int, settings: RunSettings, functions: int) -> float:
+    turns = ceil(ceil(images / settings.chunk_images) / functions)
+    reads = 0.0 if settings.direct else images / PREFIX_GETS_PER_SECOND
+    return max(turns * _chunk_seconds(_prepare_milliseconds, images, settings), reads)
+
+
+def _record_seconds(images: int, settings: RunSettings, functions: int) -> float:
+    turns = ceil(ceil(images / settings.chunk_images) / functions)
+    chunk_seconds = _chunk_seconds(_record_milliseconds, images, settings)
+    return max(turns * chunk_seconds, images / TABLE_WRITES_PER_SECOND)
 
 
 def _gigabyte_seconds(images: int, settings: RunSettings, phases: dict[str, float]) -> float:
@@ -304,7 +345,7 @@ def _transform_seconds(images: int, settings: RunSettings) -> float:
         SERVED_FILES_PER_SECOND_PER_VCPU if settings.direct else SERVED_IMAGES_PER_SECOND_PER_VCPU
     )
     rate *= INSTANCE_VCPUS[settings.instance_type] * settings.instance_count
-    return INSTANCE_START_SECONDS + images / rate
+    return INSTANCE_START_SECONDS + images / rate if images else 0.0
 
 
 def problems(settings: RunSettings) -> list[tuple[str, str]]:

@@ -1,45 +1,40 @@
 """A discrete-event simulation of a bulk run: chunks through a Distributed Map, a transform job.
 
-The phases follow each other, as in bulk.asl.json. Sizes, the times of a chunk and the dollars are
-those of `estimates.bulk_run`; this adds what waits: chunks for a free function and for state
-transitions, reads for S3, rows for the table.
+Waves are prepared, transformed and recorded in turns, as in bulk.asl.json. Sizes, the times of a
+chunk and the dollars are those of `estimates.bulk_run`; this adds what waits: chunks for a free
+function and for state transitions, reads for S3, rows for the table.
 """
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Callable, Generator
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Any
 
 import simpy
 
-from imagedrop.estimates.bulk_run import TRANSITIONS_A_CHUNK, RunSettings, Sizing
+from bulk.turns import parts_of
+from imagedrop.estimates.bulk_run import TRANSITIONS_A_CHUNK, RunSettings, Sizing, wave_sizes
 from imagedrop.growth.figures import Figures
 from imagedrop.growth.limits import rows_per_second
 from imagedrop.growth.rates import Rate
 
 Steps = Generator[simpy.Event, Any, None]
-# What one function does for all chunks, or a job for all shards: a time without a queue.
-ALONE = frozenset({"list", "plan", "transform", "reconcile", "delete"})
 
 
 @dataclass(slots=True)
 class BulkOutcome:
-    """A run: when each phase ended, in seconds since its start, and the rows that were written."""
+    """A run: the seconds of each phase in all its waves, which overlap, and the rows written."""
 
     sizing: Sizing
-    ends: dict[str, float]
+    took: defaultdict[str, float] = field(default_factory=lambda: defaultdict(float))
+    seconds: float = 0.0
     rows: int = 0
 
     @property
-    def seconds(self) -> float:
-        return max(self.ends.values())
-
-    @property
     def slowest_phase(self) -> str:
-        begins = [0.0, *self.ends.values()]
-        took = {name: end - begins[place] for place, (name, end) in enumerate(self.ends.items())}
-        return max(took, key=lambda name: took[name])
+        return max(self.took, key=lambda phase: self.took[phase])
 
 
 def simulate_bulk(
@@ -52,40 +47,87 @@ def simulate_bulk(
         concurrency: chunks at once, the template's ClassifyConcurrency.
     """
     env = simpy.Environment()
-    outcome = BulkOutcome(sizing, {})
-    env.run(until=env.process(_phases(env, outcome, settings, concurrency, figures)))
+    outcome = BulkOutcome(sizing)
+    env.run(until=env.process(_Run(env, outcome, settings, concurrency, figures).steps()))
+    outcome.seconds = env.now
     return outcome
 
 
-def _phases(
-    env: simpy.Environment,
-    outcome: BulkOutcome,
-    settings: RunSettings,
-    concurrency: int,
-    figures: Figures,
-) -> Steps:
-    sizing = outcome.sizing
-    reads = Rate(lambda _: figures.prefix_gets_per_second)
-    table = Rate(lambda now: rows_per_second(now, figures))
-    waits = {
-        "prepare": lambda images: 0.0 if settings.direct else reads.wait_seconds(env.now, images),
-        "record": lambda images: table.wait_seconds(env.now, images),
-    }
-    each_seconds = {"prepare": sizing.prepare_chunk_seconds, "record": sizing.record_chunk_seconds}
-    for name, seconds in sizing.phase_seconds.items():
-        if name in ALONE:
-            yield env.timeout(seconds)
-        else:
-            counts = _chunks(sizing.images, settings.chunk_images)
-            each = each_seconds[name] / min(settings.chunk_images, sizing.images)
-            transitions = Rate(lambda _: figures.transitions_per_second)
-            functions = [
-                env.process(_function(env, counts, each, transitions, waits[name]))
-                for _ in range(concurrency)
-            ]
-            ended = yield env.all_of(functions)
-            outcome.rows = sum(ended.values())  # Record's, which is the last of them
-        outcome.ends[name] = env.now
+@dataclass(slots=True)
+class _Run:
+    """The workflow of one run: list, turns, reconcile, delete."""
+
+    env: simpy.Environment
+    outcome: BulkOutcome
+    settings: RunSettings
+    concurrency: int
+    figures: Figures
+    reads: Rate = field(init=False)
+    table: Rate = field(init=False)
+
+    def __post_init__(self) -> None:
+        self.reads = Rate(lambda _: self.figures.prefix_gets_per_second)
+        self.table = Rate(lambda now: rows_per_second(now, self.figures))
+
+    def steps(self) -> Steps:
+        yield from self._alone("list")
+        waves = [0, 0, *wave_sizes(self.outcome.sizing.images, self.settings), 0, 0]
+        for recorded, transformed, prepared in zip(waves, waves[1:], waves[2:], strict=False):
+            functions = parts_of(self.concurrency, bool(prepared), bool(recorded))
+            parts = (
+                self._prepare(prepared, functions[0]),
+                self._transform(transformed),
+                self._record(recorded, functions[1]),
+            )
+            yield self.env.all_of([self.env.process(part) for part in parts])
+        yield from self._alone("reconcile")
+        yield from self._alone("delete")
+
+    def _alone(self, phase: str, share: float = 1.0) -> Steps:
+        """What one function does for all chunks, or a job for all shards: nothing waits for it."""
+        seconds = share * self.outcome.sizing.phase_seconds.get(phase, 0.0)
+        self.outcome.took[phase] += seconds
+        yield self.env.timeout(seconds)
+
+    def _transform(self, images: int) -> Steps:
+        for phase in ("plan", "transform"):
+            yield from self._alone(phase, images / self.outcome.sizing.images)
+
+    def _prepare(self, images: int, functions: int) -> Steps:
+        def wait_seconds(count: int) -> float:
+            return 0.0 if self.settings.direct else self.reads.wait_seconds(self.env.now, count)
+
+        each = self.outcome.sizing.prepare_chunk_seconds
+        yield from self._chunks("prepare", images, functions, each, wait_seconds)
+
+    def _record(self, images: int, functions: int) -> Steps:
+        def wait_seconds(count: int) -> float:
+            return self.table.wait_seconds(self.env.now, count)
+
+        each = self.outcome.sizing.record_chunk_seconds
+        done = yield from self._chunks("record", images, functions, each, wait_seconds)
+        self.outcome.rows += done
+
+    def _chunks(
+        self,
+        phase: str,
+        images: int,
+        functions: int,
+        chunk_seconds: float,
+        wait_seconds: Callable[[int], float],
+    ) -> Generator[simpy.Event, Any, int]:
+        """A Distributed Map over a wave's chunks; returns their images."""
+        began = self.env.now
+        counts = _chunks(images, self.settings.chunk_images)
+        each = chunk_seconds / min(self.settings.chunk_images, self.outcome.sizing.images)
+        transitions = Rate(lambda _: self.figures.transitions_per_second)
+        places = [
+            self.env.process(_function(self.env, counts, each, transitions, wait_seconds))
+            for _ in range(functions)
+        ]
+        ended = yield self.env.all_of(places)
+        self.outcome.took[phase] += self.env.now - began
+        return sum(ended.values())
 
 
 def _chunks(images: int, chunk_images: int) -> list[int]:

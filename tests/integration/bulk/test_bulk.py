@@ -31,7 +31,8 @@ STEPS = {
     "list": ("BulkStepsFunction", None),
     "prepare": ("BulkChunksFunction", None),
     "plan": ("BulkStepsFunction", "prepared/"),
-    "record": ("BulkChunksFunction", "manifest-0.json"),
+    "turn": ("BulkStepsFunction", "chunks-0.json"),
+    "record": ("BulkChunksFunction", "manifests/"),
     "reconcile": ("BulkStepsFunction", "recorded/"),
 }
 
@@ -161,6 +162,14 @@ def test_a_hundred_images_with_odd_names_are_reconciled(folder: Folder) -> None:
     folder.assert_reconciled(folder.start())
 
 
+def test_waves_that_overlap_have_a_job_each_and_end_the_same(folder: Folder) -> None:
+    run = folder.start(wave_images=40)
+    folder.assert_reconciled(run)
+    report = folder.report(run)
+    assert report["rounds"] == 1
+    assert [job["status"] for job in report["transform_jobs"]] == ["Completed"] * 3
+
+
 def test_a_direct_run_ends_with_the_same_rows(folder: Folder) -> None:
     folder.assert_reconciled(folder.start())
     packed = folder.rows()
@@ -280,7 +289,7 @@ def test_two_runs_over_one_folder_at_once_leave_one_row_each(folder: Folder) -> 
 
 
 def test_a_stopped_run_goes_on_where_it_was(folder: Folder) -> None:
-    run = folder.start()
+    run = folder.start(wave_images=40)
     files = RunFiles(run)
     assert eventually(lambda: any(folder.work.keys(f"{files.root}prepared/")))
     folder.runs.stop(run)

@@ -21,6 +21,7 @@ from bulk.reconcile import reconcile
 from bulk.record_chunk import RecordChunk
 from bulk.run import BulkRun, RunFiles, is_last_round
 from bulk.sources import image_source
+from bulk.turns import turn
 from bulk.work_bucket import WorkBucket
 from imaging import prepare
 from pipeline.adapters.images_bucket import ImagesBucket
@@ -83,10 +84,11 @@ class Bulk:
             )
         return progress
 
-    def chunks(self, round_: int) -> list[str]:
-        return [each["chunk"] for each in self.work.read_json(self.files.chunks(round_)) or []]
+    def chunks(self, round_: int, of_wave: str | None = None) -> list[str]:
+        names = self.work.read_json(of_wave or self.files.chunks(round_)) or []
+        return [each["chunk"] for each in names]
 
-    def prepare(self, round_: int = 0) -> None:
+    def prepare(self, round_: int = 0, of_wave: str | None = None) -> None:
         step = PrepareChunk(
             ImagesBucket(self.s3),
             prepare,
@@ -96,20 +98,29 @@ class Bulk:
             now=lambda: NOW,
             out_of_time=lambda: False,
         )
-        for chunk in self.chunks(round_):
+        for chunk in self.chunks(round_, of_wave):
             if ("prepare", chunk) not in self.lost_chunks:
                 step.run(chunk, round_)
 
-    def plan(self, round_: int = 0, execution: str = "trial-1") -> dict[str, Any]:
-        return dict(plan_transform(self.work, self.run, round_, execution))
+    def turn(self, round_: int = 0, number: int = 0, ended: Any = None) -> dict[str, Any]:
+        state = {"round": round_, "turn": number, "ended": ended}
+        return turn(self.work, self.run, state, concurrency=5)
 
-    def manifest(self, round_: int = 0) -> tuple[str, list[str]]:
-        head, *names = self.work.read_json(self.files.manifest(round_)) or [{}]
+    def plan(
+        self, round_: int = 0, execution: str = "trial-1", wave: int | None = None
+    ) -> dict[str, Any]:
+        """Of a wave, or of the only one, which the first turn names."""
+        if wave is None:
+            self.turn(round_)
+        return dict(plan_transform(self.work, self.run, round_, wave or 0, execution))
+
+    def manifest(self, round_: int = 0, wave: int = 0) -> tuple[str, list[str]]:
+        head, *names = self.work.read_json(self.files.manifest(round_, wave)) or [{}]
         return head["prefix"], names
 
-    def transform(self, round_: int = 0) -> dict[str, Any]:
+    def transform(self, round_: int = 0, wave: int = 0) -> dict[str, Any]:
         """Answers each image with its first pixel as the label."""
-        prefix, names = self.manifest(round_)
+        prefix, names = self.manifest(round_, wave)
         bucket, _, folder = prefix.removeprefix("s3://").partition("/")
         for name in names:
             body = self.s3.get_object(Bucket=bucket, Key=folder + name)["Body"].read()
@@ -120,16 +131,23 @@ class Bulk:
             self.transformed.append(name)
             if spoiled is not None:
                 self.work.write(self.files.output(name), spoiled, "application/json")
-        return {"TransformJobName": f"job-{round_}", "TransformJobStatus": "Completed"}
+        return {"TransformJobName": f"job-{round_}-{wave}", "TransformJobStatus": "Completed"}
 
-    def record(self, round_: int = 0, problem: dict[str, str] | None = None) -> None:
+    def record(
+        self,
+        round_: int = 0,
+        problem: dict[str, str] | None = None,
+        of_wave: str | None = None,
+    ) -> None:
         step = RecordChunk(rows_for(self.run, self.table), self.work, self.run, lambda: NOW)
-        for chunk in self.chunks(round_):
+        for chunk in self.chunks(round_, of_wave):
             if ("record", chunk) not in self.lost_chunks:
                 step.run(chunk, round_, is_last=is_last_round(round_, problem))
 
     def reconcile(self, round_: int, job: dict[str, Any] | None) -> dict[str, Any]:
-        return reconcile(self.work, self.run, lambda: NOW, round_, job)
+        """Of a round with one wave, and so one job."""
+        self.turn(round_, 2, {"job": job, "problem": {}})
+        return reconcile(self.work, self.run, lambda: NOW, round_)
 
     def delete_shards(self) -> bool:
         return delete_shards(self.work, self.files, out_of_time=lambda: False)
@@ -143,19 +161,33 @@ class Bulk:
         self.list()
         round_, next_ = 0, "prepare"
         while next_ == "prepare":
-            self.prepare(round_)
-            plan = self.plan(round_)
-            if problem:
-                name, status = plan["job_name"], "NotCreated"
-                job = {"TransformJobName": name, "TransformJobStatus": status, "problem": problem}
-            else:
-                job = self.transform(round_) if plan["objects"] else {}
-            self.record(round_, problem)
-            result = self.reconcile(round_, job)
+            ended, turn = None, self.turn(round_)
+            while True:
+                if turn["prepare"]["any"]:
+                    self.prepare(round_, turn["prepare"]["chunks"])
+                if turn["record"]["any"]:
+                    self.record(round_, turn["record"]["problem"], turn["record"]["chunks"])
+                ended = self._job(round_, turn["transform"], problem or {})
+                if turn["last"]:
+                    break
+                turn = self.turn(round_, turn["turn"], ended)
+            result = reconcile(self.work, self.run, lambda: NOW, round_)
             round_, next_ = result["round"], result["next"]
         if next_ == "complete":
             assert self.delete_shards()
         return self.report()
+
+    def _job(self, round_: int, part: dict[str, Any], problem: dict[str, str]) -> dict[str, Any]:
+        """A wave's job, as the state machine hands it to the next turn."""
+        if not part["any"]:
+            return {"job": {}, "problem": {}}
+        plan = self.plan(round_, wave=part["wave"])
+        if problem:
+            name, status = plan["job_name"], "NotCreated"
+            job = {"TransformJobName": name, "TransformJobStatus": status, "problem": problem}
+        else:
+            job = self.transform(round_, part["wave"]) if plan["objects"] else {}
+        return {"job": job, "problem": problem}
 
     def report(self) -> dict[str, Any]:
         report: dict[str, Any] = self.work.read_json(self.files.report_json)

@@ -55,7 +55,7 @@ class SyntheticWork(WorkBucket):
     def read(self, key: str) -> bytes | None:
         if key in self.small:
             return self.small[key]
-        if "/chunks-0" in key:
+        if "/chunks-0" in key or "/waves/0-0000" in key:
             names = [{"chunk": f"{number:06}"} for number in range(self.images // CHUNK)]
             return json.dumps(names).encode()
         chunk = key.rpartition("/")[2].removesuffix(".json")
@@ -97,12 +97,12 @@ def listing(work: SyntheticWork, run: BulkRun) -> None:
 
 
 def planning(work: SyntheticWork, run: BulkRun) -> None:
-    plan = plan_transform(work, run, 0, "trial-1")
+    plan = plan_transform(work, run, 0, 0, "trial-1")
     assert plan["objects"] == work.images // CHUNK * (CHUNK // SHARD + 1)
 
 
 def reconciling(work: SyntheticWork, run: BulkRun) -> None:
-    result: Mapping[str, Any] = reconcile(work, run, lambda: "2999-01-01T00:00:00.000Z", 0, None)
+    result: Mapping[str, Any] = reconcile(work, run, lambda: "2999-01-01T00:00:00.000Z", 0)
     assert result["summary"]["classified"] == work.images
 
 

@@ -9,6 +9,7 @@ import pytest
 
 from bulk.ledger import Fate
 from bulk.list_images import SYSTEM_NAMES, why_ignored
+from bulk.run import BulkRun
 from pipeline.records import Road, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run
@@ -279,6 +280,42 @@ def test_a_newer_version_dropped_meanwhile_keeps_its_row(bulk: Bulk) -> None:
     row = bulk.row("folder/001.jpg")
     assert row is not None
     assert row.label == "200"
+
+
+def test_a_folder_in_waves_ends_like_one_with_a_job_for_each(bulk: Bulk) -> None:
+    keys = fill(bulk)
+    bulk.run = bulk_run(wave_images=10)
+    bulk.spoil = lambda name, answer: None if name.startswith("000001-0000") else answer
+    report = bulk.go()
+    assert_accounted(bulk, keys)
+    assert (report["status"], report["rounds"], report["classified"]) == ("COMPLETE", 2, 27)
+    # Thirty images in chunks of ten, and what was lost in the second wave.
+    names = [each["name"] for each in report["transform_jobs"]]
+    assert names == ["job-0-0", "job-0-1", "job-0-2", "job-1-0"]
+    assert len(bulk.transformed) == len(set(bulk.transformed))
+
+
+def test_turns_prepare_transform_and_record_three_waves_that_follow_each_other(
+    bulk: Bulk,
+) -> None:
+    fill(bulk)
+    bulk.run = bulk_run(wave_images=10)
+    bulk.list()
+    parts = ("prepare", "transform", "record")
+    turns = [bulk.turn(0, number, {"job": {}, "problem": {}}) for number in range(5)]
+    waves = [[each[part].get("wave") for part in parts] for each in turns]
+    none = None
+    assert waves == [[0, none, none], [1, 0, none], [2, 1, 0], [none, 2, 1], [none, none, 2]]
+    assert [each["last"] for each in turns] == [False, False, False, False, True]
+    # Together they call no more functions than one of them alone.
+    for each in turns:
+        assert sum(each[part].get("concurrency", 0) for part in parts) in (0, 5)
+
+
+def test_run_that_began_before_there_were_waves_has_one(bulk: Bulk) -> None:
+    written = bulk_run().to_json()
+    del written["wave_images"]
+    assert BulkRun.from_json(written).waves(200, 0) == [slice(0, 25_000)]
 
 
 def test_an_empty_folder_is_complete_with_nothing(bulk: Bulk) -> None:

@@ -53,6 +53,7 @@ def test_a_folder_on_disk_is_uploaded_where_it_triggers_nothing(stack: Stack, do
         "max_concurrent_transforms": 2,
         "chunk_images": 1000,
         "shard_images": 64,
+        "wave_images": 250_000,
     }
     assert f"imagedrop bulk status {started['run']} --wait" in result.stderr
 

@@ -19,6 +19,10 @@ from tools.template import load
 MILLION = 1_000_000
 
 
+def one_wave(**settings: int) -> RunSettings:
+    return RunSettings(wave_images=MILLION, **settings)  # type: ignore[arg-type]
+
+
 def test_shards_do_not_reach_from_one_chunk_into_the_next() -> None:
     sizing = size_run(2_010, RunSettings(chunk_images=1000, shard_images=64))
     assert (sizing.chunks, sizing.shards) == (3, 16 + 16 + 1)
@@ -32,7 +36,7 @@ def test_a_shard_is_one_request_of_its_pixels_and_a_header() -> None:
 
 def test_twice_the_instances_halve_the_transform_but_for_its_start() -> None:
     one, two = (
-        size_run(MILLION, RunSettings(instance_count=count)).phase_seconds["transform"]
+        size_run(MILLION, one_wave(instance_count=count)).phase_seconds["transform"]
         for count in (1, 2)
     )
     start = bulk_sizing.INSTANCE_START_SECONDS
@@ -41,7 +45,7 @@ def test_twice_the_instances_halve_the_transform_but_for_its_start() -> None:
 
 def test_more_functions_at_once_prepare_sooner_until_s3_is_the_limit() -> None:
     seconds = [
-        size_run(MILLION, RunSettings(), lambda_concurrency=count).phase_seconds["prepare"]
+        size_run(MILLION, one_wave(), lambda_concurrency=count).phase_seconds["prepare"]
         for count in (1, 10, 1000)
     ]
     assert seconds[0] == pytest.approx(10 * seconds[1])
@@ -81,6 +85,20 @@ def test_a_direct_run_has_no_shards_and_one_request_an_image() -> None:
     assert direct.usage.s3_puts > MILLION > prepared.usage.s3_puts
     assert direct.phase_seconds["transform"] > 2 * prepared.phase_seconds["transform"]
     assert direct.phase_seconds["prepare"] < prepared.phase_seconds["prepare"]
+
+
+def test_waves_overlap_and_cost_a_start_each() -> None:
+    one, four = size_run(MILLION, one_wave()), size_run(MILLION, RunSettings())
+    assert (one.waves, four.waves) == (1, 4)
+    assert one.seconds == pytest.approx(sum(one.phase_seconds.values()))
+    assert four.seconds < 0.8 * one.seconds
+    starts = 3 * bulk_sizing.INSTANCE_START_SECONDS / 3600 * 0.204
+    assert four.cost_dollars["transform"] - one.cost_dollars["transform"] == pytest.approx(starts)
+    assert four.dollars < 1.02 * one.dollars
+
+
+def test_run_of_a_job_or_less_costs_one_start() -> None:
+    assert size_run(250_000, RunSettings()).waves == 1
 
 
 def test_an_instance_without_a_price_is_an_error_not_a_guess() -> None:

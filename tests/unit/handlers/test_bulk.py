@@ -53,14 +53,23 @@ def test_a_folder_goes_through_all_steps(
         bulk.put(f"folder/{name}", jpeg())
 
     listed = call(bulk_steps.handler, "list", progress=None)
-    assert (listed["run"], listed["work_bucket"], listed["concurrency"]) == ("trial", "work", 5)
+    assert (listed["run"], listed["work_bucket"]) == ("trial", "work")
     assert listed["progress"]["done"]
+
+    def turn(number: int, ended: object) -> dict[str, Any]:
+        return call(bulk_steps.handler, "turn", round=0, turn=number, ended=ended)
+
+    first = turn(listed["turn"], listed["ended"])
+    assert (first["prepare"]["any"], first["prepare"]["concurrency"]) == (True, 5)
     assert call(bulk_chunks.handler, "prepare", round=0, chunk="000000") == {}
-    plan = call(bulk_steps.handler, "plan", round=0, execution="trial-1")
+    second = turn(first["turn"], {"job": {}, "problem": {}})
+    wave = second["transform"]["wave"]
+    plan = call(bulk_steps.handler, "plan", round=0, wave=wave, execution="trial-1")
     assert (plan["objects"], plan["sagemaker_model"]) == (1, "Model-1")
-    job = bulk.transform()
+    third = turn(second["turn"], {"job": bulk.transform(), "problem": {}})
+    assert (third["record"]["any"], third["last"]) == (True, True)
     assert call(bulk_chunks.handler, "record", round=0, chunk="000000") == {}
-    end = call(bulk_steps.handler, "reconcile", round=0, job=job)
+    end = call(bulk_steps.handler, "reconcile", round=0)
     assert end["next"] == "complete"
     assert end["summary"]["classified"] == 2
     assert call(bulk_steps.handler, "delete")["done"] is True

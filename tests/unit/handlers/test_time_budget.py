@@ -8,8 +8,11 @@ from typing import Any
 import pytest
 from botocore.config import Config
 
+from bulk.chunks import PARALLEL_CHUNKS
+from bulk.record_chunk import PARALLEL_WRITES
 from handlers import classify, wiring
 from pipeline import clients, time_budget
+from pipeline.classify_images import PARALLEL_IMAGES
 from pipeline.errors import TransientError
 from tests.fakes import SPEC, FakeEndpoint, image_ref, jpeg, use_case_over
 from tests.template_resources import resources
@@ -24,6 +27,12 @@ def longest_seconds(config: Config) -> float:
     assert settings.retries["mode"] == "standard"
     waits = sum(min(2.0**number, 20.0) for number in range(attempts - 1))
     return attempts * (settings.connect_timeout + settings.read_timeout) + waits
+
+
+def test_every_call_at_once_has_a_connection_that_stays_open() -> None:
+    at_once = (PARALLEL_IMAGES, PARALLEL_WRITES, PARALLEL_CHUNKS)
+    settings: Any = clients.QUICK
+    assert settings.max_pool_connections >= max(at_once)
 
 
 def function_seconds() -> float:

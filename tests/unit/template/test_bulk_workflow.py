@@ -22,8 +22,17 @@ def states(machine: Json = DEFINITION) -> Iterator[tuple[str, Json]]:
     """Every state, the children's of a Map included."""
     for name, state in machine["States"].items():
         yield name, state
-        if "ItemProcessor" in state:
-            yield from states(state["ItemProcessor"])
+        for inner in (*state.get("Branches", ()), state.get("ItemProcessor")):
+            if inner is not None:
+                yield from states(inner)
+
+
+def machines(machine: Json = DEFINITION) -> Iterator[Json]:
+    """The machine and the branches of its Parallel states."""
+    yield machine
+    for state in machine["States"].values():
+        for branch in state.get("Branches", ()):
+            yield from machines(branch)
 
 
 def nexts(state: Json) -> Iterator[str]:
@@ -79,24 +88,48 @@ def test_a_chunk_that_fails_does_not_end_the_run() -> None:
         assert state["ResultPath"] is None  # what the children answer is not kept in the state
 
 
-def test_every_road_leads_on_and_every_state_is_on_one() -> None:
-    top = DEFINITION["States"]
+@pytest.mark.parametrize("machine", list(machines()), ids=lambda machine: machine["StartAt"])
+def test_every_road_leads_on_and_every_state_is_on_one(machine: Json) -> None:
+    top = machine["States"]
     reached: set[str] = set()
-    ahead = [DEFINITION["StartAt"]]
+    ahead = [machine["StartAt"]]
     while ahead:
         name = ahead.pop()
         if name not in reached:
             reached.add(name)
             ahead += nexts(top[name])
     assert reached == set(top)
+    for name, state in top.items():
+        is_end = state["Type"] in ("Succeed", "Fail") or state.get("End", False)
+        assert is_end != bool(list(nexts(state))), name
+
+
+def test_a_run_ends_done_or_incomplete() -> None:
+    top = DEFINITION["States"]
     ends = {name for name, state in top.items() if state["Type"] in ("Succeed", "Fail")}
     assert ends == {"Done", "Incomplete"}
-    for name, state in top.items():
-        assert name in ends or list(nexts(state)), name
+
+
+def test_names_of_states_are_unique() -> None:
+    # AWS refuses a definition that names two states alike, in whatever branches they are.
+    names = [name for name, _ in states()]
+    assert sorted(names) == sorted(set(names))
+
+
+def test_a_wave_is_prepared_while_another_is_transformed_and_a_third_recorded() -> None:
+    branches = DEFINITION["States"]["AtOnce"]["Branches"]
+    does = [{name for name, _ in states(branch)} for branch in branches]
+    for work, names in zip(("Prepare", "Transform", "Record"), does, strict=True):
+        assert work in names
+    # The job of the second branch is what the next turn hears of.
+    assert DEFINITION["States"]["AtOnce"]["ResultSelector"] == {
+        "job.$": "$[1].job",
+        "problem.$": "$[1].problem",
+    }
 
 
 def test_the_job_is_looked_at_before_anything_is_believed() -> None:
-    top = DEFINITION["States"]
+    top = dict(states())
     assert top["Transform"]["Resource"].endswith("sagemaker:createTransformJob.sync")
     assert top["Transform"]["Catch"][-1] == {
         "ErrorEquals": ["States.ALL"],
@@ -107,23 +140,24 @@ def test_the_job_is_looked_at_before_anything_is_believed() -> None:
 
 
 def test_a_quota_is_not_asked_again() -> None:
-    first = DEFINITION["States"]["Transform"]["Catch"][0]
+    top = dict(states())
+    first = top["Transform"]["Catch"][0]
     # The name in a recorded execution of a real account, and in the emulator.
     assert first["ErrorEquals"] == [OVER_A_LIMIT]
     assert first["Next"] == "NotCreated"
-    assert DEFINITION["States"]["NotCreated"]["Next"] == "Record"
+    assert top["NotCreated"]["Next"] == "JobEnded"
 
 
 def test_the_problem_of_a_job_that_was_not_made_reaches_the_report() -> None:
-    top = DEFINITION["States"]
+    top = dict(states())
     assert all(each["ResultPath"] == "$.problem" for each in top["Transform"]["Catch"])
     # To look for the job fails too, and says less.
     assert [each["ResultPath"] for each in top["Look"]["Catch"]] == ["$.not_found"]
     assert top["OftenEnough"]["Default"] == "NotCreated"
     assert top["NotCreated"]["Parameters"]["problem.$"] == "$.problem"
     assert top["NotCreated"]["ResultPath"] == "$.job"
-    assert top["Record"]["ItemSelector"]["problem.$"] == "$.problem"
-    assert top["Reconcile"]["Parameters"]["job.$"] == "$.job"
+    assert top["Turn"]["Parameters"]["ended.$"] == top["AtOnce"]["ResultPath"]
+    assert top["Record"]["ItemSelector"]["problem.$"] == "$.record.problem"
 
 
 def test_no_result_is_null() -> None:

@@ -129,7 +129,7 @@ def test_parliament_finds_an_action_that_aws_does_not_know(tmp_path: Path) -> No
 def test_asl_validator_finds_a_state_of_an_unknown_type(tmp_path: Path) -> None:
     assert scanners.asl_validator(scanners.STATE_MACHINE, tmp_path).findings == ()
     definition = json.loads(scanners.STATE_MACHINE.read_text())
-    definition["States"]["Transform"]["Type"] = "Job"
+    definition["States"]["Reconcile"]["Type"] = "Job"
     wrong = tmp_path / "wrong.json"
     wrong.write_text(json.dumps(definition))
     assert scanners.asl_validator(wrong, tmp_path).findings

@@ -128,7 +128,8 @@ def former_keys_still_decrypt(template: Json) -> Faults:
 def jobs_encrypt_their_outputs_with_the_data_key(template: Json) -> Faults:
     """SageMaker would take S3's own key, whatever the bucket's default is."""
     definition = json.loads((PROJECT / "bulk.asl.json").read_text())
-    output = definition["States"]["Transform"]["Parameters"]["TransformOutput"]
+    transform = definition["States"]["AtOnce"]["Branches"][1]["States"]["Transform"]
+    output = transform["Parameters"]["TransformOutput"]
     given = value(template, "BulkStateMachine.DefinitionSubstitutions", {}).get("DataKeyArn")
     if output.get("KmsKeyId") != "${DataKeyArn}" or given != DATA_KEY:
         yield "outputs of transform jobs"
