@@ -35,8 +35,10 @@ from imagedrop.uploads import Upload, upload_all
 from training.reports.axes import Axis
 from training.reports.charts import Series
 
-DROPS = (100, 200, 400)  # the first is timed for the model
-BULK_RUNS = (80, 160, 320)  # the first two are
+TIMED_DROP = 100  # before and after each drop that is compared: the machine may have other work
+DROPS = (200, 400)
+TIMED_RUNS = (80, 160)  # before and after the run that is compared
+BULK_RUN = 320
 CHUNK_IMAGES = 20
 NEVER = 1e9  # a rate that nothing waits for
 
@@ -59,11 +61,11 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as home, a_cloud() as running:
         folder, times = Path(home, "photos"), Path(home, "times")
         times.mkdir()
-        made = make_folder(folder, max(*DROPS, *BULK_RUNS), options.photos)
+        made = make_folder(folder, max(*DROPS, BULK_RUN), options.photos)
         target = local_target(running)
         stack = DeployedStack(target, times)
         drop(stack, folder, list(made)[:50])  # starts the workers
-        compared = [*drops(stack, folder, list(made)), *bulk_runs(target, folder, made)]
+        compared = [*drops(stack, folder, list(made)), bulk_run(target, folder, made)]
     for each in compared:
         ratio = each.simulated / each.measured
         print(
@@ -78,8 +80,8 @@ def drop(stack: DeployedStack, folder: Path, names: Sequence[str]) -> tuple[floa
     prefix = f"incoming/{time.time_ns()}/"
     uploads = [Upload(folder / name, prefix + name) for name in names]
     s3 = stack.target.client("s3")
-    sent = list(upload_all(s3, stack.target.images_bucket, uploads))
-    found = list(stack.timed([each.key for each in sent]).values())
+    list(upload_all(s3, stack.target.images_bucket, uploads))
+    found = list(stack.timed([each.key for each in uploads]).values())
     came = [each.sent for each in found]
     return len(found) / (max(came) - min(came)), found
 
@@ -89,14 +91,13 @@ def seconds_of(found: Sequence[Timed]) -> float:
 
 
 def drops(stack: DeployedStack, folder: Path, names: Sequence[str]) -> list[Compared]:
-    compared: list[Compared] = []
-    figures: Figures | None = None
+    compared = []
+    _, timed = drop(stack, folder, names[:TIMED_DROP])
     for images in DROPS:
         rate, found = drop(stack, folder, names[:images])
-        if figures is None:
-            figures = local_figures(found)
-            continue
+        before, (_, timed) = timed, drop(stack, folder, names[:TIMED_DROP])
         load = Load(images=images, images_per_second=rate)
+        figures = local_figures([*before, *timed])
         outcome = simulate(load, Stack(classify_concurrency=BULK_CONCURRENCY), figures)
         compared.append(Compared("drop", images, seconds_of(found), outcome.seconds))
     return compared
@@ -124,28 +125,27 @@ def local_figures(found: Sequence[Timed]) -> Figures:
     )
 
 
-def bulk_runs(target: Target, folder: Path, made: dict[str, bool]) -> list[Compared]:
-    reports = [timed_run(target, folder, dict(list(made.items())[:count])) for count in BULK_RUNS]
-    small, large, *others = reports
-    compared = []
-    for report in others:
-        images = report["listed"]
-        local = extrapolated(small, large, images)
-        settings = RunSettings(chunk_images=CHUNK_IMAGES)
-        sizing = replace(
-            size_run(images, settings),
-            prepare_chunk_seconds=local["prepare"],
-            record_chunk_seconds=local["record"],
-            phase_seconds={
-                "prepare": 0.0,
-                "transform": local["transform"],
-                "record": 0.0,
-                "reconcile": local["others"],
-            },
-        )
-        simulated = simulate_bulk(sizing, settings, BULK_CONCURRENCY, known())
-        compared.append(Compared("bulk run", images, report["seconds"], simulated.seconds))
-    return compared
+def bulk_run(target: Target, folder: Path, made: dict[str, bool]) -> Compared:
+    small, report, large = (
+        timed_run(target, folder, dict(list(made.items())[:count]))
+        for count in (TIMED_RUNS[0], BULK_RUN, TIMED_RUNS[1])
+    )
+    local = extrapolated(small, large, BULK_RUN)
+    settings = RunSettings(chunk_images=CHUNK_IMAGES)
+    phases = {
+        "prepare": 0.0,  # by chunks: the two below
+        "transform": local["transform"],
+        "record": 0.0,
+        "reconcile": local["others"],
+    }
+    sizing = replace(
+        size_run(BULK_RUN, settings),
+        prepare_chunk_seconds=local["prepare"],
+        record_chunk_seconds=local["record"],
+        phase_seconds=phases,
+    )
+    simulated = simulate_bulk(sizing, settings, BULK_CONCURRENCY, known())
+    return Compared("bulk run", BULK_RUN, report["seconds"], simulated.seconds)
 
 
 def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, Any]:
@@ -159,8 +159,9 @@ def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, 
 
 def extrapolated(small: dict[str, Any], large: dict[str, Any], images: int) -> dict[str, float]:
     """Returns the seconds of a chunk in both steps, and of the phases that grow with the images."""
+    listed = small["listed"] + large["listed"]
     steps = {
-        step: large["function_seconds"][step] / large["listed"] * CHUNK_IMAGES
+        step: sum(each["function_seconds"][step] for each in (small, large)) / listed * CHUNK_IMAGES
         for step in ("prepare", "record")
     }
     phases = [_phases(report) for report in (small, large)]
