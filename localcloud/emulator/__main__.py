@@ -24,7 +24,7 @@ _PATCHES = (
     *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
     *("path_parameters", "permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
     *("sorted_indexes", "state_machine_roles", "stopped_executions", "tables"),
-    "transform_job_tasks",
+    *("transform_job_tasks", "unpacked_code"),
 )
 
 
