@@ -14,7 +14,7 @@ BIN := .venv/bin
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
-COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz microburst ray daft schemathesis \
+COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack fuzz microburst ray daft schemathesis \
 	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 # Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
@@ -22,7 +22,7 @@ COMPILED := $(addprefix requirements/,runtime train test lint sam ministack fuzz
 TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis valgrind)
 
 .DEFAULT_GOAL := help
-.PHONY: help demo check test test-slow lint static scan format bench soak fuzz sbom requirements setup \
+.PHONY: help demo check test test-slow lint static scan format docs bench soak fuzz sbom requirements setup \
 	train-setup test-setup check-setup lint-setup model package clean
 
 help: ## List the targets
@@ -64,6 +64,10 @@ scan: lint-setup check-setup
 format: check-setup ## Let ruff fix and format the code
 	@$(BIN)/ruff check --fix .
 	@$(BIN)/ruff format .
+
+docs: .tools/docs/.installed ## Build the docs as a site, with strict links (build/docs/index.html)
+	@.tools/docs/bin/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
+	@echo "build/docs/index.html"
 
 bench: test-setup ## Run the benchmarks (not bench.tuning and bench.soak, which take much longer)
 	@$(BIN)/python -m bench
