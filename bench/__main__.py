@@ -1,8 +1,9 @@
 """``make bench``: run the benchmarks behind the docs' figures, one after the other.
 
-Six are not among them: `python -m bench.tuning` (a search on a data set) and
+Seven are not among them: `python -m bench.tuning` (a search on a data set) and
 `python -m bench.soak` (`make soak`) take much longer; `python -m bench.damaged`,
-`bench.tuned_against_defaults`, `bench.kept_epoch` and `bench.second_look` need photos.
+`bench.tuned_against_defaults`, `bench.kept_epoch`, `bench.second_look` and
+`bench.where_it_looked` need photos.
 """
 
 from __future__ import annotations

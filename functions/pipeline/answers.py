@@ -33,17 +33,24 @@ class Answer:
     group: str | None = None
 
 
+# Archives that were packaged before there were two do not name the first.
+METHODS = ("class activation", "occlusion")
+
+
 @dataclass(frozen=True, slots=True)
 class Explanation:
     """Where the model looked for a label.
 
     Attributes:
-        positions: rows of columns, what each position adds to the label's logit.
+        positions: rows of columns, what each position adds to the label's logit, or what covering
+            it takes from the logarithm of the label's probability.
         model: the model that answered, ``name@version``.
+        method: one of ``METHODS``.
     """
 
     positions: tuple[tuple[float, ...], ...]
     model: str
+    method: str
 
 
 class InvalidAnswerError(Exception):
@@ -107,7 +114,10 @@ def parse_explanation(body: bytes) -> Explanation:
     positions = tuple(tuple(_logit(each) for each in row) for row in rows)
     if {len(row) for row in positions} != {len(positions[0]) or None}:
         raise InvalidAnswerError("the rows of the map are not equally long")
-    return Explanation(positions, _text(answer, "model"))
+    method = answer.get("method", METHODS[0])
+    if method not in METHODS:
+        raise InvalidAnswerError("the explanation has an unknown method")
+    return Explanation(positions, _text(answer, "model"), method)
 
 
 def _logit(value: object) -> float:

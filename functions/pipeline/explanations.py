@@ -16,7 +16,6 @@ from pipeline.errors import SpecMismatchError
 from pipeline.records import Record, ref_to_read
 from pipeline.thumbnails import Images, refuse_hidden
 
-METHOD = "class activation"
 AS_DISPLAYED = 1  # the EXIF orientation of a photo that is stored as it is displayed
 # Nobody sees less in a map.
 DIGITS = 6
@@ -50,7 +49,7 @@ class Explanations:
 
         Raises:
             ApiProblem: there is nothing to explain, or the model that answered is not there.
-            NoExplanationError: the model that answers has no maps.
+            NoExplanationError: the model that answers was packaged before models had maps.
             TransientError: a service is busy or did not answer.
             DecoderError: the decoder's process ended through no fault of the image.
         """
@@ -65,7 +64,8 @@ class Explanations:
             detail = f"{record.model} gave this answer, and {found.model} answers now"
             raise ApiProblem(HTTPStatus.NOT_FOUND, detail)
         box = box_on_photo(prepared.width, prepared.height, spec)
-        return {"map": shares(found.positions), "box": box, "label": label, "method": METHOD}
+        shown = shares(found.positions)
+        return {"map": shown, "box": box, "label": label, "method": found.method}
 
     def _asked(
         self, data: bytes | Rejection, label: str

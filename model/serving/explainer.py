@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import threading
 from pathlib import Path
+from typing import Any
 
 from archive.card import ModelCard
 from model.serving.class_activation import ClassActivation, NoActivationError
+from model.serving.occlusion import Occlusion
 from model.serving.onnx_model import Images
 from model.serving.requests import RefusalError
 
@@ -22,44 +24,55 @@ class Explainer:
         self._weights = weights
         self._card = card
         self._lock = threading.Lock()
-        self._activation: ClassActivation | NoActivationError | None = None
+        self._method: ClassActivation | Occlusion | None = None
 
     def answer(self, images: Images, label: str) -> bytes:
-        """Returns ``{"label", "model", "map", "bias"}`` as JSON, in logits.
+        """Returns ``{"label", "model", "map", "method"}`` as JSON.
 
-        The mean of ``map`` (rows of columns) plus ``bias`` is the label's logit, but for the
-        rounding of an int8 model.
+        By ``class activation`` the map is in logits: its mean plus the member ``bias`` is the
+        label's logit, but for the rounding of an int8 model. By ``occlusion``, for other heads, it
+        is what covering each place takes from the logarithm of the label's probability.
 
         Args:
             images: uint8 [1, size, size, 3].
 
         Raises:
-            RefusalError: 400 for several images or an unknown label, 404 for a model without maps.
+            RefusalError: 400 for several images or an unknown label.
         """
         if len(images) != 1:
             raise RefusalError(400, "not_one_image", "a map is of one image at a time")
         if label not in self._card.labels:
             raise RefusalError(400, "unknown_label", f"{self._card.identity} has no such label")
-        found = self._session().of(images, self._card.labels.index(label))
         answer = {
             "label": label,
             "model": self._card.identity,
-            "map": [[round(each, DIGITS) for each in row] for row in found.positions.tolist()],
-            "bias": round(found.bias, DIGITS),
+            **self._map(images, self._card.labels.index(label)),
         }
         return json.dumps(answer, separators=(",", ":")).encode()
 
-    def _session(self) -> ClassActivation:
-        with self._lock:
-            if self._activation is None:
-                self._activation = self._made()
-        if isinstance(self._activation, NoActivationError):
-            message = f"{self._card.identity} cannot show where it looked: {self._activation}"
-            raise RefusalError(404, "no_explanation", message)
-        return self._activation
+    def _map(self, images: Images, label: int) -> dict[str, Any]:
+        method = self._made()
+        if isinstance(method, Occlusion):
+            # One at a time: it takes seconds, and a second request must not double them.
+            with self._lock:
+                positions = method.of(images, label)
+            return {"map": _rounded(positions.tolist()), "method": "occlusion"}
+        found = method.of(images, label)
+        return {
+            "map": _rounded(found.positions.tolist()),
+            "bias": round(found.bias, DIGITS),
+            "method": "class activation",
+        }
 
-    def _made(self) -> ClassActivation | NoActivationError:
-        try:
-            return ClassActivation(self._weights, self._card.image_spec.size)
-        except NoActivationError as error:
-            return error
+    def _made(self) -> ClassActivation | Occlusion:
+        with self._lock:
+            if self._method is None:
+                try:
+                    self._method = ClassActivation(self._weights, self._card.image_spec.size)
+                except NoActivationError:
+                    self._method = Occlusion.load(self._weights, self._card.image_spec)
+        return self._method
+
+
+def _rounded(rows: list[list[float]]) -> list[list[float]]:
+    return [[round(each, DIGITS) for each in row] for row in rows]

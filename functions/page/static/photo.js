@@ -214,7 +214,8 @@ function why(record, frame) {
         const found = await get(`images/${record.id}/explanation`);
         drawn = heat(found);
         frame.append(drawn);
-        note.textContent = `The brighter, the more it spoke for ${labelText(found.label)}.`;
+        const how = found.method === "occlusion" ? "covering it takes from" : "it spoke for";
+        note.textContent = `The brighter, the more ${how} ${labelText(found.label)}.`;
       } catch (problem) {
         button.setAttribute("aria-pressed", "false");
         // A stack without this route names the path; a model without a map says why.

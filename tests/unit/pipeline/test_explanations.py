@@ -49,7 +49,7 @@ class Endpoint:
         self.asked.append((len(body), spec.hash, label))
         if spec != self.spec:
             raise SpecMismatchError(self.spec)
-        return Explanation(((-1.0, 0.0), (1.0, 4.0)), self.model)
+        return Explanation(((-1.0, 0.0), (1.0, 4.0)), self.model, "class activation")
 
 
 def explanations(images: Images, endpoint: Endpoint) -> Explanations:
@@ -146,7 +146,9 @@ def test_the_label_travels_in_the_content_type_whatever_its_characters() -> None
             "Body": b"npy",
         },
     )
-    assert model.explain(b"npy", SPEC, "é; ü") == Explanation(((1.0, 2.5),), "dogs@1")
+    assert model.explain(b"npy", SPEC, "é; ü") == Explanation(
+        ((1.0, 2.5),), "dogs@1", "class activation"
+    )
 
 
 @pytest.mark.parametrize(
@@ -189,6 +191,7 @@ def test_an_older_archive_that_answers_with_predictions_has_no_map() -> None:
         {"map": [1], "model": "m"},
         {"map": [[1]]},
         {"map": [[1]], "model": 5},
+        {"map": [[1]], "model": "m", "method": "guess"},
         "map",
     ],
 )

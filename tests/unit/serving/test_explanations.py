@@ -15,6 +15,7 @@ import pytest
 from archive.reading import WEIGHTS_NAME, extract_archive
 from model.package import DEFAULT_ARCHIVE
 from model.serving.class_activation import ClassActivation, NoActivationError, pooled_head
+from model.serving.occlusion import affordable
 from model.serving.onnx_graph import with_outputs
 from model.serving.onnx_runtime import onnxruntime
 from tests.unit.serving.asgi_client import Response, ask
@@ -91,11 +92,12 @@ def test_the_default_model_shows_where_it_looked_within_the_rounding_of_int8(
     assert np.corrcoef(sums, logits)[0, 1] > 0.999
 
 
-def test_a_graph_whose_map_would_not_add_up_has_none(tmp_path: Path) -> None:
-    archive = write_archive(tmp_path, pooled_onnx(places=[4, 0, 1, 2, 3]))
-    response = explain(archive, "red", noise(SPEC.size))
-    assert (response.status, response.error_code) == (404, "no_explanation")
-    assert "do not add up" in response.json()["error"]["message"]
+def test_a_graph_whose_map_would_not_add_up_is_explained_by_covering(tmp_path: Path) -> None:
+    content = pooled_onnx(places=[4, 0, 1, 2, 3])
+    archive = write_archive(tmp_path, content)
+    with pytest.raises(NoActivationError, match="do not add up"):
+        ClassActivation(archive / WEIGHTS_NAME, SPEC.size)
+    assert explain(archive, "red", noise(SPEC.size)).json()["method"] == "occlusion"
 
 
 def test_a_label_may_have_any_characters(tmp_path: Path) -> None:
@@ -104,10 +106,23 @@ def test_a_label_may_have_any_characters(tmp_path: Path) -> None:
     assert explain(archive, labels[0], noise(SPEC.size)).json()["label"] == labels[0]
 
 
-def test_a_model_with_another_head_says_that_it_has_no_map(archive: Path) -> None:
-    response = explain(archive, "red", noise(SPEC.size))
-    assert (response.status, response.error_code) == (404, "no_explanation")
-    assert "cannot show where it looked" in response.json()["error"]["message"]
+def test_a_model_with_another_head_is_asked_with_each_place_covered(archive: Path) -> None:
+    """A dark image with red in one corner: covering that corner takes most from `red`."""
+    images = np.full((1, SPEC.size, SPEC.size, 3), 40, np.uint8)
+    images[0, 6:, 6:, 0] = 255
+    answer = explain(archive, "red", images).json()
+    found = np.array(answer["map"])
+    assert set(answer) == {"label", "model", "map", "method"}
+    assert found.shape == (7, 7)
+    assert tuple(np.argwhere(found == found.max())[-1]) == (6, 6)
+    assert found[:4, :4].max() < found[6, 6] / 2
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rows"), [(0.01, 7), (8 / 49, 7), (0.2, 5), (0.5, 3), (60.0, 3)]
+)
+def test_a_slower_model_gets_a_coarser_map(seconds: float, rows: int) -> None:
+    assert affordable(seconds) == rows
 
 
 @pytest.mark.parametrize(
