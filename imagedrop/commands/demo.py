@@ -9,7 +9,7 @@ from typing import Annotated
 
 import typer
 
-from imagedrop.commands.predictions import print_records
+from imagedrop.commands.predictions import is_doubt, print_records
 from imagedrop.commands.send import say_left_out
 from imagedrop.errors import UserError
 from imagedrop.output import Format, say
@@ -71,6 +71,9 @@ def run_demo(folder: Path) -> bool:
         say("")
         print_records([rows[key] for key in sorted(rows)], Format.TABLE)
         say("")
+        if any(is_doubt(each.to_json()) for each in rows.values()):
+            say("unknown_dog: a dog, but its nearest breed leads the next ones by too little to be")
+            say("named. So most breeds that the model lacks get no wrong name; a person decides.\n")
     finally:
         cloud.down(home)
     step("everything stopped")

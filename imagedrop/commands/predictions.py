@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import sys
 from collections.abc import Iterable, Sequence
 from typing import Annotated, Any
@@ -102,10 +103,23 @@ def print_records(records: Iterable[Record], format_: Format) -> int:
 
 
 def _label(row: JsonObject) -> str:
-    """Returns the label, or the reason; with the group where the label is none of the model's."""
-    label = row["label"] or row["reason"] or ""
+    """Returns the label, or the reason; beside a doubt what the model can say of the image."""
+    label: str = row["label"] or row["reason"] or ""
+    if not is_doubt(row):
+        return label
+    best = row["predictions"][0]
+    beside = [*filter(None, [row["group"]]), f"nearest {best['label']} {best['confidence']:.2f}"]
+    return f"{label} ({', '.join(beside)})"
+
+
+def is_doubt(row: JsonObject) -> bool:
+    """Whether the label is a model's word for what it does not know: ``unknown_dog``, ``unknown``.
+
+    The gate's word (``not_a_dog``) is none: nothing is near to what is no dog.
+    """
     own = {each["label"] for each in row["predictions"]}
-    return f"{label} ({row['group']})" if row["group"] and label not in own else label
+    says_unknown = re.match(r"unknown(_|$)", row["label"] or "") is not None
+    return says_unknown and bool(own) and row["label"] not in own
 
 
 def _cells(row: JsonObject) -> Iterable[Sequence[str]]:

@@ -96,6 +96,7 @@ def test_doubt_has_its_colour_its_group_and_its_filter(opened: Site) -> None:
     page = opened.go("gallery?label=unknown_dog")
     card = page.locator(".card.doubt", has_text="among retriever").first
     expect(card.locator(".name")).to_have_text("unknown dog")
+    expect(card).to_contain_text("nearest pug")
     colour = "node => getComputedStyle(node).color"
     doubtful = card.locator(".name").evaluate(colour)
     opened.go("gallery?label=pug")

@@ -1,7 +1,7 @@
 // Drop: photos and folders dragged onto the page become rows while one looks.
 
 import { el, icon, say } from "./elements.js";
-import { groupMark } from "./gallery.js";
+import { groupMark, nearestMark } from "./gallery.js";
 import { show } from "./thumbnails.js";
 import { add, again, counts, ENDED, photos, watch } from "./uploads.js";
 import { Windowed } from "./windowed.js";
@@ -140,7 +140,7 @@ function answerOf(photo) {
   return [
     el("a", { class: isInDoubt(record) ? "doubt" : null, href: `#/photo/${record.id}` }, titleOf(record)), " ",
     el("span", { class: "number soft" }, percent(record.confidence)),
-    record.group ? groupMark(record) : null,
+    record.group ? groupMark(record) : null, " ", nearestMark(record),
   ].filter(Boolean);
 }
 

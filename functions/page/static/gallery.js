@@ -6,7 +6,7 @@ import { Listing } from "./listing.js";
 import { empty, failed, loading } from "./states.js";
 import { canBeShown, show } from "./thumbnails.js";
 import { Windowed } from "./windowed.js";
-import { CONFIDENCE, count, fileName, groupText, isInDoubt, isReviewed, percent, titleOf } from "./words.js";
+import { CONFIDENCE, count, fileName, groupText, isInDoubt, isReviewed, nearestText, percent, titleOf } from "./words.js";
 
 // The list that the photo's view walks through.
 export let current = null;
@@ -164,9 +164,16 @@ export function groupMark(record) {
   return el("span", { class: isInDoubt(record) ? "mark group" : "mark" }, groupText(record));
 }
 
+export function nearestMark(record) {
+  const text = nearestText(record);
+  return text ? el("span", { class: "mark group" }, text) : null;
+}
+
 function marks(record) {
   const name = el("span", { class: "soft file" }, fileName(record));
   const found = [name];
+  const nearest = nearestMark(record);
+  if (nearest) found.unshift(nearest);
   if (record.group) found.unshift(groupMark(record));
   if (isReviewed(record)) found.unshift(el("span", { class: "mark good" }, "✓ reviewed"));
   return found;

@@ -1,6 +1,7 @@
 // The rows of a filter, page after page. A page may be short, even empty, and still not the last.
 
 import { get } from "./api.js";
+import { isUnknown } from "./words.js";
 
 const FIRST_PAGE = 60;
 const PAGE = 500;
@@ -60,7 +61,8 @@ export class Listing {
     for (const record of page.predictions) {
       if (this.seen.has(record.id)) continue; // written again between two pages
       this.seen.add(record.id);
-      this.rows.push(Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? null])));
+      const kept = Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? null]));
+      this.rows.push(isUnknown(record.label) ? { ...kept, predictions: record.predictions.slice(0, 1) } : kept);
     }
     this.cursor = page.cursor;
     this.isWhole = page.cursor === null && this.later.length === 0;

@@ -6,7 +6,7 @@ import json
 import time
 import unicodedata
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import boto3
@@ -17,13 +17,16 @@ from typer.testing import CliRunner, Result
 from imagedrop import predictions as rows
 from imagedrop.cli import app
 from imagedrop.commands import predictions
+from imagedrop.commands.predictions import print_records
 from imagedrop.errors import UserError
+from imagedrop.output import Format
 from imagedrop.target import Target
 from pipeline import records
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.answers import Answer, Prediction
 from tests.fakes import image_ref
 from tests.model_archives import card
+from tests.tables import classified
 from tests.template_resources import create_predictions_table
 
 COMPOSED = unicodedata.normalize("NFC", "Gänse/Café.jpg")
@@ -269,3 +272,17 @@ def test_a_label_is_looked_up_only_when_nothing_matches(
     monkeypatch.setattr(rows, "served_model", fail)
     stack.add("photo.jpg")
     assert stack.keys("--label", "pug") == ["photo.jpg"]
+
+
+def test_beside_a_doubt_stands_what_is_nearest_and_never_beside_what_is_no_dog(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "200")
+    sure = classified(image_ref("dog.jpg"), label="beagle", confidence=0.88)
+    doubtful = replace(sure, label="unknown_dog", confidence=0.91, group="scent_hounds")
+    rows = [doubtful, replace(doubtful, group=None), replace(sure, label="not_a_dog"), sure]
+    print_records(rows, Format.TABLE)
+    printed = capsys.readouterr().out
+    assert "unknown_dog (scent_hounds, nearest beagle 0.88)" in printed
+    assert "unknown_dog (nearest beagle 0.88)" in printed
+    assert printed.count("nearest") == 2
