@@ -21,9 +21,9 @@ from imagedrop.errors import UserError
 from imagedrop.target import PARALLEL_CALLS
 from imaging import Rejection
 from pipeline.records import Record
-from pipeline.review import DECISIONS
+from pipeline.review import DECISIONS, Action
+from training.data.folders import LINEAGE
 
-LINEAGE = "reviewed.json"
 NAME_DIGITS = 16
 SUFFIXES = {"JPEG": ".jpg"}
 
@@ -64,7 +64,7 @@ Found = bytes | str | LeftOut
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did; ``none_fits`` are reviewed photos that no label fits."""
+    """What a pull did; ``none_fits`` are reviewed photos that no label of a class fits."""
 
     photos: tuple[Photo, ...]
     new: int
@@ -83,8 +83,8 @@ def pull(
     """Adds the reviewed photos to the folder; those that it has already are not read again.
 
     A photo stays in its part. It moves when its review says another label now, and goes when the
-    review says that none fits. A review that was undone is no longer among the records: its photo
-    stays.
+    review says that none fits, or agrees that the model does not know. A review that was undone is
+    no longer among the records: its photo stays.
 
     Args:
         read: returns a row's photo from S3, None when that version is gone.
@@ -100,7 +100,7 @@ def pull(
     _refuse_other_layout(folder, had, shares)
     known = {(each.image, each.version): each for each in had}
     decided = [each for each in records if each.review and each.review.action in DECISIONS]
-    named = [each for each in decided if each.review and each.review.label is not None]
+    named = [each for each in decided if taught_label(each) is not None]
     left_out: list[LeftOut] = []
     photos: dict[str, Photo] = {each.sha256: each for each in had}
     new = moved = 0
@@ -147,10 +147,16 @@ def _withdraw(
     """Removes the photo of an earlier pull of which a person now says that no label fits."""
     old = known.get((record.image, record.version))
     review = record.review
-    if old is None or review is None or review.label is not None or review.at < old.at:
+    if old is None or review is None or review.at < old.at or taught_label(record) is not None:
         return
     (folder / old.path).unlink(missing_ok=True)
     photos.pop(old.sha256, None)
+
+
+def taught_label(record: Record) -> str | None:
+    """Returns the class that a review says; None where no label fits."""
+    review = record.review
+    return None if review is None or review.action == Action.NONE_OF_THESE else review.label
 
 
 def part_in(photo: Photo) -> str | None:
@@ -213,22 +219,22 @@ def _placed(
 ) -> Photo | LeftOut:
     if isinstance(found, LeftOut):
         return found
-    review = record.review
-    if review is None or review.label is None:
+    review, label = record.review, taught_label(record)
+    if review is None or label is None:
         raise ValueError(f"{record.image} has no reviewed label")
-    if not is_folder_name(review.label):
-        return LeftOut(record.image, f"the label {review.label!r} cannot be a folder's name")
+    if not is_folder_name(label):
+        return LeftOut(record.image, f"the label {label!r} cannot be a folder's name")
     sha256 = found if isinstance(found, str) else hashlib.sha256(found).hexdigest()
     format_ = record.format or "image"
     name = sha256[:NAME_DIGITS] + SUFFIXES.get(format_, f".{format_.lower()}")
     old = known.get((record.image, record.version))
     part = part_of(sha256, shares) if old is None else part_in(old)
     return Photo(
-        path="/".join([*([part] if part else []), review.label, name]),
+        path="/".join([*([part] if part else []), label, name]),
         sha256=sha256,
         image=record.image,
         version=record.version,
-        label=review.label,
+        label=label,
         predicted=record.label,
         confidence=record.confidence,
         model=record.model,

@@ -43,7 +43,8 @@ class Review:
     """A person's word on an image.
 
     Attributes:
-        label: the right label; None when none fits, and for a claim or a skip.
+        label: the right label; None for a claim or a skip. With ``none_of_these`` the model's word
+            for that (``unknown_dog``) when a person confirmed it, else None.
         by: the caller's identity, an address or an ARN.
         action: one of ``pipeline.review.Action``.
     """
@@ -79,6 +80,12 @@ class Record:
     """A person's word on this version, which never takes the place of the model's answer."""
     appearance: str | None = None
     """For the counters alone, of ``imaging.appearance``; no part of what is printed."""
+
+    @property
+    def is_abstention(self) -> bool:
+        """Whether the label is none of the model's own: ``not_a_dog``, ``unknown_dog``."""
+        own = {each.label for each in self.predictions}
+        return bool(own) and self.label not in own
 
     def to_json(self) -> dict[str, Any]:
         """Returns every field of the contract, in its order; null where an image has no value."""

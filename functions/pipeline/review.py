@@ -112,6 +112,9 @@ def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
             return _undone(said, request)
         case Action.CONFIRM if request.label not in (None, record.label):
             raise ReviewConflictError(f"the model's answer is {record.label} by now; look again")
+        case Action.CONFIRM if record.is_abstention:
+            # Who agrees that the model does not know it has not said what it is.
+            done = replace(done, label=record.label, action=str(Action.NONE_OF_THESE))
         case Action.CONFIRM:
             done = replace(done, label=record.label)
         case Action.CORRECT:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import sys
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -19,7 +20,7 @@ from imagedrop.commands.options import options_of, takes
 from imagedrop.data_sets import archive_describer, upload_data_set
 from imagedrop.errors import UserError, as_user_error, disk_error
 from imagedrop.output import TargetOption, exit_on_interrupt, progress, say
-from imagedrop.reviewed_photos import pull
+from imagedrop.reviewed_photos import part_in, pull
 from imagedrop.target import TargetName, find_target
 from imaging import Rejection
 from pipeline.adapters.images_bucket import ImagesBucket
@@ -37,6 +38,10 @@ data = typer.Typer(
 )
 PARTS = ("train", "valid", "test")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
+# A tenth of fewer photos says little: with 9 of 10 right, 60 to 98 % may be (95 %).
+FEW_PHOTOS = 100
+WITHOUT_PARTS = "--shares 100,0,0"
+FOLDS = " --folds 4"
 NAMED = 10  # findings printed; the report has all
 
 FolderArgument = Annotated[
@@ -192,13 +197,19 @@ def pull_command(
         f"{pulled.new:,} new, {pulled.moved:,} moved: {destination} holds "
         f"{len(pulled.photos):,} photos of {labels} labels"
     )
+    parts = Counter(part_in(each) for each in pulled.photos)
+    if None not in parts:
+        say(" / ".join(f"{parts[part]:,} {part}" for part in PARTS))
     if pulled.none_fits:
         say(f"Left out: {pulled.none_fits:,} photos that no label fits")
     _name("reviewed photos are left out", [f"{x.image}: {x.reason}" for x in pulled.left_out])
     if not records:
         say("No reviewed photo matches. Review photos with: imagedrop page")
+    elif labels > 1 and len(pulled.photos) < FEW_PHOTOS and None not in parts:
+        say("Few photos: cross-validation measures on all of them, the part test on some.")
+        say(f"Next: imagedrop data pull NEW_FOLDER {WITHOUT_PARTS}")
     elif labels > 1:
-        say(f"Next: imagedrop train --data {destination}")
+        say(f"Next: imagedrop train --data {destination}{'' if None not in parts else FOLDS}")
     if pulled.left_out:
         raise typer.Exit(1)
 

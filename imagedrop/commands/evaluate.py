@@ -225,10 +225,12 @@ def _print_calibration(calibration: Calibration) -> None:
     )
     if round(calibration.ece_after - calibration.ece_before, 4) > 0:
         say("          on so few photos the temperature does not help")
-    covered = "none" if calibration.accuracy is None else f"{calibration.accuracy:.4f}"
+    if calibration.accuracy is None:
+        say("review    all photos need review: of none is the model sure enough")
+        return
     say(
         f"review    {1 - calibration.coverage:.4f} of the photos need review; of the others "
-        f"{covered} are right"
+        f"{calibration.accuracy:.4f} are right"
     )
 
 

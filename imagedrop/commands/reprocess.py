@@ -11,6 +11,7 @@ import typer
 
 from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
+from imagedrop.errors import UserError
 from imagedrop.estimates.month import Mode, month_of
 from imagedrop.output import TargetOption, progress, say
 from imagedrop.reprocess import Chosen, choose, send_again, wait_for_answers
@@ -23,7 +24,7 @@ NAMED = 10
 
 def register(app: typer.Typer) -> None:
     """Adds the command."""
-    app.command(epilog="Example: imagedrop reprocess --model dogs@1 --since 7d --wait")(reprocess)
+    app.command(epilog="Example: imagedrop reprocess --since 7d --wait")(reprocess)
 
 
 @takes([each for each in options_of(Filters) if each.name != "sort"])
@@ -49,6 +50,11 @@ def reprocess(
     wanted = query if query.status else replace(query, status=Status.CLASSIFIED)
     now = served_model(found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"])
     model = now.card.identity
+    if query.model == model:
+        raise UserError(
+            f"{model} answers now: its own rows would not change.",
+            "--model names a former model whose rows are answered again; without it, all of them.",
+        )
     chosen = choose(matching(found, wanted, sys.maxsize), found.images_bucket, model)
     _say_chosen(chosen, model)
     if not chosen.records:

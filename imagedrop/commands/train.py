@@ -59,7 +59,11 @@ def train(
         f"the model is in {result.model_dir}"
     )
     say(f"Report: {page}")
-    say(f"Next: imagedrop evaluate {quote(str(result.model_dir))} --data {quote(str(data))}")
+    model = quote(str(result.model_dir))
+    if wanted.folds:  # they have measured it; the model itself has learned from every photo
+        say(f"Next: imagedrop package {model}")
+    else:
+        say(f"Next: imagedrop evaluate {model} --data {quote(str(data))}")
     exit_if_incomplete(is_complete=result.is_complete)
 
 

@@ -5,6 +5,7 @@ Its permissions are enforced, so every test here also shows that the roles allow
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
@@ -62,3 +63,15 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
             patch.setenv("SFN_WAIT_SCALE", "0.1")
             running = cloud.up(home, strictness=Strictness(enforce_iam=True))
         yield Stack(home, local_target(running))
+
+
+@pytest.fixture
+def default_again(stack: Stack) -> Iterator[None]:
+    """Whatever a test has promoted, the next one finds the default model."""
+    yield
+    s3, bucket = stack.target.client("s3"), stack.target.outputs["ModelsBucketName"]
+    while s3.list_objects_v2(Bucket=bucket, Prefix="models/promotions.json")["KeyCount"]:
+        found = s3.get_object(Bucket=bucket, Key="models/promotions.json")
+        if not json.loads(found["Body"].read())["promotions"]:
+            return
+        stack.command("promote", "--back", "--bake-seconds", "0")

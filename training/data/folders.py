@@ -16,6 +16,8 @@ SYSTEM_NAMES = frozenset(
         *("lost+found", "system volume information"),
     }
 )
+# What ``imagedrop data pull`` writes beside the classes: no photo, and nothing to tell a user.
+LINEAGE = "reviewed.json"
 # Names that are no photo's, so that a folder of annotations is not taken for a class of photos.
 DATA_SUFFIXES = frozenset(
     {
@@ -110,6 +112,8 @@ def list_folder(folder: Path) -> FolderContent:
             left_out.append(LeftOut(place, Reason.SYSTEM if is_system else Reason.UNREADABLE))
             continue
         for path in entries:
+            if place == folder and path.name == LINEAGE:
+                continue
             reason = Reason.SYSTEM if is_system or is_system_name(path.name) else _why_unread(path)
             if _is_folder(path) and not path.is_symlink():
                 waiting.append((path, reason is Reason.SYSTEM))

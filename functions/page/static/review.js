@@ -10,7 +10,9 @@ import { empty, failed, loading } from "./states.js";
 import { show } from "./thumbnails.js";
 import { CONFIDENCE, count, fileName, isInDoubt, isReviewed, isUnknown, labelText, percent } from "./words.js";
 
-const RECENT = 4;
+// A label that was typed keeps its key: 6 to 9, the model's own have 1 to 5.
+const BEST = 5;
+const TYPED = 4;
 const AHEAD = 10;
 const ASKED = ["label", "group", "max_confidence", "model", "since"];
 
@@ -22,7 +24,8 @@ export class Review {
   title = "Review";
 
   constructor(query) {
-    this.recent = [];
+    this.typed = [];
+    this.types = 0;
     this.decided = [];
     this.count = 0;
     this.writes = Promise.resolve();
@@ -119,6 +122,7 @@ export class Review {
 
   #done() {
     this.record = null;
+    this.#tell();
     this.stage.replaceChildren(empty("Nothing is left to review",
       "Every photo of this queue has been looked at. ",
       el("a", { href: "#/gallery?reviewed=true" }, "See the reviewed photos"), "."));
@@ -184,13 +188,15 @@ export class Review {
   }
 
   #choices(record) {
-    const best = record.predictions.map((each) => each.label).filter((label) => label !== record.label).slice(0, 5);
-    const recent = this.recent.filter((label) => label !== record.label && !best.includes(label)).slice(0, RECENT);
+    const best = record.predictions.map((each) => each.label).filter((label) => label !== record.label).slice(0, BEST);
+    const confirm = () => this.#decide("confirm");
+    const numbered = (from) => (label, place) => ({
+      key: String(from + place), shown: String(from + place), text: labelText(label),
+      act: label === record.label ? confirm : () => this.#decide("correct", label),
+    });
     return [
-      { key: "Enter", shown: "⏎", text: `Yes, ${labelText(record.label)}`, act: () => this.#decide("confirm"), main: true },
-      ...[...best, ...recent].map((label, place) => ({
-        key: String(place + 1), shown: String(place + 1), text: labelText(label), act: () => this.#decide("correct", label),
-      })),
+      { key: "Enter", shown: "⏎", text: `Yes, ${labelText(record.label)}`, act: confirm, main: true },
+      ...best.map(numbered(1)), ...this.typed.map(numbered(1 + BEST)),
       { key: "l", shown: "L", text: "Another label …", act: () => this.other.focus() },
       { key: "n", shown: "N", text: "Not one of these", act: () => this.#decide("none_of_these") },
       { key: "s", shown: "S", text: "Skip", act: () => this.#decide("skip") },
@@ -209,7 +215,7 @@ export class Review {
     this.other = el("input", { type: "search", list: "review-labels", autocomplete: "off", spellcheck: "false",
       onkeydown: (event) => {
         if (event.key === "Escape") this.other.blur();
-        if (event.key === "Enter" && this.other.value.trim()) this.#decide("correct", this.other.value.trim());
+        if (event.key === "Enter" && this.other.value.trim()) this.#decideTyped(this.other.value.trim());
         if (event.key === "Enter" || event.key === "Escape") event.preventDefault();
       } });
     return el("label", { class: "field" }, el("span", {}, "Another label, then Enter"), this.other, names);
@@ -225,12 +231,19 @@ export class Review {
     choice.act();
   }
 
+  #decideTyped(label) {
+    if (!this.typed.includes(label)) {
+      this.typed[this.types % TYPED] = label;
+      this.types += 1;
+    }
+    this.#decide("correct", label);
+  }
+
   // The next photo comes at once; what was said is written behind it, one after the other.
   #decide(action, label) {
     const { record } = this;
     if (!record) return;
     this.record = null;
-    if (label !== undefined) this.recent = [label, ...this.recent.filter((each) => each !== label)].slice(0, RECENT);
     if (action !== "skip") this.count += 1;
     const decision = { record, action, isToUndo: false };
     this.decided.push(decision);

@@ -51,6 +51,12 @@ export function groupText({ group, label }) {
   return isUnknown(label) ? `among ${labelText(group)}` : labelText(group);
 }
 
+// What an unknown one is most like: the model's best label, which it does not dare to say.
+export function nearestText({ label, predictions }) {
+  const best = predictions?.[0];
+  return isUnknown(label) && best && best.label !== label ? `nearest ${labelText(best.label)} ${percent(best.confidence)}` : "";
+}
+
 export const ACTIONS = {
   confirm: "confirmed", correct: "corrected", none_of_these: "not one of these", skip: "skipped",
   claim: "being reviewed",
@@ -70,7 +76,8 @@ export function isReviewed(record) {
 // A person's word stands before the model's.
 export function shownLabel(record) {
   if (!isReviewed(record)) return record.label;
-  return record.review.action === "none_of_these" ? "not one of these" : record.review.label ?? record.label;
+  const { action, label } = record.review;
+  return label ?? (action === "none_of_these" ? "not one of these" : record.label);
 }
 
 export function fileName(record) {

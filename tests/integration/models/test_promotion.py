@@ -7,7 +7,7 @@ import json
 import tarfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -50,25 +50,6 @@ def other_model(tmp_path_factory: pytest.TempPathFactory) -> Callable[[str], Pat
         return package(folder / "content" / WEIGHTS_NAME, changed, folder / f"{name}.tar.gz")
 
     return make
-
-
-@pytest.fixture
-def default_again(stack: Stack) -> Iterator[None]:
-    """Whatever a test has promoted, the next one finds the default model."""
-    yield
-    while stack.target.client("s3").list_objects_v2(
-        Bucket=stack.target.outputs["ModelsBucketName"], Prefix="models/promotions.json"
-    )["KeyCount"]:
-        promotions = json.loads(read(stack, "models/promotions.json"))["promotions"]
-        if not promotions:
-            return
-        stack.command("promote", "--back", "--bake-seconds", "0")
-
-
-def read(stack: Stack, key: str) -> bytes:
-    bucket = stack.target.outputs["ModelsBucketName"]
-    body: bytes = stack.target.client("s3").get_object(Bucket=bucket, Key=key)["Body"].read()
-    return body
 
 
 def models(stack: Stack) -> dict[str, dict[str, Any]]:

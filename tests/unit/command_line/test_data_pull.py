@@ -117,6 +117,17 @@ def test_a_photo_goes_when_a_person_says_that_no_label_fits(folder: Path) -> Non
     assert [each.image for each in found.photos] == ["s3://bucket/incoming/b"]
 
 
+def test_who_agrees_that_the_model_does_not_know_teaches_no_class(folder: Path) -> None:
+    pulled(folder, [reviewed("a", "pug")])
+    found = pulled(folder, [reviewed("a", "unknown_dog", "none_of_these", at="2")])
+    assert (found.none_fits, files(folder)) == (1, {})
+
+
+def test_the_lineage_beside_the_classes_is_no_file_to_complain_about(folder: Path) -> None:
+    pulled(folder, [reviewed("a", "pug"), reviewed("b", "beagle")])
+    assert DataSet.scan(folder).left_out == ()
+
+
 def test_of_one_photo_with_two_names_the_later_review_counts(folder: Path) -> None:
     bucket = Bucket(a=b"same", b=b"same")
     pulled(folder, [reviewed("a", "pug", at="2"), reviewed("b", "beagle", at="1")], bucket)

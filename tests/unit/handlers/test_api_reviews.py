@@ -86,6 +86,15 @@ def test_each_action_has_its_review(table: PredictionsTable) -> None:
     assert review(table) == ("confirm", "beagle", NAMES["ann"])
 
 
+def test_who_confirms_that_the_model_does_not_know_says_that_no_label_fits(
+    table: PredictionsTable,
+) -> None:
+    newer = replace(image_ref(sequencer="0A"), version="v2")
+    table.write(replace(classified(newer), label="unknown_dog"), newer)
+    assert put("confirm", version="v2")[0] == 200
+    assert review(table) == ("none_of_these", "unknown_dog", NAMES["ann"])
+
+
 def test_undo_takes_back_one_step_of_ones_own(table: PredictionsTable) -> None:
     put("confirm")
     put("correct", label="akita")
