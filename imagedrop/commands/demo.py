@@ -73,7 +73,8 @@ def run_demo(folder: Path) -> bool:
         say("")
         if any(is_doubt(each.to_json()) for each in rows.values()):
             say("unknown_dog: a dog, but its nearest breed leads the next ones by too little to be")
-            say("named. So most breeds that the model lacks get no wrong name; a person decides.\n")
+            say("named. So most breeds that the model lacks get no wrong name; a person decides.")
+            say("")
     finally:
         cloud.down(home)
     step("everything stopped")

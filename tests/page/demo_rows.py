@@ -7,37 +7,36 @@ from __future__ import annotations
 
 import hashlib
 import io
+import json
+import tempfile
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
+import numpy as np
 from PIL import Image, ImageOps
 
+from archive.reading import WEIGHTS_NAME, extract_archive
+from imaging import Prepared, prepare
+from model.package import DEFAULT_ARCHIVE
+from model.serving.answers import answer_body
+from model.serving.onnx_model import OnnxModel
 from tests.page.made_up import Row, made_up_row, rejected_row
 from tests.page.stand_in import StandIn
 
 PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
-MODEL = "efficientnet-lite0-dogs@1"
-# Answers as `make demo` prints them; the other labels are the closest of their kind.
-ANSWERS: dict[str, tuple[str, float, tuple[str, ...]]] = {
-    "pug.jpg": ("pug", 0.817, ("bull_mastiff", "french_bulldog", "boxer", "brabancon_griffon")),
-    "beagles.jpg": ("beagle", 0.668, ("english_foxhound", "walker_hound", "basset", "harrier")),
-    "cat.png": ("not_a_dog", 0.996, ()),
-    "pug.webp": ("pug", 0.913, ("bull_mastiff", "french_bulldog", "boxer", "pekinese")),
-    "coffee.webp": ("not_a_dog", 0.998, ()),
-    "flower.jpg": ("not_a_dog", 0.97, ()),
-    "pug_sideways.jpg": ("pug", 0.843, ("bull_mastiff", "boxer", "french_bulldog", "pekinese")),
-    "rocket.jpg": ("not_a_dog", 0.981, ()),
-    "temple.jpg": ("not_a_dog", 0.981, ()),
-    "pug_cmyk.jpg": ("pug", 0.833, ("bull_mastiff", "boxer", "french_bulldog", "pekinese")),
-    "pug.png": ("pug", 0.806, ("bull_mastiff", "boxer", "french_bulldog", "pekinese")),
-}
+MODEL = "dogs-lite0@2"
+# Newest first.
+CLASSIFIED = (
+    *("pug.jpg", "beagles.jpg", "cat.png", "pug.webp", "coffee.webp", "flower.jpg"),
+    *("pug_sideways.jpg", "rocket.jpg", "temple.jpg", "pug_cmyk.jpg", "pug.png"),
+)
 REJECTED = {"beagles_cut.jpg": "truncated", "web_page.jpg": "not_an_image"}
-CLOSEST = ("miniature_schnauzer", "samoyed", "vizsla", "toy_poodle", "chow")
 
 
 def demo_rows() -> list[Row]:
     """Returns a row for each photo of the demo, newest first."""
-    rows = [classified(name, number) for number, name in enumerate(ANSWERS)]
+    answers = zip(CLASSIFIED, default_answers(), strict=True)
+    rows = [classified(name, number, given) for number, (name, given) in enumerate(answers)]
     for place, (name, reason) in zip((3, 8), REJECTED.items(), strict=True):
         size = (PHOTOS / name).stat().st_size
         key = f"incoming/photos/{name}"
@@ -45,33 +44,41 @@ def demo_rows() -> list[Row]:
     return rows
 
 
-def classified(name: str, number: int) -> Row:
-    label, confidence, others = ANSWERS[name]
+def default_answers() -> list[Row]:
+    """Returns what the default model answers, as the endpoint does."""
+    with tempfile.TemporaryDirectory() as folder:
+        card = extract_archive(DEFAULT_ARCHIVE, Path(folder) / "model")
+        model = OnnxModel(Path(folder) / "model" / WEIGHTS_NAME)
+    pixels = []
+    for name in CLASSIFIED:
+        prepared = prepare((PHOTOS / name).read_bytes(), card.image_spec)
+        assert isinstance(prepared, Prepared)
+        pixels.append(np.frombuffer(prepared.pixels, np.uint8))
+    size = card.image_spec.size
+    answers: list[Row] = json.loads(
+        answer_body(model.run(np.stack(pixels).reshape(-1, size, size, 3)), card)
+    )
+    return answers
+
+
+def classified(name: str, number: int, answer: Row) -> Row:
     with Image.open(PHOTOS / name) as image:
         width, height = ImageOps.exif_transpose(image).size
         kind = image.format
-    shares = (0.5, 0.22, 0.12, 0.06)
-    best = [(label, confidence), *zip(others, shares, strict=False)]
-    if not others:
-        best = [(each, 0.04 - 0.006 * place) for place, each in enumerate(CLOSEST)]
-    rest = 1 - confidence if others else 1
     return made_up_row(
         number,
         key=f"incoming/photos/{name}",
-        label=label,
-        confidence=confidence,
+        label=answer["label"],
+        confidence=answer["confidence"],
         model=MODEL,
         source="drop",
-        group=None,
+        group=answer.get("group"),
         format=kind,
         width=width,
         height=height,
         bytes=(PHOTOS / name).stat().st_size,
         version=hashlib.sha256(name.encode()).hexdigest()[:32],
-        predictions=[
-            {"label": each, "confidence": round(share if each == label else share * rest, 3)}
-            for each, share in best
-        ],
+        predictions=answer["predictions"],
     )
 
 
