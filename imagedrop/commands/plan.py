@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from enum import StrEnum
 from typing import Annotated, Any
@@ -20,7 +20,7 @@ from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.growth import figures
 from imagedrop.growth.limits import Load
 from imagedrop.growth.plan import Plan, plan_bulk, plan_drop
-from imagedrop.output import print_table, say
+from imagedrop.output import print_pairs, print_table, say
 
 _SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 
@@ -91,8 +91,6 @@ def _as_json(plan: Plan) -> dict[str, Any]:
 
 def _print_plans(plans: Sequence[Plan]) -> None:
     rows = [
-        ("samconfig", *(_overrides(each) for each in plans)),
-        ("bulk start", *(" ".join(each.options) for each in plans)),
         ("first image to last row", *(duration(each.seconds) for each in plans)),
         ("99 % have their row after", *(duration(each.p99_seconds) for each in plans)),
         ("cost, $", *(f"{each.total_dollars:,.2f}" for each in plans)),
@@ -102,7 +100,8 @@ def _print_plans(plans: Sequence[Plan]) -> None:
         ),
     ]
     columns = [Column(""), *(Column(each.mode) for each in plans)]
-    print_table(columns, [each for each in rows if any(each[1:])])
+    print_table(columns, rows)
+    print_pairs(pair for each in plans for pair in _settings(each))
     print_costs({each.mode: each.dollars for each in plans})
     for each in plans:
         say(f"For a faster {each.mode}: {each.limit.remedy}")
@@ -126,5 +125,9 @@ def _print_plans(plans: Sequence[Plan]) -> None:
     say(f"putting images into S3. Prices noted on {NOTED_ON}: check before quoting.")
 
 
-def _overrides(plan: Plan) -> str:
-    return " ".join(f"{name}={value}" for name, value in plan.parameters.items())
+def _settings(plan: Plan) -> Iterator[tuple[str, str]]:
+    """Yields what to write into samconfig.toml and what to type, to be copied."""
+    overrides = " ".join(f"{name}={value}" for name, value in plan.parameters.items())
+    yield f"{plan.mode}, samconfig.toml", f'parameter_overrides = "{overrides}"'
+    if plan.options:
+        yield f"{plan.mode}, command", f"imagedrop bulk start FOLDER {' '.join(plan.options)}"

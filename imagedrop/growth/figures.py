@@ -44,6 +44,7 @@ class Figures:
     function_start_seconds: float
     serverless_start_seconds: float
     instance_start_seconds: float
+    instance_least_seconds: float
     scaling_minutes: float
     first_batches: float
     batches_added_per_minute: float

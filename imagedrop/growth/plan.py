@@ -112,6 +112,10 @@ def _may_be_in_time(
 def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
     """Returns what one stack does with a load."""
     outcome = simulate(load, stack, figures)
+    used = outcome.usage
+    if not stack.is_serverless:
+        paid_seconds = max(used.instance_seconds, figures.instance_least_seconds)
+        used = replace(used, instance_seconds=paid_seconds)
     return Plan(
         mode=Mode.DROP,
         parameters={
@@ -121,7 +125,7 @@ def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
         seconds=outcome.seconds,
         p99_seconds=outcome.percentile(PERCENT),
         expired=outcome.expired,
-        dollars=usage_cost(outcome.usage),
+        dollars=usage_cost(used),
         limit=_arrivals(load, figures, limits(load, stack, figures)[0]),
         quotas=tuple(_drop_quotas(stack)),
     )

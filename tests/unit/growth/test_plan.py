@@ -126,13 +126,10 @@ def test_a_tighter_deadline_is_never_cheaper(images: int, rate: float | None) ->
 def test_the_command_prints_both_ways_and_where_the_figures_come_from() -> None:
     found = CliRunner().invoke(app, ["plan", "--images", "1000", "--deadline", "1h"])
     assert found.exit_code == 0
-    for word in (
-        "ClassifyConcurrency=5",
-        "--instance-count 1",
-        "measured",
-        "documented",
-        "assumed",
-    ):
+    # Whole lines, to be copied.
+    assert 'parameter_overrides = "ClassifyConcurrency=5 EndpointCapacity=2048"\n' in found.stdout
+    assert "imagedrop bulk start FOLDER --instance-count 1 --chunk-images 1" in found.stdout
+    for word in ("measured", "documented", "assumed"):
         assert word in found.stdout
 
 
