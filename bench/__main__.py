@@ -1,8 +1,8 @@
 """``make bench``: run the benchmarks behind the docs' figures, one after the other.
 
-Seven are not among them: `python -m bench.tuning` (a search on a data set) and
+Eight are not among them: `python -m bench.tuning` (a search on a data set) and
 `python -m bench.soak` (`make soak`) take much longer; `python -m bench.damaged`,
-`bench.tuned_against_defaults`, `bench.kept_epoch`, `bench.second_look` and
+`bench.tuned_against_defaults`, `bench.kept_epoch`, `bench.second_look`, `bench.augmentation` and
 `bench.where_it_looked` need photos.
 """
 

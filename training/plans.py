@@ -11,8 +11,10 @@ import torch
 from torch import nn, optim
 
 from training import parallel
-from training.data.batches import FeatureBatches, PhotoBatches
+from training.data.batches import FeatureBatches, PhotoBatches, Photos, Whole
+from training.data.cache import default_cache
 from training.data.partition import Partition
+from training.data.whole_photos import WholePhotos
 from training.machine import autocast
 from training.network import TransferNetwork, freeze, stages
 from training.phase import Batches, PhasePlan
@@ -61,9 +63,9 @@ def finetune_plan(
 
     def batches(rows: Sequence[int], training: bool) -> PhotoBatches:
         images = [prepared.images[row] for row in rows]
-        return PhotoBatches(
-            images, prepared.spec, settings.batch_size, prepared.device, training=training
-        )
+        whole = whole_photos(prepared, settings, rows) if training else None
+        photos = Photos(images, prepared.spec, augment=training, whole=whole)
+        return PhotoBatches(photos, settings.batch_size, prepared.device, training=training)
 
     freeze(network, settings.unfreeze)
     parallel.share_weights(network)
@@ -104,6 +106,21 @@ def _plan(
         keeps_last=settings.folds > 0,
         **own,
     )
+
+
+def whole_photos(prepared: Prepared, settings: TrainSettings, rows: Sequence[int]) -> Whole | None:
+    """Keeps the whole photos of these rows, where augmentation cuts from them.
+
+    Of several processes each keeps a part; what another has not kept yet is decoded when used.
+
+    Returns what gives the photo of a place in `rows`.
+    """
+    if settings.augment_from != "photo":
+        return None
+    photos = WholePhotos(settings.feature_cache or default_cache(), prepared.spec)
+    found = [(prepared.images[row], prepared.digests[row]) for row in rows]
+    photos.keep(parallel.part_of(found))
+    return lambda place: photos.read(*found[place])
 
 
 def discriminative_groups(network: TransferNetwork, lr: float) -> list[dict[str, object]]:

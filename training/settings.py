@@ -17,6 +17,7 @@ from typing import Annotated, Any, Literal, NamedTuple, get_args, get_origin, ge
 from training.errors import TrainingError
 
 Unfreeze = Literal["none", "layer4", "all"]
+AugmentFrom = Literal["prepared", "photo"]
 
 # The one backbone that is this project's own, with weights from a package.
 LITE0 = "efficientnet_lite0"
@@ -115,6 +116,11 @@ class TrainSettings:
     finetune_lr: Annotated[
         float, "Learning rate of the head while fine-tuning; deeper stages have less.", POSITIVE
     ] = 1e-4
+    augment_from: Annotated[
+        AugmentFrom,
+        "What fine-tuning cuts random squares from: the prepared pixels, or the whole photo, which "
+        "is decoded once at a larger size and kept.",
+    ] = "prepared"
     folds: Annotated[
         int, "Cross-validate over this many folds, then train on everything; 0 = no.", NONE_OR_TWO
     ] = 0

@@ -42,7 +42,7 @@ def test_backbone_is_shown_normalised_pixels(prepared: Prepared) -> None:
 
 
 def test_photos_of_the_second_phase_are_the_same_pixels(prepared: Prepared) -> None:
-    pixels, label = Photos(prepared.images, prepared.spec, augment=False)[1]
+    pixels, label = Photos(prepared.images, prepared.spec, augment=False)[1, 1]
 
     assert np.array_equal(pixels.numpy(), load_pixels(prepared.images[1], prepared.spec))
     assert label == prepared.images[1].class_index

@@ -1,15 +1,17 @@
 """Batches of photos, for the phase that trains the backbone too, and of cached features.
 
 Each photo is prepared as everywhere else by `imaging.prepare`, and augmented for training: a random
-square of 50 to 100 % of the prepared pixels' area, scaled to the full size, mirrored half of the
-time. Colours do not change.
+square of 50 to 100 % of the area of the prepared pixels, or of the largest square in the whole
+photo, scaled to the full size, mirrored half of the time. Colours do not change.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
+import numpy.typing as npt
 import torch
 from torch import Tensor
 from torch.utils.data import DataLoader, Dataset
@@ -24,28 +26,53 @@ from training.data.features import FeatureTable
 LEAST_AREA = 0.5
 
 
-class Photos(Dataset[tuple[Tensor, int]]):
-    """uint8 [size, size, 3] and the class of each image, by its index and the pass's seed."""
+Whole = Callable[[int], npt.NDArray[np.uint8]]
+"""The index of an image to the whole photo, uint8 [height, width, 3]."""
 
-    def __init__(self, images: Sequence[LabelledImage], spec: ImageSpec, *, augment: bool) -> None:
+
+class Photos(Dataset[tuple[Tensor, int]]):
+    """uint8 [size, size, 3] and the class of each image, by its index and the pass's seed.
+
+    Args:
+        whole: what augmented squares are cut from; by default the prepared pixels.
+    """
+
+    def __init__(
+        self,
+        images: Sequence[LabelledImage],
+        spec: ImageSpec,
+        *,
+        augment: bool,
+        whole: Whole | None = None,
+    ) -> None:
         self._images = images
-        self._spec = spec
+        self.spec = spec
         self._augment = augmentation(spec) if augment else None
+        self._whole = whole
+
+    def __len__(self) -> int:
+        return len(self._images)
 
     def __getitem__(self, index_and_seed: tuple[int, int]) -> tuple[Tensor, int]:
         index, seed = index_and_seed
+        if self._augment is None:
+            return self._prepared(index), self._images[index].class_index
+        # A photo's own seed, so that neither workers nor processes change what becomes of it.
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(_seed_of(seed, index))
+            if self._whole is not None:
+                pixels = square_of(self._whole(index), self.spec.size)
+            else:
+                pixels = self._augment(self._prepared(index).permute(2, 0, 1)).permute(1, 2, 0)
+        return pixels.contiguous(), self._images[index].class_index
+
+    def _prepared(self, index: int) -> Tensor:
         image = self._images[index]
-        outcome = load_pixels(image, self._spec)
+        outcome = load_pixels(image, self.spec)
         if isinstance(outcome, Rejection):
             # The file was accepted when its features were computed.
             raise OSError(f"{image.path} changed during the training: {outcome.detail}")
-        pixels = torch.from_numpy(outcome.copy())
-        if self._augment is not None:
-            # A photo's own seed, so that neither workers nor processes change what becomes of it.
-            with torch.random.fork_rng(devices=[]):
-                torch.default_generator.manual_seed(_seed_of(seed, index))
-                pixels = self._augment(pixels.permute(2, 0, 1)).permute(1, 2, 0).contiguous()
-        return pixels, image.class_index
+        return torch.from_numpy(outcome.copy())
 
 
 def _seed_of(seed: int, index: int) -> int:
@@ -63,23 +90,37 @@ def augmentation(spec: ImageSpec) -> v2.Compose:
     )
 
 
+def square_of(photo: npt.NDArray[np.uint8], size: int) -> Tensor:
+    """Cuts a random square from anywhere in a whole photo; torch's seed decides it.
+
+    Args:
+        photo: uint8 [height, width, 3].
+
+    Returns:
+        uint8 [size, size, 3], mirrored half of the time.
+    """
+    height, width, _ = photo.shape
+    area, across, down, mirror = torch.rand(4).tolist()
+    share = math.sqrt(LEAST_AREA + area * (1 - LEAST_AREA))
+    side = max(1, round(min(height, width) * share))
+    left, top = round(across * (width - side)), round(down * (height - side))
+    square = torch.from_numpy(np.array(photo[top : top + side, left : left + side]))
+    resized: Tensor = v2.functional.resize(square.permute(2, 0, 1), [size, size], antialias=True)
+    return (resized.flip(2) if mirror < 0.5 else resized).permute(1, 2, 0)
+
+
 class PhotoBatches:
     """All photos once per pass, normalised, in the memory format that suits convolutions."""
 
     def __init__(
-        self,
-        images: Sequence[LabelledImage],
-        spec: ImageSpec,
-        batch_size: int,
-        on: torch.device,
-        *,
-        training: bool,
+        self, photos: Photos, batch_size: int, on: torch.device, *, training: bool
     ) -> None:
-        self._photos = Photos(images, spec, augment=training)
-        self._count, self._batch_size, self._training = len(images), batch_size, training
-        self._none = torch.empty((0, spec.size, spec.size, 3), dtype=torch.uint8)
+        self._photos = photos
+        self._batch_size, self._training = batch_size, training
+        self._none = torch.empty((0, photos.spec.size, photos.spec.size, 3), dtype=torch.uint8)
         self._mean, self._std = (
-            torch.tensor(levels, device=on).reshape(1, 3, 1, 1) for levels in (spec.mean, spec.std)
+            torch.tensor(levels, device=on).reshape(1, 3, 1, 1)
+            for levels in (photos.spec.mean, photos.spec.std)
         )
         self._on = on
 
@@ -89,7 +130,9 @@ class PhotoBatches:
         Of several processes each gets its part of every batch; a part may be empty.
         """
         seed = torch.initial_seed()
-        order = torch.randperm(self._count) if self._training else torch.arange(self._count)
+        order = (
+            torch.randperm(len(self._photos)) if self._training else torch.arange(len(self._photos))
+        )
         batches = [
             [(index, seed) for index in parallel.part_of(batch.tolist())]
             for batch in torch.split(order, self._batch_size)

@@ -1,0 +1,108 @@
+"""Whole photos for augmentation, decoded once at a larger size than the model's, and kept.
+
+A photo is an array in a file of its own, named by the sha256 of the photo's bytes: a killed pass
+goes on where it was, and trainings on overlapping data share what they need. Files are mapped, so
+that a square is cut without reading the rest. Photos beyond the bound are decoded at each use.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
+from tempfile import NamedTemporaryFile
+from threading import Lock
+
+import numpy as np
+import numpy.typing as npt
+
+from imaging import ImageSpec
+from imaging.outcome import Unusable
+from imaging.thumbnail import small_picture
+from training import parallel
+from training.data.dataset import LabelledImage, read_image
+from training.progress import tracked
+
+log = logging.getLogger(__name__)
+
+# The longer side against the resize of the preparation: a square of half the area of a photo of 4:3
+# has then more pixels than the model sees.
+LARGER = 2
+# 44,000 photos of 4:3 for a resize of 232.
+MAX_BYTES = 20 * 1024**3
+
+Pixels = npt.NDArray[np.uint8]
+
+
+class WholePhotos:
+    """Photos as uint8 [height, width, 3], turned as displayed, in their proportions, not enlarged.
+
+    Args:
+        cache: below it is a folder for each size.
+        max_bytes: of all files in that folder, about.
+    """
+
+    def __init__(self, cache: Path, spec: ImageSpec, max_bytes: int = MAX_BYTES) -> None:
+        self._longer_side = LARGER * spec.resize
+        self._folder = cache / f"photos-{self._longer_side}"
+        self._max_bytes = max_bytes
+
+    def keep(self, images: Sequence[tuple[LabelledImage, str]]) -> None:
+        """Decodes and keeps those that are not there yet, one thread a core, up to the bound.
+
+        Args:
+            images: each with the sha256 of its bytes, 64 hex digits.
+
+        Raises:
+            OSError: a photo cannot be read or decoded, or the folder cannot be written.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        sizes = {each.name: each.stat().st_size for each in os.scandir(self._folder)}
+        missing = {
+            digest: image for image, digest in images if self._file(digest).name not in sizes
+        }
+        used, lock = sum(sizes.values()), Lock()
+
+        def keep_one(digest: str) -> bool:
+            nonlocal used
+            if used >= self._max_bytes:
+                return False
+            pixels = self._decoded(missing[digest])
+            self._write(digest, pixels)
+            with lock:
+                used += pixels.nbytes
+            return True
+
+        with ThreadPoolExecutor(parallel.cores()) as pool:
+            kept = sum(tracked(pool.map(keep_one, missing), "photos", len(missing)))
+        log.info("%d photos decoded and kept in %s", kept, self._folder)
+        if kept < len(missing):
+            log.info("the other %d are decoded in every epoch: it is full", len(missing) - kept)
+
+    def read(self, image: LabelledImage, digest: str) -> Pixels:
+        """Maps a photo that is kept; decodes another.
+
+        Raises:
+            OSError: it cannot be read or decoded.
+        """
+        try:
+            mapped: Pixels = np.load(self._file(digest), mmap_mode="r")
+        except (FileNotFoundError, ValueError):  # ValueError: not whole, after a loss of power
+            return self._decoded(image)
+        return mapped
+
+    def _file(self, digest: str) -> Path:
+        return self._folder / f"{digest}.npy"
+
+    def _write(self, digest: str, pixels: Pixels) -> None:
+        with NamedTemporaryFile(dir=self._folder, suffix=".unfinished", delete=False) as opened:
+            np.save(opened, pixels)
+        Path(opened.name).replace(self._file(digest))
+
+    def _decoded(self, image: LabelledImage) -> Pixels:
+        try:
+            return np.asarray(small_picture(read_image(image.path), self._longer_side))
+        except Unusable as verdict:
+            raise OSError(f"{image.path} cannot be decoded: {verdict.detail}") from verdict
