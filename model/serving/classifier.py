@@ -36,6 +36,8 @@ class Classifier:
         self._batcher = Batcher(model.run, IMAGES_PER_RUN, runners=cores)
         # Each thread has a decoder process: a hostile file can only harm that process.
         self._threads = ThreadPoolExecutor(cores, thread_name_prefix="decoder")
+        # One: a map by occlusion takes seconds, and must hold up no decoder.
+        self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explainer")
         self._of_this_thread = threading.local()
         self._decoders: list[Decoder] = []
 
@@ -66,7 +68,7 @@ class Classifier:
         """
         images: Images = read_images(body, self.spec)
         loop = asyncio.get_running_loop()
-        return await loop.run_in_executor(self._threads, self._explainer.answer, images, label)
+        return await loop.run_in_executor(self._explaining, self._explainer.answer, images, label)
 
     async def classify_webp(self, files: list[memoryview]) -> bytes:
         """Returns the answer to files of `read_webp_batch`; RefusalError if one is damaged."""
@@ -101,6 +103,7 @@ class Classifier:
     def close(self) -> None:
         """Finishes the waiting work, then ends all threads and processes."""
         self._threads.shutdown()
+        self._explaining.shutdown()
         for decoder in self._decoders:
             decoder.close()
         self._batcher.close()

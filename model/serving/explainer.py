@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import threading
 from pathlib import Path
 from typing import Any
 
@@ -18,12 +17,14 @@ DIGITS = 6
 
 
 class Explainer:
-    """Maps of one archive. Its session is made for the first map: few endpoints are ever asked."""
+    """Maps of one archive, for one thread.
+
+    Its session is made for the first map: few endpoints are ever asked.
+    """
 
     def __init__(self, weights: Path, card: ModelCard) -> None:
         self._weights = weights
         self._card = card
-        self._lock = threading.Lock()
         self._method: ClassActivation | Occlusion | None = None
 
     def answer(self, images: Images, label: str) -> bytes:
@@ -53,9 +54,7 @@ class Explainer:
     def _map(self, images: Images, label: int) -> dict[str, Any]:
         method = self._made()
         if isinstance(method, Occlusion):
-            # One at a time: it takes seconds, and a second request must not double them.
-            with self._lock:
-                positions = method.of(images, label)
+            positions = method.of(images, label)
             return {"map": _rounded(positions.tolist()), "method": "occlusion"}
         found = method.of(images, label)
         return {
@@ -65,12 +64,11 @@ class Explainer:
         }
 
     def _made(self) -> ClassActivation | Occlusion:
-        with self._lock:
-            if self._method is None:
-                try:
-                    self._method = ClassActivation(self._weights, self._card.image_spec.size)
-                except NoActivationError:
-                    self._method = Occlusion.load(self._weights, self._card.image_spec)
+        if self._method is None:
+            try:
+                self._method = ClassActivation(self._weights, self._card.image_spec.size)
+            except NoActivationError:
+                self._method = Occlusion.load(self._weights, self._card.image_spec)
         return self._method
 
 
