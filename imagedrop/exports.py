@@ -22,8 +22,13 @@ from imagedrop.output import write_csv
 from pipeline.records import FIELD_NAMES, Record
 
 _REVIEW = ("label", "by", "at", "action")
-# The review is null or an object in JSON, and four columns in a table.
-COLUMNS = (*FIELD_NAMES[:-1], *(f"review_{name}" for name in _REVIEW))
+_CANDIDATE = ("label", "confidence", "model", "at")
+# Each is null or an object in JSON, and four columns in a table.
+COLUMNS = (
+    *FIELD_NAMES[:-2],
+    *(f"review_{name}" for name in _REVIEW),
+    *(f"candidate_{name}" for name in _CANDIDATE),
+)
 # A cell that begins so is a formula in Excel, LibreOffice and Google Sheets:
 # https://owasp.org/www-community/attacks/CSV_Injection
 _FORMULA_STARTS = ("=", "+", "-", "@", "\t", "\r")
@@ -46,6 +51,8 @@ _TYPES = {
     "received_at": _TIME,
     "classified_at": _TIME,
     "review_at": _TIME,
+    "candidate_confidence": DataType.float64(),
+    "candidate_at": _TIME,
 }
 SCHEMA = Schema([Field(name, _TYPES.get(name, _TEXT)) for name in COLUMNS])
 
@@ -70,8 +77,10 @@ def write_rows(records: Iterable[Record], format_: FileFormat, output: IO[bytes]
 def flat(record: Record) -> dict[str, Any]:
     """Returns a record as the columns of a table."""
     row = record.to_json()
-    review = row.pop("review") or {}
-    return row | {f"review_{name}": review.get(name) for name in _REVIEW}
+    for beside, names in (("review", _REVIEW), ("candidate", _CANDIDATE)):
+        given = row.pop(beside) or {}
+        row |= {f"{beside}_{name}": given.get(name) for name in names}
+    return row
 
 
 def csv_row(record: Record) -> dict[str, Any]:

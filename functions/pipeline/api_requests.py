@@ -32,6 +32,7 @@ PARAMETERS = (
     "model",
     "source",
     "reviewed",
+    "disagreement",
     "group",
     "sort",
     "limit",
@@ -101,6 +102,7 @@ class ListRequest:
             source=_choice(given, "source", Road),
             reviewed=_truth(given, "reviewed"),
             group=_text(given, "group"),
+            disagreement=_truth(given, "disagreement"),
             sort=_choice(given, "sort", Sort) or Sort.NEWEST,
         )
         as_typed = {

@@ -35,7 +35,7 @@ class Query:
 
     ``since`` and ``until`` come from ``pipeline.since.parse_since``; ``until`` itself is excluded.
     Deleted images are listed only when ``status`` asks for them. ``reviewed`` concerns the version
-    that the row shows.
+    that the row shows, ``disagreement`` whether a candidate has given it another label.
     """
 
     label: str | None = None
@@ -48,6 +48,7 @@ class Query:
     source: Road | None = None
     reviewed: bool | None = None
     group: str | None = None
+    disagreement: bool | None = None
     sort: Sort = Sort.NEWEST
 
 

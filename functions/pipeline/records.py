@@ -55,6 +55,16 @@ class Review:
     action: str
 
 
+@dataclass(frozen=True, slots=True)
+class CandidateAnswer:
+    """What a model that is only tried says about the version; never the image's prediction."""
+
+    label: str
+    confidence: float
+    model: str
+    at: str
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Record:
     """A row. Times are UTC, ISO 8601; confidences 0..1; width and height as displayed, pixels."""
@@ -76,6 +86,7 @@ class Record:
     bytes: int
     received_at: str
     classified_at: str
+    candidate: CandidateAnswer | None = None
     review: Review | None = None
     """A person's word on this version, which never takes the place of the model's answer."""
     appearance: str | None = None

@@ -118,6 +118,11 @@ class Settings:
         return self.environment["SERVING_IMAGE"]
 
     @property
+    def shadow_endpoint_name(self) -> str:
+        """The endpoint of a candidate; it exists while there is one."""
+        return self.environment["SHADOW_ENDPOINT_NAME"]
+
+    @property
     def upload_form_role_arn(self) -> str:
         """The role that signs forms for uploads, and may do nothing else."""
         return self.environment["UPLOAD_FORM_ROLE_ARN"]

@@ -9,7 +9,7 @@ from typing import Any
 
 from pipeline.answers import Prediction
 from pipeline.events import ImageRef
-from pipeline.records import FIELD_NAMES, Record, Review, Road, Status
+from pipeline.records import FIELD_NAMES, CandidateAnswer, Record, Review, Road, Status
 from pipeline.review_items import reviews_of
 
 # One partition of an index takes 1,000 writes a second, so four take 4,000 images a second, more
@@ -20,7 +20,9 @@ Item = dict[str, dict[str, Any]]
 
 # Every attribute that a written answer decides; all others of the row survive it.
 ITEM_NAMES = (
+    # An answer takes the candidate's with it, which was given beside the one before.
     *(name for name in FIELD_NAMES if name != "review"),
+    "disagrees",
     "sequencer",
     "answer",
     "time_shard",
@@ -121,8 +123,36 @@ def from_item(item: Mapping[str, Mapping[str, Any]]) -> Record:
         bytes=int(item["bytes"]["N"]),
         received_at=item["received_at"]["S"],
         classified_at=item["classified_at"]["S"],
+        candidate=_candidate(item),
         review=_shown_review(item),
         appearance=text("appearance"),
+    )
+
+
+def to_candidate_item(answer: CandidateAnswer, label: str | None) -> Item:
+    """Returns a candidate's answer as attributes; ``disagrees`` is there if the labels differ."""
+    item: Item = {
+        "candidate": {
+            "M": {
+                "label": {"S": answer.label},
+                "confidence": _confidence(answer.confidence),
+                "model": {"S": answer.model},
+                "at": {"S": answer.at},
+            }
+        }
+    }
+    return item if answer.label == label else item | {"disagrees": {"BOOL": True}}
+
+
+def _candidate(item: Mapping[str, Mapping[str, Any]]) -> CandidateAnswer | None:
+    if "candidate" not in item:
+        return None
+    given = item["candidate"]["M"]
+    return CandidateAnswer(
+        label=given["label"]["S"],
+        confidence=float(given["confidence"]["N"]),
+        model=given["model"]["S"],
+        at=given["at"]["S"],
     )
 
 

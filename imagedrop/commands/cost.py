@@ -10,6 +10,7 @@ from rich.table import Column
 
 from imagedrop.estimates.month import Mode, month_of
 from imagedrop.estimates.prices import NOTED_ON
+from imagedrop.estimates.shadow import shadow_cost
 from imagedrop.output import print_table, say
 
 
@@ -23,10 +24,16 @@ def cost(
     mode: Annotated[
         Mode | None, typer.Option(help="Dropped one by one, or as a bulk run; both by default.")
     ] = None,
+    shadow: Annotated[
+        float, typer.Option(help="The share of dropped images shown to a candidate.", min=0, max=1)
+    ] = 0.0,
 ) -> None:
     """Print what a month of images costs on AWS, item by item."""
     modes = [mode] if mode else list(Mode)
-    print_costs({each: month_of(images, each) for each in modes})
+    costs = {each: month_of(images, each) for each in modes}
+    if shadow and Mode.DROP in costs:
+        costs[Mode.DROP]["candidate"] = shadow_cost(images, shadow)
+    print_costs(costs)
     say(
         "US dollars, us-east-1, without free tiers, and without putting images into S3 and "
         f"keeping them. Prices noted on {NOTED_ON}: check before quoting."

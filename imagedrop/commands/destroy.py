@@ -80,6 +80,8 @@ def _print_inventory(found: Inventory, stack_name: str, place: str, *, data: boo
             say(f"  {count:3} x {kind}")
     else:
         say(f"There is no stack {stack_name} in {place}; former ones left this", "bold")
+    for name in found.shadow_endpoints:
+        say(f"  candidate's endpoint: {name}")
     for name in (*found.promoted_configs, *found.promoted_models):
         say(f"  promoted: {name}")
     if data:

@@ -50,6 +50,12 @@ class Filters:
         bool | None, typer.Option("--reviewed/--not-reviewed", help="Decided by a person.")
     ] = None
     group: Annotated[str | None, typer.Option(help="Only this group of labels.")] = None
+    disagreement: Annotated[
+        bool | None,
+        typer.Option(
+            "--disagreement/--no-disagreement", help="A candidate has given another label."
+        ),
+    ] = None
     sort: Annotated[Sort, typer.Option(help="Sure ones are those with an answer.")] = Sort.NEWEST
 
     @property

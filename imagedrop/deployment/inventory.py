@@ -54,6 +54,7 @@ class Inventory:
     Attributes:
         status: of the stack; None when there is none.
         resources: of the stack.
+        shadow_endpoints: names of endpoints of candidates (`imagedrop shadow`).
         promoted_configs: names of the endpoint configurations that promotions made.
         promoted_models: names of the SageMaker models that promotions made.
         kept: what stays, in the order in which it can be removed.
@@ -61,6 +62,7 @@ class Inventory:
 
     status: str | None
     resources: list[Resource]
+    shadow_endpoints: list[str]
     promoted_configs: list[str]
     promoted_models: list[str]
     kept: list[Kept]
@@ -86,7 +88,8 @@ def take_inventory(account: Account, stack_name: str) -> Inventory:
         *_keys(clients("kms"), stack_name),
     ]
     configs = list(_configs_of(sagemaker, set(models)))
-    return Inventory(status, resources, configs, models, kept)
+    shadows = list(_shadow_endpoints(sagemaker, stack_name))
+    return Inventory(status, resources, shadows, configs, models, kept)
 
 
 def _names(resources: list[Resource], type_: str) -> set[str]:
@@ -181,6 +184,15 @@ def _promoted_models(sagemaker: Any, stack_name: str, resources: list[Resource])
             role = str(model["ExecutionRoleArn"]).rpartition("/")[2]
             if role in own or role.startswith(f"{stack_name}-EndpointRole-"):
                 yield str(each["ModelName"])
+
+
+def _shadow_endpoints(sagemaker: Any, stack_name: str) -> Iterator[str]:
+    """Endpoints with the name that the template gives to a candidate's."""
+    pattern = re.compile(rf"{re.escape(stack_name)}-shadow-[0-9a-f]{{12}}")
+    pages = sagemaker.get_paginator("list_endpoints").paginate(NameContains=f"{stack_name}-shadow-")
+    for each in (each for page in pages for each in page["Endpoints"]):
+        if pattern.fullmatch(each["EndpointName"]):
+            yield str(each["EndpointName"])
 
 
 def _configs_of(sagemaker: Any, models: set[str]) -> Iterator[str]:

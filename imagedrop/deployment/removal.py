@@ -72,6 +72,8 @@ class Removal:
 
     def _remove_promoted(self) -> None:
         sagemaker = self.clients("sagemaker")
+        for name in self.inventory.shadow_endpoints:
+            self._attempt(f"endpoint {name}", partial(sagemaker.delete_endpoint, EndpointName=name))
         for name in self.inventory.promoted_configs:
             self._attempt(
                 f"endpoint configuration {name}",

@@ -224,7 +224,7 @@ def size_run(
         cost_dollars={
             "transform": transform,
             **_usage_dollars(used, seconds),
-            "history and counters": changes_cost(images),
+            "history and counters": 0.0 if compares else changes_cost(images),
         },
     )
 

@@ -28,7 +28,7 @@ def run_cost(report: Mapping[str, Any]) -> dict[str, float]:
         "transform": _transform_dollars(report["instance_type"], report["instance_hours"]),
         "table": _table_dollars(report),
         "objects": _objects_dollars(report),
-        "history and counters": changes_cost(_prepared(report)),
+        "history and counters": 0.0 if "comparison" in report else changes_cost(_prepared(report)),
     }
     rounded = {name: round(dollars, 6) for name, dollars in parts.items()}
     return rounded | {"together": round(sum(parts.values()), 6)}

@@ -36,7 +36,7 @@ ROLLBACK_SECONDS = 600
 _CONTAINER_MEMBERS = (
     *("Image", "ModelDataUrl", "Environment", "Mode", "ContainerHostname", "ImageConfig"),
 )
-_MODEL_MEMBERS = ("ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
+MODEL_MEMBERS = ("ExecutionRoleArn", "VpcConfig", "EnableNetworkIsolation")
 _CONFIG_MEMBERS = (
     *("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig", "ExplainerConfig"),
     *("VpcConfig", "ExecutionRoleArn", "EnableNetworkIsolation"),
@@ -56,17 +56,23 @@ class ServingEndpoint:
         """Describes what serves now; raises TransientError and ClientError."""
         return describe_serving(self._sagemaker, self.name)
 
-    def make_model(self, now: Serving, model_data_url: str) -> str:
-        """Copies the current model with another archive; returns the copy's name."""
+    def make_model(
+        self, now: Serving, model_data_url: str, members: Sequence[str] = MODEL_MEMBERS
+    ) -> str:
+        """Copies the current model with another archive; returns the copy's name.
+
+        Args:
+            members: of the current model, beside its container.
+        """
         container = _given(now.model["PrimaryContainer"], _CONTAINER_MEMBERS)
         model: dict[str, Any] = {
-            **_given(now.model, _MODEL_MEMBERS),
+            **_given(now.model, members),
             "PrimaryContainer": {**container, "ModelDataUrl": model_data_url},
         }
-        model["ModelName"] = _name_of(model)
+        model["ModelName"] = name_of(model)
         sagemaker = self._sagemaker
         with translate_errors():
-            _make_once(sagemaker.create_model, model, sagemaker.describe_model, "ModelName")
+            make_once(sagemaker.create_model, model, sagemaker.describe_model, "ModelName")
         return str(model["ModelName"])
 
     def make_config(self, now: Serving, model_data_url: str) -> str:
@@ -78,10 +84,10 @@ class ServingEndpoint:
                 {**now.config["ProductionVariants"][0], "ModelName": model_name}
             ],
         }
-        config["EndpointConfigName"] = _name_of(config)
+        config["EndpointConfigName"] = name_of(config)
         sagemaker = self._sagemaker
         with translate_errors():
-            _make_once(
+            make_once(
                 sagemaker.create_endpoint_config,
                 config,
                 sagemaker.describe_endpoint_config,
@@ -177,13 +183,13 @@ def _given(described: Mapping[str, Any], members: Sequence[str]) -> dict[str, An
     return {name: value for name, value in found.items() if value is not False}
 
 
-def _name_of(request: Mapping[str, Any]) -> str:
+def name_of(request: Mapping[str, Any]) -> str:
     """Returns a name that is unique to this request: letters, digits and hyphens."""
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
     return f"imagedrop-promoted-{digest[:_HASH_CHARACTERS]}"[:_NAME_CHARACTERS]
 
 
-def _make_once(create: Any, request: Mapping[str, Any], describe: Any, name: str) -> None:
+def make_once(create: Any, request: Mapping[str, Any], describe: Any, name: str) -> None:
     """Creates a resource unless it is there: names are hashes, so it is the same one.
 
     SageMaker has no error code for a name that is taken, only ValidationException. Describing the

@@ -65,6 +65,7 @@ def made_up_row(number: int, **given: Any) -> Row:
         "received_at": at.replace("+00:00", "Z"),
         "classified_at": at.replace("+00:00", "Z"),
         "group": "retriever" if label == "unknown_dog" and confidence < 0.6 else None,
+        "candidate": None,
         "review": None,
     }
     row |= given

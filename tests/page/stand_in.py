@@ -178,6 +178,10 @@ def matches(row: Row, asked: dict[str, str]) -> bool:
         low, high = float(asked.get("min_confidence", 0)), float(asked.get("max_confidence", 1))
         if confidence is None or not low <= confidence <= high:
             return False
+    said = row["candidate"]
+    disagrees = said is not None and said["label"] != row["label"]
+    if "disagreement" in asked and disagrees != (asked["disagreement"] == "true"):
+        return False
     return "reviewed" not in asked or is_decided(row) == (asked["reviewed"] == "true")
 
 

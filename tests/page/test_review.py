@@ -92,6 +92,20 @@ def test_each_key_says_one_thing_and_the_next_photo_comes_by_itself(
     assert all(row["label"] == "pug" for row in unsure)
 
 
+def test_where_two_models_disagree_comes_before_what_is_unsure(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    said = {"label": "beagle", "confidence": 0.81, "model": "dogs@3"}
+    unsure[2]["candidate"] = said | {"at": unsure[2]["classified_at"]}
+    page = opened.go("review")
+    wait_for(page, unsure[2])
+    expect(page.get_by_text("dogs@3, which is only tried, says beagle 0.81.")).to_be_visible()
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[0])
+    page = opened.go(f"photo/{unsure[2]['id']}")
+    expect(page.get_by_text("dogs@3, which is only tried, disagrees: beagle 0.81")).to_be_visible()
+
+
 def test_another_label_is_typed(opened: Site, api: StandIn, unsure: list[Row]) -> None:
     page = opened.go("review")
     wait_for(page, unsure[0])

@@ -6,7 +6,7 @@ import { labelText, plain } from "./words.js";
 
 export const NAMES = [
   "label", "status", "min_confidence", "max_confidence", "since", "until", "model", "source",
-  "reviewed", "group", "sort",
+  "reviewed", "disagreement", "group", "sort",
 ];
 
 const CHOICES = {
@@ -14,11 +14,12 @@ const CHOICES = {
   since: [["", "Any time"], ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]],
   source: [["", "Any way"], ["drop", "Dropped"], ["bulk", "Bulk run"]],
   reviewed: [["", "Reviewed or not"], ["true", "Reviewed"], ["false", "Not reviewed"]],
+  disagreement: [["", "Agreed or not"], ["true", "Two models disagree"], ["false", "No disagreement"]],
   sort: [["", "Newest first"], ["oldest", "Oldest first"], ["most_sure", "Most sure first"], ["least_sure", "Least sure first"]],
 };
 const TITLES = {
   label: "Label", status: "Status", min_confidence: "Confidence", max_confidence: "to",
-  since: "Time", until: "Until", model: "Model", source: "Came by", reviewed: "Review",
+  since: "Time", until: "Until", model: "Model", source: "Came by", reviewed: "Review", disagreement: "Candidate",
   group: "Group", sort: "Sort",
 };
 
@@ -63,7 +64,7 @@ export class Filters {
       el("summary", {}, "Filters ", this.count),
       el("div", { class: "fields" },
         this.#text("label", { list: "labels", placeholder: "Any label" }),
-        this.#select("status"), this.#confidence(), this.#select("since"), this.#select("reviewed"),
+        this.#select("status"), this.#confidence(), this.#select("since"), this.#select("reviewed"), this.#select("disagreement"),
         this.#text("group", { placeholder: "Any group" }), this.#text("model", { placeholder: "Any model" }),
         this.#select("source"), this.#select("sort")),
       this.labels);

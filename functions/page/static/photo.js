@@ -106,7 +106,7 @@ export class Photo {
         isInDoubt(record) ? " The model is sure of the group and not of the label." : null) : null,
       record.predictions.some((each) => each.label === record.label) ? null
         : el("p", { class: "soft" }, "It is sure of none of its own labels; the closest are:"),
-      bars(record),
+      bars(record), besideIt(record),
       el("p", { class: "soft small" }, CONFIDENCE));
   }
 
@@ -129,6 +129,14 @@ export class Photo {
       class: "button", href: url, download: `${fileName(record).split("/").pop()}.json`,
     }, icon("drop"), "Download this row"));
   }
+}
+
+// What a model that is only tried says; never the photo's answer.
+function besideIt({ candidate, label }) {
+  if (!candidate) return null;
+  const said = `${labelText(candidate.label)} ${percent(candidate.confidence)}`;
+  return el("p", { class: candidate.label === label ? "soft" : "doubt" },
+    `${candidate.model}, which is only tried, ${candidate.label === label ? "agrees" : "disagrees"}: ${said}`);
 }
 
 function bars(record) {

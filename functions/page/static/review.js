@@ -93,7 +93,9 @@ export class Review {
     // What the model itself calls unknown comes before what it is least sure of.
     const unknown = asked.label ? undefined : (await knownLabels()).find(isUnknown);
     if (this.query !== query) return;
-    this.listing = new Listing(...(unknown ? [{ ...all, label: unknown }] : []), all);
+    // Where two models disagree, one of them is wrong.
+    const disagreement = { ...all, disagreement: "true" };
+    this.listing = new Listing(...(unknown ? [{ ...all, label: unknown }] : []), disagreement, all);
     this.place = -1;
     this.first = query.get("id");
     await this.#next();
@@ -179,6 +181,8 @@ export class Review {
     this.stage.replaceChildren(el("div", { class: "large" }, frame, el("p", { class: "soft small file" }, fileName(record))), el("div", {},
       el("h2", {}, "The model says ", el("em", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
       record.group ? el("p", {}, groupMark(record)) : null,
+      record.candidate && record.candidate.label !== record.label ? el("p", { class: "doubt" },
+        `${record.candidate.model}, which is only tried, says ${labelText(record.candidate.label)} ${percent(record.candidate.confidence)}.`) : null,
       isReviewed(record) ? el("p", { class: "soft" }, `Reviewed by ${record.review.by}.`) : null,
       el("ol", { class: "choices" }, this.choices.map((each) => el("li", {}, this.#button(each)))),
       this.#other(),

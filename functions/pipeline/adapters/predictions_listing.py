@@ -185,6 +185,10 @@ def _filter(query: Query) -> _Filter:
             if query.reviewed
             else "(attribute_not_exists(#reviewed_version) OR #reviewed_version <> #version)"
         )
+    if query.disagreement is not None:
+        wanted.names["#disagrees"] = "disagrees"
+        exists = "attribute_exists" if query.disagreement else "attribute_not_exists"
+        wanted.parts.append(f"{exists}(#disagrees)")
     return wanted
 
 

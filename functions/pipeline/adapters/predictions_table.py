@@ -13,9 +13,16 @@ from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.events import RESENT_SEQUENCER, UNKNOWN_SEQUENCER, ImageRef
 from pipeline.queries import Page, Query
-from pipeline.records import Record, Status, Written
+from pipeline.records import CandidateAnswer, Record, Status, Written
 from pipeline.review_items import REVIEW_NAMES
-from pipeline.table_items import ITEM_NAMES, Item, from_item, to_item
+from pipeline.table_items import (
+    ITEM_NAMES,
+    Item,
+    answer_identity,
+    from_item,
+    to_candidate_item,
+    to_item,
+)
 
 if TYPE_CHECKING:
     from mypy_boto3_dynamodb import DynamoDBClient
@@ -40,6 +47,8 @@ NEWER_BY_CLOCK = (
 )
 # Another model's answer to the version that the row shows. Erased versions stay erased.
 ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
+# The row shows what a candidate has looked at.
+SAME_ANSWER = "#version = :version AND answer = :answer AND classified_at = :classified_at"
 # The erasure of a version concerns the row only while the row shows that version.
 SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :deleted"
 DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
@@ -142,6 +151,37 @@ class PredictionsTable:
         # Another answer to the version that the row shows, in the row's place in the order.
         old = self._update(item, ANOTHER_ANSWER, DELETED_VALUE, kept=("image", "sequencer"))
         return Written.NOW if old is None else Written.BEFORE
+
+    def write_candidate(self, record: Record, answer: CandidateAnswer) -> bool:
+        """Writes a candidate's answer beside the row's; returns False if the row shows another one.
+
+        Raises:
+            TransientError: DynamoDB is busy or did not answer.
+            ClientError: anything else.
+        """
+        item = to_candidate_item(answer, record.label)
+        shown = {
+            ":version": {"S": record.version},
+            ":answer": {"S": answer_identity(record)},
+            ":classified_at": {"S": record.classified_at},
+        }
+        with translate_errors():
+            try:
+                self._dynamodb.update_item(
+                    TableName=self._table_name,
+                    Key={"image": {"S": record.image}},
+                    UpdateExpression=_set_and_remove(item, ("candidate", "disagrees")),
+                    ConditionExpression=SAME_ANSWER,
+                    ExpressionAttributeNames={
+                        f"#{name}": name for name in ("candidate", "disagrees", "version")
+                    },
+                    ExpressionAttributeValues={f":{name}": item[name] for name in item} | shown,
+                )
+            except ClientError as error:
+                if error_code(error) != "ConditionalCheckFailedException":
+                    raise
+                return False
+        return True
 
     def get(self, image: str) -> Record | None:
         """Returns the record of an image; None when there is none.

@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from imagedrop.estimates.bulk_run import RunSettings, size_run
 from imagedrop.estimates.month import Mode, month_of
+from imagedrop.estimates.shadow import shadow_cost
 
 MILLION = 1_000_000
 
@@ -57,6 +58,14 @@ def test_both_ways_are_printed_side_by_side_as_data_and_the_caveat_as_talk() -> 
     assert header.split() == ["paid", "for", "drop,", "$", "bulk,", "$"]
     assert len(together.split()) == 3
     assert "check before quoting" in " ".join(result.stderr.split())
+
+
+def test_a_candidate_costs_in_proportion_to_its_share() -> None:
+    none, some, all_of_them = (shadow_cost(1_000_000, share) for share in (0.0, 0.1, 1.0))
+    assert 0 < none < 0.05  # the function looks at every row
+    assert all_of_them - none == pytest.approx(10 * (some - none), rel=0.01)
+    words = ("cost", "--images", "1000000", "--mode", "drop", "--shadow", "0.1")
+    assert "candidate" in CliRunner().invoke(app, words).stdout
 
 
 def test_one_way_alone() -> None:

@@ -145,6 +145,10 @@ def fill(world: World) -> None:
             "InitialVariantWeight": 1,
         }
         sagemaker.create_endpoint_config(EndpointConfigName=name, ProductionVariants=[variant])
+    for stack in ("imagedrop", "imagedrop-shadow-other"):
+        sagemaker.create_endpoint(
+            EndpointName=f"{stack}-shadow-0123456789ab", EndpointConfigName=PROMOTED
+        )
 
 
 @pytest.fixture
@@ -186,6 +190,13 @@ def test_models_and_configurations_of_promotions_go_and_those_of_other_stacks_st
 ) -> None:
     world.destroy("--yes")
     assert world.promoted() == ["imagedrop-promoted-ffff"] * 2
+
+
+def test_a_candidates_endpoint_goes_and_that_of_another_stack_stays(world: World) -> None:
+    told = world.destroy("--yes")
+    assert "candidate's endpoint: imagedrop-shadow-0123456789ab" in told.stderr
+    left = world.client("sagemaker").list_endpoints()["Endpoints"]
+    assert [each["EndpointName"] for each in left] == ["imagedrop-shadow-other-shadow-0123456789ab"]
 
 
 def test_leftovers_of_a_stack_that_is_gone_are_found_by_name(world: World) -> None:

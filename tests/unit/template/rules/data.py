@@ -290,7 +290,10 @@ def changes_are_counted_by_shard(template: Json) -> Faults:
     """Without a window an event does not name its shard, and nothing could be counted once."""
     stream = {"Fn::GetAtt": ["PredictionsTable", "StreamArn"]}
     mappings = of_type(template, "AWS::Lambda::EventSourceMapping").values()
-    found = [each for each in mappings if each["EventSourceArn"] == stream]
+    readers = [each for each in mappings if each["EventSourceArn"] == stream]
+    if len(readers) > 2:
+        yield "DynamoDB throttles a stream that more than two read"
+    found = [each for each in readers if each["FunctionName"] == {"Ref": "ChangesFunction"}]
     if not all(each.get("TumblingWindowInSeconds") for each in found) or len(found) != 1:
         yield "a change would be counted twice"
     if any(each.get("ParallelizationFactor", 1) != 1 for each in found):
@@ -301,3 +304,15 @@ def changes_are_counted_by_shard(template: Json) -> Faults:
     kept = properties(template, "PredictionsTable").get("StreamSpecification")
     if kept != {"StreamViewType": "NEW_AND_OLD_IMAGES"}:
         yield "what was replaced is not told"
+
+
+@rule
+def a_candidate_is_no_burden(template: Json) -> Faults:
+    """What cannot be shown to a candidate soon is left out, instead of holding up its shard."""
+    for each in of_type(template, "AWS::Lambda::EventSourceMapping").values():
+        if each["FunctionName"] != {"Ref": "ShadowFunction"}:
+            continue
+        if not 0 <= each.get("MaximumRetryAttempts", -1) <= 3:
+            yield "changes are tried again until they expire"
+        if not 0 < each.get("MaximumRecordAgeInSeconds", -1) <= 3600:
+            yield "old rows are still shown"

@@ -1,0 +1,50 @@
+"""``ShadowFunction``: the table's stream in; a candidate's answers beside the rows out."""
+
+from __future__ import annotations
+
+import time
+from functools import cache
+from typing import TYPE_CHECKING, Any
+
+from aws_lambda_powertools import Logger
+
+from handlers import wiring
+from pipeline.adapters.images_bucket import ImagesBucket
+from pipeline.adapters.model_endpoint import ModelEndpoint
+from pipeline.clients import PATIENT, client
+from pipeline.events import utc_now
+from pipeline.shadow import Shadow, ShowToCandidate
+from registry.shadow_setting import read_shadow
+
+if TYPE_CHECKING:
+    from aws_lambda_powertools.utilities.typing import LambdaContext
+
+logger = Logger()
+
+# How old the setting may be: a share that was just set begins within this time.
+SETTING_SECONDS = 30
+
+
+@logger.inject_lambda_context
+def handler(event: dict[str, Any], _context: LambdaContext) -> None:
+    """Shows the share of a shard's new rows to the candidate, if there is one."""
+    logger.info("shadow", extra=show_to_candidate().run(event["Records"]))
+
+
+@cache
+def show_to_candidate() -> ShowToCandidate:
+    settings = wiring.settings
+    return ShowToCandidate(
+        shadow=lambda: _shadow(int(time.monotonic() // SETTING_SECONDS)),
+        images=ImagesBucket(client("s3")),
+        prepare=wiring.decoder().prepare,
+        endpoint=ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.shadow_endpoint_name),
+        rows=wiring.predictions_table(),
+        images_bucket=settings.images_bucket,
+        now=utc_now,
+    )
+
+
+@cache
+def _shadow(_period: int) -> Shadow | None:
+    return read_shadow(client("s3"), wiring.settings.models_bucket)

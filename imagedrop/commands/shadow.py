@@ -1,0 +1,87 @@
+"""``imagedrop shadow``: show a share of the live images to another model too."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+from rich.text import Text
+
+from imagedrop.errors import UserError
+from imagedrop.models.candidates import find_candidate
+from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.models.shadow_endpoint import ShadowEndpoint
+from imagedrop.output import TargetOption, console, say
+from imagedrop.target import Target, TargetName, find_target
+from pipeline.shadow import Shadow
+from registry.shadow_setting import delete_shadow, read_shadow, write_shadow
+
+DEFAULT_SHARE = 0.05
+
+
+def register(app: typer.Typer) -> None:
+    """Adds the command."""
+    app.command(epilog="Example: imagedrop shadow dogs@2 --share 0.05")(shadow)
+
+
+def shadow(
+    model: Annotated[
+        str | None, typer.Argument(metavar="NAME@VERSION", help="A registered model.")
+    ] = None,
+    share: Annotated[
+        float, typer.Option(help="The share of dropped images, above 0 and at most 1.", max=1)
+    ] = DEFAULT_SHARE,
+    off: Annotated[bool, typer.Option("--off", help="End it, and delete the endpoint.")] = False,
+    target: TargetOption = TargetName.LOCAL,
+) -> None:
+    """Show a share of dropped images to a candidate too, after their rows are written.
+
+    Its answers lie beside the rows and change nothing. Without a model: print which one is shown.
+    """
+    found = find_target(target)
+    if "ShadowEndpointName" not in found.outputs:
+        raise UserError(
+            "This stack shows images to no candidate.",
+            "Deploy today's template: imagedrop up, or imagedrop deploy",
+        )
+    if (off and model is not None) or not share > 0:
+        raise UserError(
+            "shadow takes a model and a share above 0, or --off.",
+            "imagedrop shadow dogs@2 --share 0.05, or: imagedrop shadow --off",
+        )
+    if off:
+        _end(found)
+    elif model is None:
+        _print(found)
+    else:
+        _begin(found, model, share)
+
+
+def _begin(found: Target, model: str, share: float) -> None:
+    candidate = find_candidate(found, model)
+    sagemaker, s3 = found.client("sagemaker"), found.client("s3")
+    bucket = found.outputs["ModelsBucketName"]
+    endpoint = ServingEndpoint(sagemaker, found.outputs["EndpointName"])
+    with console.status("Starting the candidate's endpoint") as status:
+        delete_shadow(s3, bucket)  # the endpoint may have another candidate
+        ShadowEndpoint(sagemaker, found.outputs["ShadowEndpointName"]).start(
+            endpoint, candidate, lambda step: status.update(Text(f"The endpoint is {step}"))
+        )
+    write_shadow(s3, bucket, Shadow(model, candidate.card.image_spec, share))
+    say(f"{share:.1%} of the images dropped from now on are shown to {model} too.")
+    say("→ See where it disagrees: imagedrop predictions --disagreement")
+
+
+def _end(found: Target) -> None:
+    delete_shadow(found.client("s3"), found.outputs["ModelsBucketName"])
+    endpoint = ShadowEndpoint(found.client("sagemaker"), found.outputs["ShadowEndpointName"])
+    was_there = endpoint.stop()
+    say("No image is shown to a candidate any more." if was_there else "There is no candidate.")
+
+
+def _print(found: Target) -> None:
+    shown = read_shadow(found.client("s3"), found.outputs["ModelsBucketName"])
+    if shown is None:
+        say("No image is shown to a candidate. Begin with: imagedrop shadow NAME@VERSION")
+    else:
+        say(f"{shown.share:.1%} of the dropped images are shown to {shown.model} too.")
