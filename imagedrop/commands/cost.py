@@ -30,7 +30,7 @@ def cost(
 ) -> None:
     """Print what a month of images costs on AWS, item by item."""
     modes = [mode] if mode else list(Mode)
-    costs = {each: month_of(images, each) for each in modes}
+    costs: dict[str, dict[str, float]] = {each: month_of(images, each) for each in modes}
     if shadow and Mode.DROP in costs:
         costs[Mode.DROP]["candidate"] = shadow_cost(images, shadow)
     print_costs(costs)
