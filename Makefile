@@ -14,7 +14,7 @@ BIN := .venv/bin
 PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
-COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack fuzz microburst ray daft schemathesis \
+COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack fuzz microburst ray daft peers schemathesis \
 	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 # Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,

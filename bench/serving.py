@@ -25,7 +25,17 @@ from pathlib import Path
 import httptools
 
 from archive.reading import extract_archive
-from bench.serving_hosts import Body, Host, cpu_seconds, rss_mb, under_ray, under_uvicorn
+from bench.serving_hosts import (
+    Body,
+    Host,
+    cpu_seconds,
+    rss_mb,
+    under_bentoml,
+    under_litserve,
+    under_ray,
+    under_uvicorn,
+)
+from bench.standing import OURS, Bar, Section
 from imaging import ImageSpec, Prepared, encode_npy, prepare
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -187,6 +197,59 @@ def median(results: Sequence[Result]) -> Result:
             statistics.median(getattr(result, name) for result in results)
             for name in Result.__dataclass_fields__
         )
+    )
+
+
+def form(jpeg: bytes) -> Body:
+    """The photo as a form with one file, as LitServe takes files."""
+    head = (
+        b'--photo\r\nContent-Disposition: form-data; name="content"; filename="photo.jpg"\r\n'
+        b"Content-Type: image/jpeg\r\n\r\n"
+    )
+    return Body("multipart/form-data; boundary=photo", head + jpeg + b"\r\n--photo--\r\n")
+
+
+def standing(rounds: int = 2, seconds: float = 2.0) -> Section:
+    """One caller that sends a photo after the other, to ours and to three servers, in turn.
+
+    Raises:
+        SystemExit: the other servers are not installed.
+    """
+    tools = ROOT / ".tools"
+    if not (tools / "ray/bin/serve").exists() or not (tools / "peers/bin/bentoml").exists():
+        raise SystemExit("others are missing: make .tools/ray/.installed .tools/peers/.installed")
+    jpeg = photo()
+    file = Body("image/jpeg", jpeg)
+    results: dict[str, list[Result]] = {}
+    with tempfile.TemporaryDirectory(prefix="bench-serving-") as folder:
+        model_dir = Path(folder) / "archive"
+        extract_archive(ARCHIVE, model_dir)
+        plain = baseline_dir(model_dir, Path(folder) / "baseline")
+        peers = tools / "peers" / "bin"
+        hosts = {
+            OURS: (file, lambda: under_uvicorn(model_dir, file)),
+            "Ray Serve": (file, lambda: under_ray("fastapi", tools / "ray/bin", plain, file)),
+            "LitServe": (form(jpeg), lambda: under_litserve(peers, model_dir, form(jpeg))),
+            "BentoML": (file, lambda: under_bentoml(peers, model_dir, file)),
+        }
+        for _ in range(rounds):
+            for name, (body, host_of) in hosts.items():
+                with host_of() as host:
+                    result = measure(host, Scenario(name, 1, 1, body), seconds)
+                    results.setdefault(name, []).append(result)
+    medians = {name: median(each) for name, each in results.items()}
+    best = min(each.host_cpu_ms for name, each in medians.items() if name != OURS)
+    told = ", ".join(f"{name} {each.rss_mb:.0f}" for name, each in medians.items())
+    return Section(
+        "serving",
+        "Answering one photo a call",
+        "CPU ms",
+        {name: [each.host_cpu_ms for each in runs] for name, runs in results.items()},
+        [
+            Bar("best of the others / ours ≥ 2", best / medians[OURS].host_cpu_ms, 2.0, True),
+            Bar("our memory in GB ≤ 0.25", medians[OURS].rss_mb / 1000, 0.25, False),
+        ],
+        notes=[f"Resident memory, MB: {told}.", f"A JPEG of {len(jpeg):,} bytes, one caller."],
     )
 
 

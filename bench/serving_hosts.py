@@ -17,7 +17,7 @@ import tempfile
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +132,9 @@ def under_ray(name: str, ray_bin: Path, model_dir: Path, first: Body) -> Iterato
         "RAY_ADDRESS": f"127.0.0.1:{gcs_port}",
         "RAY_TMPDIR": scratch,
         "RAY_USAGE_STATS_ENABLED": "0",
+        # Else Ray looks for itself at the machine's address in its network, not on loopback.
+        "RAY_ENABLE_WINDOWS_OR_OSX_CLUSTER": "0",
+        "RAY_AUTH_MODE": "disabled",  # it listens on loopback only
         MARK: mark,
     }
 
@@ -168,6 +171,50 @@ def under_ray(name: str, ray_bin: Path, model_dir: Path, first: Body) -> Iterato
     finally:
         end(mark)
         shutil.rmtree(scratch, ignore_errors=True)
+
+
+@contextlib.contextmanager
+def under_command(
+    name: str, command: Sequence[str | Path], model_dir: Path, port: int, first: Body
+) -> Iterator[Host]:
+    """A server of one command that finds the model in MODEL_DIR and these benches by its path."""
+    mark = f"{name}-{time.time_ns()}"
+    environment = os.environ | {
+        "MODEL_DIR": str(model_dir),
+        "PYTHONPATH": str(Path(__file__).parents[1]),
+        "BENTOML_DO_NOT_TRACK": "True",
+        MARK: mark,
+    }
+    started = time.perf_counter()
+    server = subprocess.Popen(
+        command, env=environment, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    try:
+        yield Host(name, port, mark, wait_until_answered(port, first) - started)
+    finally:
+        server.terminate()
+        with contextlib.suppress(subprocess.TimeoutExpired):
+            server.wait(10)
+        end(mark)
+
+
+@contextlib.contextmanager
+def under_bentoml(peers_bin: Path, model_dir: Path, first: Body) -> Iterator[Host]:
+    """`bentoml serve`, one worker."""
+    port = free_port()
+    command = [peers_bin / "bentoml", "serve", "bench.bentoml_app:Classifier"]
+    options = ["--host", "127.0.0.1", "--port", str(port)]
+    with under_command("BentoML", [*command, *options], model_dir, port, first) as host:
+        yield host
+
+
+@contextlib.contextmanager
+def under_litserve(peers_bin: Path, model_dir: Path, first: Body) -> Iterator[Host]:
+    """LitServe's own server, one worker."""
+    port = free_port()
+    command = [peers_bin / "python", "-m", "bench.litserve_app", model_dir, str(port)]
+    with under_command("LitServe", command, model_dir, port, first) as host:
+        yield host
 
 
 def end(mark: str) -> None:
