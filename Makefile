@@ -69,8 +69,8 @@ docs: .tools/docs/.installed ## Build the docs as a site, with strict links (bui
 	@.tools/docs/bin/sphinx-build -q -W --keep-going -c docs -d build/doctrees . build/docs
 	@echo "build/docs/index.html"
 
-bench: test-setup ## Run the benchmarks (not bench.tuning and bench.soak, which take much longer)
-	@$(BIN)/python -m bench
+bench: test-setup .tools/ray/.installed .tools/daft/.installed .tools/peers/.installed ## Measure ours beside others, into build/bench/standing.html (SECTIONS="prepare serving"; about 15 minutes)
+	@$(BIN)/python -m bench $(SECTIONS)
 
 train-setup: ## Install torch and the other requirements of training (TORCH_OPTIONS: see docs/getting-started.md)
 	@$(SUBMAKE) .venv/.train-installed

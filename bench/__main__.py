@@ -1,56 +1,91 @@
-"""``make bench``: run the benchmarks behind the docs' figures, one after the other.
-
-Eight are not among them: `python -m bench.tuning` (a search on a data set) and
-`python -m bench.soak` (`make soak`) take much longer; `python -m bench.damaged`,
-`bench.tuned_against_defaults`, `bench.kept_epoch`, `bench.second_look`, `bench.augmentation` and
-`bench.where_it_looked` need photos.
-"""
+"""``make bench``: ours beside others, in one page. Other benchmarks are commands of their own."""
 
 from __future__ import annotations
 
 import argparse
-import subprocess
-import sys
+import json
+import os
+import platform
+from collections.abc import Callable
+from datetime import UTC, datetime
+from pathlib import Path
+from time import perf_counter
+from typing import Any
 
-# Each is a command with options: python -m bench.NAME --help
-BENCHES = (
-    "instructions",
-    "start",
-    "decoder",
-    "prepare",
-    "hostile",
-    "serving",
-    "local_sagemaker",
-    "function_costs",
-    "drop",
-    "latency",
-    "first_pages",
-    "bulk",
-    "growth",
-    "growth_charts",
-    "duplicates",
-    "export",
-    "features",
-    "monitor",
-    "template_faults",
-)
+import psutil
+
+from bench import bulk_peers, drop, preparations, serving, start, tuning
+from bench.standing import Section
+from training.reports.page import render
+
+ROOT = Path(__file__).parents[1]
+SECTIONS: dict[str, Callable[[], Section]] = {
+    "start": start.standing,
+    "prepare": preparations.standing,
+    "serving": serving.standing,
+    "drop": drop.standing,
+    "bulk": bulk_peers.standing,
+    "tuning": tuning.standing,
+}
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         prog="python -m bench",
-        description="Runs the benchmarks behind the docs' figures, which takes many minutes. Run "
-        "one of them, with its options, as python -m bench.NAME.",
-        epilog=f"Example: python -m bench.drop --help. NAME is one of {', '.join(BENCHES)}.",
+        description="Measures ours beside others, section by section, and writes a page and its "
+        "figures as JSON. It takes about 15 minutes on two quiet cores.",
+        epilog="Example: python -m bench prepare serving. Each other benchmark behind a figure of "
+        "the docs is a command of its own: python -m bench.NAME --help.",
     )
-    parser.parse_args()
-    failed = []
-    for name in BENCHES:
-        print(f"\n== bench.{name}", flush=True)
-        if subprocess.run([sys.executable, "-m", f"bench.{name}"], check=False).returncode:
-            failed.append(name)
-    if failed:
-        raise SystemExit(f"failed: {', '.join(failed)}")
+    parser.add_argument("sections", nargs="*", metavar="SECTION", help=", ".join(SECTIONS))
+    parser.add_argument("--out", type=Path, default=ROOT / "build" / "bench", help="folder")
+    options = parser.parse_args()
+    if unknown := set(options.sections) - SECTIONS.keys():
+        parser.error(f"no such section: {', '.join(sorted(unknown))}")
+    about = machine()
+    found = []
+    for name in options.sections or SECTIONS:
+        began = perf_counter()
+        found.append(SECTIONS[name]())
+        print(f"\n{found[-1].text()}\n  took {perf_counter() - began:.0f} s\n", flush=True)
+        write(options.out, about, found)
+    print(f"{options.out / 'standing.html'} and standing.json beside it")
+
+
+def machine() -> dict[str, Any]:
+    """What the figures depend on."""
+    processor, flags = _processor()
+    return {
+        "day": datetime.now(UTC).date().isoformat(),
+        "cores": len(os.sched_getaffinity(0)),
+        "processor": processor,
+        "vnni": bool({"avx512_vnni", "avx_vnni"} & set(flags)),
+        "memory_gb": round(psutil.virtual_memory().total / 1e9),
+        "python": platform.python_version(),
+        "load": f"{os.getloadavg()[0]:.1f}",
+    }
+
+
+def _processor() -> tuple[str, list[str]]:
+    lines = Path("/proc/cpuinfo").read_text().splitlines()
+    fields = dict(line.split(":", 1) for line in lines if ":" in line)
+    named = {name.strip(): value.strip() for name, value in fields.items()}
+    return named.get("model name", platform.machine()), named.get("flags", "").split()
+
+
+def write(folder: Path, about: dict[str, Any], sections: list[Section]) -> None:
+    """Writes what there is so far, so that a section that fails loses no other."""
+    folder.mkdir(parents=True, exist_ok=True)
+    figures = {"machine": about, "sections": [each.to_json() for each in sections]}
+    (folder / "standing.json").write_text(json.dumps(figures, indent=2) + "\n")
+    charts = [(each, [(way, each.median(way)) for way in each.values]) for each in sections]
+    page = render(
+        Path(__file__).with_name("standing.html"),
+        machine=about,
+        sections=charts,
+        one_decimal=lambda value: f"{value:.1f}",
+    )
+    (folder / "standing.html").write_text(page)
 
 
 if __name__ == "__main__":

@@ -31,9 +31,10 @@ import numpy as np
 from archive.reading import extract_archive
 from bench.bulk import run_bulk
 from bench.cpu_by_role import cpu_by_role
-from bench.drop import a_cloud
+from bench.drop import PHOTOS, a_cloud
 from bench.folders import make_folder
 from bench.peer_model import Model
+from bench.standing import OURS, Bar, Section
 from imagedrop.target import Target, local_target
 from imagedrop.uploads import Upload, upload_all
 from imaging import ImageSpec, Prepared, prepare
@@ -47,7 +48,6 @@ PEERS = {
     "Daft": (ROOT / ".tools/daft/bin/python", "bench.daft_batch"),
     "two threads": (Path(sys.executable), "bench.two_threads"),
 }
-OURS = "ours"
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,14 +77,50 @@ class Folder:
 
 def compare(photos: Path, count: int, rounds: int) -> None:
     """Runs every way in turn, and prints the table."""
+    with tempfile.TemporaryDirectory() as temporary:
+        report(*run(Path(temporary), photos, count, rounds))
+
+
+def standing(count: int = 300, rounds: int = 1) -> Section:
+    """Measures images a second of every way, for the page of all sections."""
+    with tempfile.TemporaryDirectory() as temporary:
+        results, folder, floor = run(Path(temporary), PHOTOS, count, rounds)
+    values = {name: [count / each.seconds for each in runs] for name, runs in results.items()}
+    medians = {name: statistics.median(each) for name, each in values.items()}
+    cpu = ", ".join(
+        f"{name} {statistics.median(sum(each.cpu_ms.values()) for each in runs):.0f}"
+        for name, runs in results.items()
+    )
+    return Section(
+        "bulk",
+        "A folder to rows on two cores",
+        "images/s",
+        values,
+        [
+            Bar("ours / Ray Data ≥ 1.5", medians[OURS] / medians["Ray Data"], 1.5, True),
+            Bar("ours / two threads ≥ 0.6", medians[OURS] / medians["two threads"], 0.6, True),
+        ],
+        1000 * CORES / floor,
+        more_is_better=True,
+        notes=[
+            f"{count} files of {folder.bytes_a_file / 1000:.0f} kB. CPU ms an image: {cpu}.",
+            "The floor is the most that the cores can do: preparing and the model's run alone.",
+        ],
+    )
+
+
+def run(
+    temporary: Path, photos: Path, count: int, rounds: int
+) -> tuple[dict[str, list[Result]], Folder, float]:
+    """Runs every way in turn; returns results by way, the folder, and the floor in CPU ms."""
     if missing := [name for name, (python, _) in PEERS.items() if not python.exists()]:
         raise SystemExit(
             f"{missing} are missing: make .tools/ray/.installed .tools/daft/.installed"
         )
     # Of this process, and so of all that it starts.
     os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[:CORES])
-    with tempfile.TemporaryDirectory() as temporary, a_cloud() as running:
-        path, model_dir = Path(temporary) / "photos", Path(temporary) / "model"
+    with a_cloud() as running:
+        path, model_dir = temporary / "photos", temporary / "model"
         spec = extract_archive(ARCHIVE, model_dir).image_spec
         folder = Folder(path, make_folder(path, count, photos), model_dir)
         floor = floor_ms(folder, spec)
@@ -98,7 +134,7 @@ def compare(photos: Path, count: int, rounds: int) -> None:
             for name, way in ways.items():
                 results[name].append(way(round_))
                 print(f"  {name}: {results[name][-1].seconds:.1f} s", flush=True)
-        report(results, folder, floor)
+        return results, folder, floor
 
 
 def floor_ms(folder: Folder, spec: ImageSpec) -> float:

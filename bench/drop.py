@@ -32,13 +32,14 @@ import urllib.request
 import uuid
 import zipfile
 from collections import defaultdict
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 import psutil
 
+from bench.standing import OURS, Bar, Section
 from imagedrop.estimates.stack import BATCH_IMAGES
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import Target, local_target
@@ -242,15 +243,51 @@ def main() -> None:
     parser.add_argument("--rounds", type=int, default=3)
     options = parser.parse_args()
     paths = photos(options.photos, options.count)
-    warm_up = photos(options.photos, WARM_UP_PHOTOS)
-    results: dict[str, list[Result]] = {way.name: [] for way in WAYS}
+    results, in_steps, left = run(WAYS, options.photos, paths, options.rounds)
+    report(results, len(paths), left)
+    report_steps(in_steps, results)
+
+
+def standing(count: int = 200, rounds: int = 1) -> Section:
+    """Measures ours and the function written by hand, and the floor."""
+    ours, by_hand = WAYS[0], WAYS[-1]
+    results, in_steps, _ = run((ours, by_hand), PHOTOS, photos(PHOTOS, count), rounds)
+    values = {
+        name: [each.function_ms + each.endpoint_ms for each in runs]
+        for name, runs in results.items()
+    }
+    floor = statistics.median(each["prepare"] + each["endpoint"] for each in in_steps)
+    ratio = statistics.median(values[OURS]) / floor
+    return Section(
+        "drop",
+        "From a dropped photo to its row",
+        "CPU ms",
+        values,
+        [Bar("ours / floor ≤ 1.5", ratio, 1.5, False)],
+        floor,
+        notes=[
+            f"{count} photos at once. Function and endpoint together, without the local cloud's "
+            "own work. The floor is preparing the photo and the endpoint's process.",
+        ],
+    )
+
+
+def run(
+    ways: Sequence[Way], folder_of_photos: Path, paths: list[Path], rounds: int
+) -> tuple[dict[str, list[Result]], list[dict[str, float]], int]:
+    """Drops the photos in each way in turn; then in ours once more, with its steps timed.
+
+    Returns the results by way, CPU ms an image by step of each round, and the dead letters.
+    """
+    warm_up = photos(folder_of_photos, WARM_UP_PHOTOS)
+    results: dict[str, list[Result]] = {way.name: [] for way in ways}
     in_steps: list[dict[str, float]] = []
     with a_cloud() as running, tempfile.TemporaryDirectory() as folder:
         target, processes, steps = local_target(running), Processes(running), Path(folder)
         function = Function(target)
         function.add_to_bundle([Path(__file__).parent / name for name in BUNDLED_HERE])
-        for _ in range(options.rounds):
-            for way in WAYS:
+        for _ in range(rounds):
+            for way in ways:
                 function.set_up(way, steps)
                 drop(target, warm_up)
                 results[way.name].append(measure(target, processes, paths))
@@ -261,9 +298,7 @@ def main() -> None:
             split = steps_ms(steps)
             split["worker"] = result.function_ms - sum(split.values())
             in_steps.append(split | {"endpoint": result.endpoint_ms})
-        # Before the cloud is taken down: deleting its thousands of objects may take a while.
-        report(results, len(paths), dead_letters(target))
-        report_steps(in_steps, results)
+        return results, in_steps, dead_letters(target)
 
 
 def report(results: dict[str, list[Result]], count: int, left: int) -> None:

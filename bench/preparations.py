@@ -17,8 +17,8 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.prepare import difference, photo_like
 from bench.preparation_ways import WAYS
+from bench.prepare import difference, photo_like
 from bench.standing import OURS, Bar, Section
 
 ROOT = Path(__file__).parents[1]

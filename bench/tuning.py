@@ -28,7 +28,7 @@ from training.train import fit
 from training.tune import tune
 
 TRIALS, NAIVE_TRIALS = 20, 1
-PHOTOS_A_CLASS = 20
+PHOTOS_A_CLASS = 8
 
 
 def standing(data: Path | None = None, backbone: str = "efficientnet_lite0") -> Section:
