@@ -11,6 +11,7 @@ their ratio, and draws them. About three minutes.
 from __future__ import annotations
 
 import argparse
+import statistics
 import tempfile
 import time
 from collections.abc import Sequence
@@ -37,7 +38,7 @@ from training.reports.charts import Series
 
 TIMED_DROP = 100  # before and after each drop that is compared: the machine may have other work
 DROPS = (200, 400)
-TIMED_RUNS = (80, 160)  # before and after the run that is compared
+TIMED_RUN = 160  # before and after the run that is compared
 BULK_RUN = 320
 CHUNK_IMAGES = 20
 NEVER = 1e9  # a rate that nothing waits for
@@ -65,14 +66,21 @@ def main() -> None:
         target = local_target(running)
         stack = DeployedStack(target, times)
         drop(stack, folder, list(made)[:50])  # starts the workers
-        compared = [*drops(stack, folder, list(made)), bulk_run(target, folder, made)]
+        compared = drops(stack, folder, list(made))
+        report(compared)
+        compared.append(bulk_run(target, folder, made))
+        report(compared[-1:])
+    write_plot(compared, options.output)
+
+
+def report(compared: Sequence[Compared]) -> None:
     for each in compared:
         ratio = each.simulated / each.measured
         print(
             f"{each.name} of {each.images}: measured {each.measured:.2f} s, "
-            f"simulated {each.simulated:.2f} s, ratio {ratio:.2f}"
+            f"simulated {each.simulated:.2f} s, ratio {ratio:.2f}",
+            flush=True,
         )
-    write_plot(compared, options.output)
 
 
 def drop(stack: DeployedStack, folder: Path, names: Sequence[str]) -> tuple[float, list[Timed]]:
@@ -126,11 +134,11 @@ def local_figures(found: Sequence[Timed]) -> Figures:
 
 
 def bulk_run(target: Target, folder: Path, made: dict[str, bool]) -> Compared:
-    small, report, large = (
+    before, compared, after = (
         timed_run(target, folder, dict(list(made.items())[:count]))
-        for count in (TIMED_RUNS[0], BULK_RUN, TIMED_RUNS[1])
+        for count in (TIMED_RUN, BULK_RUN, TIMED_RUN)
     )
-    local = extrapolated(small, large, BULK_RUN)
+    local = expected((before, after), BULK_RUN)
     settings = RunSettings(chunk_images=CHUNK_IMAGES)
     phases = {
         "prepare": 0.0,  # by chunks: the two below
@@ -145,11 +153,11 @@ def bulk_run(target: Target, folder: Path, made: dict[str, bool]) -> Compared:
         phase_seconds=phases,
     )
     simulated = simulate_bulk(sizing, settings, BULK_CONCURRENCY, known())
-    return Compared("bulk run", BULK_RUN, report["seconds"], simulated.seconds)
+    return Compared("bulk run", BULK_RUN, compared["seconds"], simulated.seconds)
 
 
 def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, Any]:
-    prefix = f"folders/growth-{len(made)}/"
+    prefix = f"folders/growth-{time.time_ns()}/"
     uploads = [Upload(folder / name, prefix + name) for name in made]
     list(upload_all(target.client("s3"), target.images_bucket, uploads))
     sizes = {"chunk_images": CHUNK_IMAGES, "shard_images": CHUNK_IMAGES}
@@ -157,27 +165,22 @@ def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, 
     return report | {"listed": len(made)}
 
 
-def extrapolated(small: dict[str, Any], large: dict[str, Any], images: int) -> dict[str, float]:
-    """Returns the seconds of a chunk in both steps, and of the phases that grow with the images."""
-    listed = small["listed"] + large["listed"]
+def expected(timed: Sequence[dict[str, Any]], images: int) -> dict[str, float]:
+    """Returns the seconds of a chunk in both steps, of the job, and of what no image adds to."""
+    listed = sum(report["listed"] for report in timed)
     steps = {
-        step: sum(each["function_seconds"][step] for each in (small, large)) / listed * CHUNK_IMAGES
+        step: sum(report["function_seconds"][step] for report in timed) / listed * CHUNK_IMAGES
         for step in ("prepare", "record")
     }
-    phases = [_phases(report) for report in (small, large)]
-    share = (images - small["listed"]) / (large["listed"] - small["listed"])
-    grown = {
-        name: phases[0][name] + share * (phases[1][name] - phases[0][name])
-        for name in ("transform", "others")
+    jobs = [sum(job["seconds"] for job in report["transform_jobs"]) for report in timed]
+    others = [
+        report["seconds"] - job - sum(report["function_seconds"].values()) / BULK_CONCURRENCY
+        for report, job in zip(timed, jobs, strict=True)
+    ]
+    return steps | {
+        "transform": sum(jobs) / listed * images,
+        "others": max(0.0, statistics.mean(others)),
     }
-    return steps | grown
-
-
-def _phases(report: dict[str, Any]) -> dict[str, float]:
-    """Returns the transform job's seconds, and those that no function and no job had."""
-    transform = sum(job["seconds"] for job in report["transform_jobs"])
-    functions = sum(report["function_seconds"].values()) / BULK_CONCURRENCY
-    return {"transform": transform, "others": report["seconds"] - transform - functions}
 
 
 def write_plot(compared: Sequence[Compared], path: Path) -> None:
