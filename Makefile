@@ -18,8 +18,8 @@ COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack
 	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 # Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
-# what counts instructions.
-TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis valgrind)
+# what counts instructions, what builds the docs.
+TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis valgrind docs)
 
 .DEFAULT_GOAL := help
 .PHONY: help demo check test test-slow lint static scan format docs bench soak fuzz sbom requirements setup \
