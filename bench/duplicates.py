@@ -14,7 +14,7 @@ import time
 
 import numpy as np
 
-from training.data.copies import POSITIONS, SAME_COSINE, feature_pairs, turned_pairs
+from training.data.copies import POSITIONS, nearest_pairs, turned_pairs
 from training.data.duplicates import NEAR_BITS, near_pairs
 
 PLANTED, FEATURES = 1000, 1280
@@ -52,7 +52,7 @@ def print_edited(count: int) -> None:
     random_ = np.random.default_rng(1)
     features = random_.standard_normal((count, FEATURES), np.float32)
     before = time.process_time()
-    near = len(list(feature_pairs(features, SAME_COSINE)))
+    near = len(nearest_pairs(features))
     by_features = time.process_time() - before
     hashes = random_.integers(0, 1 << 63, (count, POSITIONS), np.uint64)
     before = time.process_time()

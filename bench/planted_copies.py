@@ -2,8 +2,10 @@
 
     .venv/bin/python -m bench.planted_copies --data FOLDER [--copies 80]
 
-Beside some photos a copy is planted: the same bytes, a JPEG of quality 30, half the size as WebP,
-and a PNG by turns. A pair that is torn apart is learnt from and judged by: the figure is too good.
+Beside some photos a copy is planted: the same bytes, a JPEG of quality 30, half the size as WebP, a
+PNG, mirrored, and with 10 % cut off each side, by turns. A pair that is torn apart is learnt from
+and judged by: the figure is too good. Photos that are kept together without a copy between them are
+counted too.
 """
 
 from __future__ import annotations
@@ -12,13 +14,16 @@ import argparse
 import random
 import shutil
 import tempfile
+from collections import Counter
+from collections.abc import Sequence
 from pathlib import Path
 
-from PIL import Image
+from PIL import Image, ImageOps
 
-from training.data.dataset import DataSet
-from training.data.looks import first_alike, looks_of
+from training.data.dataset import DataSet, LabelledImage
 from training.data.partition import cross_validation, partition
+from training.prepared import prepare
+from training.settings import TrainSettings
 
 FOLDS, SEEDS = 4, 5
 
@@ -34,22 +39,33 @@ def main() -> None:
         originals = [image.path for image in DataSet.scan(folder).images]
         random.Random(1).shuffle(originals)  # noqa: S311 - repeatable, not secret
         pairs = [(path, copied(path, at)) for at, path in enumerate(originals[: options.copies])]
-        data = DataSet.scan(folder)
-        by_path = data.digests
-        digests = [by_path[image.path] for image in data.images]
-        alike = first_alike(digests, looks_of(data.images, digests, Path(temporary)))
-        for name, known in (("copies unknown", None), ("copies together", alike)):
-            in_folds, in_split = torn(data, known, pairs)
+        settings = TrainSettings(data=folder, backbone="efficientnet_lite0")
+        prepared = prepare(settings)
+        together = Counter(prepared.first_alike)
+        planted = Counter(
+            prepared.first_alike[row]
+            for row, image in enumerate(prepared.images)
+            if image.path.name.startswith("copy-")
+        )
+        others = [
+            prepared.images[first].path.name
+            for first, count in together.items()
+            if count > 1 + planted[first]
+        ]
+        for name, known in (("copies unknown", None), ("copies together", prepared.first_alike)):
+            in_folds, in_split = torn(prepared.images, known, pairs)
             print(
                 f"{name}: of {len(pairs)} pairs torn apart by {FOLDS} folds {in_folds}, by the own "
                 f"split {in_split} (seeds 1 to {SEEDS})"
             )
+        print(f"other photos together: {len(others)} {others}")
 
 
 def copied(path: Path, number: int) -> Path:
     """Plants a copy beside a photo; returns its path."""
-    kind = number % 4
-    copy = path.with_name(f"copy-{path.stem}{('.jpg', '.jpg', '.webp', '.png')[kind]}")
+    kind = number % 6
+    suffix = (".jpg", ".jpg", ".webp", ".png", ".jpg", ".jpg")[kind]
+    copy = path.with_name(f"copy-{path.stem}{suffix}")
     with Image.open(path) as opened:
         picture = opened.convert("RGB")
     if kind == 0:
@@ -58,23 +74,29 @@ def copied(path: Path, number: int) -> Path:
         picture.save(copy, quality=30)
     elif kind == 2:
         picture.resize((picture.width // 2, picture.height // 2)).save(copy, quality=60)
-    else:
+    elif kind == 3:
         picture.save(copy)
+    elif kind == 4:
+        ImageOps.mirror(picture).save(copy, quality=90)
+    else:
+        ImageOps.crop(picture, round(0.1 * min(picture.size))).save(copy, quality=90)
     return copy
 
 
 def torn(
-    data: DataSet, alike: tuple[int, ...] | None, pairs: list[tuple[Path, Path]]
+    images: Sequence[LabelledImage],
+    alike: tuple[int, ...] | None,
+    pairs: list[tuple[Path, Path]],
 ) -> tuple[list[int], list[int]]:
     """The pairs torn apart by folds and by the own split, for each seed."""
-    row = {image.path: place for place, image in enumerate(data.images)}
+    row = {image.path: place for place, image in enumerate(images)}
     places = [(row[one], row[other]) for one, other in pairs]
     in_folds, in_split = [], []
     for seed in range(1, SEEDS + 1):
-        splits, _ = cross_validation(data.images, FOLDS, seed, alike)
+        splits, _ = cross_validation(images, FOLDS, seed, alike)
         fold = {place: number for number, parts in enumerate(splits) for place in parts.valid}
         in_folds.append(sum(fold[one] != fold[other] for one, other in places))
-        valid = set(partition(data.images, seed, alike).valid)
+        valid = set(partition(images, seed, alike).valid)
         in_split.append(sum((one in valid) != (other in valid) for one, other in places))
     return in_folds, in_split
 

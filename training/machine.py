@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import os
 import random
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 
 import numpy as np
 import torch
+from torch import Tensor, nn
 
 # Multiplications in a forward pass: about a millisecond of one core.
 ONE_THREAD_BELOW = 1 << 26
@@ -65,11 +66,37 @@ def be_deterministic() -> None:
     torch.backends.cudnn.benchmark = False
 
 
-def seed_epoch(seed: int, epoch: int) -> None:
+def seed_epoch(seed: int, epoch: int, generators: Sequence[torch.Generator] = ()) -> None:
     """Seeds everything random of one epoch: order, dropout, augmentation.
 
     Each epoch has its own seed, so that a resumed training equals one without an interruption.
+
+    Args:
+        generators: what the epoch draws from; none: Python's and torch's own, which all threads of
+            the process share.
     """
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
-    random.seed(mixed)
-    torch.manual_seed(mixed)
+    for each in generators:
+        each.manual_seed(mixed)
+    if not generators:
+        random.seed(mixed)
+        torch.manual_seed(mixed)
+
+
+class SeededDropout(nn.Dropout):
+    """Dropout from its own generator where it has one: trials of a search train in threads."""
+
+    generator: torch.Generator | None = None
+
+    def forward(self, input: Tensor) -> Tensor:
+        if not self.training or self.generator is None:
+            return super().forward(input)
+        kept = torch.empty_like(input).bernoulli_(1 - self.p, generator=self.generator)
+        return input * kept.div_(1 - self.p)
+
+
+def draw_from(module: nn.Module, generator: torch.Generator | None) -> None:
+    """Gives the module's dropout a generator; None: torch's own."""
+    for each in module.modules():
+        if isinstance(each, SeededDropout):
+            each.generator = generator

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import hashlib
+import math
 from collections.abc import Iterable, Iterator
 from copy import copy
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils import skip_init
 from torchvision.models import ResNet  # type: ignore[import-untyped]
 
 from imaging import ImageSpec
 from model.lite0 import EfficientNetLite0
 from training.backbones import Backbone, check_size, find_architecture
+from training.machine import SeededDropout
 from training.pretrained import load_pretrained
 from training.settings import Unfreeze
 
@@ -135,14 +138,20 @@ def new_head(
     network: TransferNetwork, classes: int, seed: int, features: Iterable[Tensor]
 ) -> nn.Sequential:
     """Makes a head, rescaled for the training images' features, blocks of float32 [n, d]."""
-    torch.manual_seed(seed)
     rescale = Rescale(network.features)
     rescale.fit(features)
-    return _head(rescale, network.features, classes)
+    return _head(rescale, network.features, classes, torch.Generator().manual_seed(seed))
 
 
-def _head(rescale: Rescale, features: int, classes: int) -> nn.Sequential:
-    return nn.Sequential(rescale, nn.Dropout(HEAD_DROPOUT), nn.Linear(features, classes))
+def _head(
+    rescale: Rescale, features: int, classes: int, generator: torch.Generator | None = None
+) -> nn.Sequential:
+    """Initialises the linear layer as torch does; without a generator with torch's own."""
+    linear: nn.Linear = skip_init(nn.Linear, features, classes)  # type: ignore[no-untyped-call]
+    reach = 1 / math.sqrt(features)
+    nn.init.kaiming_uniform_(linear.weight, a=math.sqrt(5), generator=generator)
+    nn.init.uniform_(linear.bias, -reach, reach, generator=generator)
+    return nn.Sequential(rescale, SeededDropout(HEAD_DROPOUT), linear)
 
 
 def stages(network: TransferNetwork) -> dict[str, nn.ModuleList]:

@@ -24,6 +24,8 @@ from torch.distributed.nn import functional as differentiable
 from torch.nn import functional
 from torchvision.ops import StochasticDepth  # type: ignore[import-untyped]
 
+from training.machine import SeededDropout
+
 log = logging.getLogger(__name__)
 Item = TypeVar("Item")
 BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutNd, StochasticDepth)
@@ -203,7 +205,7 @@ def see_whole_batches(module: nn.Module) -> None:
             continue  # of an earlier fold
         if type(each) is nn.BatchNorm2d:
             each.__class__ = WholeBatchNorm
-        elif type(each) is nn.Dropout:
+        elif type(each) in (nn.Dropout, SeededDropout):
             each.__class__ = WholeBatchDropout
         elif isinstance(each, BATCH_DEPENDENT):
             others.add(type(each).__name__)

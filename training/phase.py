@@ -46,6 +46,8 @@ class PhasePlan:
     """The context of the forward pass: autocast."""
     together: bool = False
     """Whether each process gets its part of a batch; else each gets all, and no other matters."""
+    generators: tuple[torch.Generator, ...] = ()
+    """What the phase draws from; none: torch's own, which other threads use too."""
     keeps_last: bool = False
     """Whether the last epoch is kept, however good another is: choosing one by the photos that
     measure it would flatter it."""
@@ -99,7 +101,7 @@ def run_phase(
             return
         started = perf_counter()
         epoch = plan.first_epoch + index
-        seed_epoch(plan.seed, epoch)
+        seed_epoch(plan.seed, epoch, plan.generators)
         train_loss = _train_epoch(plan, state, observers, first_rates, index)
         loss, top1, top5 = (
             (None, None, None)

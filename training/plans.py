@@ -15,7 +15,7 @@ from training.data.batches import FeatureBatches, PhotoBatches, Photos, Whole
 from training.data.cache import default_cache
 from training.data.partition import Partition
 from training.data.whole_photos import WholePhotos
-from training.machine import autocast
+from training.machine import autocast, draw_from
 from training.network import TransferNetwork, freeze, stages
 from training.phase import Batches, PhasePlan
 from training.prepared import Prepared
@@ -28,7 +28,14 @@ STAGE_DECAY = 2.6
 def head_plan(
     network: TransferNetwork, prepared: Prepared, settings: TrainSettings, parts: Partition
 ) -> PhasePlan:
-    """Plans the training of the head alone on cached features: milliseconds per epoch."""
+    """Plans the training of the head alone on cached features: milliseconds per epoch.
+
+    It draws from generators of its own, so that other trainings may run beside it in threads.
+    """
+    order = torch.Generator()
+    on_cpu = prepared.device.type == "cpu"
+    kept = order if on_cpu else torch.Generator(prepared.device)
+    draw_from(network.head, kept)
 
     def batches(rows: Sequence[int], training: bool) -> FeatureBatches:
         return FeatureBatches(
@@ -37,6 +44,7 @@ def head_plan(
             settings.batch_size,
             training=training,
             rows=rows,
+            generator=order,
         )
 
     freeze(network, "none")
@@ -53,6 +61,7 @@ def head_plan(
         epochs=settings.epochs,
         first_epoch=1,
         precision=nullcontext,
+        generators=(order,) if on_cpu else (order, kept),
     )
 
 
@@ -67,6 +76,7 @@ def finetune_plan(
         photos = Photos(images, prepared.spec, augment=training, whole=whole)
         return PhotoBatches(photos, settings.batch_size, prepared.device, training=training)
 
+    draw_from(network.head, None)
     freeze(network, settings.unfreeze)
     parallel.share_weights(network)
     parallel.see_whole_batches(network)

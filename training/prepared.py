@@ -16,7 +16,7 @@ from training.data.dataset import DataSet, LabelledImage
 from training.data.feature_pass import PassSeconds
 from training.data.features import Extractor, Features, stored_features
 from training.data.folders import explain
-from training.data.looks import first_alike, looks_of
+from training.data.looks import edited_pairs, first_alike, looks_of
 from training.errors import TrainingError
 from training.machine import be_deterministic, device
 from training.network import TransferNetwork, build_network, freeze, image_spec, weights_sha256
@@ -90,7 +90,9 @@ def prepare(settings: TrainSettings) -> Prepared:
     own_digests = tuple(digests[image.path] for image in images)
     began_looks = perf_counter()
     looks = looks_of(images, own_digests, cache)
-    alike = first_alike(own_digests, looks)
+    alike = first_alike(
+        own_digests, looks, edited_pairs(images, own_digests, features.values.whole, cache)
+    )
     ended = perf_counter()
     return Prepared(
         data=data,

@@ -13,9 +13,11 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
 from pathlib import Path
+from threading import Lock
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 
 from training.data.partition import Partition, fold_partitions, partition, torn_apart
 from training.errors import TrainingError
@@ -158,6 +160,7 @@ class _Search:
         self.defaults: dict[str, Any] = {name: getattr(settings, name) for name in space.searched}
         self._folds = folds
         self._losses = settings.output_dir / "losses"
+        self._finetuning = Lock()
 
     def run(self, trial: optuna.Trial) -> float:
         """Cross-validates one proposal; raises TrialPruned when it is hopeless."""
@@ -170,7 +173,7 @@ class _Search:
         trial.set_user_attr("hyperparameters", chosen)
         found: list[Losses] = []
         for number, parts in enumerate(self._folds):
-            logits = logits_of(self.prepared, replace(self.settings, **chosen), parts)
+            logits = self._logits(replace(self.settings, **chosen), parts)
             found.append(cross_entropy(logits, truth_of(self.prepared, parts)))
             trial.report(float(np.concatenate(found).mean()), number)
             if not is_defaults and trial.should_prune():
@@ -179,6 +182,13 @@ class _Search:
         self._losses.mkdir(parents=True, exist_ok=True)
         np.save(self._file(trial.number), losses, allow_pickle=False)
         return float(losses.mean())
+
+    def _logits(self, settings: TrainSettings, parts: Partition) -> npt.NDArray[np.float32]:
+        if settings.unfreeze == "none":
+            return logits_of(self.prepared, settings, parts)
+        # Fine-tuning uses all cores, and torch's own random numbers, which threads share.
+        with self._finetuning:
+            return logits_of(self.prepared, settings, parts)
 
     def difference(self, one: int, other: int) -> Losses | None:
         """One complete trial's losses minus another's, float64 [photos]; None if they are gone."""

@@ -17,8 +17,9 @@ from training.checkpoint import Checkpoint
 from training.data.partition import Partition
 from training.errors import TrainingError
 from training.fitting import fit_once
-from training.judging import verdict_of
-from training.prepared import Prepared
+from training.judging import logits_of, truth_of, verdict_of
+from training.out_of_fold import cross_entropy
+from training.prepared import Prepared, prepare
 from training.reports.tuning import importance, tuning_page
 from training.search import (
     AROUND_DEFAULTS,
@@ -54,6 +55,25 @@ def test_the_defaults_of_a_training_lie_within_what_tune_searches() -> None:
     low, high = AROUND_DEFAULTS.epochs
     assert low < defaults["epochs"] < high
     assert not SearchSpace().holds(defaults)
+
+
+def test_a_trial_has_the_same_loss_whatever_runs_beside_it(configure: Configure) -> None:
+    settings = configure(epochs=4, batch_size=4)
+    space = SearchSpace(lr=(0.001, 0.1), batch_sizes=(4, 8), epochs=(3, 6))
+    found = tune(settings, space, 8, parallel=4, on_trial=lambda: None)
+
+    alone = replace(settings, folds=FOLDS, patience=0)
+    prepared = prepare(alone)
+    folds = photos_of(prepared, alone).folds
+    complete = [each for each in found.trials if each.status == "complete"]
+    assert len(complete) > 2
+    for each in complete:
+        chosen = replace(alone, **each.hyperparameters)
+        losses = [
+            cross_entropy(logits_of(prepared, chosen, parts), truth_of(prepared, parts))
+            for parts in folds
+        ]
+        assert float(np.concatenate(losses).mean()) == each.value
 
 
 def test_the_defaults_are_the_first_trial_and_the_best_is_the_lowest_loss(

@@ -162,9 +162,10 @@ class FeatureBatches:
         values: float32 [n, d], in memory or read from the disk as rows are taken.
         labels: int64 [n], on the device that the batches go to.
         rows: those to use; all of them by default.
+        generator: decides the order of a pass, on the CPU; torch's own by default.
     """
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - what to draw, and how
         self,
         values: FeatureTable | Tensor,
         labels: Tensor,
@@ -172,7 +173,9 @@ class FeatureBatches:
         *,
         training: bool,
         rows: Sequence[int] | None = None,
+        generator: torch.Generator | None = None,
     ) -> None:
+        self._generator = generator
         self._values, self._labels = values, labels
         self._rows = torch.arange(len(labels)) if rows is None else torch.tensor(rows)
         self._batch_size = batch_size
@@ -180,7 +183,9 @@ class FeatureBatches:
 
     def __call__(self) -> Iterator[tuple[Tensor, Tensor]]:
         count = len(self._rows)
-        order = torch.randperm(count) if self._training else torch.arange(count)
+        order = torch.arange(count)
+        if self._training:
+            order = torch.randperm(count, generator=self._generator)
         for places in torch.split(order, self._batch_size):
             rows = self._rows[places]
             yield self._values[rows].to(self._labels.device), self._labels[rows]

@@ -16,10 +16,9 @@ import numpy.typing as npt
 from imaging import ImageSpec, Rejection, prepare
 from training.data.copies import (
     SAME_LIKENESS,
+    Appearance,
     likeness,
     nearest_pairs,
-    positions,
-    shown,
     turned_pairs,
 )
 from training.data.dataset import DataSet, LabelledImage, file_sha256, read_image
@@ -105,16 +104,7 @@ class Describer:
     cache: Path
 
 
-@dataclass(frozen=True, slots=True)
-class Look:
-    """What a photo looks like."""
-
-    hashes: tuple[int, ...]
-    """Perceptual hashes in its eight positions; the first is that of the photo as it is."""
-    shown: npt.NDArray[np.uint8]
-
-
-Usable = tuple[LabelledImage, str, Look]
+Usable = tuple[LabelledImage, str, Appearance]
 """A photo that can be trained on, the sha256 of its bytes, and its looks."""
 
 
@@ -216,7 +206,7 @@ def check(
         OSError: a photo changes during the check, or the cache of features cannot be used.
     """
 
-    def look(image: LabelledImage) -> tuple[str, Look | str]:
+    def look(image: LabelledImage) -> tuple[str, Appearance | str]:
         try:
             digest = file_sha256(image.path)
             prepared = prepare(read_image(image.path), CHECK_SPEC)
@@ -228,11 +218,13 @@ def check(
             return digest, prepared.reason
         flat = np.frombuffer(prepared.pixels, np.uint8)
         pixels = flat.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3)
-        return digest, Look(positions(pixels), shown(pixels))
+        return digest, Appearance.of(pixels)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
         seen = list(zip(data.images, pool.map(look, data.images), strict=True))
-    usable = [(image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, Look)]
+    usable = [
+        (image, digest, looks) for image, (digest, looks) in seen if isinstance(looks, Appearance)
+    ]
     features = None if describer is None else _features(usable, describer)
     members = groups(_pairs(usable, features))
     doubtful, undoubted = (

@@ -8,8 +8,8 @@ middle of one photo must then be found in the pixels of the other.
 
 from __future__ import annotations
 
-import heapq
 from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -26,6 +26,20 @@ _ROWS_AT_ONCE = 1024  # blocks of 1,024 x 1,024 cosines: 4 MB
 KEPT_PIXELS, GREY_PIXELS, MIDDLE_PIXELS = 40, 32, 22
 POSITIONS = 8
 SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25)
+
+
+@dataclass(frozen=True, slots=True)
+class Appearance:
+    """What a photo looks like."""
+
+    hashes: tuple[int, ...]
+    """Perceptual hashes in its eight positions; the first is that of the photo as it is."""
+    shown: npt.NDArray[np.uint8]
+
+    @classmethod
+    def of(cls, pixels: npt.NDArray[np.uint8]) -> Appearance:
+        """Of a square image, uint8 [size, size, 3]."""
+        return cls(positions(pixels), shown(pixels))
 
 
 def positions(pixels: npt.NDArray[np.uint8]) -> tuple[int, ...]:
@@ -61,40 +75,48 @@ def turned_pairs(
                     yield int(low + column), int(start + row)
 
 
-def feature_pairs(
-    features: npt.NDArray[np.float32], cosine: float
-) -> Iterator[tuple[int, int, float]]:
-    """Pairs of indices whose features have at least this cosine, the lower index first, and it.
+def nearest_pairs(
+    features: npt.NDArray[np.float32], cosine: float = SAME_COSINE, nearest: int = NEAREST
+) -> list[tuple[int, int]]:
+    """The pairs of each photo and its `nearest` by features, with at least this cosine.
 
-    It compares all pairs in blocks, so its memory does not grow with them.
+    It compares all pairs in blocks, so its memory does not grow with them, and its time does not
+    with the number of photos that are alike.
 
     Args:
         features: float32 [n, d].
     """
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     values = features / np.maximum(lengths, 1e-9)
+    best = np.full((len(values), nearest), -2.0, np.float32)
+    other = np.full((len(values), nearest), -1, np.int64)
+
+    def keep(start: int, low: int, cosines: npt.NDArray[np.float32]) -> None:
+        rows = slice(start, start + len(cosines))
+        names = np.broadcast_to(np.arange(low, low + cosines.shape[1]), cosines.shape)
+        found, whose = np.hstack([best[rows], cosines]), np.hstack([other[rows], names])
+        top = np.argpartition(-found, nearest - 1, axis=1)[:, :nearest]
+        best[rows] = np.take_along_axis(found, top, axis=1)
+        other[rows] = np.take_along_axis(whose, top, axis=1)
+
     for start in range(0, len(values), _ROWS_AT_ONCE):
         block = values[start : start + _ROWS_AT_ONCE]
-        for low in range(0, start + len(block), _ROWS_AT_ONCE):
-            against = values[low : min(low + _ROWS_AT_ONCE, start + len(block))]
-            cosines = block @ against.T
-            for row, column in np.argwhere(cosines >= cosine):
-                if low + column < start + row:
-                    yield int(low + column), int(start + row), float(cosines[row, column])
+        for low in range(0, start, _ROWS_AT_ONCE):
+            cosines = block @ values[low : low + _ROWS_AT_ONCE].T
+            keep(start, low, cosines)
+            keep(low, start, cosines.T)
+        within = block @ block.T
+        np.fill_diagonal(within, -2.0)
+        keep(start, start, within)
+    rows, columns = np.nonzero(best >= cosine)
+    pairs = np.sort(np.stack([rows, other[rows, columns]], axis=1), axis=1)
+    return [(one, two) for one, two in np.unique(pairs, axis=0).tolist()]
 
 
-def nearest_pairs(
-    features: npt.NDArray[np.float32], cosine: float = SAME_COSINE, nearest: int = NEAREST
-) -> list[tuple[int, int]]:
-    """The pairs of each photo and its `nearest` by features, with at least this cosine."""
-    best: list[list[tuple[float, int, int]]] = [[] for _ in range(len(features))]
-    for one, other, likely in feature_pairs(features, cosine):
-        for photo in (one, other):
-            if len(best[photo]) < nearest:
-                heapq.heappush(best[photo], (likely, one, other))
-            else:
-                heapq.heappushpop(best[photo], (likely, one, other))
-    return sorted({(one, other) for each in best for _, one, other in each})
+def is_edit(one: Appearance, other: Appearance) -> bool:
+    """Whether one is a copy of the other: turned or mirrored, or with its middle in the other."""
+    near = any((one.hashes[0] ^ position).bit_count() <= NEAR_BITS for position in other.hashes)
+    return near or likeness(one.shown, other.shown) >= SAME_LIKENESS
 
 
 def shown(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:

@@ -47,6 +47,10 @@ class FeatureTable:
             return torch.from_numpy(self._stored.take(rows))
         return torch.from_numpy(self._stored.take(np.asarray(rows, np.int64)))
 
+    def whole(self) -> npt.NDArray[np.float32]:
+        """Copies all rows, float32 [n, d], into memory."""
+        return self._stored.take(slice(None))
+
     def blocks(self, rows: Sequence[int]) -> Iterator[Tensor]:
         """Copies rows block by block, so that never all of them are in memory."""
         return map(torch.from_numpy, self._stored.blocks(rows))

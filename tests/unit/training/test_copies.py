@@ -12,7 +12,6 @@ from tests.unit.training.patterns import encoded
 from training.data.check import CHECK_SPEC
 from training.data.copies import (
     SAME_LIKENESS,
-    feature_pairs,
     likeness,
     nearest_pairs,
     positions,
@@ -60,20 +59,23 @@ def test_image_of_one_colour_is_like_nothing() -> None:
     assert likeness(flat, flat) < SAME_LIKENESS
 
 
-def test_blocks_miss_no_pair(monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.mark.parametrize("nearest", [1, 3, 40])
+def test_blocks_miss_none_of_the_nearest(monkeypatch: pytest.MonkeyPatch, nearest: int) -> None:
     monkeypatch.setattr("training.data.copies._ROWS_AT_ONCE", 7)
     features = np.random.default_rng(1).standard_normal((30, 5), np.float32)
     units = features / np.linalg.norm(features, axis=1, keepdims=True)
+    cosines = units @ units.T
+    np.fill_diagonal(cosines, -2)
     expected = {
-        (one, other)
-        for other in range(30)
-        for one in range(other)
-        if units[one] @ units[other] >= 0.5
+        (min(one, other), max(one, other))
+        for one in range(30)
+        for other in np.argsort(-cosines[one])[:nearest].tolist()
+        if cosines[one, other] >= 0.5
     }
 
-    found = list(feature_pairs(features, 0.5))
+    found = nearest_pairs(features, 0.5, nearest)
 
-    assert {(one, other) for one, other, _ in found} == expected
+    assert set(found) == expected
     assert len(found) == len(expected)
 
 
@@ -82,6 +84,6 @@ def test_only_the_nearest_are_compared_by_pixels() -> None:
     features = np.ones((40, 3), np.float32)
     features[:, 0] += np.arange(40, dtype=np.float32) / 100
 
-    assert len(list(feature_pairs(features, 0.75))) == 40 * 39 / 2
+    assert len(nearest_pairs(features, 0.75, nearest=39)) == 40 * 39 / 2
     assert len(nearest_pairs(features, 0.75, nearest=2)) <= 80
     assert (0, 1) in nearest_pairs(features, 0.75, nearest=2)
