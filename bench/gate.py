@@ -1,8 +1,10 @@
-"""Measures the gate of trained models: python -m bench.gate --data PHOTOS --others FOLDER.
+"""Measures the gate of trained models: python -m bench.gate --data PHOTOS --others FOLDER…
 
 Five times a fifth of the photos is left out of everything; the gate of the others judges it, and
-the photos in the folder of other things. Then: the share of photos refused whose classes the gate
+the photos in the folders of other things. Then: the share of photos refused whose classes the gate
 lacks, by the number of prototypes for each class; and what the gate adds to a graph.
+With `--unfreeze layer4` instead: five trainings with three folds that fine-tune the backbone; their
+exported models judge the same photos.
 """
 
 from __future__ import annotations
@@ -10,6 +12,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from time import process_time
 
@@ -17,6 +20,7 @@ import numpy as np
 import numpy.typing as npt
 import torch
 
+from archive.card import read_model_card
 from imaging import Rejection, prepare
 from model.export import ServedModel, export_onnx
 from model.onnx_gate import write_gated
@@ -25,13 +29,17 @@ from model.serving.onnx_model import OnnxModel
 from training import familiarity
 from training.data.dataset import load_pixels
 from training.data.features import Extractor
+from training.data.partition import fold_partitions
 from training.familiarity import Familiarity, fit_familiarity
+from training.intervals import wilson_interval
 from training.network import new_head
 from training.prepared import Prepared
 from training.prepared import prepare as prepare_data
 from training.settings import TrainSettings
+from training.train import export, fit
 
 PARTS, RUNS = 5, 30
+FINETUNED_FOLDS = 3  # a class of four photos has three left
 
 Floats = npt.NDArray[np.float32]
 Images = npt.NDArray[np.uint8]
@@ -40,7 +48,8 @@ Images = npt.NDArray[np.uint8]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--data", type=Path, required=True, help="class/PHOTO")
-    parser.add_argument("--others", type=Path, required=True, help="a folder of other things")
+    parser.add_argument("--others", type=Path, nargs="+", required=True, help="other things")
+    parser.add_argument("--unfreeze", choices=("layer4", "all"), help="of fine-tuned models")
     given = parser.parse_args()
     torch.set_num_threads(1)
     with tempfile.TemporaryDirectory() as temporary:
@@ -50,6 +59,11 @@ def main() -> None:
         )
         prepared = prepare_data(settings)
         pixels = other_pixels(given.others, prepared)
+        if given.unfreeze:
+            report_finetuned(
+                prepared, replace(settings, unfreeze=given.unfreeze, folds=FINETUNED_FOLDS), pixels
+            )
+            return
         features = Extractor(
             prepared.network.backbone,
             prepared.backbone_sha256,
@@ -64,10 +78,11 @@ def main() -> None:
         report_graph(prepared, pixels, folder)
 
 
-def other_pixels(folder: Path, prepared: Prepared) -> Images:
+def other_pixels(folders: Sequence[Path], prepared: Prepared) -> Images:
     size = prepared.spec.size
     outcomes = (
         prepare(path.read_bytes(), prepared.spec)
+        for folder in folders
         for path in sorted(folder.iterdir())
         if path.suffix.lower() in {".jpg", ".jpeg", ".png", ".webp"}
     )
@@ -115,6 +130,47 @@ def left_out(prepared: Prepared, others: Floats) -> str:
         f"{passed} of {PARTS * len(others)} answers about other things are names, "
         f"{np.mean(new):.3f} of photos of left-out classes refused"
     )
+
+
+def report_finetuned(prepared: Prepared, settings: TrainSettings, others: Images) -> None:
+    """Prints what the gates of five fine-tuned models refuse, as their graphs decide it."""
+    count = len(prepared.images)
+    pixels = np.stack([load_pixels(each, prepared.spec) for each in prepared.images])  # type: ignore[misc]
+    lost, named, seconds = 0, 0, process_time()
+    parts = fold_partitions(prepared.images, range(count), PARTS, 1, prepared.first_alike)
+    for number, part in enumerate(parts, 1):
+        held = replace(
+            prepared,
+            images=tuple(
+                replace(image, split="test" if row in part.valid else "train")
+                for row, image in enumerate(prepared.images)
+            ),
+        )
+        result = export(held, fit(held, settings), settings)
+        gate = read_model_card(result.model_dir / "model.json").gate
+        if gate is None:
+            raise SystemExit("there are too few photos for a gate")
+        model = OnnxModel(result.model_dir / "model.onnx")
+        least = gate.minimum
+        lost += refused_by(model, pixels[list(part.valid)], least)
+        named += len(others) - refused_by(model, others, least)
+        print(f"  {number} of {PARTS}: {lost} lost, {named} named", flush=True)
+    low, high = wilson_interval(named, PARTS * len(others))
+    print(
+        f"{settings.unfreeze}: {lost} of {count} left-out photos refused, {named} of "
+        f"{PARTS * len(others)} answers about {len(others)} other things are names "
+        f"(95 %: {low:.4f} to {high:.4f}); {process_time() - seconds:.0f} s of CPU"
+    )
+
+
+def refused_by(model: OnnxModel, images: Images, least: float) -> int:
+    counts = 0
+    for start in range(0, len(images), 8):
+        known = model.run(images[start : start + 8]).known
+        if known is None:
+            raise SystemExit("the graph has no gate")
+        counts += int((known < least).sum())
+    return counts
 
 
 def report_graph(prepared: Prepared, others: Images, folder: Path) -> None:

@@ -35,6 +35,8 @@ class Fold:
     """Of its last epoch."""
     logits: Tensor
     """Its answers to the photos that it did not learn from, float32 [n, classes]."""
+    familiar: Tensor | None = None
+    """How familiar those look to it, float64 [n]; only where it fine-tuned the backbone."""
 
 
 class Checkpoint:
@@ -67,7 +69,7 @@ class Checkpoint:
     def folds(self) -> list[Fold]:
         """The finished folds of a cross-validation."""
         return [
-            Fold(EpochMetrics(**saved["metrics"]), saved["logits"])
+            Fold(EpochMetrics(**saved["metrics"]), saved["logits"], saved.get("familiar"))
             for saved in self._saved["folds"]
         ]
 
@@ -104,7 +106,7 @@ class Checkpoint:
 
     def save_fold(self, fold: Fold) -> None:
         """Saves a fold that has just ended."""
-        saved = {"metrics": asdict(fold.metrics), "logits": fold.logits}
+        saved = {"metrics": asdict(fold.metrics), "logits": fold.logits, "familiar": fold.familiar}
         self._saved["folds"].append(saved)
         self._write()
 

@@ -41,7 +41,8 @@ class Familiarity:
         photos: left-out photos that the threshold comes from.
         refused: the largest expected share of refused photos of the model's classes.
         new_classes_refused: the share of photos that is refused when their classes are left out of
-            the gate, a third of the classes at a time; None with fewer than three classes.
+            the gate, a third of the classes at a time; None with fewer than three classes, and
+            where the backbone learned from all of them.
     """
 
     tables: GateTables
@@ -75,23 +76,38 @@ def fit_familiarity(
         classes: of all rows.
         first_alike: of each row, the first that looks the same; those stay in one fold.
     """
-    rows = _selected(rows)
-    units = _units(features(rows))
+    rows = selected(rows)
+    units = unit_lengths(features(rows))
     labels = classes[list(rows)]
     fold = _folds(labels, [first_alike[row] for row in rows])
-    scores = _left_out_scores(units, labels, fold)
+    return thresholded(
+        prototypes(units, labels),
+        _left_out_scores(units, labels, fold),
+        _new_classes_refused(units, labels, fold),
+    )
+
+
+def thresholded(
+    nearest: Floats, scores: Scores, new_classes_refused: float | None
+) -> Familiarity | None:
+    """Makes the gate; None when the scores are too few to measure a threshold.
+
+    Args:
+        nearest: the prototypes, float32 [p, d].
+        scores: the familiarity of photos that were left out; NaN for those that could not be.
+    """
     measured = np.sort(scores[np.isfinite(scores)])
     if len(measured) < MIN_PHOTOS:
         return None
     count = int(REFUSED * (len(measured) + 1))
     knots, weights = _p_value_steps(measured, count)
     return Familiarity(
-        tables=GateTables(_quantised(prototypes(units, labels)), knots, weights),
+        tables=GateTables(_quantised(nearest), knots, weights),
         # Between two steps of the p-value, so that rounding decides nothing.
         minimum=(count + 0.5) / (len(measured) + 1),
         photos=len(measured),
         refused=count / (len(measured) + 1),
-        new_classes_refused=_new_classes_refused(units, labels, fold),
+        new_classes_refused=new_classes_refused,
     )
 
 
@@ -106,12 +122,14 @@ def familiarity(units: Floats, nearest: Floats) -> Scores:
     return best
 
 
-def _selected(rows: Sequence[int]) -> list[int]:
+def selected(rows: Sequence[int]) -> list[int]:
+    """An even selection of at most MAX_PHOTOS rows, ascending."""
     step = -(-len(rows) // MAX_PHOTOS)
     return sorted(rows)[:: max(1, step)]
 
 
-def _units(features: Floats) -> Floats:
+def unit_lengths(features: Floats) -> Floats:
+    """Scales each row of float32 [n, d] to length 1."""
     lengths = np.linalg.norm(features, axis=1, keepdims=True)
     units: Floats = (features / np.maximum(lengths, 1e-12)).astype(np.float32)
     return units
@@ -126,7 +144,7 @@ def _means(units: Floats) -> Floats:
     for _ in range(ITERATIONS):
         nearest = (units @ means.T).argmax(axis=1)
         members = [units[nearest == place] for place in range(len(means))]
-        means = _units(
+        means = unit_lengths(
             np.stack(
                 [
                     each.mean(axis=0) if len(each) else mean

@@ -14,11 +14,6 @@ from functools import partial
 from statistics import fmean
 from time import perf_counter
 
-import numpy as np
-import numpy.typing as npt
-import torch
-from torch import Tensor
-
 from training import failure, parallel
 from training.checkpoint import Checkpoint
 from training.cross_validation import cross_validate, validation_answers
@@ -32,8 +27,9 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
-from training.familiarity import MIN_PHOTOS, Familiarity, fit_familiarity
+from training.familiarity import Scores
 from training.fitting import fit_once
+from training.gate import gate_of
 from training.metric_lines import MetricLog, metric_line
 from training.metrics import expected_calibration_error
 from training.mlflow_runs import MlflowRun, mlflow_run
@@ -68,6 +64,8 @@ class Fitted:
     """Of the folds; None without."""
     partition: Partition
     """The images that it was trained and measured on."""
+    familiar: Scores | None
+    """Of a fine-tuned network with folds: how familiar each image looks to its fold's network."""
     seconds: float
 
 
@@ -135,11 +133,11 @@ def fit(
     started = perf_counter()
     checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
     folds: tuple[EpochMetrics, ...] = ()
-    answers, spread = None, None
+    answers, spread, familiar = None, None, None
     if settings.folds:
         validated = cross_validate(prepared, settings, checkpoint, partial(_log_fold, settings))
         folds, answers, parts = validated.folds, validated.answers, validated.everything
-        spread = spread_of(answers)
+        spread, familiar = spread_of(answers), validated.familiar
     else:
         parts = partition(prepared.images, settings.seed, prepared.first_alike)
         _warn_of_copies(prepared, parts)
@@ -154,6 +152,7 @@ def fit(
         answers=answers,
         spread=spread,
         partition=parts,
+        familiar=familiar,
         seconds=perf_counter() - started,
     )
 
@@ -208,32 +207,11 @@ def export(
             spread=fitted.spread,
             ece=None if fitted.answers is None else _calibration_error(fitted.answers),
             seconds=fitted.seconds,
-            gate=_gate(prepared, fitted, settings),
+            gate=gate_of(prepared, fitted.network, fitted.partition, settings, fitted.familiar),
             is_complete=prepared.data.is_complete,
             tracked_as=tracked_as or {},
         ),
     )
-
-
-def _gate(prepared: Prepared, fitted: Fitted, settings: TrainSettings) -> Familiarity | None:
-    """Fits the gate on the frozen backbone's features; logs why there is none."""
-    if settings.unfreeze != "none":
-        log.info(
-            "no gate: the backbone learned from these photos, so none shows what is unfamiliar"
-        )
-        return None
-    rescale = fitted.network.head[0].cpu()
-
-    def features(rows: Sequence[int]) -> npt.NDArray[np.float32]:
-        with torch.inference_mode():
-            scaled: Tensor = rescale(prepared.features.values[list(rows)].float())
-        return scaled.numpy()
-
-    rows = (*fitted.partition.train, *fitted.partition.valid)
-    gate = fit_familiarity(features, rows, prepared.labels.numpy(), prepared.first_alike)
-    if gate is None:
-        log.info("no gate: a threshold needs at least %d photos that can be left out", MIN_PHOTOS)
-    return gate
 
 
 def _calibration_error(answers: OutOfFold) -> float:

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import subprocess
 import sys
 from contextlib import closing
+from dataclasses import replace
 from io import BytesIO
 from pathlib import Path
 
@@ -26,8 +28,10 @@ from model.serving.onnx_model import OnnxModel
 from training import exporting
 from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.learned_photos import read_learned
+from training.data.partition import Partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
+from training.gate import gate_of, left_out_scores
 from training.out_of_fold import read_out_of_fold
 from training.prepared import prepare
 from training.settings import TrainSettings
@@ -76,18 +80,71 @@ def test_model_of_enough_photos_refuses_what_looks_like_none_of_them(tmp_path: P
     many = draw_folder(tmp_path / "photos", 18)
     settings = short_training(many, tmp_path / "features", tmp_path, epochs=1)
     result = train(settings)
-    board = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((16, 16))) * 255
-    body = BytesIO()
-    Image.fromarray(board.astype(np.uint8)).save(body, "PNG")
 
     card = read_model_card(result.model_dir / "model.json")
-    found = ask(result.model_dir, body.getvalue())
+    found = ask(result.model_dir, chessboard())
 
     assert card.gate is not None
     assert card.gate.label == found["label"] == "unknown"
     assert len(found["predictions"]) == 3  # type: ignore[arg-type]
     assert card.metrics["gate"]["photos"] == 54  # type: ignore[index]
     assert answer(result.model_dir, "sky", "PNG")["label"] == "sky"
+
+
+def chessboard() -> bytes:
+    """Nothing that any training photo looks like."""
+    board = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((16, 16))) * 255
+    body = BytesIO()
+    Image.fromarray(board.astype(np.uint8)).save(body, "PNG")
+    return body.getvalue()
+
+
+@pytest.mark.thorough
+def test_finetuned_model_gets_its_gate_from_photos_that_its_folds_did_not_learn_from(
+    tmp_path: Path,
+) -> None:
+    many = draw_folder(tmp_path / "photos", 18)
+    settings = short_training(
+        many,
+        tmp_path / "features",
+        tmp_path,
+        **{"epochs": 1, "folds": 2, "unfreeze": "layer4", "finetune_epochs": 1},
+        checkpoint_dir=tmp_path / "checkpoints",
+    )
+    result = train(settings)
+
+    card = read_model_card(result.model_dir / "model.json")
+    found = ask(result.model_dir, chessboard())
+
+    assert card.gate is not None
+    assert found["label"] == "unknown"
+    assert answer(result.model_dir, "sky", "PNG")["label"] != "unknown"
+    gate = card.metrics["gate"]
+    assert isinstance(gate, dict)
+    assert (gate["photos"], gate["new_classes_refused"]) == (54, None)
+    resumed = train(replace(settings, model_dir=tmp_path / "again"))
+    assert read_model_card(resumed.model_dir / "model.json").metrics["gate"] == gate
+
+
+def test_threshold_of_a_finetuned_model_needs_enough_photos_that_it_did_not_learn_from(
+    configure: Configure, caplog: pytest.LogCaptureFixture
+) -> None:
+    settings = configure(unfreeze="layer4")
+    prepared = prepare(settings)
+    parts = Partition(tuple(range(0, 30, 2)), tuple(range(1, 30, 2)))
+    scores = left_out_scores(prepared, prepared.network, parts, settings)
+    assert len(scores) == len(parts.valid)
+    learned = left_out_scores(
+        prepared, prepared.network, replace(parts, valid=parts.train), settings
+    )
+    assert scores.mean() < learned.mean()
+
+    with caplog.at_level(logging.INFO, "training"):
+        assert gate_of(prepared, prepared.network, parts, settings, None) is None
+    assert "--folds 4" in caplog.text
+    gate = gate_of(prepared, prepared.network, parts, settings, np.tile(scores, 4))
+    assert gate is not None
+    assert (gate.photos, gate.new_classes_refused) == (4 * len(scores), None)
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
