@@ -15,7 +15,7 @@ from tests.page.browsers import (
     target_of,
 )
 from tests.page.made_up import made_up_models, made_up_picture, made_up_rows, made_up_runs
-from tests.page.stand_in import StandIn, serving
+from tests.page.stand_in import StandIn, explanation, serving
 
 
 @pytest.fixture(scope="module")
@@ -40,6 +40,7 @@ def api(stand_in: StandIn) -> StandIn:
     stand_in.before.clear()
     stand_in.answer = None
     stand_in.summary, stand_in.picture_of = [], made_up_picture
+    stand_in.map_of = explanation
     stand_in.failing, stand_in.empty_pages = None, 0
     stand_in.runs, stand_in.models = made_up_runs(), made_up_models()
     return stand_in

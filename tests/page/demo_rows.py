@@ -10,16 +10,20 @@ import io
 import json
 import tempfile
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 import numpy as np
 from PIL import Image, ImageOps
 
+from archive.card import ModelCard
 from archive.reading import WEIGHTS_NAME, extract_archive
 from imaging import Prepared, prepare
 from model.package import DEFAULT_ARCHIVE
 from model.serving.answers import answer_body
-from model.serving.onnx_model import OnnxModel
+from model.serving.class_activation import ClassActivation
+from model.serving.onnx_model import Images, OnnxModel
+from pipeline.explanations import box_on_photo, shares
 from tests.page.made_up import Row, made_up_row, rejected_row
 from tests.page.stand_in import StandIn
 
@@ -44,21 +48,40 @@ def demo_rows() -> list[Row]:
     return rows
 
 
-def default_answers() -> list[Row]:
-    """Returns what the default model answers, as the endpoint does."""
+@cache
+def default_model() -> tuple[ModelCard, OnnxModel, ClassActivation]:
     with tempfile.TemporaryDirectory() as folder:
         card = extract_archive(DEFAULT_ARCHIVE, Path(folder) / "model")
-        model = OnnxModel(Path(folder) / "model" / WEIGHTS_NAME)
-    pixels = []
-    for name in CLASSIFIED:
-        prepared = prepare((PHOTOS / name).read_bytes(), card.image_spec)
-        assert isinstance(prepared, Prepared)
-        pixels.append(np.frombuffer(prepared.pixels, np.uint8))
-    size = card.image_spec.size
-    answers: list[Row] = json.loads(
-        answer_body(model.run(np.stack(pixels).reshape(-1, size, size, 3)), card)
-    )
+        weights = Path(folder) / "model" / WEIGHTS_NAME
+        return card, OnnxModel(weights), ClassActivation(weights, card.image_spec.size)
+
+
+def prepared(name: str) -> tuple[Prepared, Images]:
+    spec = default_model()[0].image_spec
+    found = prepare((PHOTOS / name).read_bytes(), spec)
+    assert isinstance(found, Prepared)
+    return found, np.frombuffer(found.pixels, np.uint8).reshape(1, spec.size, spec.size, 3)
+
+
+def default_answers() -> list[Row]:
+    """Returns what the default model answers, as the endpoint does."""
+    card, model, _ = default_model()
+    images = np.concatenate([prepared(name)[1] for name in CLASSIFIED])
+    answers: list[Row] = json.loads(answer_body(model.run(images), card))
     return answers
+
+
+def demo_map(row: Row) -> Row:
+    """Returns where the default model looked, as the API does."""
+    card, _, activation = default_model()
+    label = row["predictions"][0]["label"]
+    photo, images = prepared(Path(row["key"]).name)
+    return {
+        "map": shares(activation.of(images, card.labels.index(label)).positions.tolist()),
+        "box": box_on_photo(photo.width, photo.height, card.image_spec),
+        "label": label,
+        "method": "class activation",
+    }
 
 
 def classified(name: str, number: int, answer: Row) -> Row:
@@ -126,5 +149,6 @@ def show_demo(api: StandIn) -> None:
     """Makes a stand-in show the demo."""
     api.rows = demo_rows()
     api.picture_of = demo_picture
+    api.map_of = demo_map
     api.answer = dropped
     api.summary = demo_days(datetime(2026, 11, 29, tzinfo=UTC))

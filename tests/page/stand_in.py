@@ -60,6 +60,7 @@ class StandIn:
     summary: list[Row] = field(default_factory=list)
     drift: list[Row] = field(default_factory=made_up_drift)
     picture_of: Callable[[Row, int], bytes] = field(default_factory=lambda: made_up_picture)
+    map_of: Callable[[Row], Row] = field(default_factory=lambda: explanation)
     # An uploaded key becomes this row.
     answer: Callable[[str, bytes], Row] | None = None
     url: str = ""
@@ -100,7 +101,7 @@ class StandIn:
             case ("GET", "images", prediction_id, "trace"):
                 return trace(self.find(prediction_id))
             case ("GET", "images", prediction_id, "explanation"):
-                return explanation(self.find(prediction_id))
+                return self.map_of(self.find(prediction_id))
             case ("PUT", "images", prediction_id, "review"):
                 return self.review(self.find(prediction_id), body)
             case ("POST", "uploads"):
@@ -206,7 +207,8 @@ def explanation(row: Row) -> Row:
         [max(0.0, 1 - ((x - 3) ** 2 + (y - 4) ** 2) / 9) for x in range(size)] for y in range(size)
     ]
     box = {"x": 0.1, "y": 0.05, "width": 0.8, "height": 0.9}
-    return {"map": values, "box": box, "label": row["label"], "method": "class activation"}
+    label = row["predictions"][0]["label"]
+    return {"map": values, "box": box, "label": label, "method": "class activation"}
 
 
 def days(rows: list[Row]) -> Iterator[Row]:

@@ -172,9 +172,9 @@ export function nearestMark(record) {
 function marks(record) {
   const name = el("span", { class: "soft file" }, fileName(record));
   const found = [name];
+  if (record.group) found.unshift(groupMark(record));
   const nearest = nearestMark(record);
   if (nearest) found.unshift(nearest);
-  if (record.group) found.unshift(groupMark(record));
   if (isReviewed(record)) found.unshift(el("span", { class: "mark good" }, "✓ reviewed"));
   return found;
 }
