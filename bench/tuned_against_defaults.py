@@ -29,7 +29,7 @@ from training.settings import TrainSettings
 from training.train import fit
 from training.tune import tune_prepared
 
-# Student's t, two-sided 95 %, for 2 to 30 splits.
+# Student's t, two-sided 95 %, for 2 to 15 splits.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)
 
 
@@ -50,6 +50,8 @@ def main() -> None:
     parser.add_argument("--trials", type=int, default=12)
     parser.add_argument("--feature-cache", type=Path)
     options = parser.parse_args()
+    if not 2 <= options.splits <= len(STUDENT) + 1:
+        parser.error(f"--splits: an interval needs 2 to {len(STUDENT) + 1}")
     for folder in options.data:
         settings = TrainSettings(
             data=folder, backbone=options.backbone, feature_cache=options.feature_cache
@@ -120,7 +122,7 @@ def shown(tuned: Measured, defaults: Measured) -> str:
 def summary(pairs: Sequence[tuple[float, float]]) -> str:
     """Means, the difference, and its 95 % interval over the splits (paired, Student's t)."""
     differences = [one - other for one, other in pairs]
-    reach = STUDENT[min(len(pairs) - 2, len(STUDENT) - 1)] * stdev(differences) / sqrt(len(pairs))
+    reach = STUDENT[len(pairs) - 2] * stdev(differences) / sqrt(len(pairs))
     middle = mean(differences)
     return (
         f"{mean(one for one, _ in pairs):.4f} for {mean(other for _, other in pairs):.4f}, "
