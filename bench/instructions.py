@@ -32,6 +32,7 @@ from botocore.awsrequest import AWSResponse
 
 from archive.reading import check_archive
 from imaging import Prepared, prepare
+from imaging.appearance import appearance_of
 from imaging.pixel_encoding import PIXEL_ENCODINGS
 from pipeline import records
 from pipeline.adapters.predictions_table import PredictionsTable
@@ -43,7 +44,7 @@ ROOT = Path(__file__).parents[1]
 DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
 PHOTO = ROOT / "demo" / "photos" / "pug.jpg"
 MARK = "ctermid"  # of the C library, called by os.ctermid: names the terminal
-REPEATS = {"reference": 20, "prepare": 3, "parse": 50, "answer": 50, "write": 20}
+REPEATS = {"reference": 20, "prepare": 3, "look": 20, "parse": 50, "answer": 50, "write": 20}
 Work = Callable[[], object]
 
 
@@ -95,6 +96,7 @@ def run_counted() -> None:
     paths = {
         "reference": reference(),
         "prepare": prepare_path(),
+        "look": look_path(),
         "parse": parse_path(),
         "answer": answer_path(),
         "write": write_path(),
@@ -131,6 +133,15 @@ def prepare_path() -> Work:
         return encoding.encode(prepared.pixels, spec)
 
     return run
+
+
+def look_path() -> Work:
+    """Returns the work from a photo's pixels to how it looks, for the counters of drift."""
+
+    spec = check_archive(DEFAULT_ARCHIVE).card.image_spec
+    prepared = prepare(PHOTO.read_bytes(), spec)
+    assert isinstance(prepared, Prepared)
+    return lambda: appearance_of(prepared.pixels)
 
 
 def parse_path() -> Work:
