@@ -136,6 +136,7 @@ def test_the_api_answers_as_its_description_says(
             # So many calls, the same on every machine: a limit of time would make them others.
             "--phases=coverage,fuzzing",
             f"--max-examples={EXAMPLES}",
+            "--workers=4",  # a call waits more than it computes
             "--seed=1",
             "--suppress-health-check=all",
             "--no-color",
