@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from functools import cache
+from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
@@ -45,6 +45,6 @@ def show_to_candidate() -> ShowToCandidate:
     )
 
 
-@cache
+@lru_cache(maxsize=1)
 def _shadow(_period: int) -> Shadow | None:
     return read_shadow(client("s3"), wiring.settings.models_bucket)
