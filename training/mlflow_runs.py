@@ -57,7 +57,9 @@ class MlflowRun(TrainingObserver):
         """Starts a run, or goes on with that of the id."""
 
         def send() -> None:
-            run = self._mlflow.start_run(run_id=run_id, run_name=name, log_system_metrics=False)
+            # A name would replace that of a run that goes on.
+            new_name = name if run_id is None else None
+            run = self._mlflow.start_run(run_id, run_name=new_name, log_system_metrics=False)
             self._id = run.info.run_id
 
         self._send(send)

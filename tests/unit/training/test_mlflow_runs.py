@@ -32,7 +32,7 @@ class RecordingMlflow(ModuleType):
         if name == self._lost_at:
             raise ConnectionError("no answer from https://me:secret@host/api")
 
-    def start_run(self, run_id: str | None, run_name: str, log_system_metrics: bool) -> Any:
+    def start_run(self, run_id: str | None, run_name: str | None, log_system_metrics: bool) -> Any:
         self._keep("start", (run_id, run_name))
         return SimpleNamespace(info=SimpleNamespace(run_id=run_id or "4f1"))
 
@@ -199,9 +199,15 @@ def test_client_gives_up_soon_unless_told_otherwise() -> None:
     assert environment["MLFLOW_HTTP_REQUEST_MAX_RETRIES"] == "1"
 
 
-@pytest.mark.parametrize(("ids", "run_id"), [({"mlflow_run_id": "77"}, "77"), ({}, None)])
+@pytest.mark.parametrize(
+    ("ids", "started"),
+    [({"mlflow_run_id": "77"}, ("77", None)), ({}, (None, "evaluation-1"))],
+)
 def test_an_evaluation_is_added_to_its_models_run_or_makes_its_own(
-    ids: dict[str, object], run_id: str | None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+    ids: dict[str, object],
+    started: tuple[object, object],
+    monkeypatch: pytest.MonkeyPatch,
+    tmp_path: Path,
 ) -> None:
     mlflow = recording(monkeypatch)
     page = tmp_path / "evaluation.html"
@@ -209,7 +215,7 @@ def test_an_evaluation_is_added_to_its_models_run_or_makes_its_own(
     add_to_run(ids, "evaluation-1", [page], {"evaluation_top1": 0.9, "none": None}, "evaluation-1")
 
     assert mlflow.calls == [
-        ("start", (run_id, "evaluation-1")),
+        ("start", started),
         ("metrics", ({"evaluation_top1": 0.9}, None)),
         ("artefact", ("evaluation.html", "evaluation-1")),
         ("end", "FINISHED"),
