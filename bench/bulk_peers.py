@@ -88,6 +88,7 @@ def standing(count: int = 300, rounds: int = 1) -> Section:
     """Measures images a second of every way, for the page of all sections."""
     with tempfile.TemporaryDirectory() as temporary:
         results, folder, floor = run(Path(temporary), PHOTOS, count, rounds)
+        kilobytes = folder.bytes_a_file / 1000
     values = {name: [count / each.seconds for each in runs] for name, runs in results.items()}
     medians = {name: statistics.median(each) for name, each in values.items()}
     cpu = ", ".join(
@@ -106,7 +107,7 @@ def standing(count: int = 300, rounds: int = 1) -> Section:
         1000 * CORES / floor,
         more_is_better=True,
         notes=[
-            f"{count} files of {folder.bytes_a_file / 1000:.0f} kB. CPU ms an image: {cpu}.",
+            f"{count} files of {kilobytes:.0f} kB. CPU ms an image: {cpu}.",
             "The floor is the most that the cores can do: preparing and the model's run alone.",
         ],
     )
