@@ -197,7 +197,8 @@ def _text(value: str | None) -> dict[str, str] | None:
 
 
 def _number(value: float | None) -> dict[str, str] | None:
-    return None if value is None else {"N": str(Decimal(repr(value)))}
+    # DynamoDB refuses numbers nearer to zero than 1e-130; confidences have six digits.
+    return None if value is None else {"N": str(Decimal(repr(round(value, 12))))}
 
 
 def _read_partition(

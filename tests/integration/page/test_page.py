@@ -115,7 +115,7 @@ def test_the_overview_counts_what_was_dropped(opened: Site, dropped: Page) -> No
     classified = page.locator(".tile", has_text="classified").locator("b")
     assert until(
         page,
-        lambda: classified.count() == 1 and int(classified.inner_text()) >= 4,
+        lambda: classified.count() == 1 and int(classified.inner_text().replace(",", "")) >= 4,
         Page.reload,
     )
     expect(page.get_by_text("The end of the file is missing")).to_be_visible()

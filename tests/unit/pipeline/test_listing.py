@@ -214,6 +214,32 @@ def test_a_table_without_the_index_by_confidence_says_which_orders_it_has() -> N
     assert table.list(Query(), limit=5).records == []
 
 
+class Asked:
+    """DynamoDB that keeps the requests and has no rows."""
+
+    def __init__(self) -> None:
+        self.requests: list[dict[str, Any]] = []
+
+    def query(self, **request: Any) -> Any:
+        self.requests.append(request)
+        return {"Items": []}
+
+
+@pytest.mark.parametrize("name", ["min_confidence", "max_confidence"])
+def test_a_confidence_next_to_nothing_is_a_number_that_dynamodb_takes(name: str) -> None:
+    asked = Asked()
+    tiny = 2.2e-311  # below 1e-130 DynamoDB answers with a ValidationException
+    PredictionsTable(asked, "predictions").list(Query(**{name: tiny}), limit=5)  # type: ignore[arg-type]
+    numbers = [
+        float(value["N"])
+        for request in asked.requests
+        for value in request["ExpressionAttributeValues"].values()
+        if "N" in value
+    ]
+    assert numbers
+    assert all(number == 0 or number >= 1e-130 for number in numbers)
+
+
 def test_deleted_images_are_listed_when_asked_for(filled: Filled) -> None:
     deleted = Query(status=Status.DELETED)
     assert [each.key for each in filled.find(deleted)] == ["incoming/gone.jpg"]
