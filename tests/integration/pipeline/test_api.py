@@ -136,7 +136,9 @@ def test_the_api_answers_as_its_description_says(
             # So many calls, the same on every machine: a limit of time would make them others.
             "--phases=coverage,fuzzing",
             f"--max-examples={EXAMPLES}",
-            "--workers=4",  # a call waits more than it computes
+            # Threads that parse Python at once fail in 3.11: "AST constructor recursion depth
+            # mismatch", https://github.com/python/cpython/issues/106905
+            "--workers=1",
             "--seed=1",
             "--suppress-health-check=all",
             "--no-color",
