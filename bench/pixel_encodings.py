@@ -106,7 +106,7 @@ class Way:
         function = (encode + decode / ENDPOINT_VCPUS) * LAMBDA_MEGABYTES / 1024
         endpoint = decode / ENDPOINT_VCPUS * ENDPOINT_MEGABYTES / 1024
         return (
-            1e6 * size / 1e9 * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars
+            1e6 * size / 1e9 * prices.ENDPOINT_DATA_GB.dollars
             + 1e3 * function * prices.LAMBDA_GB_SECOND.dollars
             + 1e3 * endpoint * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars
         )

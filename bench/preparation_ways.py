@@ -16,6 +16,7 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 
 SIZE, SHORTER_SIDE = 224, 256
@@ -80,13 +81,13 @@ def pillow() -> Way:
     return run
 
 
-def pillow_draft() -> Way:
-    """Image.thumbnail's way: JPEG's own scaling first, then a resize."""
+def pillow_draft(times: int = 1) -> Way:
+    """Image.thumbnail's way: JPEG's own scaling first, to so many times the side or more."""
     from PIL import Image, ImageOps
 
     def run(data: bytes) -> bytes:
         image = Image.open(io.BytesIO(data))
-        image.draft("RGB", (SHORTER_SIDE, SHORTER_SIDE))
+        image.draft("RGB", (times * SHORTER_SIDE, times * SHORTER_SIDE))
         upright = ImageOps.exif_transpose(image).convert("RGB")
         return _centre(upright.resize(_shorter_side(upright.size), Image.Resampling.BILINEAR))
 
@@ -129,13 +130,14 @@ def pyvips() -> Way:
     return run
 
 
-def simplejpeg() -> Way:
-    """libjpeg-turbo's scaled decoding, then Pillow's resize."""
+def simplejpeg(times: int = 1) -> Way:
+    """libjpeg-turbo's scaled decoding, to so many times the side or more, then Pillow's resize."""
     import simplejpeg as jpeg  # type: ignore[import-not-found]
     from PIL import Image
 
     def run(data: bytes) -> bytes:
-        pixels = jpeg.decode_jpeg(data, min_height=SHORTER_SIDE, min_width=SHORTER_SIDE)
+        least = times * SHORTER_SIDE
+        pixels = jpeg.decode_jpeg(data, min_height=least, min_width=least)
         image = Image.fromarray(pixels)
         return _centre(image.resize(_shorter_side(image.size), Image.Resampling.BILINEAR))
 
@@ -168,9 +170,11 @@ WAYS: dict[str, Callable[[], Way]] = {
     "torchvision v2": torchvision_v2,
     "Pillow": pillow,
     "Pillow draft": pillow_draft,
+    "Pillow draft, twice": partial(pillow_draft, times=2),  # the scale that ours decodes at
     "OpenCV": opencv,
     "pyvips": pyvips,
     "simplejpeg": simplejpeg,
+    "simplejpeg, twice": partial(simplejpeg, times=2),
 }
 
 

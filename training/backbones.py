@@ -165,7 +165,9 @@ def _without_classifier(name: str, network: nn.Module) -> Backbone:
 
 def _torchvision_weights(name: str, chosen: models.WeightsEnum) -> Mapping[str, Tensor]:
     try:
-        state: Mapping[str, Tensor] = chosen.get_state_dict(progress=False, check_hash=True)
+        state: Mapping[str, Tensor] = chosen.get_state_dict(
+            progress=False, check_hash=True, weights_only=True
+        )
     except (OSError, RuntimeError) as error:
         raise TrainingError(
             f"torchvision could not download the weights {chosen.name} of {name}: {error}.",

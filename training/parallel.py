@@ -33,6 +33,11 @@ BATCH_DEPENDENT = (nn.modules.batchnorm._BatchNorm, nn.modules.dropout._DropoutN
 PATIENCE = timedelta(hours=12)
 
 
+def is_first_started() -> bool:
+    """Whether this process is torchrun's first, connected or not, or alone."""
+    return os.environ.get("RANK", "0") == "0"
+
+
 def started_together() -> bool:
     """Whether torchrun started this process as one of several."""
     return int(os.environ.get("WORLD_SIZE", "1")) > 1
@@ -48,10 +53,10 @@ def joined() -> Iterator[None]:
     if gpu:
         torch.cuda.set_device(int(os.environ["LOCAL_RANK"]))
     distributed.init_process_group("nccl" if gpu else "gloo", timeout=PATIENCE)
-    try:
-        yield
-    finally:
-        distributed.destroy_process_group()
+    yield
+    # Not after an error: NCCL would wait here for the others, which wait for this process. It ends
+    # with its error instead, and torchrun ends them.
+    distributed.destroy_process_group()
 
 
 def count() -> int:
@@ -109,9 +114,9 @@ def batch_loss(loss: nn.CrossEntropyLoss, logits: Tensor, labels: Tensor) -> Ten
     if count() == 1:
         result: Tensor = loss(logits, labels)
         return result
-    weights = torch.ones_like(labels, dtype=logits.dtype)
+    weights = torch.ones_like(labels, dtype=torch.float32)
     if loss.weight is not None:
-        weights = loss.weight[labels].to(logits.dtype)
+        weights = loss.weight[labels]
     everywhere = weights.sum()
     distributed.all_reduce(everywhere)
     total = functional.cross_entropy(

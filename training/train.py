@@ -283,7 +283,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
                 sys.argv[1:] if arguments is None else arguments
             )
         if settings.features_only:
-            keep_features(settings)
+            if parallel.is_first_started():
+                keep_features(settings)
             return 0
         with parallel.joined():
             if not parallel.is_first():

@@ -193,7 +193,8 @@ class Comparison:
             flip = self.flips.setdefault((live.label, label), Flip())
             flip.add(Flip(1, [_example(live, entry, listed)]))
         if live.is_reviewed:
-            truth = abstentions if live.truth is None else {live.truth}
+            # Who confirms one model's word for none of its labels confirms every model's.
+            truth = {live.truth} if live.truth and live.truth not in abstentions else abstentions
             self.right[_which(live.label in truth, label in truth)] += 1
             if live.label not in abstentions:
                 self.live.count(live.confidence, is_right=live.label in truth)

@@ -17,6 +17,9 @@ OVER_A_LIMIT = "SageMaker.ResourceLimitExceededException"
 # Of each instance. A job starts in minutes, which are paid for: a much smaller one would start for
 # longer than it works. docs/decisions/bulk.md has the sums.
 WAVE_IMAGES = 250_000
+# A turn has some 40 events of an execution's history, which ends at 25,000:
+# https://docs.aws.amazon.com/step-functions/latest/dg/service-quotas.html
+MOST_WAVES = 400
 # Fewer than in the first round: too many may have made a function run out of time.
 RESUBMITTED_CHUNK_IMAGES = 100
 
@@ -71,6 +74,7 @@ class BulkRun:
         """Returns the parts of a round's chunks that have one transform job each."""
         chunk_images = self.chunk_images if round_ == 0 else RESUBMITTED_CHUNK_IMAGES
         size = max(1, self.wave_images * self.instance_count // chunk_images)
+        size = max(size, -(-chunks // MOST_WAVES))
         return [slice(start, start + size) for start in range(0, chunks, size)]
 
     @classmethod

@@ -50,8 +50,9 @@ def turn(
     round_, number, ended = state["round"], state["turn"], state["ended"]
     chunks = work.read_json(run.files.chunks(round_)) or []
     waves = run.waves(len(chunks), round_)
-    if 0 <= number - 2 < len(waves):
-        work.write_json(run.files.job(round_, number - 2), ended["job"] or {})
+    # A resumed run plans nothing for waves that are done, and keeps what it knows of their jobs.
+    if 0 <= number - 2 < len(waves) and ended["job"]:
+        work.write_json(run.files.job(round_, number - 2), ended["job"])
     if number < len(waves):
         work.write_json(run.files.wave(round_, number), chunks[waves[number]])
 

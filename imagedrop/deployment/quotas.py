@@ -23,7 +23,8 @@ SERVERLESS_CONCURRENCY = "L-96300102"
 NEW_ACCOUNT_ENDPOINT_MEGABYTES = 3072
 # What Lambda wants to stay unreserved.
 UNRESERVED_EXECUTIONS = 100
-API_EXECUTIONS = 20  # ReservedConcurrentExecutions of ApiFunction
+# ReservedConcurrentExecutions of ApiFunction, ChangesFunction, DriftFunction and ShadowFunction.
+OWN_EXECUTIONS = (20, 10, 1, 2)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,8 +82,9 @@ def ask_quotas(
 def _lambda_executions(clients: Clients, concurrency: int, functions: int, reserves: bool) -> Quota:
     needed = 2 * concurrency  # batches of images, and chunks of a bulk run
     if reserves:
-        # Each function but ApiFunction reserves ClassifyConcurrency.
-        needed = (functions - 1) * concurrency + API_EXECUTIONS + UNRESERVED_EXECUTIONS
+        # Each other function reserves ClassifyConcurrency.
+        others = functions - len(OWN_EXECUTIONS)
+        needed = others * concurrency + sum(OWN_EXECUTIONS) + UNRESERVED_EXECUTIONS
     name = "Lambda functions at once"
     try:
         limits = clients("lambda").get_account_settings()["AccountLimit"]

@@ -21,7 +21,7 @@ from bulk.plan_transform import (
     payload_mb,
 )
 from bulk.record_chunk import PARALLEL_WRITES
-from bulk.run import WAVE_IMAGES
+from bulk.run import MOST_WAVES, WAVE_IMAGES
 from bulk.turns import parts_of
 from imagedrop.estimates import prices
 from imagedrop.estimates.changes import changes_cost
@@ -237,8 +237,8 @@ def _chunk_seconds(
 
 def wave_sizes(images: int, settings: RunSettings) -> list[int]:
     """Returns the images of each transform job; as `BulkRun.waves`."""
-    chunks = max(1, settings.wave_images * settings.instance_count // settings.chunk_images)
-    size = chunks * settings.chunk_images
+    chunks = settings.wave_images * settings.instance_count // settings.chunk_images
+    size = max(1, chunks, ceil(images / settings.chunk_images / MOST_WAVES)) * settings.chunk_images
     return [min(size, images - start) for start in range(0, images, size)]
 
 

@@ -22,6 +22,7 @@ from imagedrop.estimates.changes import changes_cost
 from imagedrop.estimates.stack import (
     BATCH_IMAGES,
     ENDPOINT_MEGABYTES,
+    IMAGE_BYTES,
     LAMBDA_MEGABYTES,
     ORDER_WRITES_PER_IMAGE,
     WEBP_IMAGE_BYTES,
@@ -108,10 +109,14 @@ def usage_cost(used: DropUsage) -> dict[str, float]:
 def _endpoint(used: DropUsage) -> dict[str, float]:
     if not used.capacity.isdecimal():
         hourly = prices.ENDPOINT_INSTANCE_HOURS[used.capacity].dollars
-        return {"endpoint, instances": used.instance_seconds / 3600 * hourly}
+        gigabytes = used.images * (IMAGE_BYTES + ANSWER_BYTES) / GIGABYTE
+        return {
+            "endpoint, instances": used.instance_seconds / 3600 * hourly,
+            "endpoint, data": gigabytes * prices.ENDPOINT_DATA_GB.dollars,
+        }
     gigabyte_seconds = used.answer_seconds * int(used.capacity) / 1024
     gigabytes = used.images * (WEBP_IMAGE_BYTES + ANSWER_BYTES) / GIGABYTE
     return {
         "endpoint, seconds": gigabyte_seconds * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars,
-        "endpoint, data": gigabytes * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars,
+        "endpoint, data": gigabytes * prices.ENDPOINT_DATA_GB.dollars,
     }

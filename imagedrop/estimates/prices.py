@@ -38,7 +38,7 @@ SQS_MILLION_REQUESTS = Price(0.40, "SQS, million requests")
 LOGS_GB = Price(0.50, "CloudWatch Logs, GB taken in")
 
 SERVERLESS_ENDPOINT_GB_SECOND = Price(0.00002, "serverless endpoint, GB-second")
-SERVERLESS_ENDPOINT_DATA_GB = Price(0.016, "serverless endpoint, GB in and out")
+ENDPOINT_DATA_GB = Price(0.016, "endpoint, GB in and out")
 
 KMS_KEY_MONTH = Price(1.00, "KMS, month of a key, and again for each of its first two rotations")
 ALARM_MONTH = Price(0.10, "CloudWatch, month of an alarm")
@@ -86,6 +86,6 @@ ALL = (
     SQS_MILLION_REQUESTS,
     LOGS_GB,
     SERVERLESS_ENDPOINT_GB_SECOND,
-    SERVERLESS_ENDPOINT_DATA_GB,
+    ENDPOINT_DATA_GB,
     *TRANSFORM_INSTANCE_HOURS.values(),
 )

@@ -42,7 +42,7 @@ def shadow_cost(images: int, share: float) -> float:
     gigabytes = shown * (IMAGE_BYTES + ANSWER_BYTES) / GIGABYTE
     endpoint = (
         gigabyte_seconds * prices.SERVERLESS_ENDPOINT_GB_SECOND.dollars
-        + gigabytes * prices.SERVERLESS_ENDPOINT_DATA_GB.dollars
+        + gigabytes * prices.ENDPOINT_DATA_GB.dollars
     )
     writes = shown * (WRITES_PER_IMAGE + ORDER_WRITES_PER_IMAGE)
     rows = (

@@ -32,6 +32,7 @@ PERCENT = 99
 # AWS or public reports say them.
 NEW_ACCOUNT_EXECUTIONS = 10
 NEW_ACCOUNT_CALLS = 10
+DEFAULT_CONCURRENCY = Stack().classify_concurrency
 
 
 @dataclass(frozen=True, slots=True)
@@ -150,9 +151,15 @@ def _drop_quotas(stack: Stack) -> Iterator[Quota]:
             "L-2F737F8D",
             stack.max_instances,
         )
-    elif concurrency > NEW_ACCOUNT_CALLS:
+    else:
+        yield from _serverless_quota(concurrency)
+
+
+def _serverless_quota(concurrency: int) -> Iterator[Quota]:
+    """An update of the endpoint may count the old calls at once and the new ones."""
+    if concurrency + DEFAULT_CONCURRENCY > NEW_ACCOUNT_CALLS:
         name = "SageMaker: calls at once of all serverless endpoints"
-        yield Quota(name, "L-96300102", concurrency)
+        yield Quota(name, "L-96300102", concurrency + DEFAULT_CONCURRENCY)
 
 
 def plan_bulk(load: Load, deadline_seconds: float | None, figures: Figures) -> Plan:
@@ -236,6 +243,8 @@ def _slowest(phase: str, images_per_second: float) -> Limit:
 def _bulk_quotas(settings: RunSettings, concurrency: int) -> Iterator[Quota]:
     if 2 * concurrency > NEW_ACCOUNT_EXECUTIONS:
         yield Quota("Lambda: Concurrent executions", "L-B99A9384", 2 * concurrency)
+    # The template gives the serverless endpoint as many calls at once as the function.
+    yield from _serverless_quota(concurrency)
     yield Quota(
         f"SageMaker: {settings.instance_type} for transform job usage",
         "L-09C9B23C",

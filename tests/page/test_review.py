@@ -289,6 +289,20 @@ def test_typing_in_a_field_decides_nothing(opened: Site, api: StandIn, unsure: l
     wait_until_said(page, api, unsure[0], ["claim"])
 
 
+def test_enter_on_the_choice_of_photos_opens_it_and_decides_nothing(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    summary = page.locator("summary", has_text="Which photos")
+    was_open = summary.evaluate("each => each.parentElement.open")
+    summary.focus()
+    page.keyboard.press("Enter")
+    assert summary.evaluate("each => each.parentElement.open") != was_open
+    wait_for(page, unsure[0])
+    assert unsure[0]["review"] is None
+
+
 def test_a_stack_without_reviews_says_so(opened: Site, api: StandIn) -> None:
     api.missing.add("review")
     page = opened.go("review")

@@ -59,7 +59,9 @@ class WholePhotos:
             OSError: a photo cannot be read or decoded, or the folder cannot be written.
         """
         self._folder.mkdir(parents=True, exist_ok=True)
-        sizes = {each.name: each.stat().st_size for each in os.scandir(self._folder)}
+        # Others may be writing: what is unfinished may have its own name at any moment.
+        whole = (each for each in os.scandir(self._folder) if each.name.endswith(".npy"))
+        sizes = {each.name: each.stat().st_size for each in whole}
         missing = {
             digest: image for image, digest in images if self._file(digest).name not in sizes
         }
@@ -89,7 +91,7 @@ class WholePhotos:
         """
         try:
             mapped: Pixels = np.load(self._file(digest), mmap_mode="r")
-        except (FileNotFoundError, ValueError):  # ValueError: not whole, after a loss of power
+        except (FileNotFoundError, ValueError, EOFError):  # not whole, after a loss of power
             return self._decoded(image)
         return mapped
 

@@ -226,7 +226,7 @@ export class Review {
   }
 
   #key(event) {
-    if (event.target.closest("input, select, textarea, a") || event.altKey || event.ctrlKey || event.metaKey) return;
+    if (event.target.closest("input, select, textarea, a, summary") || event.altKey || event.ctrlKey || event.metaKey) return;
     if (event.key === "Enter" && event.target.closest("button")) return; // the button's own
     const key = event.key === "Enter" ? "Enter" : event.key.toLowerCase();
     const choice = this.record ? this.choices.find((each) => each.key === key) : key === "u" ? { act: () => this.#undo() } : null;

@@ -217,6 +217,12 @@ def test_not_one_of_these_is_right_only_for_a_model_that_names_none() -> None:
     assert found["calibration"]["candidate"]["images"] == 1
 
 
+def test_a_confirmed_abstention_is_right_in_every_models_word_for_it() -> None:
+    confirmed = live("unknown_dog", 0.9, "unknown_dog")
+    found = counted((confirmed, "not_a_dog", 0.9), (confirmed, "pug", 0.9))
+    assert found["right"] == {"both": 1, "only_live": 1, "only_candidate": 0, "neither": 0}
+
+
 def test_a_flip_keeps_few_examples_however_many_chunks_have_it() -> None:
     found = counted(*[(live("pug", 0.9), "beagle", 0.5)] * 9)
     (flip,) = found["flips"]

@@ -10,6 +10,7 @@ import pytest
 from bulk.ledger import Fate
 from bulk.list_images import SYSTEM_NAMES, why_ignored
 from bulk.run import BulkRun
+from bulk.turns import jobs_of
 from pipeline.records import Road, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run
@@ -316,6 +317,22 @@ def test_run_that_began_before_there_were_waves_has_one(bulk: Bulk) -> None:
     written = bulk_run().to_json()
     del written["wave_images"]
     assert BulkRun.from_json(written).waves(200, 0) == [slice(0, 25_000)]
+
+
+def test_small_waves_of_many_images_are_no_more_turns_than_an_execution_can_count() -> None:
+    run = bulk_run(wave_images=1, chunk_images=1000)
+    waves = run.waves(10_000, 0)  # ten million images
+    assert len(waves) == 400
+    assert (waves[0].start, waves[-1].stop) == (0, 10_000)
+
+
+def test_a_turn_that_planned_nothing_keeps_what_is_known_of_the_job(bulk: Bulk) -> None:
+    fill(bulk)
+    bulk.list()
+    job = {"name": "a-job", "status": "Completed"}
+    bulk.turn(0, 2, {"job": job, "problem": {}})
+    bulk.turn(0, 2, {"job": None, "problem": {}})  # resumed: all outputs are there
+    assert jobs_of(bulk.work, bulk.run, 0) == [job]
 
 
 def test_an_empty_folder_is_complete_with_nothing(bulk: Bulk) -> None:
