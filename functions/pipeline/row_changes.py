@@ -15,7 +15,8 @@ from pipeline.table_items import answer_identity, from_item
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
 SEQUENCE_DIGITS = 40
 DAY_LENGTH = len("2026-11-29")
-BULK = "#bulk"
+# Behind the day, of what is counted but was not dropped that day.
+BULK, AGAIN = "#bulk", "#again"
 HISTORY_FIELDS = (
     *("version", "status", "label", "confidence", "model", "classified_at", "source", "reason"),
 )
@@ -65,16 +66,23 @@ def read_change(event: Mapping[str, Any]) -> RowChange:
 def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
     """Counts the answers that were written, by UTC day and by the names of the journal.
 
-    Those of bulk runs are counted apart, below the day and BULK: a folder is another crowd than
-    what is dropped.
+    Those of bulk runs are counted apart, below the day and BULK, and those to a version that had an
+    answer, below the day and AGAIN: both are other crowds than what is dropped.
     """
     days: dict[str, Counter[str]] = defaultdict(Counter)
     for each in changes:
         if each.is_new_answer and each.after is not None:
-            at = each.after.classified_at[:DAY_LENGTH]
-            at += BULK if each.after.source is Road.BULK else ""
+            at = each.after.classified_at[:DAY_LENGTH] + _crowd(each.before, each.after)
             days[at].update(_counted_names(each.after))
     return dict(days)
+
+
+def _crowd(before: Record | None, after: Record) -> str:
+    if after.source is Road.BULK:
+        return BULK
+    if before is None or before.status is Status.DELETED or before.version != after.version:
+        return ""
+    return AGAIN
 
 
 def _counted_names(record: Record) -> list[str]:

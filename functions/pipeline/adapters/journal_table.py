@@ -4,7 +4,7 @@ Its items, by ``subject`` and ``at``:
 
 - an image's address, and the time of the answer: an answer that another one replaced;
 - ``days#PART``, and a day: counters, spread over a few items so that shards rarely meet; those of
-  bulk runs have ``#bulk`` behind the day;
+  bulk runs have ``#bulk`` behind the day, those to a version that had an answer ``#again``;
 - ``shard#ID``, and ``mark``: the last change of a shard of the stream that was counted.
 """
 
@@ -22,7 +22,7 @@ from botocore.exceptions import ClientError
 from pipeline.adapters.service_errors import error_code, translate_errors
 from pipeline.errors import TransientError
 from pipeline.records import Record
-from pipeline.row_changes import BULK, DAY_LENGTH, day_json, history_json
+from pipeline.row_changes import DAY_LENGTH, day_json, history_json
 from pipeline.table_items import short_name
 
 if TYPE_CHECKING:
@@ -121,7 +121,7 @@ class JournalTable:
         """Returns the counters of what was dropped, by day and by their names here."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for at, counts in self._counted(since):
-            if not at.endswith(BULK):
+            if at == at[:DAY_LENGTH]:  # nothing behind the day
                 found[at].update(counts)
         return dict(found)
 

@@ -133,6 +133,13 @@ def test_answers_are_counted_by_day_and_reviews_are_not(journal: JournalTable) -
     assert [each["day"] for each in journal.days("2026-11-25")] == ["2026-11-25"]
 
 
+def test_another_models_answer_to_the_same_version_is_no_drop(journal: JournalTable) -> None:
+    recorder(journal).run("one", some_changes().events)
+    dropped = journal.drops("2026-11-01")
+    assert dropped.keys() == {"2026-11-24"}
+    assert dropped["2026-11-24"]["statuses:CLASSIFIED"] == 2
+
+
 @settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
 @given(
     batches=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), max_size=6),
