@@ -11,6 +11,7 @@ their ratio, and draws them. About three minutes.
 from __future__ import annotations
 
 import argparse
+import math
 import statistics
 import tempfile
 import time
@@ -165,6 +166,10 @@ def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, 
     return report | {"listed": len(made)}
 
 
+def _rounds(images: int) -> int:
+    return math.ceil(math.ceil(images / CHUNK_IMAGES) / BULK_CONCURRENCY)
+
+
 def expected(timed: Sequence[dict[str, Any]], images: int) -> dict[str, float]:
     """Returns the seconds of a chunk in both steps, of the job, and of what no image adds to."""
     listed = sum(report["listed"] for report in timed)
@@ -173,8 +178,9 @@ def expected(timed: Sequence[dict[str, Any]], images: int) -> dict[str, float]:
         for step in ("prepare", "record")
     }
     jobs = [sum(job["seconds"] for job in report["transform_jobs"]) for report in timed]
+    # A step takes whole rounds of chunks, the last of which may leave places idle.
     others = [
-        report["seconds"] - job - sum(report["function_seconds"].values()) / BULK_CONCURRENCY
+        report["seconds"] - job - sum(steps.values()) * _rounds(report["listed"])
         for report, job in zip(timed, jobs, strict=True)
     ]
     return steps | {
