@@ -5,6 +5,8 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib.metadata import version
+from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
@@ -80,7 +82,6 @@ COMMANDS = (
 )
 
 app = typer.Typer(
-    help="Drop images into a bucket; read what they show from a table.",
     no_args_is_help=True,
     add_completion=False,
     rich_markup_mode="rich",
@@ -88,6 +89,24 @@ app = typer.Typer(
 )
 for each in COMMANDS:
     each.register(app)
+
+
+def _print_version(is_wanted: bool) -> None:
+    if is_wanted:
+        print(version("imagedrop"))
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version_: Annotated[
+        bool,
+        typer.Option(
+            "--version", callback=_print_version, is_eager=True, help="Print the version."
+        ),
+    ] = False,
+) -> None:
+    """Drop images into a bucket; read what they show from a table."""
 
 
 def main() -> None:

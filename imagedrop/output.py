@@ -150,6 +150,11 @@ def print_table(
     Console().print(table)
 
 
+def terminal_columns() -> int:
+    """Returns the width of the terminal in characters: COLUMNS, or 80 where there is none."""
+    return Console().width
+
+
 def print_pairs(rows: Iterable[tuple[str, str]]) -> None:
     """Prints names and values to standard output, a pair a line; long values are not wrapped."""
     pairs = [(printable(name), printable(value)) for name, value in rows]

@@ -22,6 +22,7 @@ from imagedrop.output import (
     TargetOption,
     print_items,
     say,
+    terminal_columns,
 )
 from imagedrop.predictions import find_record
 from imagedrop.target import INCOMING_PREFIX, Target, TargetName, find_target
@@ -29,6 +30,7 @@ from imagedrop.unicode_forms import shell_text
 from pipeline.records import Record, Status
 
 TABLE_ROWS = 50
+WIDE_COLUMNS = 100
 STYLES = {Status.CLASSIFIED: "", Status.REJECTED: "yellow", Status.DELETED: "dim"}
 
 
@@ -83,20 +85,25 @@ def _print_one(target: Target, key: str, format_: Format) -> None:
 
 
 def print_records(records: Iterable[Record], format_: Format) -> int:
-    """Prints predictions to standard output and returns how many there were."""
+    """Prints predictions to standard output and returns how many there were.
+
+    A terminal narrower than WIDE_COLUMNS gets no column for the image file, so that names of
+    images stay whole.
+    """
+    is_wide = terminal_columns() >= WIDE_COLUMNS
     return print_items(
         (csv_row(each) if format_ is Format.CSV else each.to_json() for each in records),
         format_,
         Layout(
             fields=COLUMNS,
             columns=(
-                Column("image", overflow="fold", ratio=1),
+                Column("image", overflow="fold"),
                 Column("status", no_wrap=True),
                 Column("label, or reason", overflow="fold"),
                 Column("confidence", justify="right", no_wrap=True),
-                Column("image file", no_wrap=True),
+                *([Column("image file", no_wrap=True)] if is_wide else []),
             ),
-            cells=_cells,
+            cells=_wide_cells if is_wide else _cells,
             style=lambda cells: STYLES[Status(cells[1])],
         ),
     )
@@ -128,5 +135,10 @@ def _cells(row: JsonObject) -> Iterable[Sequence[str]]:
         row["status"],
         _label(row),
         "" if row["confidence"] is None else f"{row['confidence']:.3f}",
-        f"{row['format']} {row['width']}x{row['height']}" if row["width"] else "",
     )
+
+
+def _wide_cells(row: JsonObject) -> Iterable[Sequence[str]]:
+    image_file = f"{row['format']} {row['width']}x{row['height']}" if row["width"] else ""
+    for cells in _cells(row):
+        yield (*cells, image_file)

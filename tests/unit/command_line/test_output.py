@@ -5,15 +5,18 @@ from __future__ import annotations
 import csv
 import io
 import json
+import tomllib
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 import typer
 from rich.table import Column
+from typer.testing import CliRunner
 
 import imagedrop
 from imagedrop import output
+from imagedrop.cli import app
 from imagedrop.output import Format, JsonObject, Layout, exit_on_interrupt, print_items, say
 
 HOSTILE = "[red]a[/]\x1b[31m:dog:\n.jpg"
@@ -84,3 +87,9 @@ def test_no_command_prints_to_people_in_another_way() -> None:
         content = each.read_text()
         for way in ("console.print(", "rich.markup", "rich.console", "csv.", "128 + SIGINT"):
             assert way not in content, f"{each} uses {way}"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    project = tomllib.loads((Path(imagedrop.__path__[0]).parent / "pyproject.toml").read_text())
+    printed = CliRunner().invoke(app, ["--version"]).output
+    assert printed.strip() == project["project"]["version"]

@@ -286,3 +286,18 @@ def test_beside_a_doubt_stands_what_is_nearest_and_never_beside_what_is_no_dog(
     assert "unknown_dog (scent_hounds, nearest beagle 0.88)" in printed
     assert "unknown_dog (nearest beagle 0.88)" in printed
     assert printed.count("nearest") == 2
+
+
+def test_on_eighty_columns_a_name_stays_whole_and_the_image_file_is_left_out(
+    capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    sure = classified(image_ref("photos/pug_sideways.jpg"), label="pug", confidence=0.96)
+    doubtful = replace(sure, label="unknown_dog", group="scent_hounds")
+    printed = {}
+    for columns in ("80", "100"):
+        monkeypatch.setenv("COLUMNS", columns)
+        print_records([sure, doubtful], Format.TABLE)
+        printed[columns] = capsys.readouterr().out
+    assert "image file" not in printed["80"]
+    assert printed["80"].count("photos/pug_sideways.jpg") == 2
+    assert "image file" in printed["100"]
