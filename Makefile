@@ -11,7 +11,7 @@ WORKERS ?= auto
 
 PIP := -m pip install --quiet --disable-pip-version-check
 BIN := .venv/bin
-PARALLEL := -n $(WORKERS) --dist loadgroup --no-loadscope-reorder
+PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack fuzz microburst ray daft peers schemathesis \

@@ -36,6 +36,28 @@ class Photo:
     format, width, height = "JPEG", 4032, 3024
 
 
+def ref_of(number: int) -> ImageRef:
+    """Returns the photo of row `number`: one a second since FIRST."""
+    return ImageRef(
+        bucket="stack-images-0123456789ab",
+        key=f"incoming/holiday/{number:09}.jpg",
+        version=f"{number:032x}",
+        versioned=True,
+        sequencer=f"{number:032x}",
+        size_bytes=3_000_000 + number,
+        received_at=utc_text(FIRST + timedelta(seconds=number)),
+        change=Change.CREATED,
+    )
+
+
+def answer_of(number: int, confidence: float, model: str) -> Answer:
+    """Returns five labels; each has half of the confidence of the one before it."""
+    best = tuple(
+        Prediction(f"label_{(number + each) % 120}", confidence / 2**each) for each in range(5)
+    )
+    return Answer(best[0].label, confidence, best, model)
+
+
 class MadeTable(Target):
     """A target whose table has as many rows as asked, one a second."""
 
@@ -60,22 +82,9 @@ class MadeTable(Target):
         return round((moment - FIRST).total_seconds())
 
     def _item(self, number: int) -> Item:
-        at = utc_text(FIRST + timedelta(seconds=number))
-        ref = ImageRef(
-            bucket="stack-images-0123456789ab",
-            key=f"incoming/holiday/{number:09}.jpg",
-            version=f"{number:032x}",
-            versioned=True,
-            sequencer=f"{number:032x}",
-            size_bytes=3_000_000 + number,
-            received_at=at,
-            change=Change.CREATED,
-        )
-        best = tuple(
-            Prediction(f"label_{(number + each) % 120}", 0.9 / 2**each) for each in range(5)
-        )
-        answer = Answer(best[0].label, best[0].confidence, best, "dogs@1")
-        return to_item(classified(ref, Photo(), answer, at), ref)
+        ref = ref_of(number)
+        answer = answer_of(number, 0.9, "dogs@1")
+        return to_item(classified(ref, Photo(), answer, ref.received_at), ref)
 
 
 def export(format_: FileFormat, rows: int) -> None:

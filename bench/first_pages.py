@@ -18,7 +18,7 @@ import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from http import HTTPStatus
 from typing import Any
 from urllib.parse import parse_qsl
@@ -26,20 +26,17 @@ from urllib.parse import parse_qsl
 import httpx
 
 from bench.drop import Processes, a_cloud
-from bench.export import Photo
+from bench.export import Photo, answer_of, ref_of
 from imagedrop.page.signed_api import SignedApi
 from imagedrop.target import Target, local_target
 from imaging import Rejection, RejectReason
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.answers import Answer, Prediction
 from pipeline.api_requests import ListRequest
-from pipeline.events import Change, ImageRef, utc_text
 from pipeline.records import Road, classified, rejected
 from pipeline.table_items import Item, to_item
 
 MOST_REQUESTS = 5
 MOST_MILLISECONDS = 300
-FIRST = datetime(2026, 1, 1, tzinfo=UTC)
 LIMIT = "limit=60"  # as functions/page/static/listing.js asks
 BATCH_ITEMS = 25  # DynamoDB's limit for one BatchWriteItem
 FILTERS = (
@@ -71,25 +68,12 @@ def items(count: int) -> Iterator[Item]:
     """Yields rows, one a second: every label, model, road and status, a tenth reviewed."""
     chance = random.Random(7)  # noqa: S311 - rows, not secrets
     for number in range(count):
-        at = utc_text(FIRST + timedelta(seconds=number))
-        ref = ImageRef(
-            bucket="stack-images-0123456789ab",
-            key=f"incoming/holiday/{number:09}.jpg",
-            version=f"{number:032x}",
-            versioned=True,
-            sequencer=f"{number:032x}",
-            size_bytes=3_000_000 + number,
-            received_at=at,
-            change=Change.CREATED,
-        )
+        ref = ref_of(number)
+        at = ref.received_at
         if chance.random() < 0.05:
             yield to_item(rejected(ref, Rejection(RejectReason.TRUNCATED, "cut"), at), ref)
             continue
-        sure = round(chance.random(), 6)
-        best = tuple(
-            Prediction(f"label_{(number + each) % 120}", sure / 2**each) for each in range(5)
-        )
-        answer = Answer(best[0].label, sure, best, f"dogs@{1 + number % 3}")
+        answer = answer_of(number, round(chance.random(), 6), f"dogs@{1 + number % 3}")
         record = classified(ref, Photo(), answer, at)
         group = "hounds" if chance.random() < 0.2 else None
         road = Road.BULK if chance.random() < 0.1 else Road.DROP

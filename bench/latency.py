@@ -25,7 +25,7 @@ from bench.drop import FOLDER_VARIABLE, PHOTOS, Function, a_cloud, photos
 from imagedrop.estimates.stack import BATCH_IMAGES
 from imagedrop.target import Target, local_target
 
-HANDLER = Path(__file__).parent / "timed_classify.py"
+HANDLER = [Path(__file__).parent / name for name in ("classify_steps.py", "timed_classify.py")]
 PATIENCE_SECONDS = 60.0
 WARM_UP = 20
 PARTS = ("in the queue", "read", "prepare", "call", "write", "rest")
@@ -72,7 +72,7 @@ class Stack:
         self.target, self._folder = target, folder
         self._s3 = target.client("s3")
         self._function = Function(target)
-        self._function.add_to_bundle([HANDLER])
+        self._function.add_to_bundle(HANDLER)
         self._function.change("timed_classify.handler", {FOLDER_VARIABLE: str(folder)})
 
     def use(self, mapping: Mapping) -> None:

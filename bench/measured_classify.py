@@ -7,32 +7,19 @@ packing, logs and threads.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
+
+from classify_steps import wrap_steps, write_line
 
 from handlers import classify
 from imaging.decoder import Decoder
-from pipeline.adapters.images_bucket import ImagesBucket
-from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.adapters.predictions_table import PredictionsTable
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-FOLDER_VARIABLE = "BENCH_STEPS_FOLDER"
-STEPS = {
-    "read": (ImagesBucket, "read"),
-    "prepare": (Decoder, "prepare"),
-    "call": (ModelEndpoint, "classify"),
-    "write": (PredictionsTable, "write"),
-}
 
 
 class StepClock:
@@ -74,8 +61,7 @@ def process_seconds(pid: int | None) -> float:
 
 
 clock = StepClock()
-for _step, (_owner, _name) in STEPS.items():
-    mock.patch.object(_owner, _name, clock.timed(_step, getattr(_owner, _name))).start()
+wrap_steps(clock.timed)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -84,7 +70,5 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
     steps, elsewhere = clock.take()
     steps["rest"] = time.process_time() - began + elsewhere - sum(steps.values())
     steps["images"] = len(event["Records"])
-    path = Path(os.environ[FOLDER_VARIABLE], f"{os.getpid()}.jsonl")
-    with path.open("a") as file:
-        file.write(json.dumps(steps) + "\n")
+    write_line(steps)
     return answer

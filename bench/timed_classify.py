@@ -7,33 +7,19 @@ of the steps, where threads that work at once count each.
 
 from __future__ import annotations
 
-import json
-import os
 import threading
 import time
 from collections import defaultdict
 from collections.abc import Callable
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
-from unittest import mock
+
+from classify_steps import wrap_steps, write_line
 
 from handlers import classify
-from imaging.decoder import Decoder
-from pipeline.adapters.images_bucket import ImagesBucket
-from pipeline.adapters.model_endpoint import ModelEndpoint
-from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.events import parse_queue_body
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext
-
-FOLDER_VARIABLE = "BENCH_STEPS_FOLDER"
-STEPS = {
-    "read": (ImagesBucket, "read"),
-    "prepare": (Decoder, "prepare"),
-    "call": (ModelEndpoint, "classify"),
-    "write": (PredictionsTable, "write"),
-}
 
 lock = threading.Lock()
 seconds: defaultdict[str, float] = defaultdict(float)
@@ -54,8 +40,7 @@ def timed(step: str, function: Callable[..., Any]) -> Callable[..., Any]:
     return run
 
 
-for _step, (_owner, _name) in STEPS.items():
-    mock.patch.object(_owner, _name, timed(_step, getattr(_owner, _name))).start()
+wrap_steps(timed)
 
 
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
@@ -67,9 +52,7 @@ def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
         for ref in parse_queue_body(message["body"])
     }
     line = {"began": began, "ended": time.time(), "sent": sent, "written": written.copy()}
-    path = Path(os.environ[FOLDER_VARIABLE], f"{os.getpid()}.jsonl")
-    with path.open("a") as file:
-        file.write(json.dumps(line | {"seconds": dict(seconds)}) + "\n")
+    write_line(line | {"seconds": dict(seconds)})
     written.clear()
     seconds.clear()
     return answer

@@ -11,12 +11,11 @@ from typing import TYPE_CHECKING, Any
 import psutil
 import pytest
 
+from tests.scheduling import OneProcessPerGroup
+
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# Tests that share one of these run in one process of a parallel run: each cloud is made once.
-# All other tests of a file stay together too.
-SHARED = ("stack", "emulator", "strict", "shared", "server", "rebuilt")
 # The longest first, so that all processes of a parallel run end at about the same time.
 FIRST = ("tests/integration/", "tests/training/", "tests/model/", "tests/parity/")
 MARK = "IMAGEDROP_TEST_PROCESS"
@@ -32,23 +31,19 @@ def pytest_configure() -> None:
         os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessPerGroup:
+    return OneProcessPerGroup(config, log)
+
+
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    for item in items:
-        fixtures = getattr(item, "fixturenames", ())
-        file = item.nodeid.partition("::")[0]
-        group = next((name for name in SHARED if name in fixtures), file)
-        item.add_marker(pytest.mark.xdist_group(group))
     items.sort(key=_rank)
 
 
 def _rank(item: pytest.Item) -> tuple[int, int]:
-    fixtures = getattr(item, "fixturenames", ())
-    cloud = next((place for place, name in enumerate(SHARED) if name in fixtures), len(SHARED))
     folder = next(
         (place for place, name in enumerate(FIRST) if item.nodeid.startswith(name)), len(FIRST)
     )
-    thorough = item.get_closest_marker("thorough") is None
-    return (folder, cloud) if folder < len(FIRST) else (len(FIRST) + thorough, 0)
+    return folder, item.get_closest_marker("thorough") is None
 
 
 @pytest.hookimpl(hookwrapper=True)

@@ -8,7 +8,7 @@ import gzip
 import io
 import json
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from itertools import islice
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -153,15 +153,10 @@ class KeyList:
         self._s3, self._uri, self._bucket = s3, uri, bucket
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
-        bucket, key = split_uri(self._uri)
-        position = after or 0
-        with translate_errors(), missing_sources_named():
-            body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            for read in _pages_of(islice(_lines_of(self._uri, body), position, None)):
-                position += len(read)
-                listed = [Listed(self._bucket, self._key(line)) for line in read if line]
-                yield SourcePage(listed, position)
-        yield SourcePage([], None)
+        def listed(lines: Sequence[str]) -> list[Listed]:
+            return [Listed(self._bucket, self._key(line)) for line in lines if line]
+
+        return _text_pages(self._s3, self._uri, after, listed)
 
     def _key(self, line: str) -> str:
         address = f"s3://{self._bucket}/"
@@ -177,14 +172,24 @@ class Rows:
         self._s3, self._uri = s3, uri
 
     def pages(self, after: Position) -> Iterator[SourcePage]:
-        bucket, key = split_uri(self._uri)
-        position = after or 0
-        with translate_errors(), missing_sources_named():
-            body: Any = self._s3.get_object(Bucket=bucket, Key=key)["Body"]
-            for read in _pages_of(islice(_lines_of(self._uri, body), position, None)):
-                position += len(read)
-                yield SourcePage([Listed(**json.loads(line)) for line in read], position)
-        yield SourcePage([], None)
+        def listed(lines: Sequence[str]) -> list[Listed]:
+            return [Listed(**json.loads(line)) for line in lines]
+
+        return _text_pages(self._s3, self._uri, after, listed)
+
+
+def _text_pages(
+    s3: S3Client, uri: str, after: Position, listed: Callable[[Sequence[str]], list[Listed]]
+) -> Iterator[SourcePage]:
+    """Yields what `listed` makes of a text file's lines, from the line `after` on."""
+    bucket, key = split_uri(uri)
+    position = after or 0
+    with translate_errors(), missing_sources_named():
+        body: Any = s3.get_object(Bucket=bucket, Key=key)["Body"]
+        for read in _pages_of(islice(_lines_of(uri, body), position, None)):
+            position += len(read)
+            yield SourcePage(listed(read), position)
+    yield SourcePage([], None)
 
 
 def _inventory_files(uri: str, content: bytes) -> tuple[list[str], list[str], str]:

@@ -78,12 +78,16 @@ class ServingEndpoint:
     def make_config(self, now: Serving, model_data_url: str) -> str:
         """Copies the current configuration with another archive; returns the copy's name."""
         model_name = self.make_model(now, model_data_url)
-        config: dict[str, Any] = {
-            **_given(now.config, _CONFIG_MEMBERS),
-            "ProductionVariants": [
-                {**now.config["ProductionVariants"][0], "ModelName": model_name}
-            ],
-        }
+        variant = {**now.config["ProductionVariants"][0], "ModelName": model_name}
+        return self.make_config_with(_given(now.config, _CONFIG_MEMBERS), variant)
+
+    def make_config_with(self, members: Mapping[str, Any], variant: Mapping[str, Any]) -> str:
+        """Makes a configuration of one variant, unless it is there; returns its name.
+
+        Args:
+            members: of the configuration, beside its variant.
+        """
+        config: dict[str, Any] = {**members, "ProductionVariants": [variant]}
         config["EndpointConfigName"] = name_of(config)
         sagemaker = self._sagemaker
         with translate_errors():

@@ -14,8 +14,6 @@ from imagedrop.models.serving_endpoint import (
     POLL_SECONDS,
     UPDATE_SECONDS,
     ServingEndpoint,
-    make_once,
-    name_of,
 )
 from pipeline.adapters.service_errors import error_code, translate_errors
 
@@ -84,17 +82,7 @@ class ShadowEndpoint:
                 "MaxConcurrency": MAX_CONCURRENCY,
             },
         }
-        config: dict[str, Any] = {"ProductionVariants": [variant]}
-        config["EndpointConfigName"] = name_of(config)
-        sagemaker = self._sagemaker
-        with translate_errors():
-            make_once(
-                sagemaker.create_endpoint_config,
-                config,
-                sagemaker.describe_endpoint_config,
-                "EndpointConfigName",
-            )
-        return str(config["EndpointConfigName"])
+        return endpoint.make_config_with({}, variant)
 
     def _wait(self, config: str, on_step: Callable[[str], None]) -> None:
         deadline = time.monotonic() + UPDATE_SECONDS
