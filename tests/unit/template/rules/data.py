@@ -36,10 +36,11 @@ def buckets_are_private(template: Json) -> Faults:
 
 @rule
 def unfinished_uploads_expire(template: Json) -> Faults:
-    for name, bucket in of_type(template, "AWS::S3::Bucket").items():
-        rules = bucket.get("LifecycleConfiguration", {}).get("Rules", [])
-        if not any("AbortIncompleteMultipartUpload" in each for each in rules):
-            yield name
+    for name in of_type(template, "AWS::S3::Bucket"):
+        for conditions in (set[str](), {"ImagesExpire"}):
+            rules = _lifecycle(template, name, conditions)
+            if not any("AbortIncompleteMultipartUpload" in each for each in rules):
+                yield f"{name}, {conditions or 'unconditionally'}"
 
 
 @rule
