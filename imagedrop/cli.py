@@ -5,90 +5,29 @@ from __future__ import annotations
 import io
 import os
 import sys
+from importlib import import_module
 from importlib.metadata import version
 from typing import Annotated
 
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagedrop.commands import (
-    bulk,
-    cloud,
-    cost,
-    data,
-    dead_letters,
-    demo,
-    deploy,
-    destroy,
-    doctor,
-    drift,
-    evaluate,
-    export,
-    forget,
-    inspect,
-    jobs,
-    models,
-    package,
-    page,
-    plan,
-    predictions,
-    promote,
-    reprocess,
-    runs,
-    send,
-    shadow,
-    trace,
-    train,
-    tune,
-    upload_form,
-)
+from imagedrop.app import app
 from imagedrop.errors import UserError, disk_error
 from imagedrop.output import say
 from localcloud.processes import LocalCloudError
 from pipeline.errors import TransientError
 from pipeline.queries import NoSuchOrderError
 
-# In the order of `imagedrop --help`.
+# The files of `imagedrop.commands`, in the order of `imagedrop --help`.
 COMMANDS = (
-    cloud,
-    deploy,
-    destroy,
-    doctor,
-    page,
-    send,
-    predictions,
-    export,
-    drift,
-    trace,
-    bulk,
-    reprocess,
-    dead_letters,
-    forget,
-    upload_form,
-    data,
-    train,
-    evaluate,
-    tune,
-    inspect,
-    runs,
-    jobs,
-    package,
-    promote,
-    shadow,
-    models,
-    cost,
-    plan,
-    demo,
-)
-
-app = typer.Typer(
-    no_args_is_help=True,
-    add_completion=False,
-    rich_markup_mode="rich",
-    pretty_exceptions_enable=False,
+    *("cloud", "deploy", "destroy", "doctor", "page", "send", "predictions", "export", "drift"),
+    *("trace", "bulk", "reprocess", "dead_letters", "forget", "upload_form", "data", "train"),
+    *("evaluate", "tune", "inspect", "runs", "jobs", "package", "promote", "shadow", "models"),
+    *("cost", "plan", "demo"),
 )
 for each in COMMANDS:
-    each.register(app)
+    import_module(f"imagedrop.commands.{each}")
 
 
 def _print_version(is_wanted: bool) -> None:

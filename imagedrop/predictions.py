@@ -16,7 +16,6 @@ from imagedrop.unicode_forms import choose, spellings
 from imagedrop.uploads import Sent
 from pipeline.queries import Query
 from pipeline.records import Record, Status
-from registry.served_model import served_model
 
 PAGE_ROWS = 500
 POLL_SECONDS = 0.5
@@ -109,9 +108,7 @@ def find_label(target: Target, typed: str) -> str:
     Raises:
         UserError: neither the model nor any row has such a label, or several fit.
     """
-    endpoint_name = target.outputs["EndpointName"]
-    served = served_model(target.client("sagemaker"), target.client("s3"), endpoint_name)
-    labels = served.card.answers
+    labels = target.served_model().card.answers
     if typed in labels or any(every_record(target, Query(label=typed), 1)):
         return typed
     same = [each for each in labels if _loosely(each) == _loosely(typed)]

@@ -19,6 +19,7 @@ from localcloud import aws, cloud, environments
 from localcloud.record import Cloud
 from pipeline.adapters.predictions_table import PredictionsTable
 from registry.models_bucket import ModelsBucket
+from registry.served_model import ServedModel, served_model
 
 # The folder of the images bucket where a new object is classified; the template says the same.
 INCOMING_PREFIX = "incoming/"
@@ -52,18 +53,23 @@ class Target:
             config=self.config,
         )
 
-    def bulk_output(self, name: str) -> str:
-        """Returns an output that belongs to bulk runs.
+    def output(self, name: str, of_what: str) -> str:
+        """Returns an output that stacks of older templates lack.
 
         Raises:
-            UserError: the stack is older than bulk runs.
+            UserError: this one lacks it.
         """
         if name not in self.outputs:
             raise UserError(
-                "This stack has no bulk workflow.",
+                f"This stack has no {of_what}.",
                 "Deploy today's template: imagedrop up, or imagedrop deploy",
             )
         return self.outputs[name]
+
+    def served_model(self) -> ServedModel:
+        """Returns the model that answers now."""
+        name = self.outputs["EndpointName"]
+        return served_model(self.client("sagemaker"), self.client("s3"), name)
 
     @property
     def images_bucket(self) -> str:

@@ -93,4 +93,4 @@ def work_bucket(target: Target) -> WorkBucket:
     Raises:
         UserError: the stack is from before bulk runs.
     """
-    return WorkBucket(target.client("s3"), target.bulk_output("WorkBucketName"))
+    return WorkBucket(target.client("s3"), target.output("WorkBucketName", "bulk workflow"))

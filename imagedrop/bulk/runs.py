@@ -174,7 +174,8 @@ def bulk_runs(target: Target) -> BulkRuns:
     Raises:
         UserError: the stack is older than bulk runs.
     """
-    return BulkRuns(target.client("stepfunctions"), target.bulk_output("BulkStateMachineArn"))
+    machine = target.output("BulkStateMachineArn", "bulk workflow")
+    return BulkRuns(target.client("stepfunctions"), machine)
 
 
 def name_run(folder_name: str, now: datetime) -> str:

@@ -11,6 +11,7 @@ from typing import Annotated
 import typer
 
 from bulk.ledger import Fate
+from imagedrop.app import app
 from imagedrop.bulk.failures import explain, explain_report
 from imagedrop.bulk.flip_pictures import pictures
 from imagedrop.bulk.output import print_report, print_runs, print_status
@@ -25,7 +26,8 @@ from imagedrop.target import TargetName, find_target
 bulk = typer.Typer(
     help="Classify a whole folder at once.", no_args_is_help=True, rich_markup_mode="rich"
 )
-bulk_start.register(bulk)
+app.add_typer(bulk, name="bulk")
+bulk.command(epilog="Example: imagedrop bulk start s3://my-bucket/photos/ --wait")(bulk_start.start)
 
 RUNS_SHOWN = 20
 
@@ -36,11 +38,6 @@ class ReportFormat(StrEnum):
     TABLE = "table"
     JSON = "json"
     HTML = "html"
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(bulk, name="bulk")
 
 
 @bulk.command(epilog="Example: imagedrop bulk status photos-20261125t154512 --wait")

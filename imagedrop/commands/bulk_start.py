@@ -35,11 +35,6 @@ from imagedrop.target import Target, TargetName, find_target
 from imagedrop.uploads import objects_below, upload_all
 
 
-def register(bulk: typer.Typer) -> None:
-    """Adds the command."""
-    bulk.command(epilog="Example: imagedrop bulk start s3://my-bucket/photos/ --wait")(start)
-
-
 @takes(options_of(RunSettings))
 def start(
     folder: Annotated[

@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.dead_letters import queue_length
 from imagedrop.output import TargetOption, say
 from imagedrop.target import TargetName, find_target
@@ -13,13 +14,7 @@ from localcloud import cloud, environments
 from localcloud.record import Strictness
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.command(epilog="Example: imagedrop up")(up)
-    app.command(epilog="Example: imagedrop down")(down)
-    app.command(epilog="Example: imagedrop status --target aws")(status)
-
-
+@command("imagedrop up")
 def up(
     deploy: Annotated[
         bool, typer.Option("--deploy/--no-deploy", help="Deploy template.yaml too.")
@@ -46,6 +41,7 @@ def up(
         say("  sam build && sam deploy --config-env local")
 
 
+@command("imagedrop down")
 def down() -> None:
     """Stop the local cloud; buckets, table and stack are kept for the next `up`."""
     if cloud.down(environments.default_home()):
@@ -54,6 +50,7 @@ def down() -> None:
         say("Nothing was running.")
 
 
+@command("imagedrop status --target aws")
 def status(target: TargetOption = TargetName.LOCAL) -> None:
     """Show what is deployed, where, and how many messages are waiting."""
     found = find_target(target)

@@ -8,17 +8,14 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.estimates.month import Mode, month_of
 from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.estimates.shadow import shadow_cost
 from imagedrop.output import print_table, say
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop cost --images 1000000")(cost)
-
-
+@command("imagedrop cost --images 1000000")
 def cost(
     images: Annotated[int, typer.Option(min=1, help="Images a month.")],
     mode: Annotated[

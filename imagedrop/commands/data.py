@@ -15,6 +15,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagedrop.app import app
 from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.data_sets import archive_describer, upload_data_set
@@ -36,6 +37,7 @@ data = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+app.add_typer(data, name="data")
 PARTS = ("train", "valid", "test")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
 # A tenth of fewer photos says little: with 9 of 10 right, 60 to 98 % may be (95 %).
@@ -57,11 +59,6 @@ ModelOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(data, name="data")
 
 
 @data.command("check", epilog="Example: imagedrop data check photos/")

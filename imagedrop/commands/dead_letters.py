@@ -10,6 +10,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from imagedrop.app import app
 from imagedrop.dead_letters import DeadLetter, dead_letters_of, without_repeats
 from imagedrop.errors import UserError
 from imagedrop.output import (
@@ -30,6 +31,7 @@ dead_letters = typer.Typer(
     no_args_is_help=True,
     rich_markup_mode="rich",
 )
+app.add_typer(dead_letters, name="dead-letters")
 FIELDS = (
     "message_id",
     "images",
@@ -49,11 +51,6 @@ ReasonOption = Annotated[
 KeyOption = Annotated[
     str | None, typer.Option(help="Only this one: a key, an s3:// address, or a message id.")
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(dead_letters, name="dead-letters")
 
 
 @dead_letters.command("list", epilog="Example: imagedrop dead-letters list --reason SlowDown")

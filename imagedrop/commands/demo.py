@@ -9,6 +9,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.commands.predictions import is_doubt, print_records
 from imagedrop.commands.send import say_left_out
 from imagedrop.errors import UserError
@@ -22,11 +23,7 @@ PHOTOS = Path(__file__).parents[2] / "demo" / "photos"
 PATIENCE_SECONDS = 120.0
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop demo my-photos/")(demo)
-
-
+@command("imagedrop demo my-photos/")
 def demo(
     images: Annotated[
         Path | None, typer.Argument(help="A folder of photos; the demo's own by default.")

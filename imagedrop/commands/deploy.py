@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.deployment.account import open_account
 from imagedrop.deployment.interpreters import RUNTIMES, Interpreter, find_interpreter
 from imagedrop.deployment.plan import Plan, make_plan
@@ -34,11 +35,7 @@ ProfileOption = Annotated[
 ]
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop deploy --dry-run")(deploy)
-
-
+@command("imagedrop deploy --dry-run")
 def deploy(
     parameter: Annotated[
         list[str] | None,

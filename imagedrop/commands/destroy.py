@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from imagedrop.app import command
 from imagedrop.commands.deploy import (
     ProfileOption,
     RegionOption,
@@ -23,11 +24,7 @@ from imagedrop.target import aws_session
 from imagedrop.text import printable
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop destroy --data")(destroy)
-
-
+@command("imagedrop destroy --data")
 def destroy(
     data: Annotated[
         bool, typer.Option("--data", help="Images, models, predictions and the key too.")

@@ -8,6 +8,7 @@ from typing import Annotated
 import httpx
 import typer
 
+from imagedrop.app import command
 from imagedrop.doctor.account import check_account
 from imagedrop.doctor.canary import NAME, send_canary
 from imagedrop.doctor.checks import Check, guarded
@@ -17,11 +18,7 @@ from imagedrop.samconfig import read_deployment
 from imagedrop.target import TargetName, aws_session, find_target
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop doctor --target aws")(doctor)
-
-
+@command("imagedrop doctor --target aws")
 def doctor(
     target: TargetOption = TargetName.LOCAL,
     canary: Annotated[

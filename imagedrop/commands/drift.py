@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.commands.filters import moment
 from imagedrop.errors import UserError
 from imagedrop.output import (
@@ -21,7 +22,7 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.target import TargetName, find_target
 from pipeline.adapters.journal_table import JournalTable
 from pipeline.drift import (
     BASELINE_DAYS,
@@ -35,7 +36,6 @@ from pipeline.drift import (
 from pipeline.drift import (
     drift as compared,
 )
-from registry.served_model import served_model
 
 FIELDS = (
     *("day", "against", "what", "images", "baseline", "psi", "threshold", "drifts"),
@@ -43,11 +43,7 @@ FIELDS = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop drift --days 7 --baseline 2026-10-01")(drift)
-
-
+@command("imagedrop drift --days 7 --baseline 2026-10-01")
 def drift(
     days: Annotated[int, typer.Option(min=1, help="Days to judge, today included; UTC.")] = 7,
     baseline: Annotated[
@@ -74,10 +70,9 @@ def drift(
         )
     found = find_target(target)
     with console.status("Reading the counters"):
-        counted = _journal(found).drops(begins)
-        card = served_model(
-            found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"]
-        ).card
+        journal = found.output("JournalTableName", "counters")
+        counted = JournalTable(found.client("dynamodb"), journal).drops(begins)
+        card = found.served_model().card
     rows = list(compared(counted, judged, card))
     before = [counts for day, counts in counted.items() if day < judged[0]]
     images = max(row["baseline"] for row in rows if row["against"] == BEFORE)
@@ -91,15 +86,6 @@ def drift(
     now = {chief_model(counted[day]) for day in judged if day in counted} - {None}
     if former and now - former:
         say("Another model answers now; its labels and confidences have no baseline yet.")
-
-
-def _journal(target: Target) -> JournalTable:
-    if "JournalTableName" not in target.outputs:
-        raise UserError(
-            "This stack has no counters.",
-            "Deploy today's template: imagedrop up, or imagedrop deploy",
-        )
-    return JournalTable(target.client("dynamodb"), target.outputs["JournalTableName"])
 
 
 def print_days(rows: Sequence[JsonObject], format_: Format) -> None:

@@ -16,6 +16,7 @@ from rich.progress import Progress, TaskID
 
 from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
+from imagedrop.app import command
 from imagedrop.commands.data import scanned_data_set
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import progress, say
@@ -36,13 +37,7 @@ LEAKS_SHOWN = 5
 KEPT = ("calibration", "gate")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop evaluate runs/dogs-20261129t130501/model --data parts/")(
-        evaluate
-    )
-
-
+@command("imagedrop evaluate runs/dogs-20261129t130501/model --data parts/")
 def evaluate(
     model: Annotated[Path, typer.Argument(help="A folder from training, or a model.tar.gz.")],
     data: Annotated[Path, typer.Option(help="class/photo, or train|valid|test/class/photo.")],

@@ -8,6 +8,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.errors import UserError
@@ -16,13 +17,7 @@ from imagedrop.output import TargetOption, console, exit_on_interrupt, say
 from imagedrop.target import TargetName, find_target
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop export --since 7d --reviewed --output week.parquet")(
-        export
-    )
-
-
+@command("imagedrop export --since 7d --reviewed --output week.parquet")
 @takes(options_of(Filters))
 def export(
     *,

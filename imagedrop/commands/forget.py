@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.forget import Forgetting, Forgotten, forgetting
 from imagedrop.output import TargetOption, console, say
@@ -14,11 +15,7 @@ from imagedrop.text import printable
 from imagedrop.unicode_forms import choose, shell_text
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop forget incoming/dog.jpg")(forget)
-
-
+@command("imagedrop forget incoming/dog.jpg")
 def forget(
     key: Annotated[str, typer.Argument(help="The image's key, or its s3:// address.")],
     yes: Annotated[bool, typer.Option("--yes", help="Do not ask.")] = False,

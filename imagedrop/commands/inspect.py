@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 from rich.progress import Progress
 
+from imagedrop.app import command
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
@@ -27,14 +28,7 @@ SETTINGS = (
 )
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop inspect --data photos/ --backbone efficientnet_lite0 "
-        "--unfreeze layer4"
-    )(inspect)
-
-
+@command("imagedrop inspect --data photos/ --backbone efficientnet_lite0 --unfreeze layer4")
 @takes(setting_options(SETTINGS, {"finetune_epochs": FINETUNE_EPOCHS}))
 def inspect(
     data: Annotated[

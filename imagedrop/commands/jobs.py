@@ -11,6 +11,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagedrop.app import app
 from imagedrop.commands.options import options_of, search_options, search_space, takes
 from imagedrop.commands.train import read_hyperparameters, require_torch
 from imagedrop.errors import UserError
@@ -40,6 +41,7 @@ from training.search import SearchSpace
 jobs = typer.Typer(
     help="Train and tune on SageMaker.", no_args_is_help=True, rich_markup_mode="rich"
 )
+app.add_typer(jobs, name="jobs")
 
 LONGEST_TRAINING_NAME, LONGEST_TUNING_NAME = 63, 32
 NameArgument = Annotated[str, typer.Argument(help="The job's name, as it was printed.")]
@@ -61,11 +63,6 @@ OutputDirOption = Annotated[
         show_default=False,
     ),
 ]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(jobs, name="jobs")
 
 
 @jobs.command(epilog="Example: imagedrop jobs train --data s3://BUCKET/training/data/dogs/ --wait")

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 
-import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.output import (
     Format,
     FormatOption,
@@ -19,26 +19,19 @@ from imagedrop.output import (
 from imagedrop.target import TargetName, find_target
 from registry.listed_models import listed_models
 from registry.promotions import Promotion
-from registry.served_model import served_model
 
 FIELDS = ("model", "answers", "approval", "labels", "top1", "created_at", "model_data_url")
 MINUTES = len("2026-11-29T13:05")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop models --format jsonl")(models)
-
-
+@command("imagedrop models --format jsonl")
 def models(
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """List the registered models, and show which one answers."""
     found = find_target(target)
-    served = served_model(
-        found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"]
-    )
+    served = found.served_model()
     bucket = found.models_bucket()
     default_url = found.outputs["DefaultModelDataUrl"]
     rows = listed_models(

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.model_files import make_archive
 from imagedrop.models.serving_endpoint import ServingEndpoint
@@ -17,13 +18,7 @@ from imagedrop.target import TargetName, find_target
 from registry.model_registry import ModelRegistry, RegistrationError
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop package runs/dogs-20261129t130501/model --name dogs --version 2"
-    )(package)
-
-
+@command("imagedrop package runs/dogs-20261129t130501/model --name dogs --version 2")
 def package(
     model: Annotated[
         str, typer.Argument(help="A folder from training, a model.tar.gz, or its s3:// address.")

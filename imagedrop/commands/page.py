@@ -7,17 +7,13 @@ from typing import Annotated
 
 import typer
 
-from imagedrop.errors import UserError
+from imagedrop.app import command
 from imagedrop.output import TargetOption, say
 from imagedrop.page.hosting import hosting, opened_in_browser
 from imagedrop.target import TargetName, find_target
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop page --target aws")(page)
-
-
+@command("imagedrop page --target aws")
 def page(
     browser: Annotated[
         bool, typer.Option("--browser/--no-browser", help="Open it in the browser.")
@@ -29,10 +25,7 @@ def page(
     Only this machine's browser can use it, with your own AWS credentials: nothing is public.
     """
     found = find_target(target)
-    if "ApiUrl" not in found.outputs:
-        raise UserError(
-            "This stack has no API.", "Deploy today's template: imagedrop up, or imagedrop deploy"
-        )
+    found.output("ApiUrl", "API")
     with hosting(found, target) as host:
         say("The page is at")
         say(f"  {host.address}")

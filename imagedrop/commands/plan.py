@@ -12,6 +12,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.commands.cost import print_costs
 from imagedrop.errors import UserError
 from imagedrop.estimates.bulk_run import duration
@@ -30,15 +31,11 @@ class PlanFormat(StrEnum):
     JSON = "json"
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop plan --images 1000000 --deadline 2h · "
-        "imagedrop plan --images 3600000 --rate 1000 --deadline 10s --mode drop · "
-        "imagedrop plan --images 100000000 --mode bulk --format json"
-    )(plan)
-
-
+@command(
+    "imagedrop plan --images 1000000 --deadline 2h · "
+    "imagedrop plan --images 3600000 --rate 1000 --deadline 10s --mode drop · "
+    "imagedrop plan --images 100000000 --mode bulk --format json"
+)
 def plan(
     images: Annotated[int, typer.Option(min=1, help="How many images.")],
     deadline: Annotated[

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.errors import UserError
@@ -34,13 +35,7 @@ WIDE_COLUMNS = 100
 STYLES = {Status.CLASSIFIED: "", Status.REJECTED: "yellow", Status.DELETED: "dim"}
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop predictions --label beagle --min-confidence 0.8 --format csv"
-    )(predictions)
-
-
+@command("imagedrop predictions --label beagle --min-confidence 0.8 --format csv")
 @takes(options_of(Filters))
 def predictions(
     key: Annotated[

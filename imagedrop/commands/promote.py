@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import MAX_BAKE_SECONDS, ServingEndpoint
@@ -16,11 +17,7 @@ from pipeline.adapters.model_endpoint import ModelEndpoint
 from registry.model_registry import ModelRegistry
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop promote dogs --version 2")(promote)
-
-
+@command("imagedrop promote dogs --version 2")
 def promote(
     name: Annotated[str | None, typer.Argument(help="A model's name in the registry.")] = None,
     version: Annotated[

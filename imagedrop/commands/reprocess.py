@@ -9,6 +9,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.errors import UserError
@@ -17,16 +18,11 @@ from imagedrop.output import TargetOption, progress, say
 from imagedrop.reprocess import Chosen, choose, send_again, wait_for_answers
 from imagedrop.target import Target, TargetName, find_target
 from pipeline.records import Record, Status
-from registry.served_model import served_model
 
 NAMED = 10
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop reprocess --since 7d --wait")(reprocess)
-
-
+@command("imagedrop reprocess --since 7d --wait")
 @takes([each for each in options_of(Filters) if each.name != "sort"])
 def reprocess(
     *,
@@ -48,8 +44,7 @@ def reprocess(
     found = find_target(target)
     query = Filters(**filters).query()
     wanted = query if query.status else replace(query, status=Status.CLASSIFIED)
-    now = served_model(found.client("sagemaker"), found.client("s3"), found.outputs["EndpointName"])
-    model = now.card.identity
+    model = found.served_model().card.identity
     if query.model == model:
         raise UserError(
             f"{model} answers now: its own rows would not change.",

@@ -9,6 +9,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from imagedrop.app import app
 from imagedrop.output import (
     Format,
     FormatOption,
@@ -25,15 +26,11 @@ runs = typer.Typer(
     help="List trainings, searches, evaluations and inspections, and compare two.",
     rich_markup_mode="rich",
 )
+app.add_typer(runs, name="runs")
 FIELDS = (*("run", "kind", "model", "backbone", "data", "top1", "log_loss", "ece", "seconds"),)
 HASH_DIGITS = 7  # as git shows; with more the table has no room for names
 WITHOUT_RESULT = frozenset({Kind.FAILED, Kind.UNFINISHED})
 FolderOption = Annotated[Path, typer.Option("--folder", help="Where the runs are.")]
-
-
-def register(app: typer.Typer) -> None:
-    """Adds the commands."""
-    app.add_typer(runs, name="runs")
 
 
 @runs.callback(

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.output import TargetOption, progress, say, with_bar
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import TargetName, find_target
@@ -18,11 +19,7 @@ from training.data.folders import LeftOut, explain
 NAMED = 10  # files that could not be uploaded; the others are counted
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop send photos/ one-more.jpg --wait")(send)
-
-
+@command("imagedrop send photos/ one-more.jpg --wait")
 def send(
     paths: Annotated[list[Path], typer.Argument(help="Photos, or folders of photos.")],
     wait: Annotated[

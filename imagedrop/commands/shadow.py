@@ -7,6 +7,7 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.candidates import find_candidate
 from imagedrop.models.serving_endpoint import ServingEndpoint
@@ -19,11 +20,7 @@ from registry.shadow_setting import delete_shadow, read_shadow, write_shadow
 DEFAULT_SHARE = 0.05
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop shadow dogs@2 --share 0.05")(shadow)
-
-
+@command("imagedrop shadow dogs@2 --share 0.05")
 def shadow(
     model: Annotated[
         str | None, typer.Argument(metavar="NAME@VERSION", help="A registered model.")
@@ -39,11 +36,7 @@ def shadow(
     Its answers lie beside the rows and change nothing. Without a model: print which one is shown.
     """
     found = find_target(target)
-    if "ShadowEndpointName" not in found.outputs:
-        raise UserError(
-            "This stack shows images to no candidate.",
-            "Deploy today's template: imagedrop up, or imagedrop deploy",
-        )
+    found.output("ShadowEndpointName", "endpoint for a candidate")
     if (off and model is not None) or not share > 0:
         raise UserError(
             "shadow takes a model and a share above 0, or --off.",

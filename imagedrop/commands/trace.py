@@ -8,6 +8,7 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from imagedrop.app import command
 from imagedrop.output import (
     Format,
     FormatOption,
@@ -22,11 +23,7 @@ from imagedrop.target import TargetName, find_target
 from imagedrop.trace import trace_of
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(epilog="Example: imagedrop trace incoming/dog.jpg --format jsonl")(trace)
-
-
+@command("imagedrop trace incoming/dog.jpg --format jsonl")
 def trace(
     key: Annotated[str, typer.Argument(help="The image's key, or its name under incoming/.")],
     format_: FormatOption = Format.TABLE,

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import say
@@ -17,13 +18,7 @@ from training.run_folders import with_run_folder
 from training.settings import TrainSettings, declared_settings
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop train --data photos/ --backbone efficientnet_lite0 --folds 4"
-    )(train)
-
-
+@command("imagedrop train --data photos/ --backbone efficientnet_lite0 --folds 4")
 @takes(setting_options([name for name in declared_settings() if name != "data"], {}))
 def train(
     data: Annotated[Path, typer.Option(help=declared_settings()["data"].help)],

@@ -10,6 +10,7 @@ from typing import Annotated, Any, get_args
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.commands.options import search_options, search_space, setting_options, takes
 from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
@@ -21,13 +22,7 @@ from training.settings import TrainSettings, Unfreeze, declared_settings
 SETTINGS = ("backbone", "weights", "feature_cache", "seed")
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(
-        epilog="Example: imagedrop tune --data photos/ --backbone efficientnet_lite0 --trials 20"
-    )(tune)
-
-
+@command("imagedrop tune --data photos/ --backbone efficientnet_lite0 --trials 20")
 @takes([*setting_options(SETTINGS, {}), *search_options(AROUND_DEFAULTS)])
 def tune(
     data: Annotated[Path, typer.Option(help=declared_settings()["data"].help)],

@@ -8,18 +8,13 @@ from typing import Annotated
 
 import typer
 
+from imagedrop.app import command
 from imagedrop.output import TargetOption, say
 from imagedrop.target import TargetName, find_target
 from imagedrop.upload_form import upload_form
 
 
-def register(app: typer.Typer) -> None:
-    """Adds the command."""
-    app.command(name="upload-form", epilog="Example: imagedrop upload-form alice --minutes 30")(
-        print_upload_form
-    )
-
-
+@command("imagedrop upload-form alice --minutes 30", name="upload-form")
 def print_upload_form(
     guest: Annotated[str, typer.Argument(help="Images are uploaded to incoming/GUEST/.")],
     minutes: Annotated[

@@ -35,6 +35,9 @@ def days(monkeypatch: pytest.MonkeyPatch) -> Days:
         def client(self, service: str) -> Any:
             return service
 
+        def served_model(self) -> Any:
+            return SimpleNamespace(card=card)
+
     card = ModelCard.from_json(
         card_json(metrics={"baseline": {"labels:pug": 90, "labels:cat": 90}})
     )
@@ -45,7 +48,6 @@ def days(monkeypatch: pytest.MonkeyPatch) -> Days:
     )
     monkeypatch.setattr(command, "find_target", lambda _name: stack)
     monkeypatch.setattr(command, "JournalTable", lambda *_: journal)
-    monkeypatch.setattr(command, "served_model", lambda *_: SimpleNamespace(card=card))
     return found
 
 

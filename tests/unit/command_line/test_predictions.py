@@ -14,7 +14,6 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
-from imagedrop import predictions as rows
 from imagedrop.cli import app
 from imagedrop.commands import predictions
 from imagedrop.commands.predictions import print_records
@@ -269,7 +268,7 @@ def test_a_label_is_looked_up_only_when_nothing_matches(
     def fail(*_: Any) -> None:
         raise AssertionError
 
-    monkeypatch.setattr(rows, "served_model", fail)
+    monkeypatch.setattr(Target, "served_model", fail)
     stack.add("photo.jpg")
     assert stack.keys("--label", "pug") == ["photo.jpg"]
 
