@@ -8,7 +8,6 @@ import hashlib
 import os
 import platform
 import shutil
-import signal
 import subprocess
 import tomllib
 from collections.abc import Callable, Iterator, Mapping
@@ -16,7 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from localcloud import environments
-from localcloud.processes import LocalCloudError, log_tail
+from localcloud.processes import LocalCloudError, kill_group, log_tail
 
 CONFIG_ENVIRONMENT = "local"
 # Lambda's names of processors, by the operating systems' names.
@@ -168,8 +167,7 @@ def _sam(
         try:
             code = process.wait()
         except BaseException:
-            with contextlib.suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
+            kill_group(process.pid)
             process.wait()
             raise
     if code != 0:

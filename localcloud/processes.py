@@ -79,12 +79,15 @@ def stop(process: StartedProcess, *, grace_seconds: float) -> None:
     with contextlib.suppress(ProcessLookupError):
         os.kill(process.pid, signal.SIGTERM)  # it ends its own children
     if not _gone_within(process, grace_seconds):
-        with contextlib.suppress(ProcessLookupError):
-            os.killpg(process.pid, signal.SIGKILL)
+        kill_group(process.pid)
         _gone_within(process, _KILL_SECONDS)
-    # Children that outlived it keep its process group.
+    kill_group(process.pid)  # children that outlived it keep its process group
+
+
+def kill_group(pid: int) -> None:
+    """Kill a process group, if any of it is left."""
     with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+        os.killpg(pid, signal.SIGKILL)
 
 
 def identity_of(pid: int) -> str | None:

@@ -15,6 +15,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from imagedrop.deployment.regions import ENABLED_BY_DEFAULT
 from tools.paths import LINT, PROJECT, TOOLS
 from tools.policies import policies
 from tools.template import TEMPLATE, load, translate, with_conditions
@@ -23,14 +24,6 @@ SCANNED_CODE = ("functions", "imagedrop", "localcloud", "model", "tools", "train
 STATE_MACHINE = PROJECT / "bulk.asl.json"
 _AN_ARN = "arn:aws:lambda:us-east-1:123456789012:function:any"
 AUDITED = ("runtime.txt", "train.txt", "test.txt", "lint.txt")
-
-# The regions that AWS enables in every account.
-# https://docs.aws.amazon.com/global-infrastructure/latest/regions/aws-regions.html
-DEFAULT_REGIONS = (
-    *("ap-northeast-1", "ap-northeast-2", "ap-northeast-3", "ap-south-1", "ap-southeast-1"),
-    *("ap-southeast-2", "ca-central-1", "eu-central-1", "eu-north-1", "eu-west-1", "eu-west-2"),
-    *("eu-west-3", "sa-east-1", "us-east-1", "us-east-2", "us-west-1", "us-west-2"),
-)
 ASL_VALIDATOR = TOOLS / "cfn-guard/node_modules/.bin/asl-validator"
 GUARD_PACKAGE = TOOLS / "cfn-guard/node_modules/@cdklabs/cdk-validator-cfnguard"
 # The conditions under which cfn-guard looks at the template: it takes every Fn::If for a fault.
@@ -101,8 +94,9 @@ def all_of(folder: Path, audit_service: str) -> list[Scanner]:
     translated = translate(load())
     as_translated = _written(folder / "translated.json", translated)
     as_decided = _written(folder / "decided.json", decided(translated))
+    every_region = sorted(ENABLED_BY_DEFAULT)
     return [
-        Scanner("cfn-lint, as written, in 17 regions", lambda: cfn_lint(TEMPLATE, DEFAULT_REGIONS)),
+        Scanner("cfn-lint, as written, in 17 regions", lambda: cfn_lint(TEMPLATE, every_region)),
         Scanner("cfn-lint, translated", lambda: cfn_lint(as_translated)),
         Scanner("checkov, as written", lambda: checkov(TEMPLATE)),
         Scanner("checkov, translated", lambda: checkov(as_translated)),

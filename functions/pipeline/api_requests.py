@@ -6,7 +6,7 @@ import difflib
 import re
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from datetime import datetime
 from enum import StrEnum
 from typing import Any, TypeVar
@@ -22,22 +22,7 @@ DEFAULT_LIMIT = 50
 MAX_LIMIT = 500
 DEFAULT_DAYS, MAX_DAYS = 30, 400  # counters are kept for 400 days
 DRIFT_DAYS = 7
-PARAMETERS = (
-    "label",
-    "status",
-    "min_confidence",
-    "max_confidence",
-    "since",
-    "until",
-    "model",
-    "source",
-    "reviewed",
-    "disagreement",
-    "group",
-    "sort",
-    "limit",
-    "cursor",
-)
+PARAMETERS = (*(each.name for each in fields(Query)), "limit", "cursor")
 THUMBNAIL_PARAMETERS = ("version", "size")
 # Lengths of the longer side, pixels.
 SIZES = (256, 1024)

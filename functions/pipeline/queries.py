@@ -47,8 +47,8 @@ class Query:
     model: str | None = None
     source: Road | None = None
     reviewed: bool | None = None
-    group: str | None = None
     disagreement: bool | None = None
+    group: str | None = None
     sort: Sort = Sort.NEWEST
 
 

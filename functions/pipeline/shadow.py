@@ -13,8 +13,8 @@ from typing import Any, Protocol
 
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline.answers import Answer
+from pipeline.classify_images import Images
 from pipeline.errors import TransientError
-from pipeline.events import ImageRef
 from pipeline.records import CandidateAnswer, Record, Road, Status, ref_to_read
 from pipeline.row_changes import read_change
 
@@ -45,12 +45,6 @@ class Shadow:
         """
         digest = hashlib.sha256(f"{image}\0{version}".encode()).digest()
         return int.from_bytes(digest[:8]) < self.share * 2**64
-
-
-class Images(Protocol):
-    """The bucket with the images."""
-
-    def read(self, ref: ImageRef) -> bytes | Rejection | None: ...
 
 
 class Endpoint(Protocol):

@@ -33,15 +33,8 @@ dead_letters = typer.Typer(
 )
 app.add_typer(dead_letters, name="dead-letters")
 FIELDS = (
-    "message_id",
-    "images",
-    "versions",
-    "reason",
-    "detail",
-    "attempts",
-    "first_tried_at",
-    "since",
-    "logged_as",
+    *("message_id", "images", "versions", "reason", "detail", "attempts"),
+    *("first_tried_at", "since", "logged_as"),
 )
 RATE = 20.0  # a second: ClassifyFunction manages this beside its ordinary work
 

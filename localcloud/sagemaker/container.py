@@ -148,8 +148,12 @@ async def _answers_ping(client: ContainerClient) -> bool:
 
 
 def _environment(model_dir: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
-    return {**inherited, **environment, "PYTHONPATH": str(model_dir), "PYTHONUNBUFFERED": "1"}
+    return {**inherited(), **environment, "PYTHONPATH": str(model_dir), "PYTHONUNBUFFERED": "1"}
+
+
+def inherited() -> dict[str, str]:
+    """The variables of this process that a container sees too."""
+    return {name: os.environ[name] for name in _INHERITED if name in os.environ}
 
 
 def _open_log(path: Path) -> IO[bytes]:

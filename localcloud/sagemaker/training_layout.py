@@ -12,13 +12,13 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from localcloud.sagemaker.container import inherited
+
 PROGRAM, SOURCES = "sagemaker_program", "sagemaker_submit_directory"
 # Hyperparameters that the toolkit does not pass on.
 _RESERVED = ("sagemaker_", "_tuning_objective_metric")
 HOST = "algo-1"
 _INTERFACE = "eth0"
-# Of the environment that started the stand-in, a container sees only these.
-_INHERITED = ("PATH", "HOME", "LANG", "LC_ALL", "TMPDIR", "LD_LIBRARY_PATH")
 
 
 class OptMl:
@@ -113,9 +113,8 @@ def environment(job: Mapping[str, Any], folders: OptMl, region: str) -> dict[str
     }
     values |= {f"channel_{name}": str(folders.channel(name)) for name in channels}
     values |= {f"hp_{name}": value for name, value in hyperparameters.items()}
-    inherited = {name: os.environ[name] for name in _INHERITED if name in os.environ}
     return {
-        **inherited,
+        **inherited(),
         **{f"SM_{name.upper()}": _variable(value) for name, value in values.items()},
         "TRAINING_JOB_NAME": job["TrainingJobName"],
         "TRAINING_JOB_ARN": job["TrainingJobArn"],

@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import os
 import shutil
-import signal
 import sys
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -15,6 +13,7 @@ from typing import Any
 
 from botocore.exceptions import BotoCoreError, ClientError
 
+from localcloud.processes import kill_group
 from localcloud.sagemaker import launch
 from localcloud.sagemaker.state import Record
 from localcloud.sagemaker.storage import Storage
@@ -207,6 +206,5 @@ async def _end(process: asyncio.subprocess.Process, grace_seconds: float) -> Non
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(grace_seconds):
                 await process.wait()
-    with contextlib.suppress(ProcessLookupError, PermissionError):
-        os.killpg(process.pid, signal.SIGKILL)
+    kill_group(process.pid)
     await process.wait()
