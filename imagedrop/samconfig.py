@@ -49,14 +49,13 @@ def read_deployment(path: Path | None = None) -> SavedDeployment:
     )
 
 
-def save_deployment(saved: SavedDeployment, path: Path | None = None) -> None:
+def save_deployment(saved: SavedDeployment) -> None:
     """Writes a deployment under `global`, so that ``sam build && sam deploy`` repeats it.
 
     Comments and other settings of the file stay. The same settings under `deploy` are removed,
     because they would take precedence, and `sam build` does not read them.
     """
-    file = path or SAMCONFIG
-    document = tomlkit.parse(file.read_text())
+    document = tomlkit.parse(SAMCONFIG.read_text())
     values = {
         "stack_name": saved.stack_name,
         "region": saved.region,
@@ -70,7 +69,7 @@ def save_deployment(saved: SavedDeployment, path: Path | None = None) -> None:
             section[name] = value
         else:
             section.pop(name, None)
-    file.write_text(tomlkit.dumps(document))
+    SAMCONFIG.write_text(tomlkit.dumps(document))
 
 
 def _parameters(document: tomlkit.TOMLDocument, section: str) -> Table:

@@ -130,9 +130,9 @@ def package_training_source(destination: Path) -> Path:
     return write_whole(destination, tar_gz(dict(sorted(contents.items()))))
 
 
-def training_code(root: Path = ROOT) -> dict[str, Path]:
+def training_code() -> dict[str, Path]:
     """Returns all files that train, export and serve, by their names in a job's sources."""
-    return _sources(root, _TRAINING_FILES, _TRAINING_PACKAGES)
+    return _sources(ROOT, _TRAINING_FILES, _TRAINING_PACKAGES)
 
 
 def _sources(root: Path, files: Mapping[str, str], packages: Mapping[str, str]) -> dict[str, Path]:
@@ -165,7 +165,7 @@ def _card_bytes(card: ModelCard) -> bytes:
     return f"{text}\n".encode()
 
 
-def repackaged(archive: Path, licences: Iterable[Path] = DEFAULT_LICENCES) -> bytes:
+def repackaged(archive: Path) -> bytes:
     """Returns the bytes of `archive` with today's serving code.
 
     Raises:
@@ -175,7 +175,7 @@ def repackaged(archive: Path, licences: Iterable[Path] = DEFAULT_LICENCES) -> by
     with tempfile.TemporaryDirectory() as temporary:
         content = Path(temporary) / "content"
         card = extract_archive(archive, content)
-        return tar_gz(_archive_content(content / WEIGHTS_NAME, card, licences))
+        return tar_gz(_archive_content(content / WEIGHTS_NAME, card, DEFAULT_LICENCES))
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

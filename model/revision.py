@@ -10,22 +10,22 @@ ROOT = Path(__file__).resolve().parent.parent
 REVISION_NAME = "REVISION"
 
 
-def code_revision(root: Path = ROOT) -> str:
+def code_revision() -> str:
     """Returns the commit, 40 hex digits; with `-changed` if files differ; `unknown` without git."""
-    file = root / REVISION_NAME
+    file = ROOT / REVISION_NAME
     if file.exists():
         return file.read_text(encoding="utf-8").strip()
-    commit = _git(root, "rev-parse", "HEAD")
+    commit = _git("rev-parse", "HEAD")
     if not commit:
         return "unknown"
-    changed = _git(root, "status", "--porcelain", "--untracked-files=no")
+    changed = _git("status", "--porcelain", "--untracked-files=no")
     return f"{commit}-changed" if changed else commit
 
 
-def _git(root: Path, *arguments: str) -> str:
+def _git(*arguments: str) -> str:
     try:
         done = subprocess.run(
-            ["git", "-C", root, *arguments], capture_output=True, text=True, check=False, timeout=30
+            ["git", "-C", ROOT, *arguments], capture_output=True, text=True, check=False, timeout=30
         )
     except (FileNotFoundError, subprocess.TimeoutExpired):
         return ""

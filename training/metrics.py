@@ -85,21 +85,21 @@ def macro_f1(scores: Sequence[ClassScore]) -> float:
     return sum(there) / len(there) if there else 0.0
 
 
-def reliability(probabilities: Floats, truth: Ints, bins: int = CALIBRATION_BINS) -> list[Bin]:
+def reliability(probabilities: Floats, truth: Ints) -> list[Bin]:
     """The reliability plot: confidence and accuracy of the likeliest class, in bins of equal width.
 
     Empty bins are left out.
     """
     confidence = probabilities.max(axis=1)
     right = probabilities.argmax(axis=1) == truth
-    place = np.minimum((confidence * bins).astype(int), bins - 1)
+    place = np.minimum((confidence * CALIBRATION_BINS).astype(int), CALIBRATION_BINS - 1)
     return [
         Bin(
             int(inside.sum()),
             float(confidence[inside].mean()),
             float(right[inside].mean()),
         )
-        for inside in (place == number for number in range(bins))
+        for inside in (place == number for number in range(CALIBRATION_BINS))
         if inside.any()
     ]
 

@@ -64,9 +64,7 @@ class Seen:
     lines: tuple[str, ...]
 
 
-def follow(
-    jobs: Jobs, logs: JobLogs, name: str, poll_seconds: float = POLL_SECONDS
-) -> Iterator[Seen]:
+def follow(jobs: Jobs, logs: JobLogs, name: str) -> Iterator[Seen]:
     """Polls a job until it has ended, and once more for the last lines of a training.
 
     Raises:
@@ -76,7 +74,7 @@ def follow(
     def look() -> Seen:
         return Seen(jobs.find(name), tuple(logs.new_lines()))
 
-    for seen in poll(look, lambda seen: not seen.job.is_under_way, poll_seconds):
+    for seen in poll(look, lambda seen: not seen.job.is_under_way, POLL_SECONDS):
         yield seen
     if seen.job.kind is Kind.TRAINING:
         time.sleep(LOG_SECONDS)

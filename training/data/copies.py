@@ -54,9 +54,7 @@ def positions(pixels: npt.NDArray[np.uint8]) -> tuple[int, ...]:
     )
 
 
-def turned_pairs(
-    hashes: Sequence[Sequence[int]], bits: int = NEAR_BITS
-) -> Iterator[tuple[int, int]]:
+def turned_pairs(hashes: Sequence[Sequence[int]]) -> Iterator[tuple[int, int]]:
     """Pairs of indices whose hashes are near in any two positions, the lower index first.
 
     It compares one position of each with all eight of the others, which are the same eight.
@@ -69,7 +67,7 @@ def turned_pairs(
             against = first[low : min(low + _ROWS_AT_ONCE, start + len(block))]
             near = np.zeros((len(block), len(against)), bool)
             for position in block.T:
-                near |= np.bitwise_count(position[:, None] ^ against[None, :]) <= bits
+                near |= np.bitwise_count(position[:, None] ^ against[None, :]) <= NEAR_BITS
             for row, column in np.argwhere(near):
                 if low + column < start + row:
                     yield int(low + column), int(start + row)

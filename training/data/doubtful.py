@@ -63,11 +63,7 @@ def doubtful_labels(
 
 
 def out_of_fold_probabilities(
-    features: npt.NDArray[np.float32],
-    truth: npt.NDArray[np.int64],
-    groups: Sequence[int],
-    folds: int = FOLDS,
-    seed: int = 1,
+    features: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], groups: Sequence[int]
 ) -> npt.NDArray[np.float64]:
     """Answers each photo by a ridge regression that did not learn from it, float64 [n, c].
 
@@ -80,12 +76,12 @@ def out_of_fold_probabilities(
         groups: photos of the same number stay in one fold, such as copies of one photo.
     """
     classes = int(truth.max()) + 1
-    fold_of = _folds(np.asarray(groups), truth, folds, seed)
+    fold_of = _folds(np.asarray(groups), truth)
     values = _standardised(features)
     targets = np.eye(classes, dtype=np.float32)[truth]
     whole = values.T @ values, values.T @ targets
     scores = np.zeros((len(truth), classes), np.float32)
-    for fold in range(folds):
+    for fold in range(FOLDS):
         left = fold_of == fold
         if not left.any():
             continue
@@ -107,17 +103,15 @@ def _usual(
     return np.where(counts > 0, sums / np.maximum(counts, 1), 2.0)
 
 
-def _folds(
-    groups: npt.NDArray[np.int64], truth: npt.NDArray[np.int64], folds: int, seed: int
-) -> npt.NDArray[np.int64]:
+def _folds(groups: npt.NDArray[np.int64], truth: npt.NDArray[np.int64]) -> npt.NDArray[np.int64]:
     """A fold for each photo, even within each label; a group goes where its first photo goes."""
-    random = np.random.default_rng(seed)
+    random = np.random.default_rng(1)
     _, first, group_of = np.unique(groups, return_index=True, return_inverse=True)
     order = random.permutation(len(first))
     # By label, in a random order within it, dealt out one after the other.
     order = order[np.argsort(truth[first[order]], kind="stable")]
     fold_of_group = np.empty(len(first), np.int64)
-    fold_of_group[order] = np.arange(len(first)) % folds
+    fold_of_group[order] = np.arange(len(first)) % FOLDS
     return fold_of_group[group_of.reshape(-1)]
 
 

@@ -38,42 +38,43 @@ def perceptual_hash(pixels: npt.NDArray[np.uint8]) -> int:
     return int.from_bytes(np.packbits(bits).tobytes(), "big")
 
 
-def near_pairs(hashes: Sequence[int], bits: int = NEAR_BITS) -> Iterator[tuple[int, int]]:
-    """Finds the pairs of indices whose hashes differ in at most `bits` bits.
+def near_pairs(hashes: Sequence[int]) -> Iterator[tuple[int, int]]:
+    """Finds the pairs of indices whose hashes differ in at most NEAR_BITS bits.
 
-    It misses none (bench/duplicates.py measures the time). Of 64 bits in `bits` + 1 parts, two such
-    hashes have one part in common, so only hashes that share a part are compared: M. Norouzi, A.
-    Punjani and D. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (CVPR 2012).
+    It misses none (bench/duplicates.py measures the time). Of 64 bits in NEAR_BITS + 1 parts, two
+    such hashes have one part in common, so only hashes that share a part are compared: M. Norouzi,
+    A. Punjani and D. Fleet, "Fast Search in Hamming Space with Multi-Index Hashing" (CVPR 2012).
     Equal hashes are paired with the first of them only: 5,000 equal photos are 4,999 pairs instead
     of 12 million, and `groups` gives the same result.
     """
     yield from equal_pairs(hashes)
     distinct, places = np.unique(np.array(hashes, np.uint64), return_index=True)
-    for one, other in _near(distinct, bits):
+    for one, other in _near(distinct):
         first, second = sorted((int(places[one]), int(places[other])))
         yield first, second
 
 
-def _near(distinct: Hashes, bits: int) -> Iterator[tuple[int, int]]:
+def _near(distinct: Hashes) -> Iterator[tuple[int, int]]:
     """Finds each pair of indices once: in the first part that the two hashes have in common."""
-    edges = [64 * number // (bits + 1) for number in range(bits + 2)]
+    edges = [64 * number // (NEAR_BITS + 1) for number in range(NEAR_BITS + 2)]
     masks = [np.uint64(((1 << (high - low)) - 1) << low) for low, high in itertools.pairwise(edges)]
     for number, mask in enumerate(masks):
         parts = distinct & mask
         order = np.argsort(parts, kind="stable")
         sharing = np.split(order, np.nonzero(np.diff(parts[order]))[0] + 1)
         for members in sharing:
-            for one, other in _near_within(distinct[members], bits):
+            for one, other in _near_within(distinct[members]):
                 difference = distinct[members[one]] ^ distinct[members[other]]
                 if all(difference & earlier for earlier in masks[:number]):
                     yield int(members[one]), int(members[other])
 
 
-def _near_within(hashes: Hashes, bits: int) -> Iterator[tuple[int, int]]:
+def _near_within(hashes: Hashes) -> Iterator[tuple[int, int]]:
     """Compares all hashes with each other."""
     rows = max(1, _COMPARED_AT_ONCE // max(1, len(hashes)))
     for start in range(0, len(hashes) - 1, rows):
-        near = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:]) <= bits
+        differing = np.bitwise_count(hashes[start : start + rows, None] ^ hashes[None, start:])
+        near = differing <= NEAR_BITS
         for row, column in np.argwhere(np.triu(near, k=1)):
             yield start + int(row), start + int(column)
 

@@ -11,13 +11,11 @@ from __future__ import annotations
 from typing import Any
 
 RELU_INPUTS = ".*relu_input"
-SAVE_INTERVAL = 100
+SAVE_INTERVAL = 100  # steps; a saved step of a fully trained ResNet50 has 190 MB
 SYSTEM_INTERVAL_MS = 500
 
 
-def debugger_request(
-    s3_output: str, rule_image: str, save_interval: int = SAVE_INTERVAL
-) -> dict[str, Any]:
+def debugger_request(s3_output: str, rule_image: str) -> dict[str, Any]:
     """Builds the members to merge into the arguments of CreateTrainingJob.
 
     The training container must have smdebug, which PyTorch images from 2.11 on lack.
@@ -26,11 +24,9 @@ def debugger_request(
         s3_output: `s3://BUCKET/PREFIX` for tensors and profiles; not a prefix of the data.
         rule_image: AWS's image of the rules in the job's region
             (`sagemaker.core.image_uris.retrieve("debugger", region)`).
-        save_interval: steps between two saved steps. A saved step of a fully trained ResNet50 has
-            190 MB.
     """
     return {
-        "DebugHookConfig": hook_configuration(s3_output, save_interval),
+        "DebugHookConfig": hook_configuration(s3_output),
         "DebugRuleConfigurations": [
             rule_configuration("VanishingGradient", rule_image, {"threshold": "0.0000001"}),
             rule_configuration(
@@ -42,7 +38,7 @@ def debugger_request(
     }
 
 
-def hook_configuration(s3_output: str, save_interval: int) -> dict[str, Any]:
+def hook_configuration(s3_output: str) -> dict[str, Any]:
     """The tensors to save: gradients, losses, and the inputs of rectifiers."""
     collections = {
         "gradients": {},
@@ -54,7 +50,7 @@ def hook_configuration(s3_output: str, save_interval: int) -> dict[str, Any]:
         "CollectionConfigurations": [
             {
                 "CollectionName": name,
-                "CollectionParameters": {**parameters, "save_interval": str(save_interval)},
+                "CollectionParameters": {**parameters, "save_interval": str(SAVE_INTERVAL)},
             }
             for name, parameters in collections.items()
         ],
