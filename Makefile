@@ -9,12 +9,20 @@ TORCH_OPTIONS ?=
 # Test processes: one a core.
 WORKERS ?= auto
 
+# A test run starts hundreds of Python processes, which all compile what has no bytecode.
+unexport PYTHONDONTWRITEBYTECODE
+
 PIP := -m pip install --quiet --disable-pip-version-check
+UV := .tools/uv/bin/uv
+# uv reads none of pip's settings.
+ifdef PIP_INDEX_URL
+export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
+endif
 BIN := .venv/bin
 PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
-COMPILED := $(addprefix requirements/,runtime train test lint docs sam ministack fuzz microburst ray daft peers schemathesis \
+COMPILED := $(addprefix requirements/,runtime train test lint uv docs sam ministack fuzz microburst ray daft peers schemathesis \
 	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
 # Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
@@ -83,11 +91,11 @@ sbom: test-setup ## Write the bills of materials (CycloneDX) of everything we sh
 	@$(BIN)/python -m tools.sbom build/sbom
 
 # An existing .txt keeps its versions, except those named in UPGRADE. torch is in torch.txt alone.
-requirements: .tools/lint/.installed ## Compile each requirements/*.in into its .txt with hashes (UPGRADE="rich typer")
+requirements: .tools/uv/.installed ## Compile each requirements/*.in into its .txt with hashes (UPGRADE="rich typer")
 	@for each in $(COMPILED); do \
 		echo "· $$each.txt"; \
 		grep ^torch requirements/torch.txt | UV_CUSTOM_COMPILE_COMMAND="make requirements" \
-			.tools/lint/bin/uv pip compile --quiet --universal \
+			$(UV) pip compile --quiet --universal \
 			--python-version 3.11 --generate-hashes --excludes /dev/stdin $(addprefix --upgrade-package ,$(UPGRADE)) \
 			--output-file $$each.txt $$each.in || exit 1; \
 	done
@@ -107,36 +115,45 @@ clean: ## Remove everything that make installed and built, the local cloud's sta
 
 # --- installation --------------------------------------------------------------------------------
 
+# Compiled requirement files are complete: nothing looks for dependencies. $(1) is the environment.
+INSTALL = $(UV) pip install --quiet --no-deps --python $(1)/bin/python
+
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
 lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
 check-setup: .venv/.test-installed
 test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 
-.venv/.installed: requirements/runtime.txt pyproject.toml
+.venv/.installed: requirements/runtime.txt pyproject.toml | .tools/uv/.installed
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
 		{ echo "imagedrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 demo" >&2; exit 1; }
 	@echo "· installing imagedrop into .venv"
 	@$(PYTHON) -m venv .venv
-	@$(BIN)/python $(PIP) --no-deps -r requirements/runtime.txt
-	@$(BIN)/python $(PIP) --no-deps --no-build-isolation --editable .
+	@$(call INSTALL,.venv) -r requirements/runtime.txt
+	@$(call INSTALL,.venv) --no-build-isolation --editable .
 	@touch $@
 
 .venv/.train-installed: .venv/.installed requirements/torch.txt requirements/train.txt
 	@echo "· installing torch and the requirements of training into .venv"
-	@$(BIN)/python $(PIP) $(TORCH_OPTIONS) -r requirements/torch.txt
-	@$(BIN)/python $(PIP) --no-deps -r requirements/train.txt
+	@$(BIN)/python $(PIP) --no-compile $(TORCH_OPTIONS) -r requirements/torch.txt
+	@$(call INSTALL,.venv) -r requirements/train.txt
 	@touch $@
 
 .venv/.test-installed: .venv/.train-installed requirements/test.txt
 	@echo "· installing the test tools into .venv"
-	@$(BIN)/python $(PIP) --no-deps -r requirements/test.txt
+	@$(call INSTALL,.venv) -r requirements/test.txt
 	@touch $@
 
-# Compiled requirement files are complete, so pip need not look for dependencies.
-.tools/%/.installed: requirements/%.txt
+# pip installs uv, and torch: uv would download gigabytes more of it.
+.tools/uv/.installed: requirements/uv.txt
+	@$(PYTHON) -m venv .tools/uv
+	@.tools/uv/bin/python $(PIP) --no-deps -r $<
+	@touch $@
+
+# SAM builds the functions with the pip of MiniStack's environment, and SageMaker's toolkit calls pip.
+.tools/%/.installed: requirements/%.txt | .tools/uv/.installed
 	@echo "· installing $* into .tools/$*"
-	@$(PYTHON) -m venv .tools/$*
-	@.tools/$*/bin/python $(PIP) --no-deps -r $<
+	@$(if $(filter ministack sagemaker-training,$*),$(PYTHON) -m venv,$(UV) venv --quiet --allow-existing --python $(PYTHON)) .tools/$*
+	@$(call INSTALL,.tools/$*) -r $<
 	@touch $@
 
 # Debian's packages that tests start: a browser for the page, valgrind to count instructions.

@@ -46,11 +46,11 @@ def main() -> int:
         translated, decided = Path(name) / "translated", Path(name) / "decided"
         translated.mkdir()
         decided.mkdir()
-        for index, fault in enumerate(faults.values()):
+        for index, (rule, fault) in enumerate(faults.items()):
             template = broken(fault)
             (translated / f"{index}.json").write_text(json.dumps(template))
             (decided / f"{index}.json").write_text(json.dumps(scanners.decided(template)))
-            found.append({"policy"} if objections(template) else set())
+            found.append({"policy"} if objections(template, rule) else set())
         scans: list[tuple[str, Callable[[Path], set[int]], Path]] = [
             ("cfn-guard", by_cfn_guard, decided),
             ("checkov", by_checkov, translated),

@@ -122,10 +122,10 @@ def heic(*entries: Entry, primary: int = 1, brand: bytes = b"heic", more: bytes 
         for number, entry in enumerate(entries, 1)
         for name, others in entry.references
     ]
-    ipma = b""
+    ipma = []
     for number, entry in enumerate(entries, 1):
         places = [index[each] | 0x8000 * _is_essential(each) for each in entry.properties]
-        ipma += struct.pack(f">HB{len(places)}H", number, len(places), *places)
+        ipma.append(struct.pack(f">HB{len(places)}H", number, len(places), *places))
     start = box(b"ftyp", brand + b"\0\0\0\0mif1" + brand)
     before = b"".join(
         (
@@ -136,7 +136,7 @@ def heic(*entries: Entry, primary: int = 1, brand: bytes = b"heic", more: bytes 
             box(
                 b"iprp",
                 box(b"ipco", *properties),
-                box(b"ipma", struct.pack(">II", 1, len(entries)), ipma),
+                box(b"ipma", struct.pack(">II", 1, len(entries)), *ipma),
             ),
             box(b"idat", *(entry.data for entry in entries if entry.place == 1)),
             more,
@@ -158,9 +158,9 @@ def _is_essential(property_box: bytes) -> bool:
 
 
 def _iloc(entries: tuple[Entry, ...], data_start: int) -> bytes:
-    places, next_place = b"", {0: data_start, 1: 0, 2: 0}
+    places, next_place = [], {0: data_start, 1: 0, 2: 0}
     for number, entry in enumerate(entries, 1):
         extent = struct.pack(">HII", 1, next_place[entry.place], len(entry.data))
-        places += struct.pack(">HHH", number, entry.place, 0) + extent
+        places += [struct.pack(">HHH", number, entry.place, 0), extent]
         next_place[entry.place] += len(entry.data)
-    return full_box(b"iloc", 1, b"\x44\x00", struct.pack(">H", len(entries)), places)
+    return full_box(b"iloc", 1, b"\x44\x00", struct.pack(">H", len(entries)), *places)

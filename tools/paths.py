@@ -6,4 +6,4 @@ from pathlib import Path
 
 PROJECT = Path(__file__).parents[1]
 TOOLS = PROJECT / ".tools"
-LINT = TOOLS / "lint" / "bin"  # scanners, uv and the bill of materials
+LINT = TOOLS / "lint" / "bin"  # scanners and the bill of materials

@@ -17,11 +17,11 @@ TEMPLATE = Path(__file__).parents[2] / "template.yaml"
 Json = dict[str, Any]
 
 
-class _Loader(yaml.SafeLoader):
+class _Loader(yaml.CSafeLoader):
     """Reads CloudFormation's short forms (``!Ref``) as the long ones."""
 
 
-def _intrinsic(loader: yaml.SafeLoader, suffix: str, node: yaml.Node) -> Json:
+def _intrinsic(loader: yaml.CSafeLoader, suffix: str, node: yaml.Node) -> Json:
     value: Any
     if isinstance(node, yaml.MappingNode):
         value = loader.construct_mapping(node, deep=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
 
@@ -12,6 +12,8 @@ import pytest
 from PIL import Image
 from torch import Tensor, optim
 
+from tests.training.kept_graphs import KeptGraphs
+from training import exporting
 from training.network import TransferNetwork
 from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
@@ -24,6 +26,7 @@ COLOURS = {
 }
 LABELS = ("Green_apple", "Ripe_tomato", "sky")
 IMAGES_A_CLASS = 10
+GRAPHS = KeptGraphs()
 
 
 def draw(colour: tuple[int, int, int], seed: int, size: tuple[int, int] = (96, 72)) -> Image.Image:
@@ -41,6 +44,13 @@ def draw_folder(folder: Path, images_a_class: int) -> Path:
             # No two photos have the same noise: they would look the same.
             draw(colour, 100 * place + number).save(folder / label / f"{number:02}.{suffix}")
     return folder
+
+
+@pytest.fixture(scope="module", autouse=True)
+def each_architecture_is_exported_once() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(exporting, "export_onnx", GRAPHS.export)
+        yield
 
 
 @pytest.fixture(scope="session")

@@ -20,7 +20,7 @@ from pytest_socket import disable_socket, enable_socket
 
 from archive.card import read_model_card
 from archive.reading import extract_archive
-from model.export import ServedModel, export_onnx
+from model.export import ServedModel
 from model.package import package, texts_in
 from model.serving.class_activation import ClassActivation
 from model.serving.classifier import Classifier
@@ -271,11 +271,13 @@ def test_records_say_where_the_model_comes_from(
 def test_model_that_onnx_and_torch_see_differently_is_not_exported(
     configure: Configure, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    export = exporting.export_onnx
+
     def export_another(model: ServedModel, spec: object, destination: Path) -> None:
         linear = model.network.head[-1]  # type: ignore[union-attr, index]
         with torch.no_grad():
             linear.bias[0] += 0.01
-        export_onnx(model, spec, destination)  # type: ignore[arg-type]
+        export(model, spec, destination)  # type: ignore[arg-type]
         with torch.no_grad():
             linear.bias[0] -= 0.01
 

