@@ -63,6 +63,9 @@ class UntouchedRows:
     def write_listed(self, record: Record, ref: ImageRef) -> Written:  # noqa: ARG002
         return Written.NOW
 
+    def insert_listed(self, answers: Sequence[tuple[Record, ImageRef]]) -> set[str]:
+        return {ref.image for _, ref in answers}
+
 
 def rows_for(run: BulkRun, table: Predictions) -> Predictions:
     """Returns the rows that a run reads and writes."""

@@ -9,19 +9,22 @@ from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 from bulk.comparison import compare
-from bulk.ledger import Entry, Fate, Sums, failed
+from bulk.ledger import Entry, Fate, Sums, entry_of, failed
 from bulk.prepare_chunk import Predictions, reason_of, written_entry
 from bulk.run import BulkRun, Listed, RunFiles
 from bulk.shards import ShardRow
 from bulk.work_bucket import WorkBucket
 from imaging import Rejection, RejectReason
 from pipeline import records
+from pipeline.adapters.predictions_table import INSERTS_AT_ONCE
 from pipeline.answers import Answer, InvalidAnswerError, parse_answers
 from pipeline.errors import TransientError
-from pipeline.records import Road
+from pipeline.events import ImageRef
+from pipeline.records import Record, Road
 
 logger = logging.getLogger(__name__)
 
@@ -30,6 +33,9 @@ PARALLEL_WRITES = 8
 
 Verdict = Answer | Rejection | str
 """The model's answer, a rejection, or the reason for having neither."""
+
+WithRef = tuple[Record, ImageRef]
+"""A record, and the version of an image that it is about."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,9 +63,17 @@ class RecordChunk:
         listed = [Listed(**line) for line in self.work.read_lines(files.listing(chunk))]
         prepared = self.work.read_json(files.prepared(chunk)) or {"shards": [], "entries": []}
         entries = [Entry.from_json(each) for each in prepared["entries"]]
+        are_new = True
         with ThreadPoolExecutor(PARALLEL_WRITES) as pool:
             for verdicts in self._verdicts(files, chunk, prepared, pool):
-                entries += pool.map(lambda each: self._record(each[0], each[1], round_), verdicts)
+                decided = [self._decide(row, verdict, round_) for row, verdict in verdicts]
+                answers = [each for each in decided if not isinstance(each, Entry)]
+                inserted = self._insert(answers, pool) if are_new else set[str]()
+                # A chunk whose images have rows pays for refused inserts once only.
+                are_new = are_new and bool(inserted or not answers)
+                write = partial(self._write, inserted, round_)
+                entries += [each for each in decided if isinstance(each, Entry)]
+                entries += pool.map(write, answers)
         entries += _unaccounted(listed, entries, round_)
         if is_last:
             entries = [each.ended() for each in entries]
@@ -123,15 +137,33 @@ class RecordChunk:
             row = ShardRow(row.image, about.get("format"), about.get("width"), about.get("height"))
         return row, verdict
 
-    def _record(self, row: ShardRow, verdict: Verdict, round_: int) -> Entry:
+    def _decide(self, row: ShardRow, verdict: Verdict, round_: int) -> Entry | WithRef:
         ref = row.image.to_ref()
         if isinstance(verdict, str):
             return failed(ref.key, ref.version, verdict, round_)
-        record = (
-            records.rejected(ref, verdict, self.now(), Road.BULK)
-            if isinstance(verdict, Rejection)
-            else records.classified(ref, row, verdict, self.now(), Road.BULK)
-        )
+        if isinstance(verdict, Rejection):
+            return records.rejected(ref, verdict, self.now(), Road.BULK), ref
+        return records.classified(ref, row, verdict, self.now(), Road.BULK), ref
+
+    def _insert(self, answers: Sequence[WithRef], pool: ThreadPoolExecutor) -> set[str]:
+        """Returns the images that had no row and have theirs now."""
+        starts = range(0, len(answers), INSERTS_AT_ONCE)
+        pages = (answers[start : start + INSERTS_AT_ONCE] for start in starts)
+        return set().union(*pool.map(self._insert_page, pages))
+
+    def _insert_page(self, answers: Sequence[WithRef]) -> set[str]:
+        try:
+            return self.predictions.insert_listed(answers)
+        except Exception as error:
+            # Each image is written by itself now, and fails by itself if it must.
+            if not isinstance(error, TransientError):
+                logger.exception("inserts failed")
+            return set()
+
+    def _write(self, inserted: set[str], round_: int, answer: WithRef) -> Entry:
+        record, ref = answer
+        if ref.image in inserted:
+            return entry_of(record)
         try:
             return written_entry(self.predictions.write_listed(record, ref), record)
         except Exception as error:

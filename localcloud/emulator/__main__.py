@@ -20,7 +20,7 @@ _HOST = "127.0.0.1"
 # The modules with a function `install()` that takes no arguments; README.md describes each.
 _PATCHES = (
     *("batch_permissions", "batches", "conditions", "event_source_mappings", "exceptions"),
-    *("forms", "http_api"),
+    *("forms", "http_api", "inserts"),
     *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
     *("path_parameters", "permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
     *("sorted_indexes", "state_machine_roles", "stopped_executions", "tables"),

@@ -1,6 +1,7 @@
-"""Gap: SQS's batch calls require permissions that do not exist.
+"""Gap: batch calls require permissions that do not exist.
 
-On AWS `SendMessageBatch` needs `sqs:SendMessage`, and likewise for the other two.
+On AWS `SendMessageBatch` needs `sqs:SendMessage`, and likewise for the other two. DynamoDB's
+`BatchExecuteStatement` needs those of its statements, here of INSERT, the only one in use.
 https://docs.aws.amazon.com/AWSSimpleQueueService/latest/SQSDeveloperGuide/sqs-api-permissions-reference.html
 """
 
@@ -15,7 +16,7 @@ _LOOKS = "ec476b92d969"
 _SINGLE = {
     f"sqs:{name}Batch": f"sqs:{name}"
     for name in ("SendMessage", "DeleteMessage", "ChangeMessageVisibility")
-}
+} | {"dynamodb:BatchExecuteStatement": "dynamodb:PartiQLInsert"}
 
 
 def install() -> None:

@@ -10,6 +10,8 @@ import pytest
 import typer.testing
 from pytest_socket import disable_socket
 
+from tests.partiql_inserts import take_inserts
+
 
 @pytest.fixture(autouse=True)
 def no_sockets_and_no_account(
@@ -32,6 +34,13 @@ def descriptions_of_services_are_read_once() -> Iterator[None]:
     loader = botocore.session.create_loader()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(botocore.session, "create_loader", lambda *_: loader)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def motos_dynamodb_takes_inserts() -> Iterator[None]:
+    with pytest.MonkeyPatch.context() as patch:
+        take_inserts(patch)
         yield
 
 

@@ -54,6 +54,7 @@ SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :d
 DELETED_VALUE = {":deleted": {"S": str(Status.DELETED)}}
 
 BATCH_GET_KEYS = 100  # DynamoDB's limit for one BatchGetItem
+INSERTS_AT_ONCE = 25  # DynamoDB's limit for one BatchExecuteStatement
 
 
 class PredictionsTable:
@@ -152,6 +153,38 @@ class PredictionsTable:
         old = self._update(item, ANOTHER_ANSWER, DELETED_VALUE, kept=("image", "sequencer"))
         return Written.NOW if old is None else Written.BEFORE
 
+    def insert_listed(self, answers: Sequence[tuple[Record, ImageRef]]) -> set[str]:
+        """Writes the records of listed images that have no row yet, in one request.
+
+        INSERT refuses an image that has a row, as ``attribute_not_exists`` does, and costs the same
+        as ``write_listed``, which is for all images that are not in the result.
+
+        Args:
+            answers: INSERTS_AT_ONCE at most; of several with the same image one is written.
+
+        Returns the images whose record was written.
+
+        Raises:
+            TransientError: DynamoDB is busy or did not answer; it may have written any of them.
+            ClientError: anything else.
+        """
+        items = list({ref.image: to_item(record, ref) for record, ref in answers}.values())
+        with translate_errors():
+            response = self._dynamodb.batch_execute_statement(
+                Statements=[
+                    {
+                        "Statement": _insert(self._table_name, tuple(item)),
+                        "Parameters": list(item.values()),
+                    }
+                    for item in items
+                ]
+            )
+        return {
+            item["image"]["S"]
+            for item, answer in zip(items, response["Responses"], strict=True)
+            if "Error" not in answer
+        }
+
     def write_candidate(self, record: Record, answer: CandidateAnswer) -> bool:
         """Writes a candidate's answer beside the row's; returns False if the row shows another one.
 
@@ -218,6 +251,12 @@ class PredictionsTable:
         A page may be short, even empty, and still have a cursor. It takes four requests.
         """
         return list_page(self._dynamodb, self._table_name, query, limit, cursor)
+
+
+def _insert(table_name: str, names: Sequence[str]) -> str:
+    """Returns PartiQL's statement that writes a new item with these attributes."""
+    attributes = ", ".join(f"'{name}': ?" for name in names)
+    return f'INSERT INTO "{table_name}" VALUE {{{attributes}}}'
 
 
 def _erased_unseen(old: Item, ref: ImageRef) -> bool:

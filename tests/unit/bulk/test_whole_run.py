@@ -9,6 +9,7 @@ import pytest
 
 from bulk.ledger import Fate
 from bulk.list_images import SYSTEM_NAMES, why_ignored
+from pipeline.errors import TransientError
 from pipeline.records import Road, Status
 from tests.fakes import jpeg
 from tests.unit.bulk.conftest import Bulk, answer_of, bulk_run
@@ -341,3 +342,35 @@ def test_job_that_is_refused_for_another_reason_is_tried_in_the_second_round(bul
     report = bulk.go({"Error": "SageMaker.AmazonSageMakerException", "Cause": "Rate exceeded"})
     assert report["rounds"] == 2
     assert [each["reason"] for each in report["transform_jobs"]] == ["Rate exceeded"] * 2
+
+
+def test_inserts_that_fail_are_written_one_by_one(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def insert_listed(*_: object) -> set[str]:
+        raise TransientError("ThrottlingException", "busy")
+
+    monkeypatch.setattr(bulk.table, "insert_listed", insert_listed)
+    keys = fill(bulk)
+    assert bulk.go()["classified"] == 27
+    assert_accounted(bulk, keys)
+
+
+def test_a_chunk_of_images_with_rows_tries_inserts_once(
+    bulk: Bulk, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    fill(bulk)
+    bulk.go()
+    tried: list[int] = []
+    insert = bulk.table.insert_listed
+
+    def insert_listed(answers: Any) -> set[str]:
+        tried.append(len(answers))
+        return insert(answers)
+
+    monkeypatch.setattr(bulk.table, "insert_listed", insert_listed)
+    bulk.run = bulk_run(
+        name="again", again=True, chunk_images=100, started_at="2999-06-01T00:00:00.000Z"
+    )
+    assert bulk.go()["classified"] == 27
+    assert tried == [bulk.run.shard_images]

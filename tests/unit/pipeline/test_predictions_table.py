@@ -155,6 +155,20 @@ def test_a_listed_image_without_a_row_gets_one(table: PredictionsTable) -> None:
     assert table.get(ref.image) == bulk_record(ref)
 
 
+def test_listed_images_without_rows_get_them_in_one_request_and_rows_stay(
+    table: PredictionsTable,
+) -> None:
+    known, *new = (replace(listed_ref(), key=f"folder/it's {number}.jpg") for number in range(4))
+    table.write_listed(bulk_record(known, "pug"), known)
+    answers = [(bulk_record(ref), ref) for ref in (new[0], known, *new)]
+
+    assert table.insert_listed(answers) == {ref.image for ref in new}
+
+    assert table.get(known.image) == bulk_record(known, "pug")
+    assert [table.get(ref.image) for ref in new] == [bulk_record(ref) for ref in new]
+    assert table.insert_listed(answers) == set()
+
+
 def test_a_listed_version_replaces_the_row_of_an_older_one(table: PredictionsTable) -> None:
     dropped = image_ref(version="v1", sequencer="0A")
     table.write(classified(dropped), dropped)
