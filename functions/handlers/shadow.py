@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
+from dataclasses import asdict
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
 
@@ -14,6 +16,7 @@ from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.clients import PATIENT, client
 from pipeline.events import utc_now
 from pipeline.shadow import Shadow, ShowToCandidate
+from pipeline.time_budget import deadline
 from registry.shadow_setting import read_shadow
 
 if TYPE_CHECKING:
@@ -23,26 +26,41 @@ logger = Logger()
 
 # How old the setting may be: a share that was just set begins within this time.
 SETTING_SECONDS = 30
+# Reading and preparing the photos of a request, a call of 62 s, and writing their answers.
+LAST_CALL_SECONDS = 120
 
 
 @logger.inject_lambda_context
-def handler(event: dict[str, Any], _context: LambdaContext) -> None:
-    """Shows the share of a shard's new rows to the candidate, if there is one."""
-    logger.info("shadow", extra=show_to_candidate().run(event["Records"]))
+def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
+    """Shows the share of a shard's new rows to the candidate, if there is one.
+
+    Lambda gives the changes from the reported one on again.
+    """
+    too_late = deadline(context.get_remaining_time_in_millis, LAST_CALL_SECONDS)
+    shown = show_to_candidate(too_late).run(event["Records"])
+    logger.info("shadow", extra=asdict(shown))
+    again = [] if shown.again_from is None else [{"itemIdentifier": shown.again_from}]
+    return {"batchItemFailures": again}
 
 
-@cache
-def show_to_candidate() -> ShowToCandidate:
+def show_to_candidate(too_late: Callable[[], bool]) -> ShowToCandidate:
     settings = wiring.settings
     return ShowToCandidate(
         shadow=lambda: _shadow(int(time.monotonic() // SETTING_SECONDS)),
         images=ImagesBucket(client("s3")),
         prepare=wiring.decoder().prepare,
-        endpoint=ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.shadow_endpoint_name),
+        endpoint=_endpoint(),
         rows=wiring.predictions_table(),
         images_bucket=settings.images_bucket,
         now=utc_now,
+        too_late=too_late,
     )
+
+
+@cache
+def _endpoint() -> ModelEndpoint:
+    name = wiring.settings.shadow_endpoint_name
+    return ModelEndpoint(client("sagemaker-runtime", PATIENT), name)
 
 
 @lru_cache(maxsize=1)

@@ -8,7 +8,7 @@ from __future__ import annotations
 import hashlib
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
@@ -47,6 +47,21 @@ class Shadow:
         return int.from_bytes(digest[:8]) < self.share * 2**64
 
 
+@dataclass(frozen=True, slots=True)
+class Shown:
+    """What came of some changes of the table.
+
+    Attributes:
+        chosen: rows of the share.
+        again_from: the sequence number of the first change that is to come again; None for none.
+    """
+
+    chosen: int = 0
+    answered: int = 0
+    disagreeing: int = 0
+    again_from: str | None = None
+
+
 class Endpoint(Protocol):
     """The candidate's endpoint."""
 
@@ -66,6 +81,7 @@ class ShowToCandidate:
     Attributes:
         shadow: the candidate; None while there is none.
         images_bucket: the stack's own bucket, which keeps versions.
+        too_late: whether no further call of the endpoint may begin.
     """
 
     shadow: Callable[[], Shadow | None]
@@ -75,27 +91,42 @@ class ShowToCandidate:
     rows: Rows
     images_bucket: str
     now: Callable[[], str]
+    too_late: Callable[[], bool]
 
-    def run(self, events: Sequence[Mapping[str, Any]]) -> dict[str, int]:
-        """Shows new rows of the share to the candidate; returns how many, and what came of them.
+    def run(self, events: Sequence[Mapping[str, Any]]) -> Shown:
+        """Shows new rows of the share to the candidate, as many at a time as a request takes.
 
-        Raises:
-            TransientError: a service is busy; the same changes come again, a few times.
+        A busy service or too little time ends it: the changes from there on come again, a few
+        times, and those before do not.
         """
         shadow = self.shadow()
         if shadow is None:
-            return {"chosen": 0}
-        chosen = [record for record in _new_answers(events) if _is_for(shadow, record)]
-        ready = [(record, pixels) for record in chosen for pixels in self._pixels(record, shadow)]
+            return Shown()
+        chosen = [each for each in _new_answers(events) if _is_for(shadow, each.record)]
+        shown = Shown(chosen=len(chosen))
         size = max(1, MAX_PAYLOAD_BYTES // shadow.image_spec.image_bytes)
-        counts = {"chosen": len(chosen), "answered": 0, "disagreeing": 0}
-        for start in range(0, len(ready), size):
-            for record, answer in self._answers(ready[start : start + size], shadow):
-                given = CandidateAnswer(answer.label, answer.confidence, answer.model, self.now())
-                if self.rows.write_candidate(record, given):
-                    counts["answered"] += 1
-                    counts["disagreeing"] += answer.label != record.label
-        return counts
+        for start in range(0, len(chosen), size):
+            some = chosen[start : start + size]
+            try:
+                if self.too_late():
+                    return replace(shown, again_from=some[0].sequence_number)
+                shown = self._show([each.record for each in some], shadow, shown)
+            except TransientError as error:
+                logger.warning("shown again later", extra={"error": str(error)})
+                return replace(shown, again_from=some[0].sequence_number)
+        return shown
+
+    def _show(self, records: Sequence[Record], shadow: Shadow, shown: Shown) -> Shown:
+        ready = [(record, pixels) for record in records for pixels in self._pixels(record, shadow)]
+        for record, answer in self._answers(ready, shadow) if ready else []:
+            given = CandidateAnswer(answer.label, answer.confidence, answer.model, self.now())
+            if self.rows.write_candidate(record, given):
+                shown = replace(
+                    shown,
+                    answered=shown.answered + 1,
+                    disagreeing=shown.disagreeing + (answer.label != record.label),
+                )
+        return shown
 
     def _pixels(self, record: Record, shadow: Shadow) -> Iterator[bytes]:
         """Yields the prepared image; nothing when it is gone or another preparation rejects it."""
@@ -130,16 +161,25 @@ class ShowToCandidate:
         return [(record, answer) for (record, _), answer in zip(ready, answers, strict=True)]
 
 
-def _new_answers(events: Sequence[Mapping[str, Any]]) -> Iterator[Record]:
+@dataclass(frozen=True, slots=True)
+class _NewAnswer:
+    """A row with a new answer, and its change's place in the stream."""
+
+    record: Record
+    sequence_number: str
+
+
+def _new_answers(events: Sequence[Mapping[str, Any]]) -> Iterator[_NewAnswer]:
     """Yields the rows with a new answer; what a reviewer or a candidate said is none."""
     for each in events:
         try:
             change = read_change(each)
+            number = each["dynamodb"]["SequenceNumber"]
         except Exception:
             logger.exception("a change of the table cannot be read and is left out")
             continue
         if change.is_new_answer and change.after is not None:
-            yield change.after
+            yield _NewAnswer(change.after, number)
 
 
 def _is_for(shadow: Shadow, record: Record) -> bool:

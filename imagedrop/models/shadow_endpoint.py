@@ -23,6 +23,8 @@ if TYPE_CHECKING:
 # One request at a time: what comes meanwhile is tried again, and then left out. A new account has
 # ten at once over all its serverless endpoints.
 MAX_CONCURRENCY = 1
+# SageMaker refuses to change or to delete an endpoint that changes.
+IN_PROGRESS = frozenset({"Creating", "Updating", "SystemUpdating", "RollingBack", "Deleting"})
 MEGABYTES = 2048  # where the stack's endpoint is on instances
 
 
@@ -43,7 +45,8 @@ class ShadowEndpoint:
             on_step: called with the endpoint's status, poll after poll.
 
         Raises:
-            UserError: the stack's models are in a VPC, or the candidate does not start.
+            UserError: the stack's models are in a VPC, the endpoint is being changed, or the
+                candidate does not start.
         """
         config = self._make_config(endpoint, candidate)
         with translate_errors():
@@ -52,16 +55,31 @@ class ShadowEndpoint:
             if found is None:
                 self._sagemaker.create_endpoint(**request)
             elif found["EndpointConfigName"] != config:
+                self._refuse_in_progress(found)
                 self._sagemaker.update_endpoint(**request)
             self._wait(config, on_step)
 
     def stop(self) -> bool:
-        """Deletes the endpoint; returns whether there was one."""
+        """Deletes the endpoint; returns whether there was one.
+
+        Raises:
+            UserError: it is being made or changed.
+        """
         with translate_errors():
-            if self._describe() is None:
+            found = self._describe()
+            if found is None:
                 return False
+            self._refuse_in_progress(found)
             self._sagemaker.delete_endpoint(EndpointName=self.name)
         return True
+
+    def _refuse_in_progress(self, found: dict[str, Any]) -> None:
+        status = found["EndpointStatus"]
+        if status in IN_PROGRESS:
+            raise UserError(
+                f"The endpoint {self.name} is {status}; SageMaker changes it when that has ended.",
+                "No image is shown to a candidate now. Try again in a few minutes.",
+            )
 
     def _make_config(self, endpoint: ServingEndpoint, candidate: Candidate) -> str:
         now = candidate.serving

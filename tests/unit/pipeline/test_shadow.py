@@ -20,7 +20,7 @@ from pipeline.queries import Query
 from pipeline.records import CandidateAnswer, Record, Road
 from pipeline.review import Action, ReviewRequest, Reviews, reviewed
 from pipeline.review_items import to_review_item
-from pipeline.shadow import MAX_PAYLOAD_BYTES, Shadow, ShowToCandidate
+from pipeline.shadow import MAX_PAYLOAD_BYTES, Shadow, Shown, ShowToCandidate
 from pipeline.table_items import to_item
 from registry.shadow_setting import SHADOW_KEY, delete_shadow, read_shadow, write_shadow
 from tests.fakes import SPEC
@@ -29,12 +29,17 @@ from tests.tables import classified, dynamodb_with_table, image_ref
 CANDIDATE = "dogs@2"
 NOW = "2026-11-24T06:01:00.000Z"
 ALL = Shadow(CANDIDATE, SPEC, 1.0)
+# Of images so large that a request takes 27 of them.
+LARGE = replace(ALL, image_spec=replace(SPEC, size=224, resize=224))
+A_REQUEST = 27
 
 
-def event(ref: ImageRef, record: Record, before: Record | None = None, **extra: Any) -> Any:
+def event(
+    ref: ImageRef, record: Record, before: Record | None = None, number: str = "1", **extra: Any
+) -> Any:
     told: dict[str, Any] = {
         "Keys": {"image": {"S": ref.image}},
-        "SequenceNumber": "1",
+        "SequenceNumber": number,
         "NewImage": to_item(record, ref) | extra,
     }
     if before is not None:
@@ -50,10 +55,13 @@ class Candidate:
     model: str = CANDIDATE
     error: Exception | None = None
     calls: list[int] = field(default_factory=list)
+    busy_from: int = 99  # the number of the first call that is refused
 
     def classify(self, body: bytes, spec: ImageSpec, image_count: int) -> list[Answer]:
         assert len(body) <= MAX_PAYLOAD_BYTES + 128
         self.calls.append(image_count)
+        if len(self.calls) >= self.busy_from:
+            raise TransientError("ThrottlingException", "busy")
         if self.error is not None:
             raise self.error
         answer = Answer(self.label, 0.75, (Prediction(self.label, 0.75),), self.model)
@@ -79,8 +87,17 @@ class World:
     candidate: Candidate = field(default_factory=Candidate)
     images: Images = field(default_factory=Images)
     shadow: Shadow | None = ALL
+    calls_in_time: int = 99
 
     def show(self, *events: Any) -> dict[str, int]:
+        """The counts of what is not to come again."""
+        shown = self.shown(*events)
+        assert shown.again_from is None
+        if not shown.chosen:
+            return {"chosen": 0}
+        return {name: getattr(shown, name) for name in ("chosen", "answered", "disagreeing")}
+
+    def shown(self, *events: Any) -> Shown:
         return ShowToCandidate(
             shadow=lambda: self.shadow,
             images=self.images,
@@ -89,6 +106,7 @@ class World:
             rows=self.table,
             images_bucket="bucket",
             now=lambda: NOW,
+            too_late=lambda: len(self.candidate.calls) >= self.calls_in_time,
         ).run(events)
 
     def drop(self, key: str = "incoming/dog.jpg", label: str = "beagle") -> tuple[ImageRef, Record]:
@@ -205,9 +223,10 @@ def test_without_a_candidate_nothing_is_read(world: World) -> None:
 
 def test_requests_stay_below_the_endpoints_limit(world: World) -> None:
     dropped = [world.drop(f"incoming/{number}.jpg") for number in range(60)]
+    world.shadow = LARGE
     world.show(*(event(*each) for each in dropped))
     assert sum(world.candidate.calls) == 60
-    assert max(world.candidate.calls) * SPEC.image_bytes <= MAX_PAYLOAD_BYTES
+    assert max(world.candidate.calls) == A_REQUEST
 
 
 @pytest.mark.parametrize("content", [None, Rejection(RejectReason.ARCHIVED, "cold")])
@@ -229,12 +248,31 @@ def test_what_is_no_passing_fault_is_logged_and_left_out(
     assert world.row(ref) == record
 
 
-def test_a_busy_service_is_tried_again(world: World) -> None:
+def test_what_a_busy_service_refused_comes_again(world: World) -> None:
     world.candidate.error = TransientError("ThrottlingException", "busy")
     ref, record = world.drop()
-    with pytest.raises(TransientError):
-        world.show(event(ref, record))
+    found = world.shown(event(ref, record, number="7"))
+    assert (found.answered, found.again_from) == (0, "7")
     assert world.row(ref) == record
+
+
+def test_what_was_answered_before_a_busy_service_does_not_come_again(world: World) -> None:
+    dropped = [world.drop(f"incoming/{number}.jpg") for number in range(60)]
+    world.shadow, world.candidate.busy_from = LARGE, 2
+    events = [event(*each, number=str(number)) for number, each in enumerate(dropped)]
+    found = world.shown(*events)
+    assert (found.answered, found.again_from) == (A_REQUEST, str(A_REQUEST))
+    world.candidate.busy_from = 99
+    assert world.show(*events[A_REQUEST:])["answered"] == 60 - A_REQUEST
+
+
+def test_no_call_begins_that_might_not_end_in_time(world: World) -> None:
+    dropped = [world.drop(f"incoming/{number}.jpg") for number in range(60)]
+    world.shadow, world.calls_in_time = LARGE, 1
+    found = world.shown(*(event(*each, number=str(n)) for n, each in enumerate(dropped)))
+    assert len(world.candidate.calls) == 1
+    assert len(world.images.read_refs) == found.answered == A_REQUEST
+    assert found.again_from == str(A_REQUEST)
 
 
 def test_answers_of_another_model_are_not_the_candidates(world: World) -> None:

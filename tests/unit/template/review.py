@@ -143,8 +143,16 @@ def _permissions(policy: Json, effect: str, true: Collection[str]) -> Iterator[P
         if statement["Effect"] == effect:
             condition = text(statement["Condition"]) if "Condition" in statement else ""
             for action in as_list(statement["Action"]):
-                for resource in map(text, as_list(statement["Resource"])):
+                for resource in map(_arn, as_list(statement["Resource"])):
                     yield Permission(action, ARNS.get(resource, resource), condition)
+
+
+def _arn(resource: Json | str) -> str:
+    """Writes a resource on one line; ``StackSuffix`` is a part of the stack's id wherever it is."""
+    match resource:
+        case {"Fn::Sub": [str(template), {"StackSuffix": _, **others}]} if not others:
+            return template
+    return text(resource)
 
 
 def _both(one: Permission, other: Permission) -> Iterator[Permission]:

@@ -92,6 +92,7 @@ CAUSES: dict[str, Callable[[], Measured]] = {
     "ChangesLateAlarm": lambda: {"IteratorAge": [(60.0, 4e6)]},
     "NoticesLeftOutAlarm": lambda: {"NoticesLeftOut": TIMES},
     "DriftAlarm": lambda: {"DriftingProperties": [(1800.0, 1.0)]},
+    "DriftErrorsAlarm": lambda: {"Errors": TIMES},
 }
 
 

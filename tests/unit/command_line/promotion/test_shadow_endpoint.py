@@ -109,6 +109,21 @@ def test_a_candidate_that_does_not_start_is_an_error_with_sagemakers_reason() ->
         start(TwoEndpoints(SERVERLESS, fails="no health"))
 
 
+@pytest.mark.parametrize("status", ["Creating", "Updating", "Deleting"])
+def test_an_endpoint_that_changes_is_not_changed_and_not_deleted_but_said(status: str) -> None:
+    sagemaker = TwoEndpoints(SERVERLESS)
+    for act in (
+        lambda: start(sagemaker, "s3://models/models/newer/model.tar.gz"),
+        lambda: ShadowEndpoint(sagemaker, NAME).stop(),  # type: ignore[arg-type]
+    ):
+        sagemaker.shadow = {"EndpointConfigName": "another", "EndpointStatus": status}
+        with pytest.raises(UserError, match=status) as refused:
+            act()
+        assert "Try again" in refused.value.next_step
+    assert sagemaker.begun == []
+    assert sagemaker.shadow is not None
+
+
 def test_models_in_a_vpc_have_no_candidate() -> None:
     sagemaker = TwoEndpoints(INSTANCES)
     with pytest.raises(UserError, match="VPC"):

@@ -7,6 +7,7 @@ from tools.template import Json, of_type, text, with_conditions
 
 WATCHED = {
     ("DriftingProperties", "drift"),
+    ("Errors", "${DriftFunction}"),
     ("ApproximateNumberOfMessagesVisible", "${DeadLetterQueue.QueueName}"),
     ("OldestSeconds", "classify"),
     ("ApproximateAgeOfOldestMessage", "${ImagesQueue.QueueName}"),
