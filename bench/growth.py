@@ -1,47 +1,52 @@
-"""The model of growth beside the local cloud: the same loads, measured and simulated.
+"""The model of growth beside the local cloud: the same loads, simulated and measured.
 
-    .venv/bin/python -m bench.growth [--photos FOLDER] [--output docs/images/growth-validation.svg]
+    .venv/bin/python -m bench.growth [--rounds 2] [--output docs/images/growth-validation.svg]
 
-First a drop and two bulk runs are timed: how long a batch, a chunk and other phases take here, on
-cores that the functions, the endpoint and the emulator share. With these times instead
-of AWS's the model says how long larger loads take, and then they run. It prints both and
-their ratio, and draws them. About three minutes.
+The parts of small loads are timed: an upload and a batch of one image alone, drops of 100, bulk
+runs of one chunk and of eight. From them the model says how long loads of other sizes take on the
+cores that all parts share here, and these loads run, each between two of the timed ones. Nothing
+that is compared is used to predict. It prints and draws both. About four minutes.
 """
 
 from __future__ import annotations
 
 import argparse
-import math
 import statistics
 import tempfile
-import time
-from collections.abc import Sequence
+from collections import defaultdict
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-from bench.bulk import run_bulk
 from bench.drop import PHOTOS, a_cloud
 from bench.folders import make_folder
 from bench.growth_charts import draw
+from bench.growth_timed import (
+    CHUNK_IMAGES,
+    Alone,
+    Dropped,
+    Processor,
+    Ran,
+    alone,
+    bulk_run,
+    drop,
+)
 from bench.latency import Stack as DeployedStack
-from bench.latency import Timed
 from imagedrop.estimates.bulk_run import RunSettings, size_run
 from imagedrop.estimates.stack import BULK_CONCURRENCY
 from imagedrop.growth.bulk import simulate_bulk
-from imagedrop.growth.drop import simulate
+from imagedrop.growth.drop import Outcome, simulate
 from imagedrop.growth.figures import Figures, known
 from imagedrop.growth.limits import Load, Stack
-from imagedrop.target import Target, local_target
-from imagedrop.uploads import Upload, upload_all
+from imagedrop.growth.machine import Machine
+from imagedrop.target import local_target
+from localcloud.record import Cloud
 from training.reports.axes import Axis
 from training.reports.charts import Series
 
-TIMED_DROP = 100  # before and after each drop that is compared: the machine may have other work
-DROPS = (200, 400)
-TIMED_RUN = 160  # before and after the run that is compared
-BULK_RUN = 320
-CHUNK_IMAGES = 20
+TIMED_DROP, DROPS = 100, (50, 200, 600)
+ONE_CHUNK, TIMED_RUN, BULK_RUNS = CHUNK_IMAGES, 8 * CHUNK_IMAGES, (200, 800)
+CLOSE = 0.15
 NEVER = 1e9  # a rate that nothing waits for
 
 
@@ -54,72 +59,114 @@ class Compared:
     measured: float
     simulated: float
 
+    @property
+    def ratio(self) -> float:
+        return self.simulated / self.measured
+
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--photos", type=Path, default=PHOTOS)
+    parser.add_argument("--rounds", type=int, default=2)
     parser.add_argument("--output", type=Path, default=Path("docs/images/growth-validation.svg"))
     options = parser.parse_args()
-    with tempfile.TemporaryDirectory() as home, a_cloud() as running:
-        folder, times = Path(home, "photos"), Path(home, "times")
-        times.mkdir()
-        made = make_folder(folder, max(*DROPS, BULK_RUN), options.photos)
-        target = local_target(running)
-        stack = DeployedStack(target, times)
-        drop(stack, folder, list(made)[:50])  # starts the workers
-        compared = drops(stack, folder, list(made))
-        report(compared)
-        compared.append(bulk_run(target, folder, made))
-        report(compared[-1:])
-    write_plot(compared, options.output)
-
-
-def report(compared: Sequence[Compared]) -> None:
-    for each in compared:
-        ratio = each.simulated / each.measured
-        print(
-            f"{each.name} of {each.images}: measured {each.measured:.2f} s, "
-            f"simulated {each.simulated:.2f} s, ratio {ratio:.2f}",
-            flush=True,
-        )
-
-
-def drop(stack: DeployedStack, folder: Path, names: Sequence[str]) -> tuple[float, list[Timed]]:
-    """Uploads all at once; returns the images a second that came, and each one's times."""
-    prefix = f"incoming/{time.time_ns()}/"
-    uploads = [Upload(folder / name, prefix + name) for name in names]
-    s3 = stack.target.client("s3")
-    list(upload_all(s3, stack.target.images_bucket, uploads))
-    found = list(stack.timed([each.key for each in uploads]).values())
-    came = [each.sent for each in found]
-    return len(found) / (max(came) - min(came)), found
-
-
-def seconds_of(found: Sequence[Timed]) -> float:
-    return max(each.written for each in found) - min(each.sent for each in found)
-
-
-def drops(stack: DeployedStack, folder: Path, names: Sequence[str]) -> list[Compared]:
     compared = []
-    _, timed = drop(stack, folder, names[:TIMED_DROP])
-    for images in DROPS:
-        rate, found = drop(stack, folder, names[:images])
-        before, (_, timed) = timed, drop(stack, folder, names[:TIMED_DROP])
-        load = Load(images=images, images_per_second=rate)
-        figures = local_figures([*before, *timed])
-        outcome = simulate(load, Stack(classify_concurrency=BULK_CONCURRENCY), figures)
-        compared.append(Compared("drop", images, seconds_of(found), outcome.seconds))
-    return compared
+    with tempfile.TemporaryDirectory() as home, a_cloud() as running:
+        bench = Bench(running, Path(home), options.photos)
+        for _ in range(options.rounds):
+            for each in (*bench.drops(), *bench.bulk_runs()):
+                print(f"  {told(each)}", flush=True)
+                compared.append(each)
+    medians = list(by_load(compared))
+    print(f"medians of {options.rounds} rounds")
+    for each in medians:
+        print(told(each))
+    worst = max(abs(each.ratio - 1) for each in medians)
+    words = "all are" if worst <= CLOSE else "not all are"
+    print(f"{words} within {CLOSE:.0%}; the worst is {worst:.0%} off")
+    write_plot(medians, options.output)
 
 
-def local_figures(found: Sequence[Timed]) -> Figures:
-    """Returns this machine's figures: an image's share of its batch, and nothing that waits."""
-    batches = {each.began: each for each in found}.values()
-    seconds = sum(each.ended - each.began for each in batches)
-    image_milliseconds = 1000 * seconds / sum(each.batch_images for each in batches)
+def told(each: Compared) -> str:
+    return (
+        f"{each.name} of {each.images}: measured {each.measured:.2f} s, "
+        f"simulated {each.simulated:.2f} s, ratio {each.ratio:.2f}"
+    )
+
+
+def by_load(compared: Sequence[Compared]) -> Iterator[Compared]:
+    found: defaultdict[tuple[str, int], list[Compared]] = defaultdict(list)
+    for each in compared:
+        found[each.name, each.images].append(each)
+    for (name, images), same in found.items():
+        measured = statistics.median(each.measured for each in same)
+        yield Compared(name, images, measured, statistics.median(e.simulated for e in same))
+
+
+class Bench:
+    """The running local cloud, with photos to give it."""
+
+    def __init__(self, running: Cloud, home: Path, photos: Path) -> None:
+        self._running, self._folder, times = running, home / "photos", home / "times"
+        times.mkdir()
+        self._made = make_folder(self._folder, max(*DROPS, *BULK_RUNS), photos)
+        self._target, self._processor = local_target(running), Processor(running)
+        self._stack = DeployedStack(self._target, times)
+        # Starts the workers, of which bulk runs have their own.
+        self._drop(TIMED_DROP)
+        self._run(TIMED_RUN)
+
+    def drops(self) -> Iterator[Compared]:
+        names = list(self._made)[:TIMED_DROP]
+        one = alone(self._stack, self._processor, self._folder, names)
+        timed = self._drop(TIMED_DROP)
+        for images in DROPS:
+            found = self._drop(images)
+            before, timed = timed, self._drop(TIMED_DROP)
+            outcome = expected_drop(images, one, [before, timed], found.left.cores)
+            yield Compared("drop", images, found.seconds, outcome.seconds)
+
+    def bulk_runs(self) -> Iterator[Compared]:
+        one, timed = self._run(ONE_CHUNK), self._run(TIMED_RUN)
+        for images in BULK_RUNS:
+            found = self._run(images)
+            before, timed = timed, self._run(TIMED_RUN)
+            seconds = expected_run(images, one, [before, timed], found.left.cores)
+            yield Compared("bulk run", images, found.seconds, seconds)
+
+    def _drop(self, images: int) -> Dropped:
+        names = list(self._made)[:images]
+        return drop(self._stack, self._processor, self._folder, names)
+
+    def _run(self, images: int) -> Ran:
+        made = dict(list(self._made.items())[:images])
+        return bulk_run(self._target, self._running, self._processor, self._folder, made)
+
+
+def expected_drop(images: int, one: Alone, timed: Sequence[Dropped], cores: float) -> Outcome:
+    """Returns what the model says of a drop.
+
+    A batch's CPU is a part of its own and one for each image: two equations, of batches of one
+    image and of the larger ones of the timed drops.
+    """
+    dropped = sum(len(each.found) for each in timed)
+    batches = sum(each.batches for each in timed)
+    cpu = sum(each.left.cloud_cpu_seconds for each in timed)
+    cpu -= dropped * one.upload_cloud_cpu_seconds
+    image_cpu = (cpu - batches * one.batch.cpu_seconds) / (dropped - batches)
+    batch_cpu = max(0.0, one.batch.cpu_seconds - image_cpu)
+    figures = local_figures(batch_cpu / one.batch.uses, image_cpu / one.batch.uses)
+    machine = Machine(cores, {"upload": one.upload.uses, "batch": one.batch.uses})
+    load = Load(images=images, images_per_second=1 / one.upload.seconds)
+    return simulate(load, Stack(classify_concurrency=BULK_CONCURRENCY), figures, machine)
+
+
+def local_figures(batch_seconds: float, image_seconds: float) -> Figures:
+    """Returns this machine's figures: what a batch takes alone, and nothing that waits."""
     return replace(
         known(),
-        prepare_cpu_milliseconds=image_milliseconds,
+        prepare_cpu_milliseconds=1000 * image_seconds,
+        call_milliseconds=1000 * batch_seconds,
         read_cpu_milliseconds=0.0,
         webp_encode_cpu_milliseconds=0.0,
         webp_decode_cpu_milliseconds=0.0,
@@ -127,66 +174,38 @@ def local_figures(found: Sequence[Timed]) -> Figures:
         put_item_cpu_milliseconds=0.0,
         put_item_milliseconds=0.0,
         read_milliseconds=0.0,
-        call_milliseconds=0.0,
         event_seconds=0.0,
         function_start_seconds=0.0,
         serverless_start_seconds=0.0,
     )
 
 
-def bulk_run(target: Target, folder: Path, made: dict[str, bool]) -> Compared:
-    before, compared, after = (
-        timed_run(target, folder, dict(list(made.items())[:count]))
-        for count in (TIMED_RUN, BULK_RUN, TIMED_RUN)
-    )
-    local = expected((before, after), BULK_RUN)
+def expected_run(images: int, one: Ran, timed: Sequence[Ran], cores: float) -> float:
+    """Returns the seconds that the model says of a bulk run.
+
+    A chunk's CPU is that of the timed runs. One chunk alone says how many cores it uses, and what
+    the steps besides take; so does a run of eight, and each chunk adds the same.
+    """
+    chunks = sum(each.chunks for each in timed)
+    prepared = sum(each.prepare.cpu_seconds for each in timed) / chunks
+    recorded = sum(each.record.cpu_seconds for each in timed) / chunks
+    mean_chunks = chunks / len(timed)
+    others = statistics.mean(each.others for each in timed)
+    each_chunk = (others - one.others) / (mean_chunks - one.chunks)
+    job_images = sum(each.job_images for each in timed) / sum(each.images for each in timed)
+    job_start = statistics.mean(each.job_start for each in (one, *timed))
     settings = RunSettings(chunk_images=CHUNK_IMAGES)
-    phases = {
-        "prepare": 0.0,  # by chunks: the two below
-        "transform": local["transform"],
-        "record": 0.0,
-        "reconcile": local["others"],
-    }
+    count = -(-images // CHUNK_IMAGES)
     sizing = replace(
-        size_run(BULK_RUN, settings),
-        prepare_chunk_seconds=local["prepare"],
-        record_chunk_seconds=local["record"],
-        phase_seconds=phases,
+        size_run(images, settings),
+        prepare_chunk_seconds=prepared / one.prepare.uses,
+        record_chunk_seconds=recorded / one.record.uses,
+        job_start_seconds=job_start,
+        job_image_seconds=job_images,
+        phase_seconds={"reconcile": others + (count - mean_chunks) * each_chunk},
     )
-    simulated = simulate_bulk(sizing, settings, BULK_CONCURRENCY, known())
-    return Compared("bulk run", BULK_RUN, compared["seconds"], simulated.seconds)
-
-
-def timed_run(target: Target, folder: Path, made: dict[str, bool]) -> dict[str, Any]:
-    prefix = f"folders/growth-{time.time_ns()}/"
-    uploads = [Upload(folder / name, prefix + name) for name in made]
-    list(upload_all(target.client("s3"), target.images_bucket, uploads))
-    sizes = {"chunk_images": CHUNK_IMAGES, "shard_images": CHUNK_IMAGES}
-    report = run_bulk(target, made, prefix=prefix, **sizes)
-    return report | {"listed": len(made)}
-
-
-def _rounds(images: int) -> int:
-    return math.ceil(math.ceil(images / CHUNK_IMAGES) / BULK_CONCURRENCY)
-
-
-def expected(timed: Sequence[dict[str, Any]], images: int) -> dict[str, float]:
-    """Returns the seconds of a chunk in both steps, of the job, and of what no image adds to."""
-    listed = sum(report["listed"] for report in timed)
-    steps = {
-        step: sum(report["function_seconds"][step] for report in timed) / listed * CHUNK_IMAGES
-        for step in ("prepare", "record")
-    }
-    jobs = [sum(job["seconds"] for job in report["transform_jobs"]) for report in timed]
-    # A step takes whole rounds of chunks, the last of which may leave places idle.
-    others = [
-        report["seconds"] - job - sum(steps.values()) * _rounds(report["listed"])
-        for report, job in zip(timed, jobs, strict=True)
-    ]
-    return steps | {
-        "transform": sum(jobs) / listed * images,
-        "others": max(0.0, statistics.mean(others)),
-    }
+    machine = Machine(cores, {"prepare": one.prepare.uses, "record": one.record.uses})
+    return simulate_bulk(sizing, settings, BULK_CONCURRENCY, known(), machine).seconds
 
 
 def write_plot(compared: Sequence[Compared], path: Path) -> None:
@@ -195,7 +214,7 @@ def write_plot(compared: Sequence[Compared], path: Path) -> None:
         Series("equal", [(0.0, 0.0), (most, most)], has_dots=False),
         *(
             Series(
-                f"{each.name}, {each.images} images",
+                f"{each.name}, {each.images} images: {each.ratio:.2f}",
                 [(each.measured, each.simulated)],
                 is_joined=False,
             )

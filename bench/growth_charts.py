@@ -1,6 +1,6 @@
-"""The plots of docs/growth.md, and its answers: a million, a hundred million, 10,000 images/s.
+"""The plot by rate of docs/growth.md, and its answers: a million, a hundred million, 10,000/s.
 
-    .venv/bin/python -m bench.growth_charts     prints the tables, draws docs/images/growth-*.svg
+    .venv/bin/python -m bench.growth_charts     writes the tables and draws growth-rate.svg
 
 Simulated with `imagedrop.growth`; the validation's plot is drawn by ``python -m bench.growth``.
 """
@@ -23,6 +23,7 @@ from imagedrop.growth.plan import Plan, bulk_with, drop_with, plan_bulk, plan_dr
 from training.reports.axes import Axis
 from training.reports.charts import HEIGHT, WIDTH, Series, xy_chart
 
+PAGE = Path("docs/growth.md")
 IMAGES = Path("docs/images")
 COLOURS = ("#0072b2", "#d55e00", "#009e73", "#cc79a7", "#e69f00", "#56b4e9")
 LINE = 18
@@ -115,8 +116,18 @@ def by_rate() -> list[Series]:
     return made
 
 
+def with_table(page: str, lines: Sequence[str]) -> str:
+    """Returns the page with this table in the place of the one that has the same headings."""
+    start = page.index(lines[0])
+    end = page.index("\n\n", start)
+    return page[:start] + "\n".join(lines) + page[end:]
+
+
 def main() -> None:
-    print("\n".join([*answers(), "", *at_ten_thousand()]))
+    page = PAGE.read_text()
+    for table in (answers(), at_ten_thousand()):
+        page = with_table(page, list(table))
+    PAGE.write_text(page)
     x_axis = Axis("images dropped a second, for ten minutes", is_log=True)
     draw(
         IMAGES / "growth-rate.svg", by_rate(), x_axis, Axis("s from drop to row, p99", is_log=True)

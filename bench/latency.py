@@ -16,6 +16,7 @@ import tempfile
 import threading
 import time
 import uuid
+from collections import defaultdict
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -70,6 +71,8 @@ class Stack:
 
     def __init__(self, target: Target, folder: Path) -> None:
         self.target, self._folder = target, folder
+        self._read_bytes: defaultdict[Path, int] = defaultdict(int)
+        self._found: dict[str, Timed] = {}
         self._s3 = target.client("s3")
         self._function = Function(target)
         self._function.add_to_bundle(HANDLER)
@@ -84,33 +87,40 @@ class Stack:
         return key
 
     def timed(self, keys: Sequence[str]) -> dict[str, Timed]:
-        """Waits until all of them have their row."""
+        """Waits until all of them have their row. Each line is read once: looking costs little."""
         give_up = time.monotonic() + PATIENCE_SECONDS
-        while True:
-            found = {key: each for key, each in self._lines() if key in keys}
-            if len(found) == len(keys):
-                return found
+        while missing := [key for key in keys if key not in self._found]:
             if time.monotonic() > give_up:
-                raise SystemExit(f"{len(keys) - len(found)} photos have no row")
+                raise SystemExit(f"{len(missing)} photos have no row")
             time.sleep(0.01)
+            self._found.update(self._lines())
+        return {key: self._found[key] for key in keys}
 
     def _lines(self) -> Iterator[tuple[str, Timed]]:
+        """The images of the lines that were written since the last call."""
         for path in self._folder.iterdir():
-            for text in path.read_text().splitlines(keepends=True):
-                if text.endswith("\n"):
-                    line: dict[str, Any] = json.loads(text)
-                    for key, written in line["written"].items():
-                        yield (
-                            key,
-                            Timed(
-                                line["sent"][key],
-                                written,
-                                line["began"],
-                                line["ended"],
-                                len(line["sent"]),
-                                line["seconds"],
-                            ),
-                        )
+            with path.open("rb") as file:
+                file.seek(self._read_bytes[path])
+                for text in file:
+                    if not text.endswith(b"\n"):
+                        break
+                    self._read_bytes[path] += len(text)
+                    yield from _images(json.loads(text))
+
+
+def _images(line: dict[str, Any]) -> Iterator[tuple[str, Timed]]:
+    for key, written in line["written"].items():
+        yield (
+            key,
+            Timed(
+                line["sent"][key],
+                written,
+                line["began"],
+                line["ended"],
+                len(line["sent"]),
+                line["seconds"],
+            ),
+        )
 
 
 def alone(stack: Stack, paths: Sequence[Path]) -> list[Timed]:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from enum import StrEnum
+from itertools import count
 from typing import Annotated, Any
 
 import typer
@@ -20,8 +22,8 @@ from imagedrop.estimates.month import Mode
 from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.growth import figures
 from imagedrop.growth.limits import Load
-from imagedrop.growth.plan import Plan, plan_bulk, plan_drop
-from imagedrop.output import print_pairs, print_table, say
+from imagedrop.growth.plan import OnTry, Plan, plan_bulk, plan_drop
+from imagedrop.output import console, exit_on_interrupt, print_pairs, print_table, say
 
 _SECONDS = {"s": 1, "min": 60, "m": 60, "h": 3600, "d": 86_400}
 
@@ -54,14 +56,16 @@ def plan(
 ) -> None:
     """Print the cheapest configuration that classifies the images in time, by simulation."""
     known, load = figures.known(), Load(images=images, images_per_second=rate)
-    seconds = _deadline_seconds(deadline)
+    seconds = deadline_seconds(deadline)
     ways = {Mode.DROP: plan_drop, Mode.BULK: plan_bulk}
     found, refused = [], []
-    for way in [mode] if mode else list(Mode):
-        try:
-            found.append(ways[way](load, seconds, known))
-        except UserError as error:
-            refused.append(error)
+    with exit_on_interrupt("Nothing was planned."):
+        for way in [mode] if mode else list(Mode):
+            try:
+                with _counted(way) as on_try:
+                    found.append(ways[way](load, seconds, known, on_try))
+            except UserError as error:
+                refused.append(error)
     if not found:
         raise refused[0]
     if format_ is PlanFormat.JSON:
@@ -73,7 +77,21 @@ def plan(
         say(f"→ {each.next_step}")
 
 
-def _deadline_seconds(written: str) -> float | None:
+@contextmanager
+def _counted(way: Mode) -> Iterator[OnTry]:
+    """Says on a terminal how many configurations have been simulated."""
+    words = f"Simulating ways to {way}:" if way is Mode.DROP else "Simulating bulk runs:"
+    with console.status(f"{words} the first") as status:
+        numbers = count(1)
+        yield lambda: status.update(f"{words} {next(numbers)} done")
+
+
+def deadline_seconds(written: str) -> float | None:
+    """Reads a duration: 30s, 10min, 2h or 1d; None if nothing is written.
+
+    Raises:
+        UserError: it is no duration.
+    """
     if not written:
         return None
     match = re.fullmatch(r"(\d+(?:\.\d+)?)(s|min|m|h|d)", written.strip())
@@ -100,10 +118,14 @@ def _print_plans(plans: Sequence[Plan]) -> None:
     print_table(columns, rows)
     print_pairs(pair for each in plans for pair in _settings(each))
     print_costs({each.mode: each.dollars for each in plans})
+    quotas = [(quota, each.mode) for each in plans for quota in each.quotas]
+    if quotas:
+        print_table(
+            [Column("quota to ask for"), Column("code"), Column("needed"), Column("for")],
+            [(quota.name, quota.code, str(quota.needed), mode) for quota, mode in quotas],
+        )
     for each in plans:
         say(f"For a faster {each.mode}: {each.limit.remedy}")
-        for quota in each.quotas:
-            say(f"{each.mode} needs the quota {quota.name} ({quota.code}): {quota.needed}")
         if each.dollars.get("endpoint, instances"):
             say("An instance costs by the hour until EndpointCapacity=2048 is deployed again.")
     print_table(

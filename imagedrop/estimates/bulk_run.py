@@ -152,6 +152,8 @@ class Sizing:
     payload_bytes: int
     prepare_chunk_seconds: float
     record_chunk_seconds: float
+    job_start_seconds: float  # of each wave's transform job
+    job_image_seconds: float  # of a job's images, all its machines together
     waves: int
     phase_seconds: dict[str, float]
     seconds: float  # less than the phases together: waves overlap
@@ -217,6 +219,8 @@ def size_run(
         payload_bytes=settings.payload_bytes,
         prepare_chunk_seconds=_chunk_seconds(_prepare_milliseconds, images, settings),
         record_chunk_seconds=_chunk_seconds(_record_milliseconds, images, settings),
+        job_start_seconds=INSTANCE_START_SECONDS,
+        job_image_seconds=_job_image_seconds(settings),
         waves=turns - TURNS_BESIDES_WAVES,
         phase_seconds=phases,
         seconds=seconds,
@@ -341,11 +345,14 @@ def _record_milliseconds(direct: bool) -> float:
 
 
 def _transform_seconds(images: int, settings: RunSettings) -> float:
+    return INSTANCE_START_SECONDS + images * _job_image_seconds(settings) if images else 0.0
+
+
+def _job_image_seconds(settings: RunSettings) -> float:
     rate = (
         SERVED_FILES_PER_SECOND_PER_VCPU if settings.direct else SERVED_IMAGES_PER_SECOND_PER_VCPU
     )
-    rate *= INSTANCE_VCPUS[settings.instance_type] * settings.instance_count
-    return INSTANCE_START_SECONDS + images / rate if images else 0.0
+    return 1 / (rate * INSTANCE_VCPUS[settings.instance_type] * settings.instance_count)
 
 
 def problems(settings: RunSettings) -> list[tuple[str, str]]:

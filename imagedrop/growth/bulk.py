@@ -18,6 +18,7 @@ from bulk.turns import parts_of
 from imagedrop.estimates.bulk_run import TRANSITIONS_A_CHUNK, RunSettings, Sizing, wave_sizes
 from imagedrop.growth.figures import Figures
 from imagedrop.growth.limits import rows_per_second
+from imagedrop.growth.machine import Machine, SharedCores
 from imagedrop.growth.rates import Rate
 
 Steps = Generator[simpy.Event, Any, None]
@@ -36,19 +37,30 @@ class BulkOutcome:
     def slowest_phase(self) -> str:
         return max(self.took, key=lambda phase: self.took[phase])
 
+    def images_per_second(self, phase: str) -> float:
+        """Returns what a phase does while it is at work; other phases may be at work meanwhile."""
+        return self.sizing.images / self.took[phase]
+
 
 def simulate_bulk(
-    sizing: Sizing, settings: RunSettings, concurrency: int, figures: Figures
+    sizing: Sizing,
+    settings: RunSettings,
+    concurrency: int,
+    figures: Figures,
+    machine: Machine | None = None,
 ) -> BulkOutcome:
     """Returns what becomes of a run in which every image is new and readable.
 
     Args:
         sizing: the run's times and sizes where nothing waits: `size_run`.
         concurrency: chunks at once, the template's ClassifyConcurrency.
+        machine: on whose cores everything works; without one each function has its own.
     """
     env = simpy.Environment()
     outcome = BulkOutcome(sizing)
-    env.run(until=env.process(_Run(env, outcome, settings, concurrency, figures).steps()))
+    cores = SharedCores(env, machine) if machine else None
+    run = _Run(env, outcome, settings, concurrency, figures, cores)
+    env.run(until=env.process(run.steps()))
     outcome.seconds = env.now
     return outcome
 
@@ -62,6 +74,7 @@ class _Run:
     settings: RunSettings
     concurrency: int
     figures: Figures
+    cores: SharedCores | None
     reads: Rate = field(init=False)
     table: Rate = field(init=False)
 
@@ -84,14 +97,27 @@ class _Run:
         yield from self._alone("delete")
 
     def _alone(self, phase: str, share: float = 1.0) -> Steps:
-        """What one function does for all chunks, or a job for all shards: nothing waits for it."""
-        seconds = share * self.outcome.sizing.phase_seconds.get(phase, 0.0)
-        self.outcome.took[phase] += seconds
-        yield self.env.timeout(seconds)
+        """What one function does for all chunks: nothing waits for it."""
+        yield from self._during(phase, share * self.outcome.sizing.phase_seconds.get(phase, 0.0))
+
+    def _during(self, phase: str, seconds: float) -> Steps:
+        began = self.env.now
+        yield self._spend(phase, seconds)
+        self.outcome.took[phase] += self.env.now - began
+
+    def _spend(self, phase: str, seconds: float) -> simpy.Event:
+        """Waits for something that takes so many seconds where nothing else works."""
+        if self.cores:
+            return self.cores.work(phase, seconds)
+        return self.env.timeout(seconds)
 
     def _transform(self, images: int) -> Steps:
-        for phase in ("plan", "transform"):
-            yield from self._alone(phase, images / self.outcome.sizing.images)
+        """Each wave has a job, and each job starts its machines, however few its images are."""
+        sizing = self.outcome.sizing
+        if images:
+            yield from self._alone("plan", images / sizing.images)
+            seconds = sizing.job_start_seconds + images * sizing.job_image_seconds
+            yield from self._during("transform", seconds)
 
     def _prepare(self, images: int, functions: int) -> Steps:
         def wait_seconds(count: int) -> float:
@@ -121,11 +147,19 @@ class _Run:
         counts = _chunks(images, self.settings.chunk_images)
         each = chunk_seconds / min(self.settings.chunk_images, self.outcome.sizing.images)
         transitions = Rate(lambda _: self.figures.transitions_per_second)
-        places = [
-            self.env.process(_function(self.env, counts, each, transitions, wait_seconds))
-            for _ in range(functions)
-        ]
-        ended = yield self.env.all_of(places)
+
+        def function() -> Generator[simpy.Event, Any, int]:
+            """One place of the Map: it takes the next chunk while there is one."""
+            done_images = 0
+            while counts:
+                count = counts.pop()
+                starting = transitions.wait_seconds(self.env.now, TRANSITIONS_A_CHUNK)
+                yield self.env.timeout(max(starting, wait_seconds(count)))
+                yield self._spend(phase, count * each)
+                done_images += count
+            return done_images
+
+        ended = yield self.env.all_of([self.env.process(function()) for _ in range(functions)])
         self.outcome.took[phase] += self.env.now - began
         return sum(ended.values())
 
@@ -133,20 +167,3 @@ class _Run:
 def _chunks(images: int, chunk_images: int) -> list[int]:
     full, rest = divmod(images, chunk_images)
     return [chunk_images] * full + ([rest] if rest else [])
-
-
-def _function(
-    env: simpy.Environment,
-    counts: list[int],
-    image_seconds: float,
-    transitions: Rate,
-    wait_seconds: Callable[[int], float],
-) -> Generator[simpy.Event, Any, int]:
-    """One place of the Map: it takes the next chunk while there is one; returns its images."""
-    done_images = 0
-    while counts:
-        images = counts.pop()
-        starting = transitions.wait_seconds(env.now, TRANSITIONS_A_CHUNK)
-        yield env.timeout(max(starting, wait_seconds(images)) + images * image_seconds)
-        done_images += images
-    return done_images

@@ -31,6 +31,7 @@ from imagedrop.growth.limits import (
     limits,
     rows_per_second,
 )
+from imagedrop.growth.machine import Machine, SharedCores
 from imagedrop.growth.rates import Rate
 from pipeline.retries import TRANSIENT_FAULT_SECONDS
 
@@ -55,6 +56,7 @@ class Outcome:
         waits: seconds from drop to row, each with its number of images; without a rate, all are
             dropped at the beginning.
         seconds: from the first drop to the last row.
+        instances: of the endpoint that are paid for at the end; 0 if it is serverless.
         settled_from: the place in `waits` at which half of the rows were written; `settled_usage`
             is what had been used until then.
     """
@@ -66,6 +68,7 @@ class Outcome:
     seconds: float = 0.0
     waits: list[tuple[float, float]] = field(default_factory=list)
     usage: DropUsage = field(default_factory=DropUsage)
+    instances: int = 0
     settled_from: int = 0
     settled_usage: DropUsage = field(default_factory=DropUsage)
 
@@ -95,24 +98,38 @@ class Outcome:
         )
 
 
-def simulate(load: Load, stack: Stack, figures: Figures) -> Outcome:
+def simulate(load: Load, stack: Stack, figures: Figures, machine: Machine | None = None) -> Outcome:
     """Returns what becomes of a load; every image ends as a row, a dead letter, or expired.
 
     A rate that lasts and that the stack keeps up with is simulated until it has settled; the rest
     of its images fare as those of the second half of that time.
+
+    Args:
+        machine: on whose cores everything works, also what uploads; every image is simulated then.
+            Without one each function has its own, as on AWS.
     """
+    if machine:
+        return _Drop(load, stack, figures, Resolution(TICKS, 1), machine).run()
     rate = load.arriving_per_second(figures)
     keeps_up = rate < KEPT_UP * limits(load, stack, figures)[0].images_per_second
     if load.images_per_second is None or not keeps_up:
-        return _Drop(
-            load, stack, figures, TICKS, max(1, round(load.images / BATCH_IMAGES / STEPS))
-        ).run()
+        step = max(1, round(load.images / BATCH_IMAGES / STEPS))
+        return _Drop(load, stack, figures, Resolution(TICKS, step)).run()
     seconds, ticks = SETTLED_SECONDS_ON_INSTANCES, TICKS
     if stack.is_serverless:  # each call of an image alone costs
         seconds, ticks = SETTLED_SECONDS, FINE_TICKS
     images = min(load.images, max(SETTLED_IMAGES, round(rate * seconds)))
-    outcome = _Drop(replace(load, images=images), stack, figures, ticks, 1).run()
+    settled = replace(load, images=images)
+    outcome = _Drop(settled, stack, figures, Resolution(ticks, 1)).run()
     return outcome.continued(load.images - images, rate)
+
+
+@dataclass(frozen=True, slots=True)
+class Resolution:
+    """How finely a drop is simulated: the moments at which images come, and batches at a time."""
+
+    ticks: int
+    batches_a_step: int
 
 
 @dataclass(slots=True)
@@ -128,12 +145,18 @@ class _Drop:
     """One simulation. Times are seconds since the first drop."""
 
     def __init__(
-        self, load: Load, stack: Stack, figures: Figures, ticks: int, batches_a_step: int
+        self,
+        load: Load,
+        stack: Stack,
+        figures: Figures,
+        resolution: Resolution,
+        machine: Machine | None = None,
     ) -> None:
         self._load, self._stack, self._figures = load, stack, figures
-        self._images_a_tick = max(1, round(load.images / ticks))
-        self._images_a_step = BATCH_IMAGES * batches_a_step
+        self._images_a_tick = max(1, round(load.images / resolution.ticks))
+        self._images_a_step = BATCH_IMAGES * resolution.batches_a_step
         self._env = simpy.Environment()
+        self._cores = SharedCores(self._env, machine) if machine else None
         self._queue: deque[_Messages] = deque()
         self._idle: list[simpy.Event] = []
         self._outcome = Outcome(load.images)
@@ -159,6 +182,7 @@ class _Drop:
         env.run(until=self._done)
         self._pay(0)
         used = self._outcome.usage
+        self._outcome.instances = self._paid
         used.images, used.capacity = self._load.images, self._stack.endpoint_capacity
         return self._outcome
 
@@ -170,7 +194,7 @@ class _Drop:
             count = min(self._images_a_tick, images - sent)
             self._enqueue(_Messages(self._env.now - self._figures.event_seconds, count))
             sent += count
-            yield self._env.timeout(count / rate)
+            yield self._spend("upload", count / rate)
 
     def _enqueue(self, messages: _Messages) -> None:
         self._queue.append(messages)
@@ -234,8 +258,14 @@ class _Drop:
         used.answer_seconds += answer
         wait = self._table.wait_seconds(calls_at + answer, images)
         patience = batches * WRITE_PATIENCE_SECONDS
-        yield env.timeout(calls_at + answer + min(wait, patience) - env.now)
+        yield self._spend("batch", calls_at + answer + min(wait, patience) - env.now)
         return wait > patience
+
+    def _spend(self, activity: str, seconds: float) -> simpy.Event:
+        """Waits for something that takes so many seconds where nothing else works."""
+        if self._cores:
+            return self._cores.work(activity, seconds)
+        return self._env.timeout(seconds)
 
     def _end(self, taken: Sequence[_Messages], failed: bool) -> None:
         now, outcome = self._env.now, self._outcome

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from math import ceil
 
 from imagedrop.errors import UserError
 from imagedrop.estimates.bulk_run import (
@@ -16,10 +17,18 @@ from imagedrop.estimates.bulk_run import (
 )
 from imagedrop.estimates.month import Mode, usage_cost
 from imagedrop.estimates.stack import QUEUE_SECONDS
-from imagedrop.growth.bulk import simulate_bulk
+from imagedrop.growth.bulk import BulkOutcome, simulate_bulk
 from imagedrop.growth.drop import simulate
 from imagedrop.growth.figures import Figures
-from imagedrop.growth.limits import INSTANCE, SERVERLESS, Limit, Load, Stack, limits
+from imagedrop.growth.limits import (
+    INSTANCE,
+    SERVERLESS,
+    Limit,
+    Load,
+    Stack,
+    limits,
+    rows_per_second,
+)
 
 CONCURRENCIES = (5, 10, 20, 40, 80, 120, 160, 200)  # of those that the template allows
 # Forty batches at once keep four instances busy.
@@ -33,6 +42,16 @@ PERCENT = 99
 NEW_ACCOUNT_EXECUTIONS = 10
 NEW_ACCOUNT_CALLS = 10
 DEFAULT_CONCURRENCY = Stack().classify_concurrency
+# A simulated run may be this much shorter than its arithmetic, where a last chunk is a short one.
+SHORTEST = 0.9
+LATER_SECONDS = 1e6  # a table has grown by then
+NEARLY = 0.9  # of a service's limit: it is the limit
+
+OnTry = Callable[[], None]
+
+
+def _no_news() -> None:
+    """Nobody wants to know of each simulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,25 +91,40 @@ class Plan:
         return round(sum(self.dollars.values()), 2)
 
 
-def plan_drop(load: Load, deadline_seconds: float | None, figures: Figures) -> Plan:
+def plan_drop(
+    load: Load, deadline_seconds: float | None, figures: Figures, on_try: OnTry = _no_news
+) -> Plan:
     """Returns the cheapest stack by which 99 of 100 images have their row in time.
+
+    Args:
+        on_try: called after each simulation.
 
     Raises:
         UserError: no stack that the template allows does; it says what limits the fastest.
     """
-    found = []
-    for stack in _stacks(SERVERLESS, CONCURRENCIES):
-        if _may_be_in_time(load, stack, deadline_seconds, figures):
-            found.append(drop_with(load, stack, figures))
-            # More environments cost more: each starts and waits.
-            if _is_in_time(found[-1], deadline_seconds):
+    serverless = _stacks(SERVERLESS, CONCURRENCIES)
+    instances = _stacks(INSTANCE, CONCURRENCIES_ON_INSTANCES)
+    found: dict[Stack, Plan] = {}
+
+    def tried(stack: Stack) -> Plan:
+        if stack not in found:
+            found[stack] = drop_with(load, stack, figures)
+            on_try()
+        return found[stack]
+
+    for group in (serverless, instances):
+        for stack in group:
+            # More environments of a serverless endpoint cost more: each starts and waits.
+            if (
+                _may_be_in_time(load, stack, deadline_seconds, figures)
+                and _is_in_time(tried(stack), deadline_seconds)
+                and stack.is_serverless
+            ):
                 break
-    for stack in _stacks(INSTANCE, CONCURRENCIES_ON_INSTANCES):
-        if _may_be_in_time(load, stack, deadline_seconds, figures):
-            found.append(drop_with(load, stack, figures))
-    if not found:
-        found = [drop_with(load, _stacks(SERVERLESS, CONCURRENCIES)[-1], figures)]
-    return _cheapest(found, deadline_seconds, load.images)
+    plans = list(found.values())
+    if not any(_is_in_time(each, deadline_seconds) for each in plans):
+        plans = [tried(stack) for stack in (*serverless, *instances)]
+    return _cheapest(plans, deadline_seconds, load.images)
 
 
 def _stacks(capacity: str, concurrencies: Sequence[int]) -> list[Stack]:
@@ -114,9 +148,10 @@ def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
     """Returns what one stack does with a load."""
     outcome = simulate(load, stack, figures)
     used = outcome.usage
-    if not stack.is_serverless:
-        paid_seconds = max(used.instance_seconds, figures.instance_least_seconds)
-        used = replace(used, instance_seconds=paid_seconds)
+    # An endpoint that is deployed for a drop stays for an hour or so, with each instance it has.
+    idle_seconds = max(0.0, figures.instance_least_seconds - outcome.seconds)
+    paid_seconds = used.instance_seconds + outcome.instances * idle_seconds
+    used = replace(used, instance_seconds=paid_seconds)
     return Plan(
         mode=Mode.DROP,
         parameters={
@@ -162,39 +197,71 @@ def _serverless_quota(concurrency: int) -> Iterator[Quota]:
         yield Quota(name, "L-96300102", concurrency + DEFAULT_CONCURRENCY)
 
 
-def plan_bulk(load: Load, deadline_seconds: float | None, figures: Figures) -> Plan:
+@dataclass(frozen=True, slots=True)
+class _Candidate:
+    """A bulk run that could be, and its times and sizes where nothing waits."""
+
+    settings: RunSettings
+    concurrency: int
+    sizing: Sizing
+
+    @property
+    def order(self) -> tuple[float, int, int]:
+        """The cheapest first; a cent is not worth more functions or machines."""
+        return round(self.sizing.dollars, 2), self.concurrency, self.settings.instance_count
+
+
+def plan_bulk(
+    load: Load, deadline_seconds: float | None, figures: Figures, on_try: OnTry = _no_news
+) -> Plan:
     """Returns the cheapest run that ends in time; it starts when the last image is there.
+
+    Args:
+        on_try: called after each simulation.
 
     Raises:
         UserError: no run that AWS takes does; it says what limits the fastest.
     """
     arriving_seconds = load.images / load.images_per_second if load.images_per_second else 0.0
-    candidates = []
-    for settings in _runs(load.images):
-        for concurrency in CONCURRENCIES:
-            sizing = size_run(load.images, settings, lambda_concurrency=concurrency)
-            # A cent is not worth more functions or machines.
-            price = round(sizing.dollars, 2)
-            candidates.append((price, concurrency, settings.instance_count, settings, sizing))
+    candidates = [
+        _Candidate(settings, count, size_run(load.images, settings, lambda_concurrency=count))
+        for settings in _runs(load.images)
+        for count in CONCURRENCIES
+    ]
     if not candidates:
         raise UserError(
             f"{load.images:,} images are more than one bulk run takes: {MOST_CHUNKS:,} chunks of "
             f"{CHUNK_IMAGES[-1]:,}.",
             "Plan and start a run for each of several folders.",
         )
-    candidates.sort(key=lambda each: each[:3])
-    found = []
-    if deadline_seconds is not None:
-        waits = deadline_seconds - arriving_seconds
-        in_time = [each for each in candidates if each[-1].seconds <= waits]
-        candidates = in_time or [min(candidates, key=lambda each: each[-1].seconds)]
-    for _, concurrency, _, settings, sizing in candidates:
-        run = bulk_with(sizing, settings, concurrency, figures)
+
+    def tried(each: _Candidate) -> Plan:
+        run = bulk_with(each.sizing, each.settings, each.concurrency, figures)
+        on_try()
         seconds = arriving_seconds + run.seconds
-        found.append(replace(run, seconds=seconds, p99_seconds=seconds))
-        if _is_in_time(found[-1], deadline_seconds):
+        return replace(run, seconds=seconds, p99_seconds=seconds)
+
+    for each in sorted(candidates, key=lambda each: each.order):
+        shortest = arriving_seconds + SHORTEST * each.sizing.seconds
+        if deadline_seconds is None or shortest <= deadline_seconds:
+            plan = tried(each)
+            if _is_in_time(plan, deadline_seconds):
+                return plan
+    fastest = _fastest(candidates, tried, arriving_seconds)
+    return _cheapest([fastest], deadline_seconds, load.images)
+
+
+def _fastest(
+    candidates: list[_Candidate], tried: Callable[[_Candidate], Plan], arriving_seconds: float
+) -> Plan:
+    """Simulates the quickest by arithmetic first, until no other can be quicker."""
+    candidates = sorted(candidates, key=lambda each: (each.sizing.seconds, each.order))
+    fastest = tried(candidates[0])
+    for each in candidates[1:]:
+        if arriving_seconds + SHORTEST * each.sizing.seconds >= fastest.seconds:
             break
-    return _cheapest(found, deadline_seconds, load.images)
+        fastest = min(fastest, tried(each), key=lambda plan: plan.seconds)
+    return fastest
 
 
 def bulk_with(sizing: Sizing, settings: RunSettings, concurrency: int, figures: Figures) -> Plan:
@@ -210,7 +277,7 @@ def bulk_with(sizing: Sizing, settings: RunSettings, concurrency: int, figures: 
         seconds=outcome.seconds,
         p99_seconds=outcome.seconds,
         dollars=sizing.cost_dollars,
-        limit=_slowest(outcome.slowest_phase, sizing.images / outcome.seconds),
+        limit=_slowest(outcome, concurrency, figures),
         quotas=tuple(_bulk_quotas(settings, concurrency)),
     )
 
@@ -227,17 +294,29 @@ def _runs(images: int) -> Iterator[RunSettings]:
             yield from (replace(one, instance_count=count) for count in INSTANCE_COUNTS)
 
 
-def _slowest(phase: str, images_per_second: float) -> Limit:
+def _slowest(outcome: BulkOutcome, concurrency: int, figures: Figures) -> Limit:
+    """Returns the phase that is at work the longest, what it does meanwhile, and what to raise."""
+    phase = outcome.slowest_phase
+    rate = outcome.images_per_second(phase)
+    more_functions = f"Raise ClassifyConcurrency ({CONCURRENCIES[-1]} at most)."
+    several = "Start a run for each of several folders"
     remedies = {
         "transform": "Raise --instance-count and the quota “ml.c5.xlarge for transform job usage” "
         "(L-09C9B23C).",
-        "prepare": "Raise ClassifyConcurrency (200 at most); S3 gives 5,500 reads a second.",
-        "record": "Raise INDEX_PARTITIONS in functions/pipeline/table_items.py: "
-        "one key of an index takes 1,000 writes a second.",
-        "list": "Start a run for each of several folders: one function lists, page by page.",
-        "delete": "Start a run for each of several folders: one function deletes.",
+        "prepare": more_functions,
+        "record": more_functions,
+        "list": f"{several}: one function lists, page by page.",
+        "delete": f"{several}: one function deletes.",
     }
-    return Limit(phase, images_per_second, remedies.get(phase, "Start runs of several folders."))
+    remedy = remedies.get(phase, f"{several}.")
+    if phase == "record" and rate > NEARLY * rows_per_second(LATER_SECONDS, figures):
+        remedy = (
+            "Raise INDEX_PARTITIONS in functions/pipeline/table_items.py: one key of an index "
+            "takes 1,000 writes a second."
+        )
+    elif remedy == more_functions and concurrency >= CONCURRENCIES[-1]:
+        remedy = f"{several}, in a stack for each: one has {concurrency} functions at most."
+    return Limit(phase, rate, remedy)
 
 
 def _bulk_quotas(settings: RunSettings, concurrency: int) -> Iterator[Quota]:
@@ -261,12 +340,21 @@ def _cheapest(found: list[Plan], deadline_seconds: float | None, images: int) ->
     if in_time := [each for each in found if _is_in_time(each, deadline_seconds)]:
         return min(in_time, key=lambda each: (each.total_dollars, len(each.quotas)))
     fastest = min(found, key=lambda each: (each.expired, each.p99_seconds))
-    asked = " ".join(f"{each.name} ({each.code}): {each.needed}." for each in fastest.quotas)
+    limit = fastest.limit
     within = duration(deadline_seconds or QUEUE_SECONDS)
+    asked = "; ".join(f"{each.name} ({each.code}): {each.needed}" for each in fastest.quotas)
     raise UserError(
         f"No configuration gives 99 of 100 of {images:,} images their row within "
-        f"{within} by {fastest.mode}. The fastest takes "
-        f"{duration(fastest.p99_seconds)}; its limit is {fastest.limit.resource}, at "
-        f"{fastest.limit.images_per_second:,.0f} images/s.",
-        f"{fastest.limit.remedy} The quotas it needs: {asked}",
+        f"{within} by {fastest.mode}. The fastest takes {duration(fastest.p99_seconds)}; its limit "
+        f"is {limit.resource}, at {limit.images_per_second:,.0f} images/s.",
+        f"Allow it more time: --deadline {_deadline(fastest.p99_seconds)}. Or go beyond what is "
+        f"planned here: {limit.remedy}" + (f" The quotas it needs: {asked}." if asked else ""),
     )
+
+
+def _deadline(seconds: float) -> str:
+    """Returns the shortest value of --deadline that is long enough, in whole units."""
+    for unit, length in (("s", 1), ("min", 60), ("h", 3_600)):
+        if seconds <= 100 * length or unit == "h":
+            return f"{ceil(seconds / length)}{unit}"
+    raise AssertionError

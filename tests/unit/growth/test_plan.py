@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+from collections.abc import Callable
 
 import pytest
 from hypothesis import given, settings
@@ -10,10 +12,24 @@ from hypothesis import strategies as st
 from typer.testing import CliRunner
 
 from imagedrop.cli import app
+from imagedrop.commands.plan import deadline_seconds
 from imagedrop.errors import UserError
+from imagedrop.estimates.bulk_run import RunSettings, duration, size_run
+from imagedrop.estimates.prices import ENDPOINT_INSTANCE_HOURS
 from imagedrop.growth.figures import known
-from imagedrop.growth.limits import Load
-from imagedrop.growth.plan import plan_bulk, plan_drop
+from imagedrop.growth.limits import INSTANCE, SERVERLESS, Load, Stack
+from imagedrop.growth.plan import (
+    CHUNK_IMAGES,
+    CONCURRENCIES,
+    CONCURRENCIES_ON_INSTANCES,
+    INSTANCE_COUNTS,
+    Plan,
+    bulk_with,
+    drop_with,
+    plan_bulk,
+    plan_drop,
+)
+from imagedrop.output import INTERRUPTED
 
 FIGURES = known()
 MILLION = 1_000_000
@@ -37,7 +53,9 @@ def test_a_million_at_leisure_by_hand() -> None:
     # prepared or recorded meanwhile. Recording the second is 4,000 rows a second; deleting 48 s.
     by_hand = 200 + 5 * 96.1 + 2 * (240 + 5e5 / 1_096) + 5e5 / 4_000 + 48
     assert bulk.seconds == pytest.approx(by_hand, rel=0.02)
+    # What it does while it is at work; the run as a whole does fewer.
     assert bulk.limit.resource == "transform"
+    assert bulk.limit.images_per_second == pytest.approx(1e6 / (480 + 1e6 / 1_096), rel=0.01)
 
 
 def test_a_thousand_a_second_within_ten_seconds_by_hand() -> None:
@@ -71,6 +89,78 @@ def test_a_hundred_million_in_bulk_within_a_day_by_hand() -> None:
     machine_hours = 100e6 / 548 / 3600
     assert found.dollars["transform"] >= machine_hours * 0.204
     assert found.dollars["table"] == pytest.approx(200.0)
+
+
+def test_each_instance_is_paid_for_until_the_endpoint_is_deployed_back() -> None:
+    stack = Stack(classify_concurrency=40, endpoint_capacity=INSTANCE)
+    found = drop_with(Load(images=2 * MILLION), stack, FIGURES)
+    # It takes 18 minutes, and the endpoint stays for the hour: one instance from the beginning, and
+    # three since the third minute, when the alarm asked for them.
+    assert found.seconds < 3_600
+    hours = (3_600 + 3 * (3_600 - 180)) / 3_600
+    assert found.dollars["endpoint, instances"] == pytest.approx(
+        hours * ENDPOINT_INSTANCE_HOURS[INSTANCE].dollars, rel=0.01
+    )
+
+
+def every_run(images: int) -> list[Plan]:
+    return [
+        bulk_with(size_run(images, run, lambda_concurrency=concurrency), run, concurrency, FIGURES)
+        for chunk_images in CHUNK_IMAGES
+        for count in INSTANCE_COUNTS
+        for run in [RunSettings(chunk_images=chunk_images, instance_count=count)]
+        for concurrency in CONCURRENCIES
+    ]
+
+
+def test_no_run_that_is_in_time_is_cheaper_and_none_is_faster_than_the_fastest() -> None:
+    every = every_run(200_000)
+    for deadline in (900.0, 1_500.0):
+        in_time = [each.total_dollars for each in every if each.seconds <= deadline]
+        assert plan_bulk(Load(images=200_000), deadline, FIGURES).total_dollars == min(in_time)
+    fastest = min(each.seconds for each in every)
+    assert plan_bulk(Load(images=200_000), fastest, FIGURES).seconds == fastest
+    with pytest.raises(UserError) as refused:
+        plan_bulk(Load(images=200_000), fastest - 0.1, FIGURES)
+    assert f"The fastest takes {duration(fastest)}" in str(refused.value)
+
+
+def test_no_stack_that_is_in_time_is_cheaper_and_none_is_faster_than_the_fastest() -> None:
+    load = Load(images=10_000)
+    every = [
+        drop_with(load, Stack(classify_concurrency=count, endpoint_capacity=capacity), FIGURES)
+        for capacity, counts in (
+            (SERVERLESS, CONCURRENCIES),
+            (INSTANCE, CONCURRENCIES_ON_INSTANCES),
+        )
+        for count in counts
+    ]
+    in_time = [each.total_dollars for each in every if each.p99_seconds <= 40]
+    assert plan_drop(load, 40, FIGURES).total_dollars == min(in_time)
+    fastest = min(each.p99_seconds for each in every)
+    with pytest.raises(UserError) as refused:
+        plan_drop(load, fastest - 0.1, FIGURES)
+    assert f"The fastest takes {duration(fastest)}" in str(refused.value)
+
+
+@pytest.mark.parametrize(
+    ("plan", "load", "impossible"),
+    [
+        (plan_drop, Load(images=20_000), "5s"),
+        (plan_bulk, Load(images=20_000), "2min"),
+        (plan_bulk, Load(images=20_000, images_per_second=10), "20min"),
+    ],
+)
+def test_an_impossible_deadline_says_which_one_is_possible(
+    plan: Callable[..., Plan], load: Load, impossible: str
+) -> None:
+    with pytest.raises(UserError) as refused:
+        plan(load, deadline_seconds(impossible), FIGURES)
+    possible = re.search(r"--deadline (\S+)\.", refused.value.next_step)
+    assert possible
+    seconds = deadline_seconds(possible[1])
+    assert seconds
+    assert plan(load, seconds, FIGURES).p99_seconds <= seconds
 
 
 def test_no_configuration_is_an_error_that_names_the_limit_and_the_quota() -> None:
@@ -131,6 +221,25 @@ def test_the_command_prints_both_ways_and_where_the_figures_come_from() -> None:
     assert "imagedrop bulk start FOLDER --instance-count 1 --chunk-images 1" in found.stdout
     for word in ("measured", "documented", "assumed"):
         assert word in found.stdout
+
+
+def test_on_80_columns_only_what_is_to_be_copied_is_longer() -> None:
+    found = CliRunner(env={"COLUMNS": "80"}).invoke(
+        app, ["plan", "--images", "5000", "--rate", "300", "--deadline", "1h"]
+    )
+    copied = ("drop, samconfig.toml", "bulk, samconfig.toml", "bulk, command")
+    long = [line for line in found.stdout.splitlines() if len(line) > 80]
+    assert all(line.startswith(copied) for line in long)
+
+
+def test_after_ctrl_c_nothing_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
+    def interrupted(*_: object) -> Plan:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("imagedrop.commands.plan.plan_drop", interrupted)
+    found = CliRunner().invoke(app, ["plan", "--images", "10"])
+    assert found.exit_code == INTERRUPTED
+    assert found.stdout == ""
 
 
 def test_the_command_prints_json() -> None:
