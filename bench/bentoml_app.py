@@ -9,14 +9,13 @@ from pathlib import Path
 
 import bentoml  # type: ignore[import-not-found]
 import numpy as np
-from PIL import ImageOps
 from PIL.Image import Image
+
+from bench.peer_model import pixels_of
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime  # type: ignore[import-untyped]
-
-SIZE = 224
 
 
 @bentoml.service(traffic={"timeout": 60})  # type: ignore[misc]
@@ -33,8 +32,7 @@ class Classifier:
     @bentoml.api(route="/invocations")  # type: ignore[misc]
     def classify(self, image: Image, /) -> list[tuple[str, float]]:
         """Returns the five best labels of a photo in the body."""
-        upright = ImageOps.exif_transpose(image).convert("RGB")
-        images = np.asarray(ImageOps.fit(upright, (SIZE, SIZE)))[None]
-        probabilities = self.session.run(["probabilities"], {"images": images})[0][0]
+        images = {"images": pixels_of(image)[None]}
+        probabilities = self.session.run(["probabilities"], images)[0][0]
         best = np.argsort(-probabilities)[:5].tolist()
         return [(self.labels[at], float(probabilities[at])) for at in best]

@@ -13,13 +13,13 @@ from typing import Any
 import litserve  # type: ignore[import-not-found]
 import numpy as np
 from fastapi import Request  # type: ignore[import-not-found]
-from PIL import Image, ImageOps
+from PIL import Image
+
+from bench.peer_model import pixels_of
 
 os.environ["ORT_DISABLE_TELEMETRY"] = "1"
 
 import onnxruntime  # type: ignore[import-untyped]
-
-SIZE = 224
 
 
 class Classifier(litserve.LitAPI):  # type: ignore[misc]
@@ -34,8 +34,7 @@ class Classifier(litserve.LitAPI):  # type: ignore[misc]
 
     def decode_request(self, request: Request) -> np.ndarray:
         data = request["content"].file.read()
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
-        return np.asarray(ImageOps.fit(image, (SIZE, SIZE)))[None]
+        return pixels_of(Image.open(io.BytesIO(data)))[None]
 
     def predict(self, images: np.ndarray) -> np.ndarray:
         found: np.ndarray = self.session.run(["probabilities"], {"images": images})[0][0]

@@ -1,4 +1,5 @@
-"""What the ways of `bench.bulk_peers` share: the model, plain preparation, and when to begin.
+"""What the ways of `bench.bulk_peers` and `bench.serving` share: the model, plain preparation, and
+when to begin.
 
 Imported by the peers in their own environments, so it needs Pillow, numpy and onnxruntime alone.
 """
@@ -52,9 +53,14 @@ class Model:
 def prepared(data: bytes) -> Pixels | None:
     """Returns uint8 ``[224, 224, 3]`` as a script makes it; None if Pillow cannot read the file."""
     try:
-        image = ImageOps.exif_transpose(Image.open(io.BytesIO(data))).convert("RGB")
+        return pixels_of(Image.open(io.BytesIO(data)))
     except Exception:  # noqa: BLE001 - Pillow raises errors of many kinds
         return None
+
+
+def pixels_of(opened: Image.Image) -> Pixels:
+    """Returns uint8 ``[224, 224, 3]``: the resize and crop that the model was trained with."""
+    image = ImageOps.exif_transpose(opened).convert("RGB")
     scale = SHORTER_SIDE / min(image.size)
     width, height = (max(round(side * scale), SHORTER_SIDE) for side in image.size)
     image = image.resize((width, height), Image.Resampling.BICUBIC)

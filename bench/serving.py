@@ -154,7 +154,8 @@ def baseline_dir(model_dir: Path, folder: Path) -> Path:
     folder.mkdir()
     for name in ("model.onnx", "model.json"):
         shutil.copy(model_dir / name, folder)
-    shutil.copy(ROOT / "bench" / "ray_fastapi_ingress.py", folder / "ray_fastapi_ingress.py")
+    for name in ("ray_fastapi_ingress.py", "peer_model.py"):
+        shutil.copy(ROOT / "bench" / name, folder)
     (folder / "config.yaml").write_text(
         "applications:\n  - name: baseline\n    route_prefix: /\n"
         "    import_path: ray_fastapi_ingress:app\n"

@@ -12,6 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from model.onnx_normalisation import drop_undone_normalisation
 from model.serving.onnx_runtime import onnxruntime
 
 # isort: split
@@ -30,7 +31,8 @@ from onnxruntime.quantization.shape_inference import (  # type: ignore[import-un
 Image = npt.NDArray[np.uint8]
 Floats = npt.NDArray[np.float32]
 
-# The arithmetic inside the network. Normalisation before it and softmax after it stay in float32.
+# The arithmetic inside the network. Normalisation before it and softmax after it stay in float32,
+# but for a normalisation that quantising undoes.
 _QUANTISED_OPERATIONS = ["Conv", "Clip", "Add", "ReduceMean", "Gemm"]
 
 SETTINGS = {
@@ -126,6 +128,7 @@ class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] # untyped
 def _rewrite_deterministically(path: Path, source: onnx.ModelProto) -> None:
     model = onnx.load(str(path))
     _unfold_casts(model.graph, source.graph)
+    drop_undone_normalisation(model.graph)
     del model.metadata_props[:]
     onnx.checker.check_model(model, full_check=True)
     path.write_bytes(model.SerializeToString(deterministic=True))

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from functools import lru_cache
 
 import numpy as np
 import numpy.typing as npt
@@ -83,12 +84,21 @@ def groups_of(
     """Returns the group of each image whose labels' probabilities add up to the minimum."""
     if groups is None or not groups.of:
         return [None] * len(probabilities)
-    names = list(dict.fromkeys(groups.of.values()))
-    member = np.array([[groups.of.get(label) == name for name in names] for label in labels])
-    shares = probabilities @ member.astype(np.float64)
+    names, member = _membership(labels, tuple(groups.of.items()))
+    shares = probabilities @ member
     best = shares.argmax(axis=1)
     sure = shares.max(axis=1) >= groups.minimum
     return [names[place] if is_sure else None for place, is_sure in zip(best, sure, strict=True)]
+
+
+@lru_cache(maxsize=4)
+def _membership(
+    labels: tuple[str, ...], group_of: tuple[tuple[str, str], ...]
+) -> tuple[list[str], npt.NDArray[np.float64]]:
+    """Returns the groups' names, and 1 where a label belongs to a group: [labels, groups]."""
+    of = dict(group_of)
+    names = list(dict.fromkeys(of.values()))
+    return names, np.array([[float(of.get(label) == name) for name in names] for label in labels])
 
 
 def _predictions(

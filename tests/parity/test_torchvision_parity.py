@@ -100,7 +100,19 @@ def test_small_photo_is_the_same(
 @pytest.mark.parametrize("image_spec", SPECS, ids=lambda s: f"{s.interpolation} {s.resize}")
 @pytest.mark.parametrize(
     "size",
-    [(224, 224), (256, 256), (257, 256), (255, 383), (1000, 1499), (640, 427), (8, 9), (1, 1)],
+    [
+        (224, 224),
+        (256, 256),
+        (257, 256),
+        (255, 383),
+        (1000, 1499),
+        (640, 427),
+        (500, 1000),
+        (300, 999),
+        (999, 300),
+        (8, 9),
+        (1, 1),
+    ],
 )
 def test_crop_lies_on_the_very_pixel(size: tuple[int, int], image_spec: ImageSpec) -> None:
     assert differences(encode(textured(*size), "PNG"), image_spec).max() == 0

@@ -10,9 +10,15 @@ import io
 from dataclasses import dataclass, field
 from functools import partial
 
+from PIL import Image
 from PIL.JpegImagePlugin import JpegImageFile
 
-from imaging.formats.jpeg_decoding import CodedImage, decode_whole, restart_interval_in
+from imaging.formats.jpeg_decoding import (
+    CodedImage,
+    decode_at_once,
+    decode_whole,
+    restart_interval_in,
+)
 from imaging.formats.jpeg_scans import (
     DAC,
     DHT,
@@ -77,6 +83,11 @@ class _Header:
     first_scan_header: bytes = b""
 
     @property
+    def start(self) -> bytes:
+        """SOI and the segments before the first scan that make pixels."""
+        return b"".join([bytes([0xFF, SOI]), *self.kept])
+
+    @property
     def several_scans(self) -> bool:
         """Whether the image comes in several scans; in one alone, libjpeg refuses a second."""
         all_at_once = self.first_scan_header[:1] == bytes([len(self.components)])
@@ -87,15 +98,29 @@ def open_jpeg(data: bytes, spec: ImageSpec, limits: Limits) -> OpenedImage:
     """Opens the main picture of a JPEG file for a decoding at reduced size; raises Unusable."""
     header = _read_header(data, limits)
     limits.check_size(header.size)
-    coded = _coded_image(data, header, limits)
+    # Scans are looked at before the first is decoded; a file of one scan is decoded at once.
+    if header.several_scans or header.frame_marker in _ARITHMETIC:
+        decode = partial(decode_whole, coded=_coded_image(data, header, limits))
+    else:
+        _require_well_formed([Scan(b"", header.first_scan_header, b"")], header.size)
+        decode = partial(_decode_only_scan, data=data, header=header, limits=limits)
     with damage_found_by_pillow(header.size):
         # Pillow reads the header up to the first scan's.
-        image = JpegImageFile(io.BytesIO(coded.start + segment(SOS, header.first_scan_header)))
+        first_scan = segment(SOS, header.first_scan_header)
+        image = JpegImageFile(io.BytesIO(header.start + first_scan))
     orientation = read_orientation(header.exif, header.xmp, header.extended_xmp)
     extent = _reduce(image, frame(header.size, orientation, spec))
     limits.check_memory(_decoded_bytes(header, image.size), header.size)
-    decode = partial(decode_whole, image, coded)
-    return OpenedImage("JPEG", decode, header.size, orientation, extent)
+    return OpenedImage("JPEG", partial(decode, image), header.size, orientation, extent)
+
+
+def _decode_only_scan(
+    image: JpegImageFile, data: bytes, header: _Header, limits: Limits
+) -> Image.Image:
+    """Decodes a file of one scan, twice where it is unusual; raises Unusable."""
+    rest = memoryview(data)[header.first_scan :]
+    at_once = decode_at_once(image, header.start, rest)
+    return at_once or decode_whole(image, _coded_image(data, header, limits))
 
 
 def _coded_image(data: bytes, header: _Header, limits: Limits) -> CodedImage:
@@ -122,13 +147,12 @@ def _coded_image(data: bytes, header: _Header, limits: Limits) -> CodedImage:
     if not has_end and header.frame_marker in _ARITHMETIC:
         # An arithmetic decoder reads on without data and does not warn (D.2.6).
         raise Unusable(RejectReason.TRUNCATED, "the image has no end", header.size)
-    kept = b"".join(header.kept)
     return CodedImage(
-        start=bytes([0xFF, SOI]) + kept,
+        start=header.start,
         scans=scans,
         size=header.size,
         components=header.components,
-        restart_interval=restart_interval_in(kept),
+        restart_interval=restart_interval_in(b"".join(header.kept)),
         has_end=has_end,
     )
 

@@ -18,6 +18,8 @@ from imaging.outcome import RejectReason, Unusable
 # for the rest of the comment.
 _COMMENT_BEGINS, _COMMENT_ENDS, _END_OF_IMAGE = b"\xff\xfe", b"\0\2", b"\xff\xd9"
 _DAMAGE, _SURPLUS = "Corrupt JPEG data", "extraneous bytes before marker"
+# What follows an image is rarely longer, but for a film; and a search must cost nothing.
+_LOOKED_AT_FOR_AN_END = 64 * 1024
 # Of a scanner that appends restart markers.
 _MOST_BYTES_BEFORE_A_MARKER = 64
 
@@ -41,6 +43,31 @@ class _DamageError(Exception):
         # After the warning libjpeg may have said something else, about a marker.
         is_warning = message.text.startswith(_DAMAGE)
         super().__init__(str(message) if is_warning else _DAMAGE)
+
+
+def decode_at_once(image: JpegImageFile, start: bytes, rest: memoryview) -> Image.Image | None:
+    """Decodes an image of one scan, without a copy of its data and a search for its end.
+
+    Args:
+        start: SOI and the segments before the scan.
+        rest: the file from the scan's header on; what follows the image is not read.
+
+    Returns:
+        None if anything is unusual: then `decode_whole` decides.
+    """
+    require_warnings()
+    # libjpeg says nothing about what is left over at the end of a file without an end.
+    if bytes(rest[-_LOOKED_AT_FOR_AN_END:]).rfind(_END_OF_IMAGE) < 0:
+        return None
+    decoder = LibjpegDecoder(image)
+    try:
+        decoder.feed(start)
+        decoder.feed(rest)
+        return decoder.pixels if decoder.finished and not decoder.warning_count else None
+    except OSError:
+        return None
+    finally:
+        decoder.close()
 
 
 def decode_whole(image: JpegImageFile, coded: CodedImage) -> Image.Image:

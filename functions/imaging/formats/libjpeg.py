@@ -57,22 +57,25 @@ class LibjpegDecoder:
     def __init__(self, image: JpegImageFile) -> None:
         """Prepares to decode `image`, an opened and not yet loaded file, as its `draft` says."""
         (tile,) = image.tile
-        how = (*cast(tuple[object, ...], tile.args), *getattr(image, "decoderconfig", ()))
+        raw_mode, *how = cast(tuple[object, ...], tile.args)
+        # Pillow keeps RGB in four bytes; libjpeg writes them faster than Pillow unpacks three.
+        raw_mode = "RGBX" if raw_mode == "RGB" else raw_mode
+        how = [raw_mode, *how, *getattr(image, "decoderconfig", ())]
         self.pixels = Image.new(image.mode, image.size, None)
         self.finished = False
         """Whether every pixel is decoded; libjpeg takes no more data then."""
         self._decoder = _imaging.jpeg_decoder(image.mode, *how)
         self._decoder.setimage(self.pixels.im, (0, 0, *image.size))
-        self._left_over = b""
+        self._left_over: bytes | memoryview = b""
         self._errors: _ErrorManager | None = None
 
-    def feed(self, data: bytes) -> None:
+    def feed(self, data: bytes | memoryview) -> None:
         """Decodes as far as the data reach.
 
         Raises:
             OSError: libjpeg gave up on the file.
         """
-        data = self._left_over + data if self._left_over else data
+        data = b"".join([self._left_over, data]) if self._left_over else data
         consumed, error_code = self._decoder.decode(data)
         if error_code < 0:
             raise OSError("libjpeg cannot read on")
