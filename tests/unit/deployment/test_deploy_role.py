@@ -10,11 +10,11 @@ import json
 import re
 from collections.abc import Iterator
 from functools import cache
+from importlib.util import find_spec
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
-import cfnlint.data.schemas
 import pytest
 import yaml
 
@@ -22,7 +22,11 @@ from imagedrop.doctor.account import reads
 from tools.paths import PROJECT
 from tools.template import as_list, load, translate
 
-SCHEMAS = Path(cfnlint.data.schemas.__file__).parent
+# Found without importing cfn-lint, which takes a second.
+CFN_LINT = find_spec("cfnlint")
+assert CFN_LINT is not None
+assert CFN_LINT.origin is not None
+SCHEMAS = Path(CFN_LINT.origin).parent / "data" / "schemas"
 PAGE = PROJECT / "docs" / "first-deployment.md"
 MANAGED_POLICY_CHARACTERS = 6144  # IAM counts them without white space
 ENTRY = ("create", "read", "update", "delete")
