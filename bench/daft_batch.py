@@ -1,6 +1,6 @@
 """Batch inference as Daft's guide writes it: glob, download, decode, resize, a class, write.
 
-    .tools/daft/bin/python -m bench.daft_batch FOLDER MODEL_DIR OUT
+    .tools/daft/bin/python -m bench.daft_batch WARM_UP FOLDER MODEL_DIR OUT
 
 https://docs.daft.ai: it prepares with its own decoder, and stretches images instead of cropping
 them, which is less work than ours. `bench.bulk_peers` runs it.
@@ -39,10 +39,10 @@ class Classifier:
         return [{"label": label, "confidence": confidence} for label, confidence in rows]
 
 
-def main(folder: str, model_dir: str, out: str) -> None:
-    """Work when told."""
+def main(warm_up: str, folder: str, model_dir: str, out: str) -> None:
+    """Work over a first folder, then over the other when told."""
 
-    def work() -> None:
+    def work(folder: str, out: str) -> None:
         classifier = Classifier(model_dir)
         frame = daft.from_glob_path(f"{folder}/**").where(daft.col("size") >= 0)
         frame = frame.with_column("bytes", daft.col("path").download(on_error="null"))
@@ -52,13 +52,14 @@ def main(folder: str, model_dir: str, out: str) -> None:
         frame.select("path", "answer").write_parquet(out)
 
     def rows() -> dict[str, Any]:
-        found = daft.read_parquet(f"{out}/*.parquet").to_pydict()
+        found = daft.read_parquet(f"{out}/rows/*.parquet").to_pydict()
         root = f"file://{folder.rstrip('/')}/"
         paths = [path.removeprefix(root) for path in found["path"]]
         labels = [each["label"] or None for each in found["answer"]]
         return dict(zip(paths, labels, strict=True))
 
-    run_when_told(work, rows)
+    work(warm_up, f"{out}/warm_up")
+    run_when_told(lambda: work(folder, f"{out}/rows"), rows)
 
 
 if __name__ == "__main__":

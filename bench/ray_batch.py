@@ -1,6 +1,6 @@
 """Batch inference as Ray Data's guide writes it: read, map, map_batches with a class, write.
 
-    .tools/ray/bin/python -m bench.ray_batch FOLDER MODEL_DIR OUT
+    .tools/ray/bin/python -m bench.ray_batch WARM_UP FOLDER MODEL_DIR OUT
 
 https://docs.ray.io/en/latest/data/batch_inference.html. Ray joins the preparation and the model
 into one actor; two of them, at half a core for its scheduler, leave room for the task that reads.
@@ -45,13 +45,13 @@ class Classifier:
         return {"path": batch["path"], "label": labels, "confidence": confidences}
 
 
-def main(folder: str, model_dir: str, out: str) -> None:
-    """Start Ray, then work when told."""
+def main(warm_up: str, folder: str, model_dir: str, out: str) -> None:
+    """Start Ray, work over a first folder, then over the other when told."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False
 
-    def work() -> None:
+    def work(folder: str, out: str) -> None:
         (
             ray.data.read_binary_files(folder, include_paths=True)
             .map(prepare_row)
@@ -66,11 +66,12 @@ def main(folder: str, model_dir: str, out: str) -> None:
         )
 
     def rows() -> dict[str, Any]:
-        found = ray.data.read_parquet(out).take_all()
+        found = ray.data.read_parquet(f"{out}/rows").take_all()
         root = folder.rstrip("/") + "/"
         return {each["path"].removeprefix(root): each["label"] or None for each in found}
 
-    run_when_told(work, rows)
+    work(warm_up, f"{out}/warm_up")
+    run_when_told(lambda: work(folder, f"{out}/rows"), rows)
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
 """The limit of bulk on two cores: a script of two threads that read, prepare, ask and write.
 
-    python -m bench.two_threads FOLDER MODEL_DIR OUT
+    python -m bench.two_threads WARM_UP FOLDER MODEL_DIR OUT
 
 No queue, no resume, no bound on memory or time of a hostile file. `bench.bulk_peers` runs it.
 """
@@ -25,9 +25,9 @@ IMAGES_A_TURN = 8
 class Script:
     """The work over one folder, into a table of SQLite."""
 
-    def __init__(self, folder: Path, model_dir: Path, out: Path) -> None:
+    def __init__(self, folder: Path, model_dir: Path, table: Path) -> None:
         self._folder, self._model_dir = folder, model_dir
-        self._table = sqlite3.connect(out / "rows.sqlite", check_same_thread=False)
+        self._table = sqlite3.connect(table, check_same_thread=False)
         self._table.execute(
             "CREATE TABLE rows (name TEXT PRIMARY KEY, label TEXT, confidence REAL)"
         )
@@ -72,5 +72,7 @@ def _turns(files: Sequence[Path]) -> Iterator[Sequence[Path]]:
 
 
 if __name__ == "__main__":
-    script = Script(*map(Path, sys.argv[1:]))
+    warm_up, folder, model_dir, out = map(Path, sys.argv[1:])
+    Script(warm_up, model_dir, out / "warm_up.sqlite").run()
+    script = Script(folder, model_dir, out / "rows.sqlite")
     run_when_told(script.run, script.rows)
