@@ -10,8 +10,8 @@ Naranjo, Statistical properties of the population stability index, Journal of Ri
 from __future__ import annotations
 
 import math
-from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 from statistics import NormalDist
@@ -35,6 +35,7 @@ OF_THE_MODEL = ("labels", "confidence")
 BEFORE = "days before"
 
 Counts = Mapping[str, int]
+_Kinds = Mapping[str, Counter[str]]
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,11 +91,17 @@ def drift(
         counted: the journal's counters of drops by day.
         judged: one or more days, the oldest first.
     """
-    before = {day: counts for day, counts in counted.items() if day < judged[0]}
+    before = [counts for day, counts in counted.items() if day < judged[0]]
+    by_model = defaultdict(list)
+    for counts in before:
+        by_model[chief_model(counts)].append(counts)
+    # Summed once, however many days are judged.
+    baseline = _by_kind(_sum(before))
+    of_model = {model: _by_kind(_sum(days)) for model, days in by_model.items()}
     for day in judged:
         counts = counted.get(day, Counter())
-        same = [each for each in before.values() if chief_model(each) == chief_model(counts)]
-        for comparison in compare(counts, _sum(before.values()), _sum(same)):
+        same = of_model.get(chief_model(counts), {})
+        for comparison in _compare(_by_kind(counts), baseline, same):
             yield comparison.to_json(day, BEFORE)
     own = None if card is None else baseline_of(card.metrics)
     if card is not None and own is not None:
@@ -111,17 +118,23 @@ def chief_model(counts: Counts) -> str | None:
 
 
 def compare(day: Counts, baseline: Counts, of_same_model: Counts) -> Iterator[Comparison]:
-    """Yields the comparison of every property.
+    """Returns the comparison of every property.
 
     Args:
         of_same_model: the baseline for what depends on the model.
     """
-    yield _compared("labels", *_label_bins(_kind(day, "labels"), _kind(of_same_model, "labels")))
+    return _compare(_by_kind(day), _by_kind(baseline), _by_kind(of_same_model))
+
+
+def _compare(day: _Kinds, baseline: _Kinds, same: _Kinds) -> Iterator[Comparison]:
+    none: Counter[str] = Counter()
+    labels = _label_bins(day.get("labels", none), same.get("labels", none))
+    yield _compared("labels", *labels)
     for kind in EDGES:
-        against = of_same_model if kind in OF_THE_MODEL else baseline
-        yield _compared(kind, *_tenths(kind, _kind(day, kind), _kind(against, kind)))
+        against = same if kind in OF_THE_MODEL else baseline
+        yield _compared(kind, *_tenths(kind, day.get(kind, none), against.get(kind, none)))
     names = ["CLASSIFIED", "REJECTED"]
-    pairs = [[each.get(f"statuses:{name}", 0) for name in names] for each in (day, baseline)]
+    pairs = [[each.get("statuses", none)[name] for name in names] for each in (day, baseline)]
     yield _compared("rejections", [name.lower() for name in names], *pairs)
 
 
@@ -146,17 +159,20 @@ def chi_square_quantile(degrees: int, probability: float) -> float:
     return degrees * (1 - part + z * math.sqrt(part)) ** 3
 
 
-def _sum(counts: Iterator[Counter[str]] | Any) -> Counter[str]:
+def _sum(counts: Iterable[Counts]) -> Counter[str]:
     total: Counter[str] = Counter()
     for each in counts:
         total.update(each)
     return total
 
 
-def _kind(counts: Counts, kind: str) -> Counter[str]:
-    start = f"{kind}:"
-    found = {name[len(start) :]: n for name, n in counts.items() if name.startswith(start)}
-    return Counter(found)
+def _by_kind(counts: Counts) -> _Kinds:
+    """Splits counters named ``kind:name`` by their kinds."""
+    found: defaultdict[str, Counter[str]] = defaultdict(Counter)
+    for full_name, number in counts.items():
+        kind, _, name = full_name.partition(":")
+        found[kind][name] += number
+    return found
 
 
 def _compared(

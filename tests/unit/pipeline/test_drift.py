@@ -183,3 +183,26 @@ def test_a_card_without_readable_counts_is_left_out(counts: Any) -> None:
 
 def with_baseline(counts: Any) -> ModelCard:
     return ModelCard.from_json(card_json(metrics={"baseline": counts}))
+
+
+class Watched(Counter[str]):
+    """Counters that know how often they were added up."""
+
+    def __init__(self, *counts: Counter[str]) -> None:
+        self.looks = 0
+        super().__init__(*counts)
+
+    def items(self) -> Any:
+        self.looks += 1
+        return super().items()
+
+
+@pytest.mark.parametrize("days", [1, 50])
+def test_the_days_before_are_added_up_once_however_many_days_are_judged(days: int) -> None:
+    judged = days_until(TODAY, days)
+    one = crowd(seeded(1), 200)
+    before = Watched(one)
+    found = list(drift({"2026-01-01": before, **dict.fromkeys(judged, one)}, judged))
+    assert len(found) == days * len({each["what"] for each in found})
+    assert not any(each["drifts"] for each in found)
+    assert before.looks <= 3  # for all models, for its own, and when it was made
