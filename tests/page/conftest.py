@@ -41,7 +41,7 @@ def api(stand_in: StandIn) -> StandIn:
     stand_in.answer = None
     stand_in.summary, stand_in.picture_of = [], made_up_picture
     stand_in.map_of = explanation
-    stand_in.failing, stand_in.empty_pages = None, 0
+    stand_in.failing, stand_in.empty_pages, stand_in.finds_nothing = None, 0, ""
     stand_in.runs, stand_in.models = made_up_runs(), made_up_models()
     return stand_in
 

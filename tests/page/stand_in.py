@@ -66,6 +66,8 @@ class StandIn:
     url: str = ""
     # So many pages of a listing come empty, with a cursor.
     empty_pages: int = 0
+    # Every page of a listing with this parameter does.
+    finds_nothing: str = ""
     # Every call is answered by 503, with this.
     failing: str | None = None
     headers: dict[str, str] = field(default_factory=dict)  # of the last call, in lower case
@@ -129,6 +131,8 @@ class StandIn:
         if self.empty_pages:
             self.empty_pages -= 1
             return {"predictions": [], "cursor": "0"}
+        if self.finds_nothing in asked:
+            return {"predictions": [], "cursor": str(int(asked.get("cursor", 0)) + 1)}
         start, limit = int(asked.get("cursor", 0)), int(asked.get("limit", 50))
         end = start + limit
         return {

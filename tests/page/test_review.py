@@ -106,6 +106,18 @@ def test_where_two_models_disagree_comes_before_what_is_unsure(
     expect(page.get_by_text("dogs@3, which is only tried, disagrees: beagle 0.81")).to_be_visible()
 
 
+def test_a_table_without_disagreements_is_not_read_to_its_end_for_them(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    api.finds_nothing = "disagreement"
+    page = opened.go("review")
+    wait_for(page, unsure[0])
+    page.keyboard.press("Enter")
+    wait_for(page, unsure[1])
+    asked = [each for each in api.calls("GET", "/predictions") if "disagreement" in each]
+    assert [each.get("cursor") for each in asked] == [None, "1", "2"]
+
+
 def test_another_label_is_typed(opened: Site, api: StandIn, unsure: list[Row]) -> None:
     page = opened.go("review")
     wait_for(page, unsure[0])

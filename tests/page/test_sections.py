@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import re
+import time
+from collections.abc import Sized
 
 import pytest
-from playwright.sync_api import expect
+from playwright.sync_api import Page, Route, expect
 
 from tests.page.browsers import Site
 from tests.page.stand_in import StandIn
+
+
+def wait_for(page: Page, found: Sized) -> None:
+    """Waits until there are two."""
+    deadline = time.monotonic() + 10
+    while len(found) < 2 and time.monotonic() < deadline:
+        page.wait_for_timeout(20)
+    assert len(found) == 2
 
 
 def test_the_overview_counts_what_came(opened: Site, api: StandIn) -> None:
@@ -33,11 +43,25 @@ def test_the_overview_tells_what_drifts_and_on_how_many_photos(opened: Site, api
     expect(table.get_by_role("columnheader")).to_have_count(9)
     brightness = table.get_by_role("row", name=re.compile("^Brightness"))
     expect(brightness.get_by_role("cell")).to_have_text(
-        ["as before", "too few", "drift"] + ["as before"] * 5
+        ["as before", "too few", "drift"] + ["as before"] * 5, use_inner_text=True
     )
     (finding,) = page.locator("main li", has_text="most of all").all_inner_texts()
     assert finding.startswith("2026-11-28: Brightness, most of all")
     assert re.search(r"\d+ % of 95, \d+ % before", finding)
+
+
+def test_the_numbers_of_a_comparison_open_by_keyboard_and_by_touch(
+    opened: Site, api: StandIn
+) -> None:
+    page = opened.go("overview")
+    row = page.get_by_role("row", name=re.compile("^Brightness"))
+    numbers = row.get_by_text(re.compile(r"index \d\.\d{3}, threshold \d\.\d{3}, [\d,]+ photos"))
+    drifting = row.get_by_text("drift", exact=True)
+    drifting.press("Enter")
+    expect(numbers.nth(1)).to_be_visible()
+    expect(numbers.nth(0)).to_be_hidden()
+    row.get_by_text("as before").first.click()
+    expect(numbers.nth(0)).to_be_visible()
 
 
 def test_an_overview_of_a_stack_without_drift_shows_the_rest(opened: Site, api: StandIn) -> None:
@@ -68,6 +92,22 @@ def test_a_comparison_shows_its_flips_with_their_pictures(opened: Site, api: Sta
     expect(page.locator(".flips img.there")).to_have_count(2)
     page.get_by_role("link", name="Photo incoming/a.jpg").first.click()
     expect(page).to_have_url(re.compile("#/photo/"))
+
+
+def test_pictures_of_flips_are_not_fetched_for_a_page_that_was_left(
+    opened: Site, api: StandIn
+) -> None:
+    given_up: list[str] = []
+    held: list[Route] = []
+    page = opened.page
+    page.on("requestfailed", lambda request: given_up.append(request.url))
+    page.route(re.compile(r"/thumbnail[?]"), lambda route: held.append(route))  # noqa: PLW0108
+    opened.go("runs/compare-1")
+    expect(page.locator(".flips img")).to_have_count(2)
+    wait_for(page, held)
+    opened.go("models")
+    wait_for(page, given_up)
+    assert all("/thumbnail" in url for url in given_up)
 
 
 def test_models_stand_side_by_side_with_the_command_that_promotes(

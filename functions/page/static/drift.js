@@ -43,10 +43,13 @@ function headOf({ day, against }) {
   return against === BEFORE ? day.slice(5) : `all, to ${against}`;
 }
 
+// The numbers open by keyboard and by touch too, and are text that can be copied.
 function cell(row) {
   if (!row || row.drifts === null) return el("span", { class: "soft" }, "too few");
-  const said = `Index ${row.psi.toFixed(3)}, threshold ${row.threshold.toFixed(3)}, ${count(row.images)} photos`;
-  return row.drifts ? el("span", { class: "mark bad", title: said }, "drift") : el("span", { title: said }, "as before");
+  return el("details", {},
+    el("summary", row.drifts ? { class: "mark bad" } : {}, row.drifts ? "drift" : "as before"),
+    el("span", { class: "small" }, `index ${row.psi.toFixed(3)}, threshold ${row.threshold.toFixed(3)}, `,
+      count(row.images, "photo")));
 }
 
 function sentence({ day, against, what, moved, was, now, images }) {

@@ -7,6 +7,8 @@ const FIRST_PAGE = 60;
 const PAGE = 500;
 // After so many empty pages the user is asked whether to go on.
 const PATIENCE_PAGES = 12;
+// And after so many the rows of the next set of parameters come: a filter without an index may have none at all.
+const SET_PATIENCE_PAGES = 3;
 
 // What a list shows of a row: a hundred thousand rows of all fields would be heavy.
 const FIELDS = [
@@ -20,6 +22,7 @@ export class Listing {
     this.rows = [];
     this.seen = new Set();
     this.cursor = null;
+    this.emptyPages = 0;
     this.isWhole = false;
     this.isPaused = false;
     this.problem = null;
@@ -58,14 +61,21 @@ export class Listing {
     const limit = this.rows.length ? PAGE : FIRST_PAGE;
     const page = await get("predictions",
       { ...this.parameters, limit, cursor: this.cursor }, { signal: this.abort.signal });
+    const before = this.rows.length;
     for (const record of page.predictions) {
       if (this.seen.has(record.id)) continue; // written again between two pages
       this.seen.add(record.id);
       const kept = Object.fromEntries(FIELDS.map((name) => [name, record[name] ?? null]));
       this.rows.push(isUnknown(record.label) ? { ...kept, predictions: record.predictions.slice(0, 1) } : kept);
     }
+    this.emptyPages = this.rows.length > before ? 0 : this.emptyPages + 1;
     this.cursor = page.cursor;
-    this.isWhole = page.cursor === null && this.later.length === 0;
-    if (page.cursor === null && !this.isWhole) this.parameters = this.later.shift();
+    if (!this.later.length) {
+      this.isWhole = page.cursor === null;
+    } else if (page.cursor === null || this.emptyPages >= SET_PATIENCE_PAGES) {
+      this.parameters = this.later.shift();
+      this.cursor = null;
+      this.emptyPages = 0;
+    }
   }
 }

@@ -16,6 +16,7 @@ export class Runs {
 
   constructor(_query, name) {
     this.name = decodeURIComponent(name);
+    this.pictures = []; // functions that give up those that are on their way
     this.body = el("div", {}, loading());
     this.root = el("div", {}, this.name
       ? el("div", { class: "line" }, el("a", { class: "button", href: "#/runs" }, "All runs"), el("h1", {}, this.name))
@@ -29,6 +30,12 @@ export class Runs {
   stop() {
     clearTimeout(this.timer);
     this.stopped = true;
+    this.#giveUpPictures();
+  }
+
+  // Pictures that are not shown any more are not fetched.
+  #giveUpPictures() {
+    for (const giveUp of this.pictures.splice(0)) giveUp();
   }
 
   async #load() {
@@ -37,7 +44,9 @@ export class Runs {
       if (this.name) {
         const run = await get(`runs/${encodeURIComponent(this.name)}`);
         isRunning = RUNNING.includes(run.status);
-        this.body.replaceChildren(...detail(run));
+        if (this.stopped) return;
+        this.#giveUpPictures();
+        this.body.replaceChildren(...detail(run, this.pictures));
       } else {
         const { runs } = await get("runs");
         isRunning = runs.some(({ status }) => RUNNING.includes(status));
@@ -73,7 +82,7 @@ function progress({ name, progress: found, report }) {
     el("span", { class: "soft small" }, `${isCut ? "at least " : ""}${count(recorded)} of ${count(listed)}${phase && phase !== "finished" ? `, ${phase}` : ""}`));
 }
 
-function detail(run) {
+function detail(run, pictures) {
   const { report } = run;
   const head = el("p", { class: "line" }, state(report?.status ?? run.status), el("span", { class: "soft" },
     `started ${time(run.started_at ?? report?.started_at)}${run.model ?? report?.model ? `, ${run.model ?? report.model}` : ""}`));
@@ -86,7 +95,7 @@ function detail(run) {
         .filter((name) => report[name] || name === "listed" || name === "classified")
         .map((name) => el("div", { class: "tile" }, el("b", {}, count(report[name] ?? 0)), name)),
       report.images_per_second ? el("div", { class: "tile" }, el("b", {}, count(report.images_per_second)), "a second") : null),
-    comparison ? comparedWith(comparison) : null,
+    comparison ? comparedWith(pictures, comparison) : null,
     el("div", { class: "halves" },
       part("Labels", ranking(Object.entries(report.labels ?? {}).slice(0, 15).map(([label, value]) => ({
         name: labelText(label), value, href: comparison ? null : `#/gallery?source=bulk&label=${encodeURIComponent(label)}`,
@@ -100,7 +109,7 @@ function detail(run) {
 }
 
 // A candidate's answers beside those of the rows, which stay as they are.
-function comparedWith({ compared, agreement, reviewed, accuracy, calibration, abstained, flips, live_models: models }) {
+function comparedWith(pictures, { compared, agreement, reviewed, accuracy, calibration, abstained, flips, live_models: models }) {
   const numbers = [
     [agreement, "same label"],
     ...["live", "candidate"].flatMap((side) => [
@@ -119,14 +128,14 @@ function comparedWith({ compared, agreement, reviewed, accuracy, calibration, ab
     el("h2", {}, `Flips: ${count(flips.reduce((total, flip) => total + flip.count, 0))}`),
     flips.slice(0, FLIPS_SHOWN).map((flip) => el("section", {},
       el("h3", {}, `${labelText(flip.from)} → ${labelText(flip.to)} (${count(flip.count)})`),
-      el("ul", { class: "flips" }, flip.examples.map((each) => flipped(each, flip))))),
+      el("ul", { class: "flips" }, flip.examples.map((each) => flipped(each, flip, pictures))))),
     flips.length > FLIPS_SHOWN ? el("p", { class: "soft" }, `and ${count(flips.length - FLIPS_SHOWN, "more pair")} of labels`) : null);
 }
 
-function flipped(example, { from, to }) {
+function flipped(example, { from, to }, pictures) {
   const image = el("img", { alt: "", width: 160, height: 160 });
   const picture = el("a", { class: "picture", href: `#/photo/${example.id}`, "aria-label": `Photo ${example.key}` }, image);
-  show(image, example, 256, () => picture.append(el("span", { class: "instead" }, "no picture")));
+  pictures.push(show(image, example, 256, () => picture.append(el("span", { class: "instead" }, "no picture"))));
   return el("li", {}, picture, el("span", { class: "small" },
     `${labelText(from)} ${percent(example.live_confidence)}, ${labelText(to)} ${percent(example.confidence)}`,
     example.is_reviewed ? el("em", {}, ` a person: ${labelText(example.truth) || "not one of these"}`) : null));
