@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import os
 import subprocess
-import sys
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +18,7 @@ from imagedrop.target import Target, local_target
 from localcloud import cloud
 from localcloud.record import Strictness
 from tests.clouds import stopped_with_the_tests
+from tests.commands import Commands, ready_commands
 
 REPOSITORY = Path(__file__).parents[2]
 
@@ -29,6 +29,7 @@ class Stack:
 
     home: Path
     target: Target
+    commands: Commands
 
     def command(self, *arguments: str | Path, exit_code: int = 0) -> str:
         """Returns the standard output of ``imagedrop ARGUMENTS``; both outputs if it fails."""
@@ -43,26 +44,19 @@ class Stack:
         return finished.stderr
 
     def _run(self, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
-        return subprocess.run(
-            [sys.executable, "-m", "imagedrop", *map(str, arguments)],
-            cwd=REPOSITORY,
-            env=os.environ | {"IMAGEDROP_HOME": str(self.home), "COLUMNS": "200"},
-            capture_output=True,
-            text=True,
-            timeout=300,
-            check=False,
-        )
+        environment = os.environ | {"IMAGEDROP_HOME": str(self.home), "COLUMNS": "200"}
+        return self.commands.run([*map(str, arguments)], environment, timeout_seconds=300)
 
 
 @pytest.fixture(scope="session")
 def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
     home = tmp_path_factory.mktemp("cloud")
-    with stopped_with_the_tests(home):
+    with stopped_with_the_tests(home), ready_commands() as commands:
         with pytest.MonkeyPatch.context() as patch:
             # The workflow's waits of seconds take tenths of them: the emulator's own setting.
             patch.setenv("SFN_WAIT_SCALE", "0.1")
             running = cloud.up(home, strictness=Strictness(enforce_iam=True))
-        yield Stack(home, local_target(running))
+        yield Stack(home, local_target(running), commands)
 
 
 @pytest.fixture

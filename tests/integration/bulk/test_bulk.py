@@ -26,6 +26,7 @@ from tests.integration.conftest import REPOSITORY, Stack
 
 PHOTOS = REPOSITORY / "demo" / "photos"
 PATIENCE_SECONDS = 120.0
+IMAGES, CHUNK = 40, 16
 # Each step's function, and the files of the step before it: None where the run begins with it.
 STEPS = {
     "list": ("BulkStepsFunction", None),
@@ -70,7 +71,7 @@ class Folder:
                 "instance_type": "ml.m5.xlarge",
                 "instance_count": 1,
                 "max_concurrent_transforms": 2,
-                "chunk_images": 40,
+                "chunk_images": CHUNK,
                 "shard_images": shard_images,
                 **changes,
             }
@@ -124,9 +125,9 @@ def eventually(check: Callable[[], bool]) -> bool:
 
 
 @pytest.fixture
-def folder(stack: Stack, tmp_path: Path) -> Folder:
-    """A hundred images with odd names, five of them broken; a folder of its own for each test."""
-    made = make_folder(tmp_path, 100)
+def folder(stack: Stack, tmp_path: Path, request: pytest.FixtureRequest) -> Folder:
+    """Images with odd names, one in twenty broken, in three chunks; each test has its own."""
+    made = make_folder(tmp_path, getattr(request, "param", IMAGES))
     prefix = f"folders/{uuid.uuid4().hex[:8]}/"
     uploads = [Upload(tmp_path / name, prefix + name) for name in made]
     sent = upload_all(stack.target.client("s3"), stack.target.images_bucket, uploads)
@@ -158,19 +159,18 @@ def test_a_folder_and_its_photos_sent_one_by_one_give_the_same_answers(stack: St
         assert other["confidence"] == pytest.approx(row["confidence"], abs=1e-3)
 
 
-def test_a_hundred_images_with_odd_names_are_reconciled(folder: Folder) -> None:
-    folder.assert_reconciled(folder.start())
-
-
 def test_waves_that_overlap_have_a_job_each_and_end_the_same(folder: Folder) -> None:
-    run = folder.start(wave_images=40)
+    run = folder.start(wave_images=CHUNK)
     folder.assert_reconciled(run)
     report = folder.report(run)
     assert report["rounds"] == 1
     assert [job["status"] for job in report["transform_jobs"]] == ["Completed"] * 3
 
 
-def test_a_direct_run_ends_with_the_same_rows(folder: Folder) -> None:
+@pytest.mark.parametrize("folder", [100], indirect=True)
+def test_a_hundred_images_with_odd_names_have_the_same_rows_packed_and_direct(
+    folder: Folder,
+) -> None:
     folder.assert_reconciled(folder.start())
     packed = folder.rows()
     folder.assert_reconciled(folder.start(direct=True))
@@ -185,8 +185,8 @@ def test_a_direct_run_ends_with_the_same_rows(folder: Folder) -> None:
 def test_lost_truncated_and_failed_outputs_are_asked_for_again(
     folder: Folder, faults: Callable[..., None]
 ) -> None:
-    # One image a shard: 95 outputs, of which three are lost, one is cut, and one object fails.
-    faults(drop_outputs=[3, 30, 60], truncate_outputs=[7], fail_objects=[20])
+    # One image a shard: 38 outputs, of which three are lost, one is cut, and one object fails.
+    faults(drop_outputs=[3, 15, 30], truncate_outputs=[7], fail_objects=[20])
     run = folder.start(shard_images=1)
     folder.assert_reconciled(run)
     report = folder.report(run)
@@ -289,7 +289,7 @@ def test_two_runs_over_one_folder_at_once_leave_one_row_each(folder: Folder) -> 
 
 
 def test_a_stopped_run_goes_on_where_it_was(folder: Folder) -> None:
-    run = folder.start(wave_images=40)
+    run = folder.start(wave_images=CHUNK)
     files = RunFiles(run)
     assert eventually(lambda: any(folder.work.keys(f"{files.root}prepared/")))
     folder.runs.stop(run)
