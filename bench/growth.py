@@ -122,6 +122,7 @@ class Bench:
         timed = self._drop(TIMED_DROP)
         for images in DROPS:
             found = self._drop(images)
+            print(f"  {found.told()}", flush=True)
             before, timed = timed, self._drop(TIMED_DROP)
             outcome = expected_drop(images, one, [before, timed], found.left.cores)
             yield Compared("drop", images, found.seconds, outcome.seconds)

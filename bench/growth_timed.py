@@ -130,6 +130,19 @@ class Dropped:
     def batches(self) -> int:
         return len({each.began for each in self.found})
 
+    @property
+    def at_once(self) -> float:
+        """Returns how many batches were at work on average."""
+        spans = {(each.began, each.ended) for each in self.found}
+        return sum(ended - began for began, ended in spans) / self.seconds
+
+    def told(self) -> str:
+        cpu_ms = 1000 * self.left.cloud_cpu_seconds / len(self.found)
+        return (
+            f"{len(self.found)} dropped: {cpu_ms:.1f} ms of CPU an image in the local cloud, "
+            f"{self.at_once:.1f} batches at once, {self.left.cores:.2f} cores left"
+        )
+
 
 def drop(stack: DeployedStack, processor: Processor, folder: Path, names: Sequence[str]) -> Dropped:
     """Uploads all at once and waits for the rows."""

@@ -67,11 +67,17 @@ def plan(
             except UserError as error:
                 refused.append(error)
     if not found:
-        raise refused[0]
+        *others, last = refused
+        _say_refused(others)
+        raise last
     if format_ is PlanFormat.JSON:
         typer.echo(json.dumps({str(each.mode): _as_json(each) for each in found}, indent=2))
     else:
         _print_plans(found)
+    _say_refused(refused)
+
+
+def _say_refused(refused: Sequence[UserError]) -> None:
     for each in refused:
         say(str(each), "yellow")
         say(f"→ {each.next_step}")

@@ -232,6 +232,14 @@ def test_on_80_columns_only_what_is_to_be_copied_is_longer() -> None:
     assert all(line.startswith(copied) for line in long)
 
 
+def test_when_neither_way_is_in_time_both_say_what_to_do() -> None:
+    found = CliRunner().invoke(app, ["plan", "--images", "5000", "--deadline", "3s"])
+    assert isinstance(found.exception, UserError)
+    assert "by drop" in found.stderr
+    assert "--deadline" in found.stderr
+    assert "by bulk" in str(found.exception)
+
+
 def test_after_ctrl_c_nothing_was_planned(monkeypatch: pytest.MonkeyPatch) -> None:
     def interrupted(*_: object) -> Plan:
         raise KeyboardInterrupt
