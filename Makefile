@@ -6,8 +6,9 @@ PYTHON ?= python3
 IMAGES ?=
 # Options for pip when it installs torch; a CPU-only index saves gigabytes: see docs/getting-started.md
 TORCH_OPTIONS ?=
-# Test processes: one a core.
+# Test processes: one a core, and one more where tests wait for a local cloud.
 WORKERS ?= auto
+TEST_WORKERS := $(if $(filter auto,$(WORKERS)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),$(WORKERS))
 
 # A test run starts hundreds of Python processes, which all compile what has no bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -19,7 +20,7 @@ ifdef PIP_INDEX_URL
 export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 BIN := .venv/bin
-PARALLEL := -n $(WORKERS) --dist loadscope --no-loadscope-reorder
+PARALLEL := --dist loadscope --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: the later ones take over versions of the earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint uv docs sam ministack fuzz microburst ray daft peers schemathesis \
@@ -46,12 +47,12 @@ demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 check: check-setup ## The daily loop: formatting, lint, types, imports, fast unit tests
 	@$(SUBMAKE) static > .venv/static.txt 2>&1 & static=$$!; \
 		trap 'kill $$static 2> /dev/null' EXIT INT TERM; \
-		TEST_CASES=few $(BIN)/python -m pytest $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
+		TEST_CASES=few $(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
 		wait $$static; linters=$$?; cat .venv/static.txt; exit $$((tests | linters))
 
 test: ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
 	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
-	@$(BIN)/python -m pytest $(PARALLEL) -m "not slow"
+	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL) -m "not slow"
 
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed .tools/mlflow/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit, smdebug and MLflow
 	@$(BIN)/python -m pytest -m slow

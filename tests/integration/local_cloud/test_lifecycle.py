@@ -133,15 +133,9 @@ def test_users_aws_settings_do_not_matter_and_what_it_holds_survives_a_restart(
     assert _invoke(again, again.outputs["Function"])["AWS_REGION"] == "us-east-1"
 
 
-def test_changed_template_is_deployed_by_the_next_up(home: Path, project: Path) -> None:
-    cloud.up(home, project=project)
-    template = project / "template.yaml"
-    template.write_text(template.read_text() + "  More: {Value: more}\n")
-
-    assert cloud.up(home, project=project).outputs["More"] == "more"
-
-
-def test_failed_deployment_says_why_and_leaves_nothing_running(home: Path, project: Path) -> None:
+def test_failed_deployment_says_why_and_a_changed_template_is_deployed_by_the_next_up(
+    home: Path, project: Path
+) -> None:
     template = project / "template.yaml"
     good = template.read_text()
     template.write_text(good.replace("AWS::S3::Bucket", "AWS::S3::Buckett"))
@@ -152,6 +146,8 @@ def test_failed_deployment_says_why_and_leaves_nothing_running(home: Path, proje
 
     template.write_text(good)
     assert cloud.up(home, project=project).outputs["Bucket"]
+    template.write_text(good + "  More: {Value: more}\n")
+    assert cloud.up(home, project=project).outputs["More"] == "more"
 
 
 def test_resource_that_failed_is_named_with_its_reason_last(home: Path, project: Path) -> None:
