@@ -8,19 +8,22 @@ A failed endpoint call is retried from the queue, so PATIENT does not repeat it.
 
 Every image needs a read and a write, so botocore's work per call is part of an image's cost. Two
 steps are left out and save 0.3 ms of CPU per image: the validation of parameters (mypy and the
-services check them), and the user agent, which botocore builds twice per call. A third is left out
-of queries: see ``items_as_sent``.
+services check them), and the user agent, which botocore builds twice per call. Times are read by
+``moment``, and a third step is left out of queries: see ``items_as_sent``.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from datetime import datetime
+from email.utils import parsedate_to_datetime
 from functools import cache
 from typing import Any
 
 from botocore.config import Config
 from botocore.session import Session, get_session
+from botocore.utils import parse_timestamp
 
 # As many as the most calls at once of one function, those on a folder's chunks. One connection more
 # would be closed after its call, and the next call would pay for another one, with TLS.
@@ -50,7 +53,9 @@ PATIENT = Config(
 @cache
 def session() -> Session:
     """Returns botocore's session, which starts faster than boto3's."""
-    return get_session()
+    made = get_session()
+    made.get_component("response_parser_factory").set_parser_defaults(timestamp_parser=moment)
+    return made
 
 
 @cache
@@ -60,6 +65,22 @@ def client(service: str, config: Config = QUICK) -> Any:
     if service == "dynamodb":
         made.meta.events.register("before-parse.dynamodb.Query", items_as_sent)
     return made
+
+
+def moment(value: Any) -> datetime:
+    """Reads a time of S3, of a listing or a header, in a tenth of botocore's time.
+
+    botocore guesses the format, for 0.1 ms: each object that is read has such a time, and each line
+    of a listing. Any other format is left to it.
+    """
+    if isinstance(value, str) and value.endswith(("Z", "GMT")):
+        read = datetime.fromisoformat if value.endswith("Z") else parsedate_to_datetime
+        try:
+            return read(value)
+        except ValueError:
+            pass  # botocore says what is wrong with it
+    guessed: datetime = parse_timestamp(value)
+    return guessed
 
 
 def items_as_sent(

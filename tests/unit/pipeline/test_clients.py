@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 from botocore.exceptions import ClientError
+from botocore.utils import parse_timestamp
 
 from pipeline import clients
 from pipeline.table_items import to_item
@@ -45,3 +46,23 @@ def test_the_functions_client_leaves_items_as_they_are_sent(
     events = clients.client.__wrapped__("dynamodb").meta.events
     events.emit("before-parse.dynamodb.Query", response_dict=response, customized_response_dict=own)
     assert (own, json.loads(response["body"])) == ({"Items": [{"a": {"S": "b"}}]}, {"Count": 1})
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "2026-11-29T01:02:03.000Z",
+        "2026-11-29T01:02:03Z",
+        "Sun, 29 Nov 2026 01:02:03 GMT",
+        "2026-11-29T01:02:03+01:00",
+        "20261129T010203Z",
+        1764374400.5,
+    ],
+)
+def test_times_are_those_that_botocore_reads(text: str | float) -> None:
+    assert clients.moment(text) == parse_timestamp(text)
+
+
+def test_what_is_no_time_is_an_error() -> None:
+    with pytest.raises(ValueError, match="Invalid timestamp"):
+        clients.moment("yesterday GMT")
