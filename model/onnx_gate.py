@@ -1,4 +1,4 @@
-"""Adds a gate to an ONNX graph: the output `known`, from the features before the last layer."""
+"""Adds a gate to an ONNX graph: the output `known`, from features as the last layer gets them."""
 
 from __future__ import annotations
 
@@ -11,6 +11,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
+from model.onnx_branch import add_branch
+
 KNOWN, PROBABILITIES = "known", "probabilities"
 
 
@@ -19,7 +21,8 @@ class GateTables:
     """The constants of a gate.
 
     Attributes:
-        prototypes: int8 [p, d], in the space of the last layer's input; only directions count.
+        prototypes: int8 [p, d], in the space of the last layer's input, of the network as it was
+            before any fine-tuning; only directions count.
         knots: float32 [m], similarities; weights: float32 [m]. `known` is the sum of the weights
             whose knots are at most the largest cosine of an image and a prototype.
     """
@@ -29,10 +32,18 @@ class GateTables:
     weights: npt.NDArray[np.float32]
 
 
-def write_gated(weights: Path, gate: GateTables, destination: Path) -> None:
+def write_gated(
+    weights: Path, gate: GateTables, destination: Path, before_finetuning: Path | None = None
+) -> None:
     """Writes a copy of the graph with the output `known`, float32 [n], 0..1.
 
-    The prototypes stay int8 in the file. No node is of a kind that `model.quantize` quantises.
+    The prototypes stay int8 in the file. No node of the gate's own is of a kind that
+    `model.quantize` quantises.
+
+    Args:
+        before_finetuning: the graph of the network as it was before it was fine-tuned, in whose
+            space the prototypes are. The copy computes its features beside its own; layers that
+            were not fine-tuned are stored once and run once.
 
     Raises:
         ValueError: there is no last dense layer below a softmax, or it has another size.
@@ -41,6 +52,9 @@ def write_gated(weights: Path, gate: GateTables, destination: Path) -> None:
     model = onnx.load(str(weights))
     graph = model.graph
     features = _last_layer_input(graph)
+    if before_finetuning is not None:
+        other = onnx.load(str(before_finetuning)).graph
+        features = add_branch(graph, other, _last_layer_input(other))
     lengths = np.linalg.norm(gate.prototypes.astype(np.float32), axis=1)
     constants = {
         "gate_prototypes": np.ascontiguousarray(gate.prototypes.T),

@@ -5,12 +5,15 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from difflib import get_close_matches
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError
+from pathlib import Path
 from types import ModuleType
 from typing import Any, cast
 
@@ -25,7 +28,7 @@ from model.build_default import IMAGE_SPEC as LITE0_SPEC
 from model.build_default import SOURCE_SHA256, source_weights
 from model.lite0 import EfficientNetLite0, load_lite0
 from training.errors import TrainingError
-from training.settings import LITE0, TIMM_PREFIX
+from training.settings import HUB_CONFIGURATION, LITE0, TIMM_PREFIX
 
 IMAGENET_CLASSES = 1000
 # Heads that only help to train on ImageNet, in torchvision's GoogLeNet and Inception.
@@ -36,8 +39,8 @@ _INCEPTION: Mapping[str, object] = {
     "transform_input": True,
     "init_weights": False,
 }
-# Of an archive, for what is in it beside the weights.
-_OTHER_BYTES = 16 * 1024 * 1024
+# Of an archive 16 MiB are for what is in it beside the weights.
+LARGEST_BACKBONE_BYTES = MAX_UNPACKED_BYTES - 16 * 1024 * 1024
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,8 +78,10 @@ def find_architecture(backbone: str, weights: str = "") -> Architecture:
     """Finds a backbone by its name.
 
     Args:
-        weights: where they are the name of one of torchvision's, such as `IMAGENET1K_V1`, they
-            decide the preparation too.
+        weights: they decide the preparation too, where they are the name of one of torchvision's,
+            such as `IMAGENET1K_V1`, or a file that torchvision or timm published: torchvision's are
+            known by their hash, timm's by the hub's `config.json` beside them. Any other file is
+            taken to be made like the backbone's default weights.
 
     Raises:
         TrainingError: there is none of this name, or its preparation cannot be had here.
@@ -84,7 +89,7 @@ def find_architecture(backbone: str, weights: str = "") -> Architecture:
     if backbone == LITE0:
         return Architecture(LITE0_SPEC, _lite0, _lite0_weights)
     if backbone.startswith(TIMM_PREFIX):
-        return _timm(backbone)
+        return _timm(backbone, weights)
     return _torchvision(backbone, weights)
 
 
@@ -116,7 +121,7 @@ def _torchvision(name: str, weights: str) -> Architecture:
     if name not in names:
         raise _unknown(name, [*names, LITE0])
     known = models.get_model_weights(name)
-    chosen = known[weights] if weights in known.__members__ else known.DEFAULT
+    chosen = known[weights] if weights in known.__members__ else _published(known, Path(weights))
     preset = chosen.transforms()
     spec = _torchvision_spec(name, preset)
 
@@ -129,6 +134,17 @@ def _torchvision(name: str, weights: str) -> Architecture:
         return _without_classifier(name, models.get_model(name, weights=None, **extra))
 
     return Architecture(spec, build, lambda: _torchvision_weights(name, chosen))
+
+
+def _published(known: type[models.WeightsEnum], file: Path) -> models.WeightsEnum:
+    """Which of torchvision's weights a file is: their address ends in the hash's first digits."""
+    if not file.is_file():
+        return known.DEFAULT
+    with file.open("rb") as opened:
+        digest = hashlib.file_digest(opened, "sha256").hexdigest()
+    ends = {each: each.url.removesuffix(".pth").rpartition("-")[2] for each in known}
+    found = (each for each, end in ends.items() if len(end) >= 8 and digest.startswith(end))
+    return next(found, known.DEFAULT)
 
 
 def _torchvision_spec(name: str, preset: object) -> ImageSpec:
@@ -179,7 +195,7 @@ def _torchvision_weights(name: str, chosen: models.WeightsEnum) -> Mapping[str, 
     return state
 
 
-def _timm(backbone: str) -> Architecture:
+def _timm(backbone: str, weights: str) -> Architecture:
     timm, name = import_timm(), backbone.removeprefix(TIMM_PREFIX)
     if not timm.is_model(name):
         raise _unknown(backbone, [f"{TIMM_PREFIX}{each}" for each in timm.list_models()])
@@ -191,7 +207,8 @@ def _timm(backbone: str) -> Architecture:
         raise TrainingError(
             f"timm has no weights {backbone}.", f"It has: {', '.join(tagged) or base}."
         ) from error
-    spec = _timm_spec(backbone, timm.data.resolve_data_config({}, configuration.to_dict()))
+    own = configuration.to_dict() | _hub_configuration(Path(weights))
+    spec = _timm_spec(backbone, timm.data.resolve_data_config({}, own))
 
     def build() -> Backbone:
         network = timm.create_model(name, pretrained=False, num_classes=0)
@@ -200,6 +217,21 @@ def _timm(backbone: str) -> Architecture:
         )
 
     return Architecture(spec, build, lambda: _timm_weights(timm, backbone, name))
+
+
+def _hub_configuration(file: Path) -> Mapping[str, Any]:
+    """What the hub's `config.json` beside a file says of its weights; nothing without one."""
+    beside = file.parent / HUB_CONFIGURATION
+    if not file.is_file() or not beside.is_file():
+        return {}
+    try:
+        found = json.loads(beside.read_bytes()).get("pretrained_cfg", {})
+        sizes = {"input_size": tuple(found["input_size"])} if "input_size" in found else {}
+    except (ValueError, AttributeError, TypeError) as error:
+        raise TrainingError(
+            f"{beside} is not the configuration of the hub: {error}.", "Take it away."
+        ) from error
+    return {**found, **sizes}
 
 
 def import_timm() -> ModuleType:
@@ -301,14 +333,18 @@ def check_size(backbone: str, module: nn.Module) -> None:
     Raises:
         TrainingError: it is too large.
     """
-    size = sum(each.numel() * each.element_size() for each in module.state_dict().values())
-    most = MAX_UNPACKED_BYTES - _OTHER_BYTES
-    if size > most:
+    size = size_in_bytes(module)
+    if size > LARGEST_BACKBONE_BYTES:
         raise TrainingError(
             f"{backbone} has {size / 1e6:,.0f} MB of weights, and a model archive holds at most "
-            f"{most / 1e6:,.0f} MB.",
+            f"{LARGEST_BACKBONE_BYTES / 1e6:,.0f} MB.",
             "Use a smaller --backbone.",
         )
+
+
+def size_in_bytes(module: nn.Module) -> int:
+    """The bytes of all parameters and buffers."""
+    return sum(each.numel() * each.element_size() for each in module.state_dict().values())
 
 
 def _unknown(backbone: str, names: Sequence[str]) -> TrainingError:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import logging
 import os
 import pickle
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -35,8 +35,6 @@ class Fold:
     """Of its last epoch."""
     logits: Tensor
     """Its answers to the photos that it did not learn from, float32 [n, classes]."""
-    familiar: Tensor | None = None
-    """How familiar those look to it, float64 [n]; only where it fine-tuned the backbone."""
 
 
 class Checkpoint:
@@ -69,9 +67,30 @@ class Checkpoint:
     def folds(self) -> list[Fold]:
         """The finished folds of a cross-validation."""
         return [
-            Fold(EpochMetrics(**saved["metrics"]), saved["logits"], saved.get("familiar"))
+            Fold(EpochMetrics(**saved["metrics"]), saved["logits"])
             for saved in self._saved["folds"]
         ]
+
+    def split_together(self, found: Sequence[int]) -> tuple[int, ...]:
+        """Which photos a split keeps together: what the training began with, else `found`.
+
+        Another machine's features differ in their last bits, and could find other photos alike: the
+        training would go on with another split.
+
+        Args:
+            found: for each photo the index of the first that looks the same.
+
+        Raises:
+            TrainingError: the training began with another number of photos.
+        """
+        kept: Sequence[int] = self._saved.setdefault("first_alike", list(found))
+        if len(kept) != len(found):
+            raise TrainingError(
+                f"The checkpoint {self._file} is of {len(kept)} photos; here {len(found)} of the "
+                "same data set can be read.",
+                f"Remove {self._file} to start again, or continue where it began.",
+            )
+        return tuple(kept)
 
     def state(self) -> PhaseState:
         """The saved progress, or that of a new training."""
@@ -106,8 +125,7 @@ class Checkpoint:
 
     def save_fold(self, fold: Fold) -> None:
         """Saves a fold that has just ended."""
-        saved = {"metrics": asdict(fold.metrics), "logits": fold.logits, "familiar": fold.familiar}
-        self._saved["folds"].append(saved)
+        self._saved["folds"].append({"metrics": asdict(fold.metrics), "logits": fold.logits})
         self._write()
 
     def _write(self) -> None:

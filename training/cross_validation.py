@@ -10,9 +10,7 @@ import torch
 
 from training.checkpoint import Checkpoint, Fold
 from training.data.partition import Partition, cross_validation
-from training.familiarity import Scores
 from training.fitting import fit_once
-from training.gate import left_out_scores
 from training.out_of_fold import OutOfFold
 from training.prepared import Prepared
 from training.settings import TrainSettings
@@ -28,9 +26,6 @@ class CrossValidated:
     answers: OutOfFold
     everything: Partition
     """All images of the folds, to learn from."""
-    familiar: Scores | None
-    """How familiar each photo looks to its fold's network, by the first seed; only where the
-    backbone was fine-tuned."""
 
 
 def cross_validate(
@@ -59,25 +54,14 @@ def cross_validate(
             fitted = fit_once(prepared, chosen, part, (), Checkpoint(None, ""))
             if fitted.logits is None:
                 raise RuntimeError("a fold has no images")
-            familiar = None
-            if settings.unfreeze != "none" and seed == settings.seed:
-                scores = left_out_scores(prepared, fitted.network, part, settings)
-                familiar = torch.from_numpy(scores)
-            done.append(Fold(fitted.state.history[-1], fitted.logits, familiar))
+            done.append(Fold(fitted.state.history[-1], fitted.logits))
             checkpoint.save_fold(done[-1])
             on_fold(len(done), done[-1].metrics)
     return CrossValidated(
         tuple(fold.metrics for fold in done),
         _answers(prepared, settings, splits, done),
         everything,
-        _familiar(done[: settings.folds]),
     )
-
-
-def _familiar(folds: Sequence[Fold]) -> Scores | None:
-    """None also where an older version began the training: its checkpoints lack the scores."""
-    scores = [fold.familiar.numpy() for fold in folds if fold.familiar is not None]
-    return np.concatenate(scores) if len(scores) == len(folds) else None
 
 
 def seeds_of(settings: TrainSettings) -> range:

@@ -6,6 +6,7 @@ import json
 import platform
 import tempfile
 from collections.abc import Mapping, Sequence
+from copy import deepcopy
 from dataclasses import asdict, dataclass, field, replace
 from importlib.metadata import PackageNotFoundError, version
 from importlib.util import find_spec
@@ -120,13 +121,18 @@ def check_export_tools() -> None:
 
 
 def export_model(
-    network: TransferNetwork, spec: ImageSpec, images: Sequence[LabelledImage], origin: Origin
+    network: TransferNetwork,
+    spec: ImageSpec,
+    images: Sequence[LabelledImage],
+    origin: Origin,
+    original: TransferNetwork | None = None,
 ) -> TrainResult:
     """Writes the model's folder, the record, the metrics and the state dict.
 
     Args:
         images: the validation photos, or, without any, those that it was trained on. Some of them
             are used to compare torch and ONNX Runtime, and are the baseline of drift.
+        original: with the backbone before fine-tuning, where the gate compares its features.
 
     Raises:
         TrainingError: the two give different probabilities; nothing is written then.
@@ -136,13 +142,7 @@ def export_model(
     served = ServedModel(network.cpu(), spec).eval()
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / "model.onnx"
-        try:
-            export_onnx(served, spec, weights)
-        except torch.onnx.OnnxExporterError as error:
-            raise TrainingError(
-                f"{settings.backbone} cannot be exported to ONNX: {str(error).splitlines()[0]}",
-                "Use another --backbone.",
-            ) from error
+        _write_graph(served, spec, weights, settings)
         difference = largest_difference(served, weights, comparison_images(images, spec))
         if not difference <= MAX_DIFFERENCE:
             raise TrainingError(
@@ -151,7 +151,13 @@ def export_model(
                 "Keep the checkpoint and report it with the versions of torch and onnx.",
             )
         if origin.gate is not None:
-            write_gated(weights, origin.gate.tables, weights)
+            before = None
+            if original is not None:
+                before = Path(temporary) / "before_finetuning.onnx"
+                # A copy, because other trainings use the same backbone where it is.
+                as_it_was = ServedModel(deepcopy(original).cpu(), spec).eval()
+                _write_graph(as_it_was, spec, before, settings)
+            write_gated(weights, origin.gate.tables, weights, before)
         card = model_card(origin, spec, sha256_of(weights), difference)
         card = replace(card, metrics={**card.metrics, **_baseline(weights, card, images, origin)})
         # The licence of the package's weights requires that it is passed on.
@@ -170,6 +176,18 @@ def export_model(
         origin.is_complete,
         origin.tracked_as,
     )
+
+
+def _write_graph(
+    served: ServedModel, spec: ImageSpec, destination: Path, settings: TrainSettings
+) -> None:
+    try:
+        export_onnx(served, spec, destination)
+    except torch.onnx.OnnxExporterError as error:
+        raise TrainingError(
+            f"{settings.backbone} cannot be exported to ONNX: {str(error).splitlines()[0]}",
+            "Use another --backbone.",
+        ) from error
 
 
 def _baseline(

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from training.errors import TrainingError
@@ -17,26 +17,36 @@ MAX_CHARACTERS = 1024
 
 @contextmanager
 def recorded(
-    output_dir: Path | None, environment: Mapping[str, str] = os.environ
+    output_dir: Path | None,
+    environment: Mapping[str, str] = os.environ,
+    *,
+    keeps_earlier: bool = False,
 ) -> Iterator[None]:
     """Writes a failure file for an exception inside the block, and raises it again.
 
-    The file is `/opt/ml/output/failure` in a job (SM_OUTPUT_DIR), else `failure` in `output_dir`;
-    that of an earlier training is removed. StopTraining is not a failure.
+    The file is `/opt/ml/output/failure` in a job (SM_OUTPUT_DIR), else `failure` in `output_dir`.
+    Of several processes the first to fail writes it: the others fail because that one is gone.
+    StopTraining is not a failure.
+
+    Args:
+        keeps_earlier: whether a file that is there already stays; else it is of an earlier training
+            and is removed.
     """
     folder = Path(environment["SM_OUTPUT_DIR"]) if "SM_OUTPUT_DIR" in environment else output_dir
     if folder is None:
         yield
         return
     file = folder / FILE_NAME
-    file.unlink(missing_ok=True)
+    if not keeps_earlier:
+        file.unlink(missing_ok=True)
     try:
         yield
     except StopTraining:
         raise
     except Exception as error:
         folder.mkdir(parents=True, exist_ok=True)
-        file.write_text(f"{_reason(error)[:MAX_CHARACTERS]}\n", encoding="utf-8")
+        with suppress(FileExistsError), file.open("x", encoding="utf-8") as opened:
+            opened.write(f"{_reason(error)[:MAX_CHARACTERS]}\n")
         raise
 
 

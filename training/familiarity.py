@@ -41,8 +41,8 @@ class Familiarity:
         photos: left-out photos that the threshold comes from.
         refused: the largest expected share of refused photos of the model's classes.
         new_classes_refused: the share of photos that is refused when their classes are left out of
-            the gate, a third of the classes at a time; None with fewer than three classes, and
-            where the backbone learned from all of them.
+            the gate, a third of the classes at a time; None with fewer than three classes.
+        before_finetuning: whether the features are of the backbone before it was fine-tuned.
     """
 
     tables: GateTables
@@ -50,11 +50,13 @@ class Familiarity:
     photos: int
     refused: float
     new_classes_refused: float | None
+    before_finetuning: bool = False
 
     def to_json(self) -> dict[str, object]:
         """What the card says about the gate."""
         return {
             "rule": "cosine to the nearest of the classes' prototypes",
+            "features": "before fine-tuning" if self.before_finetuning else "the classifier's own",
             "prototypes": len(self.tables.prototypes),
             "photos": self.photos,
             "known_refused": round(self.refused, 4),
@@ -80,34 +82,19 @@ def fit_familiarity(
     units = unit_lengths(features(rows))
     labels = classes[list(rows)]
     fold = _folds(labels, [first_alike[row] for row in rows])
-    return thresholded(
-        prototypes(units, labels),
-        _left_out_scores(units, labels, fold),
-        _new_classes_refused(units, labels, fold),
-    )
-
-
-def thresholded(
-    nearest: Floats, scores: Scores, new_classes_refused: float | None
-) -> Familiarity | None:
-    """Makes the gate; None when the scores are too few to measure a threshold.
-
-    Args:
-        nearest: the prototypes, float32 [p, d].
-        scores: the familiarity of photos that were left out; NaN for those that could not be.
-    """
+    scores = _left_out_scores(units, labels, fold)
     measured = np.sort(scores[np.isfinite(scores)])
     if len(measured) < MIN_PHOTOS:
         return None
     count = int(REFUSED * (len(measured) + 1))
     knots, weights = _p_value_steps(measured, count)
     return Familiarity(
-        tables=GateTables(_quantised(nearest), knots, weights),
+        tables=GateTables(_quantised(prototypes(units, labels)), knots, weights),
         # Between two steps of the p-value, so that rounding decides nothing.
         minimum=(count + 0.5) / (len(measured) + 1),
         photos=len(measured),
         refused=count / (len(measured) + 1),
-        new_classes_refused=new_classes_refused,
+        new_classes_refused=_new_classes_refused(units, labels, fold),
     )
 
 

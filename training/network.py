@@ -205,13 +205,17 @@ def _is_list(module: nn.Module) -> bool:
     return type(module) in (nn.Sequential, nn.ModuleList)
 
 
+def unfrozen(network: TransferNetwork, unfreeze: Unfreeze) -> list[nn.ModuleList]:
+    """The backbone's stages that `unfreeze` names."""
+    return [stage for name, stage in stages(network).items() if unfreeze in ("all", name)]
+
+
 def freeze(network: TransferNetwork, unfreeze: Unfreeze) -> None:
     """Freezes everything but the head and the stages that `unfreeze` names."""
     network.requires_grad_(False)
     network.head.requires_grad_(True)
-    for name, stage in stages(network).items():
-        if unfreeze in ("all", name):
-            stage.requires_grad_(True)
+    for stage in unfrozen(network, unfreeze):
+        stage.requires_grad_(True)
     # Sets evaluation mode in frozen parts and restores training mode in the others.
     network.train(network.training)
 

@@ -28,6 +28,9 @@ DOWNLOADED = ("imagenet", "hub")
 # The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
 
+# How timm's weights are prepared for, beside them in their repository on the hub.
+HUB_CONFIGURATION = "config.json"
+
 # Stands for a new folder of each run, which `run_folders` makes.
 RUN_FOLDER = Path("runs/NAME-TIME")
 RUN_MODEL_FOLDER = RUN_FOLDER / "model"
@@ -206,8 +209,8 @@ def job_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
     """Reads the settings that a SageMaker training job passes in variables; {} elsewhere.
 
     The data are the channel `training`, or the folder above the channels `train`, `valid` and
-    `test`. The weights are the only file of the channel `weights`; the channel `features` holds
-    what a job with `features-only` kept.
+    `test`. The weights are the only file of the channel `weights`, beside the hub's `config.json`
+    where there is one; the channel `features` holds what a job with `features-only` kept.
 
     Raises:
         TrainingError: the channel `weights` does not hold exactly one file.
@@ -233,7 +236,9 @@ def job_defaults(environment: Mapping[str, str]) -> dict[str, Any]:
 
 
 def _only_file(folder: Path) -> Path:
-    files = sorted(path for path in folder.iterdir() if path.is_file())
+    files = sorted(
+        path for path in folder.iterdir() if path.is_file() and path.name != HUB_CONFIGURATION
+    )
     if len(files) != 1:
         raise TrainingError(
             f"The channel weights holds {len(files)} files.", "Give it exactly one state dict."

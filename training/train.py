@@ -27,7 +27,6 @@ from training.exporting import (
     export_model,
     hyperparameters,
 )
-from training.familiarity import Scores
 from training.fitting import fit_once
 from training.gate import gate_of
 from training.metric_lines import MetricLog, metric_line
@@ -64,8 +63,6 @@ class Fitted:
     """Of the folds; None without."""
     partition: Partition
     """The images that it was trained and measured on."""
-    familiar: Scores | None
-    """Of a fine-tuned network with folds: how familiar each image looks to its fold's network."""
     seconds: float
 
 
@@ -116,8 +113,11 @@ def take_part(settings: TrainSettings) -> None:
         OSError: a file cannot be read.
     """
     logging.getLogger("training").setLevel(logging.WARNING)
-    parallel.wait_for_all()
-    fit(prepare(settings), settings)
+    # Only the first process knows the folder of a new run.
+    folder = None if settings.output_dir == RUN_FOLDER else settings.output_dir
+    with failure.recorded(folder, keeps_earlier=True):
+        parallel.wait_for_all()
+        fit(prepare(settings), settings)
 
 
 def fit(
@@ -132,12 +132,14 @@ def fit(
     """
     started = perf_counter()
     checkpoint = Checkpoint(settings.checkpoint_dir, _identity(prepared, settings))
+    alike = checkpoint.split_together(prepared.first_alike)
+    prepared = replace(prepared, first_alike=alike)
     folds: tuple[EpochMetrics, ...] = ()
-    answers, spread, familiar = None, None, None
+    answers, spread = None, None
     if settings.folds:
         validated = cross_validate(prepared, settings, checkpoint, partial(_log_fold, settings))
         folds, answers, parts = validated.folds, validated.answers, validated.everything
-        spread, familiar = spread_of(answers), validated.familiar
+        spread = spread_of(answers)
     else:
         parts = partition(prepared.images, settings.seed, prepared.first_alike)
         _warn_of_copies(prepared, parts)
@@ -152,7 +154,6 @@ def fit(
         answers=answers,
         spread=spread,
         partition=parts,
-        familiar=familiar,
         seconds=perf_counter() - started,
     )
 
@@ -188,6 +189,10 @@ def export(
     Raises:
         TrainingError: ONNX Runtime and torch give different probabilities.
     """
+    gate = gate_of(prepared, fitted.network, fitted.partition, settings)
+    original = None
+    if gate is not None and gate.before_finetuning:
+        original = prepared.network.with_head(fitted.network.head)
     return export_model(
         fitted.network,
         prepared.spec,
@@ -207,10 +212,11 @@ def export(
             spread=fitted.spread,
             ece=None if fitted.answers is None else _calibration_error(fitted.answers),
             seconds=fitted.seconds,
-            gate=gate_of(prepared, fitted.network, fitted.partition, settings, fitted.familiar),
+            gate=gate,
             is_complete=prepared.data.is_complete,
             tracked_as=tracked_as or {},
         ),
+        original,
     )
 
 
@@ -278,7 +284,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """
     log_to_stderr()
     try:
-        with failure.recorded(None):
+        with failure.recorded(None, keeps_earlier=not parallel.is_first_started()):
             settings = TrainSettings.from_arguments(
                 sys.argv[1:] if arguments is None else arguments
             )

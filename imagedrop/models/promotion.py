@@ -32,8 +32,7 @@ def lost_refusals(former: ModelCard, new: ModelCard) -> str | None:
     if former.gate is not None and new.gate is None:
         return (
             f"{new.identity} has no gate: it names every photo, also those that {former.identity} "
-            f"calls {former.gate.label}. A gate needs 49 photos that can be left out; with "
-            "--unfreeze, train with --folds 4."
+            f"calls {former.gate.label}. A gate needs 49 photos that can be left out."
         )
     if former.unknown is not None and new.unknown is None and new.gate is None:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import sys
 from io import BytesIO
@@ -214,6 +215,39 @@ def test_named_weights_of_torchvision_bring_their_own_preparation() -> None:
     assert image_spec("vit_b_16").size == 224
     assert image_spec("vit_b_16", "IMAGENET1K_SWAG_E2E_V1").size == 384
     assert image_spec("resnet50", "IMAGENET1K_V1").resize == 256
+
+
+def test_file_that_torchvision_published_is_known_by_its_hash_and_brings_its_preparation(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    file = tmp_path / "renamed.pth"
+    file.write_bytes(b"published weights")
+    digest = hashlib.sha256(b"published weights").hexdigest()
+    assert image_spec("resnet50", str(file)).resize == 232  # the default's
+
+    published = models.ResNet50_Weights.IMAGENET1K_V1.value
+    monkeypatch.setattr(published, "url", f"https://pytorch.test/resnet50-{digest[:8]}.pth")
+
+    assert image_spec("resnet50", str(file)).resize == 256
+
+
+def test_file_of_timm_is_prepared_for_as_the_hubs_configuration_beside_it_says(
+    tmp_path: Path,
+) -> None:
+    file = tmp_path / "model.safetensors"
+    file.touch()
+    before = image_spec("timm/test_resnet", str(file))
+    own = {"input_size": [3, 96, 96], "crop_pct": 1.0, "mean": [0.1, 0.2, 0.3]}
+    (tmp_path / "config.json").write_text(json.dumps({"pretrained_cfg": own}))
+
+    spec = image_spec("timm/test_resnet", str(file))
+
+    assert (before.size, spec.size, spec.resize) == (160, 96, 96)
+    assert spec.mean == pytest.approx((25.5, 51, 76.5))
+    assert spec.std == before.std
+    (tmp_path / "config.json").write_text("[]")
+    with pytest.raises(TrainingError, match="not the configuration of the hub"):
+        image_spec("timm/test_resnet", str(file))
 
 
 def test_hub_weights_of_timm_are_its_own(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -6,6 +6,7 @@ import json
 import signal
 import subprocess
 import sys
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -127,6 +128,31 @@ def test_finished_folds_are_not_run_again(
     assert whole.answers is not None
     assert continued.answers is not None
     assert np.array_equal(continued.answers.logits, whole.answers.logits)
+
+
+def test_split_stays_where_another_machine_finds_other_photos_alike(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    settings = configure(epochs=3, checkpoint_dir=tmp_path / "checkpoints")
+    pairs = tuple(row - row % 2 for row in range(len(prepared.images)))
+    whole = fit(replace(prepared, first_alike=pairs), replace(settings, checkpoint_dir=None))
+    with pytest.raises(InterruptionError):
+        fit(replace(prepared, first_alike=pairs), settings, [Interrupt(after=1)])
+
+    continued = fit(prepared, settings)
+
+    assert fit(prepared, replace(settings, checkpoint_dir=None)).partition != whole.partition
+    assert continued.partition == whole.partition
+    assert continued.metrics.valid_loss == whole.metrics.valid_loss
+
+
+def test_checkpoint_of_photos_that_cannot_all_be_read_here_is_refused(
+    prepared: Prepared, configure: Configure, tmp_path: Path
+) -> None:
+    settings = configure(epochs=2, checkpoint_dir=tmp_path / "checkpoints")
+    fit(prepared, settings)
+    with pytest.raises(TrainingError, match="is of 30 photos; here 29"):
+        fit(replace(prepared, first_alike=prepared.first_alike[:-1]), settings)
 
 
 def test_checkpoint_of_other_settings_is_refused(

@@ -15,9 +15,10 @@ import torch
 from tests.metric_lines import read_metric
 from training import parallel
 from training.checkpoint import FILE_NAME
+from training.errors import TrainingError
 from training.prepared import prepare
 from training.settings import TrainSettings
-from training.train import fit
+from training.train import fit, take_part
 
 from .conftest import Configure
 
@@ -94,6 +95,16 @@ def test_two_processes_train_the_network_that_one_trains(
             torch.testing.assert_close(two[name], one[name], atol=1e-4, rtol=1e-3)
         elif name not in trained:
             assert torch.equal(one[name], two[name]), name
+
+
+def test_failure_of_a_process_that_is_not_the_first_is_written_where_sagemaker_reads_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "data").mkdir()
+    monkeypatch.setenv("SM_OUTPUT_DIR", str(tmp_path / "output"))
+    with pytest.raises(TrainingError):
+        take_part(TrainSettings(data=tmp_path / "data"))
+    assert "holds 0 classes" in (tmp_path / "output" / "failure").read_text()
 
 
 def test_a_process_alone_has_the_whole_batch(monkeypatch: pytest.MonkeyPatch) -> None:

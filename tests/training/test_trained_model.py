@@ -31,9 +31,9 @@ from training.data.learned_photos import read_learned
 from training.data.partition import Partition
 from training.errors import TrainingError
 from training.exporting import TrainResult
-from training.gate import gate_of, left_out_scores
+from training.gate import gate_of
 from training.out_of_fold import read_out_of_fold
-from training.prepared import prepare
+from training.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import fit, train
 from training.watch.observer import EpochMetrics
@@ -99,52 +99,59 @@ def chessboard() -> bytes:
     return body.getvalue()
 
 
-@pytest.mark.thorough
-def test_finetuned_model_gets_its_gate_from_photos_that_its_folds_did_not_learn_from(
+def test_finetuned_model_compares_photos_with_the_features_from_before_its_finetuning(
     tmp_path: Path,
 ) -> None:
+    """They say what is familiar as exactly as in the model that was not fine-tuned."""
     many = draw_folder(tmp_path / "photos", 18)
-    settings = short_training(
-        many,
-        tmp_path / "features",
-        tmp_path,
-        **{"epochs": 1, "folds": 2, "unfreeze": "layer4", "finetune_epochs": 1},
-        checkpoint_dir=tmp_path / "checkpoints",
+    frozen = short_training(many, tmp_path / "features", tmp_path, epochs=1)
+    tuned = replace(
+        frozen, unfreeze="layer4", finetune_epochs=1, finetune_lr=1e-3, model_dir=tmp_path / "tuned"
     )
-    result = train(settings)
+    images = np.stack(
+        [np.asarray(draw(colour, 7, (224, 224))) for colour in [*COLOURS.values(), (9, 9, 9)]]
+    )
 
-    card = read_model_card(result.model_dir / "model.json")
-    found = ask(result.model_dir, chessboard())
+    folders = [train(settings).model_dir for settings in (frozen, tuned)]
 
-    assert card.gate is not None
-    assert found["label"] == "unknown"
-    assert answer(result.model_dir, "sky", "PNG")["label"] != "unknown"
-    gate = card.metrics["gate"]
+    cards = [read_model_card(folder / "model.json") for folder in folders]
+    before, after = (OnnxModel(folder / "model.onnx").run(images) for folder in folders)
+    assert not np.allclose(before.probabilities, after.probabilities, atol=1e-3)
+    assert after.known == pytest.approx(before.known, abs=1e-5)
+    assert cards[1].gate == cards[0].gate
+    gate = cards[1].metrics["gate"]
     assert isinstance(gate, dict)
-    assert (gate["photos"], gate["new_classes_refused"]) == (54, None)
-    resumed = train(replace(settings, model_dir=tmp_path / "again"))
-    assert read_model_card(resumed.model_dir / "model.json").metrics["gate"] == gate
+    assert (gate["photos"], gate["features"]) == (54, "before fine-tuning")
+    assert gate["new_classes_refused"] is not None
+    assert ask(folders[1], chessboard())["label"] == "unknown"
+    # The layers before the last stage are not there twice.
+    sizes = [(folder / "model.onnx").stat().st_size for folder in folders]
+    assert sizes[0] < sizes[1] < 1.9 * sizes[0]
+    assert ClassActivation(folders[1] / "model.onnx", 224).of(images[:1], 0).positions.size
 
 
-def test_threshold_of_a_finetuned_model_needs_enough_photos_that_it_did_not_learn_from(
-    configure: Configure, caplog: pytest.LogCaptureFixture
+def test_gate_of_a_frozen_model_costs_no_second_backbone(
+    trained: tuple[TrainSettings, TrainResult], prepared: Prepared
 ) -> None:
-    settings = configure(unfreeze="layer4")
-    prepared = prepare(settings)
-    parts = Partition(tuple(range(0, 30, 2)), tuple(range(1, 30, 2)))
-    scores = left_out_scores(prepared, prepared.network, parts, settings)
-    assert len(scores) == len(parts.valid)
-    learned = left_out_scores(
-        prepared, prepared.network, replace(parts, valid=parts.train), settings
-    )
-    assert scores.mean() < learned.mean()
-
-    with caplog.at_level(logging.INFO, "training"):
-        assert gate_of(prepared, prepared.network, parts, settings, None) is None
-    assert "--folds 4" in caplog.text
-    gate = gate_of(prepared, prepared.network, parts, settings, np.tile(scores, 4))
+    settings, _ = trained
+    rows = tuple(range(30))
+    gate = gate_of(prepared, prepared.network, Partition(rows * 2, ()), settings)
     assert gate is not None
-    assert (gate.photos, gate.new_classes_refused) == (4 * len(scores), None)
+    assert not gate.before_finetuning
+
+
+def test_a_backbone_that_no_archive_holds_twice_gets_no_gate_and_is_told(
+    configure: Configure,
+    prepared: Prepared,
+    caplog: pytest.LogCaptureFixture,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr("training.gate.LARGEST_BACKBONE_BYTES", 15_000_000)
+    rows = Partition(tuple(range(30)) * 2, ())
+    with caplog.at_level(logging.INFO, "training"):
+        assert gate_of(prepared, prepared.network, rows, configure()) is not None
+        assert gate_of(prepared, prepared.network, rows, configure(unfreeze="layer4")) is None
+    assert "no archive holds efficientnet_lite0 twice" in caplog.text
 
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
+import logging
 import os
 import signal
 from pathlib import Path
@@ -124,6 +126,55 @@ def test_killed_pass_goes_on_with_the_rest(
 
     assert len(list(folder.glob("*.npy"))) == 3
     assert photos.read(images[1], digests[1]).shape == (SIDE, SIDE // 4, 3)
+
+
+def test_full_disk_ends_no_training_and_is_told_once(
+    images: tuple[LabelledImage, ...],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    caplog: pytest.LogCaptureFixture,
+) -> None:
+    def save(*_: object) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr(whole_photos.np, "save", save)
+    photos = WholePhotos(tmp_path / "cache", SPEC)
+
+    photos.keep(hashed(images))
+
+    assert photos.read(*hashed(images)[0]).shape == (SIDE // 2, SIDE, 3)
+    warnings = [each for each in caplog.records if each.levelno == logging.WARNING]
+    assert len(warnings) == 1
+    assert "No space left on device" in warnings[0].getMessage()
+    assert list((tmp_path / "cache").rglob("*.*")) == []
+
+
+def test_folder_that_cannot_be_made_ends_no_training(
+    images: tuple[LabelledImage, ...], tmp_path: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    (tmp_path / "cache").write_text("a file")
+    photos = WholePhotos(tmp_path / "cache", SPEC)
+
+    photos.keep(hashed(images))
+
+    assert "no photo is kept" in caplog.text
+    assert photos.read(*hashed(images)[0]).shape == (SIDE // 2, SIDE, 3)
+
+
+def test_what_killed_passes_left_is_removed_and_what_others_write_stays(
+    images: tuple[LabelledImage, ...], tmp_path: Path
+) -> None:
+    folder = tmp_path / "cache" / f"photos-{SIDE}"
+    folder.mkdir(parents=True)
+    old, new = folder / "old.unfinished", folder / "new.unfinished"
+    for file in (old, new):
+        file.write_bytes(b"half")
+    os.utime(old, (0, 0))
+
+    WholePhotos(tmp_path / "cache", SPEC).keep(hashed(images))
+
+    assert not old.exists()
+    assert new.exists()
 
 
 def test_file_that_is_not_whole_is_decoded_again(

@@ -11,9 +11,11 @@ import logging
 import os
 from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from pathlib import Path
 from tempfile import NamedTemporaryFile
 from threading import Lock
+from time import time
 
 import numpy as np
 import numpy.typing as npt
@@ -30,6 +32,9 @@ log = logging.getLogger(__name__)
 # The longer side against the resize of the preparation: a square of half the area of a photo of 4:3
 # has then more pixels than the model sees.
 LARGER = 2
+UNFINISHED = ".unfinished"
+# A photo is written in less than a second; what is this old was left by a process that was killed.
+UNFINISHED_SECONDS = 3600
 # 44,000 photos of 4:3 for a resize of 232.
 MAX_BYTES = 20 * 1024**3
 
@@ -55,13 +60,17 @@ class WholePhotos:
         Args:
             images: each with the sha256 of its bytes, 64 hex digits.
 
+        What the disk does not take is decoded in every epoch; one warning says so.
+
         Raises:
-            OSError: a photo cannot be read or decoded, or the folder cannot be written.
+            OSError: a photo cannot be read or decoded.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        # Others may be writing: what is unfinished may have its own name at any moment.
-        whole = (each for each in os.scandir(self._folder) if each.name.endswith(".npy"))
-        sizes = {each.name: each.stat().st_size for each in whole}
+        try:
+            self._folder.mkdir(parents=True, exist_ok=True)
+            sizes = self._sizes()
+        except OSError as error:
+            log.warning("no photo is kept: %s; each is decoded in every epoch", error)
+            return
         missing = {
             digest: image for image, digest in images if self._file(digest).name not in sizes
         }
@@ -72,7 +81,14 @@ class WholePhotos:
             if used >= self._max_bytes:
                 return False
             pixels = self._decoded(missing[digest])
-            self._write(digest, pixels)
+            try:
+                self._write(digest, pixels)
+            except OSError as error:
+                with lock:
+                    if used < self._max_bytes:
+                        log.warning("photos cannot be kept in %s: %s", self._folder, error)
+                    used = self._max_bytes
+                return False
             with lock:
                 used += pixels.nbytes
             return True
@@ -81,7 +97,7 @@ class WholePhotos:
             kept = sum(tracked(pool.map(keep_one, missing), "photos", len(missing)))
         log.info("%d photos decoded and kept in %s", kept, self._folder)
         if kept < len(missing):
-            log.info("the other %d are decoded in every epoch: it is full", len(missing) - kept)
+            log.info("the other %d are decoded in every epoch", len(missing) - kept)
 
     def read(self, image: LabelledImage, digest: str) -> Pixels:
         """Maps a photo that is kept; decodes another.
@@ -91,17 +107,41 @@ class WholePhotos:
         """
         try:
             mapped: Pixels = np.load(self._file(digest), mmap_mode="r")
-        except (FileNotFoundError, ValueError, EOFError):  # not whole, after a loss of power
+        except (
+            FileNotFoundError,
+            NotADirectoryError,
+            ValueError,
+            EOFError,
+        ):  # not whole, after a loss of power
             return self._decoded(image)
         return mapped
 
     def _file(self, digest: str) -> Path:
         return self._folder / f"{digest}.npy"
 
+    def _sizes(self) -> dict[str, int]:
+        """The bytes of each kept photo, by its file's name; removes what killed passes left."""
+        sizes = {}
+        for each in os.scandir(self._folder):
+            # Others may be writing: what is unfinished may have its own name at any moment.
+            if each.name.endswith(".npy"):
+                sizes[each.name] = each.stat().st_size
+            elif each.name.endswith(UNFINISHED):
+                with suppress(FileNotFoundError):
+                    if time() - each.stat().st_mtime > UNFINISHED_SECONDS:
+                        Path(each).unlink()
+        return sizes
+
     def _write(self, digest: str, pixels: Pixels) -> None:
-        with NamedTemporaryFile(dir=self._folder, suffix=".unfinished", delete=False) as opened:
-            np.save(opened, pixels)
-        Path(opened.name).replace(self._file(digest))
+        with NamedTemporaryFile(dir=self._folder, suffix=UNFINISHED, delete=False) as opened:
+            unfinished = Path(opened.name)
+            try:
+                np.save(opened, pixels)
+                opened.flush()
+            except OSError:
+                unfinished.unlink()
+                raise
+        unfinished.replace(self._file(digest))
 
     def _decoded(self, image: LabelledImage) -> Pixels:
         try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from pathlib import Path
 
 import pytest
@@ -47,6 +48,21 @@ def test_training_that_was_stopped_has_not_failed(tmp_path: Path) -> None:
         raise StopTraining
 
     assert not (tmp_path / "failure").exists()
+
+
+def fail_twice(folder: Path) -> None:
+    """Another process fails, and then the first, because that one is gone."""
+    with failure.recorded(folder, {}):
+        with suppress(TrainingError), failure.recorded(folder, {}, keeps_earlier=True):
+            raise TrainingError("A photo is damaged.", "Repair it.")
+        raise OSError("connection closed by peer")
+
+
+def test_first_of_several_processes_to_fail_says_why(tmp_path: Path) -> None:
+    with pytest.raises(OSError, match="closed"):
+        fail_twice(tmp_path)
+
+    assert (tmp_path / "failure").read_text() == "A photo is damaged. Repair it.\n"
 
 
 def test_failure_of_an_earlier_training_is_forgotten(tmp_path: Path) -> None:

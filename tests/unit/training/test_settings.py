@@ -52,6 +52,7 @@ def test_channels_of_a_split_data_set_are_one_data_set() -> None:
 
 def test_weights_channel_gives_its_one_file(tmp_path: Path) -> None:
     (tmp_path / "resnet50.pth").touch()
+    (tmp_path / "config.json").touch()  # says how they are prepared for
 
     found = settings(**JOB, SM_CHANNEL_WEIGHTS=str(tmp_path))
 
