@@ -23,10 +23,12 @@ from bench.folders import make_folder
 from bench.growth_charts import draw
 from bench.growth_timed import (
     CHUNK_IMAGES,
+    Activity,
     Alone,
     Dropped,
     Processor,
     Ran,
+    Uploader,
     alone,
     bulk_run,
     drop,
@@ -107,24 +109,26 @@ class Bench:
     """The running local cloud, with photos to give it."""
 
     def __init__(self, running: Cloud, home: Path, photos: Path) -> None:
-        self._running, self._folder, times = running, home / "photos", home / "times"
+        folder, times = home / "photos", home / "times"
         times.mkdir()
-        self._made = make_folder(self._folder, max(*DROPS, *BULK_RUNS), photos)
-        self._target, self._processor = local_target(running), Processor(running)
-        self._stack = DeployedStack(self._target, times)
+        self._made = make_folder(folder, max(*DROPS, *BULK_RUNS), photos)
+        self._running, self._processor = running, Processor(running)
+        self._target = target = local_target(running)
+        self._uploader = Uploader(target.client("s3"), target.images_bucket, folder)
+        self._stack = DeployedStack(target, times)
         # Starts the workers, of which bulk runs have their own.
         self._drop(TIMED_DROP)
         self._run(TIMED_RUN)
 
     def drops(self) -> Iterator[Compared]:
         names = list(self._made)[:TIMED_DROP]
-        one = alone(self._stack, self._processor, self._folder, names)
+        one = alone(self._stack, self._processor, self._uploader, names)
+        print(f"  alone: {one}", flush=True)
         timed = self._drop(TIMED_DROP)
         for images in DROPS:
             found = self._drop(images)
-            print(f"  {found.told()}", flush=True)
             before, timed = timed, self._drop(TIMED_DROP)
-            outcome = expected_drop(images, one, [before, timed], found.left.cores)
+            outcome = expected_drop(images, one, [before, timed])
             yield Compared("drop", images, found.seconds, outcome.seconds)
 
     def bulk_runs(self) -> Iterator[Compared]:
@@ -132,23 +136,27 @@ class Bench:
         for images in BULK_RUNS:
             found = self._run(images)
             before, timed = timed, self._run(TIMED_RUN)
-            seconds = expected_run(images, one, [before, timed], found.left.cores)
+            seconds = expected_run(images, one, [before, timed])
             yield Compared("bulk run", images, found.seconds, seconds)
 
     def _drop(self, images: int) -> Dropped:
         names = list(self._made)[:images]
-        return drop(self._stack, self._processor, self._folder, names)
+        found = drop(self._stack, self._processor, self._uploader, names)
+        print(f"  {found.told()}", flush=True)
+        return found
 
     def _run(self, images: int) -> Ran:
         made = dict(list(self._made.items())[:images])
-        return bulk_run(self._target, self._running, self._processor, self._folder, made)
+        found = bulk_run(self._target, self._running, self._processor, self._uploader, made)
+        print(f"  {found.told()}", flush=True)
+        return found
 
 
-def expected_drop(images: int, one: Alone, timed: Sequence[Dropped], cores: float) -> Outcome:
+def expected_drop(images: int, one: Alone, timed: Sequence[Dropped]) -> Outcome:
     """Returns what the model says of a drop.
 
     A batch's CPU is a part of its own and one for each image: two equations, of batches of one
-    image and of the larger ones of the timed drops.
+    image and of the larger ones of the timed drops. A full batch alone says how many cores it uses.
     """
     dropped = sum(len(each.found) for each in timed)
     batches = sum(each.batches for each in timed)
@@ -156,8 +164,10 @@ def expected_drop(images: int, one: Alone, timed: Sequence[Dropped], cores: floa
     cpu -= dropped * one.upload_cloud_cpu_seconds
     image_cpu = (cpu - batches * one.batch.cpu_seconds) / (dropped - batches)
     batch_cpu = max(0.0, one.batch.cpu_seconds - image_cpu)
-    figures = local_figures(batch_cpu / one.batch.uses, image_cpu / one.batch.uses)
-    machine = Machine(cores, {"upload": one.upload.uses, "batch": one.batch.uses})
+    uses = one.full_batch.uses
+    figures = local_figures(batch_cpu / uses, image_cpu / uses)
+    cores = statistics.mean(each.left.cores for each in timed)
+    machine = Machine(cores, {"upload": one.upload.uses, "batch": uses})
     load = Load(images=images, images_per_second=1 / one.upload.seconds)
     return simulate(load, Stack(classify_concurrency=BULK_CONCURRENCY), figures, machine)
 
@@ -181,31 +191,40 @@ def local_figures(batch_seconds: float, image_seconds: float) -> Figures:
     )
 
 
-def expected_run(images: int, one: Ran, timed: Sequence[Ran], cores: float) -> float:
+def expected_run(images: int, one: Ran, timed: Sequence[Ran]) -> float:
     """Returns the seconds that the model says of a bulk run.
 
-    A chunk's CPU is that of the timed runs. One chunk alone says how many cores it uses, and what
-    the steps besides take; so does a run of eight, and each chunk adds the same.
+    A chunk's CPU is that of the timed runs, and so are the cores that many chunks get: recording
+    is held up by the emulator, which is one process. One chunk alone says how many cores it uses.
+    What the job and the steps besides take is a part of their own and one for each image, or
+    chunk: two equations, of one chunk and of eight.
     """
     chunks = sum(each.chunks for each in timed)
-    prepared = sum(each.prepare.cpu_seconds for each in timed) / chunks
-    recorded = sum(each.record.cpu_seconds for each in timed) / chunks
-    mean_chunks = chunks / len(timed)
-    others = statistics.mean(each.others for each in timed)
-    each_chunk = (others - one.others) / (mean_chunks - one.chunks)
-    job_images = sum(each.job_images for each in timed) / sum(each.images for each in timed)
-    job_start = statistics.mean(each.job_start for each in (one, *timed))
+    mean_images = sum(each.images for each in timed) / len(timed)
+    prepare, record = (
+        Activity(sum(each.seconds for each in maps), sum(each.cpu_seconds for each in maps))
+        for maps in zip(*((each.prepare, each.record) for each in timed), strict=True)
+    )
+
+    def at(few: float, more: float) -> float:
+        each_image = (more - few) / (mean_images - one.images)
+        return few + each_image * (images - one.images)
+
     settings = RunSettings(chunk_images=CHUNK_IMAGES)
-    count = -(-images // CHUNK_IMAGES)
+    job_images = at(one.job_images, statistics.mean(each.job_images for each in timed))
     sizing = replace(
         size_run(images, settings),
-        prepare_chunk_seconds=prepared / one.prepare.uses,
-        record_chunk_seconds=recorded / one.record.uses,
-        job_start_seconds=job_start,
-        job_image_seconds=job_images,
-        phase_seconds={"reconcile": others + (count - mean_chunks) * each_chunk},
+        prepare_chunk_seconds=prepare.cpu_seconds / chunks / one.prepare.uses,
+        record_chunk_seconds=record.cpu_seconds / chunks / one.record.uses,
+        job_start_seconds=statistics.mean(each.job_start for each in (one, *timed)),
+        job_image_seconds=job_images / images,
+        phase_seconds={"reconcile": at(one.others, statistics.mean(e.others for e in timed))},
     )
-    machine = Machine(cores, {"prepare": one.prepare.uses, "record": one.record.uses})
+    uses = {
+        "prepare": one.prepare.uses,
+        "record": one.record.uses * prepare.uses / record.uses,
+    }
+    machine = Machine(prepare.uses, uses)
     return simulate_bulk(sizing, settings, BULK_CONCURRENCY, known(), machine).seconds
 
 

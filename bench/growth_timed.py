@@ -20,15 +20,17 @@ from typing import Any
 
 from bench.bulk import run_bulk
 from bench.cpu_by_role import cpu_by_role
+from bench.latency import MAPPINGS, Mapping, Timed
 from bench.latency import Stack as DeployedStack
-from bench.latency import Timed
 from imagedrop.bulk.runs import bulk_runs
+from imagedrop.estimates.stack import BATCH_IMAGES
 from imagedrop.target import Target
 from imagedrop.uploads import Upload, upload_all
 from localcloud.record import Cloud
 
 CHUNK_IMAGES = 20
 LONELY_IMAGES = 20
+FULL_BATCHES, WINDOW_SECONDS = 6, 2
 SAMPLE_SECONDS = 0.25
 MAP_RUNS = ("Prepare", "Record")
 
@@ -116,6 +118,21 @@ class Samples:
 
 
 @dataclass(frozen=True, slots=True)
+class Uploader:
+    """A folder of photos, and the client that uploads them: making one takes as long as 30 do."""
+
+    s3: Any
+    bucket: str
+    folder: Path
+
+    def upload(self, names: Sequence[str], prefix: str) -> list[str]:
+        """Uploads files under this prefix, several at once; returns their keys."""
+        uploads = [Upload(self.folder / name, prefix + name) for name in names]
+        list(upload_all(self.s3, self.bucket, uploads))
+        return [each.key for each in uploads]
+
+
+@dataclass(frozen=True, slots=True)
 class Dropped:
     """A drop: the seconds from its first message to its last row, and each image's times."""
 
@@ -144,10 +161,12 @@ class Dropped:
         )
 
 
-def drop(stack: DeployedStack, processor: Processor, folder: Path, names: Sequence[str]) -> Dropped:
+def drop(
+    stack: DeployedStack, processor: Processor, uploader: Uploader, names: Sequence[str]
+) -> Dropped:
     """Uploads all at once and waits for the rows."""
     with processor.left() as left:
-        found = stack.timed(_upload(stack.target, folder, names, f"incoming/{time.time_ns()}/"))
+        found = stack.timed(uploader.upload(names, f"incoming/{time.time_ns()}/"))
     return Dropped(list(found.values()), left[0])
 
 
@@ -160,36 +179,59 @@ class Alone:
             CPU of both sides.
         upload_cloud_cpu_seconds: the local cloud's part of that.
         batch: from the message to the end of its function; without the upload.
+        full_batch: of ten images that waited for each other, from its beginning to its end.
     """
 
     upload: Activity
     upload_cloud_cpu_seconds: float
     batch: Activity
+    full_batch: Activity
 
 
-def alone(stack: DeployedStack, processor: Processor, folder: Path, names: Sequence[str]) -> Alone:
+def alone(
+    stack: DeployedStack, processor: Processor, uploader: Uploader, names: Sequence[str]
+) -> Alone:
     began = time.monotonic()
     with processor.left() as left:
-        _upload(stack.target, folder, names, f"folders/{time.time_ns()}/")
+        uploader.upload(names, f"folders/{time.time_ns()}/")
     seconds, count = time.monotonic() - began, len(names)
     cloud, own = left[0].cloud_cpu_seconds / count, left[0].own_cpu_seconds / count
     waited = []
     few = names[:LONELY_IMAGES]
     with processor.left() as left:
         for name in few:
-            (key,) = _upload(stack.target, folder, [name], f"incoming/{time.time_ns()}/")
+            (key,) = uploader.upload([name], f"incoming/{time.time_ns()}/")
             waited.append(stack.timed([key])[key])
     batch = Activity(
         statistics.mean(each.ended - each.sent for each in waited),
         left[0].cloud_cpu_seconds / len(few) - cloud,
     )
-    return Alone(Activity(seconds / count, cloud + own), cloud, batch)
+    return Alone(
+        Activity(seconds / count, cloud + own),
+        cloud,
+        batch,
+        _full_batch(stack, processor, uploader, names, cloud),
+    )
 
 
-def _upload(target: Target, folder: Path, names: Sequence[str], prefix: str) -> list[str]:
-    uploads = [Upload(folder / name, prefix + name) for name in names]
-    list(upload_all(target.client("s3"), target.images_bucket, uploads))
-    return [each.key for each in uploads]
+def _full_batch(
+    stack: DeployedStack,
+    processor: Processor,
+    uploader: Uploader,
+    names: Sequence[str],
+    upload_cloud_cpu_seconds: float,
+) -> Activity:
+    """Times full batches, one after the other: with a window the mapping waits for ten images."""
+    stack.use(Mapping("full batches", BATCH_IMAGES, WINDOW_SECONDS))
+    found: list[Timed] = []
+    with processor.left() as left:
+        for _ in range(FULL_BATCHES):
+            keys = uploader.upload(names[:BATCH_IMAGES], f"incoming/{time.time_ns()}/")
+            found += stack.timed(keys).values()
+    stack.use(MAPPINGS[0])
+    spans = {(each.began, each.ended) for each in found}
+    cpu = left[0].cloud_cpu_seconds - len(found) * upload_cloud_cpu_seconds
+    return Activity(sum(ended - began for began, ended in spans), cpu)
 
 
 @dataclass(frozen=True, slots=True)
@@ -211,6 +253,15 @@ class Ran:
     job_images: float
     left: Left
 
+    def told(self) -> str:
+        return (
+            f"{self.images} in bulk: prepare {self.prepare.seconds:.2f} s and "
+            f"{self.prepare.cpu_seconds:.2f} s of CPU, job {self.job_start:.2f} + "
+            f"{self.job_images:.2f} s, record {self.record.seconds:.2f} s and "
+            f"{self.record.cpu_seconds:.2f} s of CPU, others {self.others:.2f} s, "
+            f"{self.left.cores:.2f} cores left"
+        )
+
     @property
     def chunks(self) -> int:
         return -(-self.images // CHUNK_IMAGES)
@@ -222,11 +273,11 @@ class Ran:
 
 
 def bulk_run(
-    target: Target, running: Cloud, processor: Processor, folder: Path, made: dict[str, bool]
+    target: Target, running: Cloud, processor: Processor, uploader: Uploader, made: dict[str, bool]
 ) -> Ran:
     """Uploads the images into a folder and runs them in one wave, in small chunks and shards."""
     prefix = f"folders/growth-{time.time_ns()}/"
-    _upload(target, folder, list(made), prefix)
+    uploader.upload(list(made), prefix)
     with processor.left() as left, Samples(processor.cloud_seconds) as samples:
         report = run_bulk(
             target, made, prefix=prefix, chunk_images=CHUNK_IMAGES, shard_images=CHUNK_IMAGES

@@ -256,9 +256,12 @@ class _Drop:
             yield env.timeout(calls_at + batches * figures.call_timeout_seconds - env.now)
             return True
         used.answer_seconds += answer
-        wait = self._table.wait_seconds(calls_at + answer, images)
+        yield self._spend("batch", calls_at + answer - env.now)
+        # In the order in which they come to the table: a short batch may pass a long one.
+        wait = self._table.wait_seconds(env.now, images)
         patience = batches * WRITE_PATIENCE_SECONDS
-        yield self._spend("batch", calls_at + answer + min(wait, patience) - env.now)
+        if wait:
+            yield env.timeout(min(wait, patience))
         return wait > patience
 
     def _spend(self, activity: str, seconds: float) -> simpy.Event:

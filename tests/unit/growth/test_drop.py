@@ -122,3 +122,13 @@ def test_a_load_that_lasts_is_continued_from_its_settled_half() -> None:
     assert longer.seconds == pytest.approx(4 * whole.seconds, rel=0.01)
     assert longer.usage.batches == pytest.approx(4 * whole.usage.batches, rel=0.1)
     assert longer.percentile(50) == pytest.approx(whole.percentile(50))
+
+
+def test_a_batch_of_one_does_not_wait_for_the_rows_of_a_full_batch_that_is_still_at_work() -> None:
+    # Five environments take one image each, then what has come meanwhile: shorter and longer
+    # batches, far below what the table takes, so that none waits and their times are only theirs.
+    load = Load(images=50, images_per_second=200)
+    found = simulate(load, Stack(), replace(FIGURES, serverless_start_seconds=0.0))
+    own = 0.0021 + 0.005 + 0.0018 + 0.0025 + 1 / 137 + 0.0012
+    expected = found.usage.batches * 0.015 + 50 * own
+    assert found.usage.function_seconds == pytest.approx(expected, rel=1e-6)
