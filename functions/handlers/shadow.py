@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
 from dataclasses import asdict
 from functools import cache, lru_cache
 from typing import TYPE_CHECKING, Any
@@ -32,35 +31,25 @@ LAST_CALL_SECONDS = 120
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Shows the share of a shard's new rows to the candidate, if there is one.
-
-    Lambda gives the changes from the reported one on again.
-    """
+    """Shows the share of a shard's new rows to the candidate, if there is one."""
     too_late = deadline(context.get_remaining_time_in_millis, LAST_CALL_SECONDS)
-    shown = show_to_candidate(too_late).run(event["Records"])
+    shown = show_to_candidate().run(event["Records"], too_late)
     logger.info("shadow", extra=asdict(shown))
-    again = [] if shown.again_from is None else [{"itemIdentifier": shown.again_from}]
-    return {"batchItemFailures": again}
+    return shown.to_response()
 
 
-def show_to_candidate(too_late: Callable[[], bool]) -> ShowToCandidate:
+@cache
+def show_to_candidate() -> ShowToCandidate:
     settings = wiring.settings
     return ShowToCandidate(
         shadow=lambda: _shadow(int(time.monotonic() // SETTING_SECONDS)),
         images=ImagesBucket(client("s3")),
         prepare=wiring.decoder().prepare,
-        endpoint=_endpoint(),
+        endpoint=ModelEndpoint(client("sagemaker-runtime", PATIENT), settings.shadow_endpoint_name),
         rows=wiring.predictions_table(),
         images_bucket=settings.images_bucket,
         now=utc_now,
-        too_late=too_late,
     )
-
-
-@cache
-def _endpoint() -> ModelEndpoint:
-    name = wiring.settings.shadow_endpoint_name
-    return ModelEndpoint(client("sagemaker-runtime", PATIENT), name)
 
 
 @lru_cache(maxsize=1)

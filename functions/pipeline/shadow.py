@@ -61,6 +61,11 @@ class Shown:
     disagreeing: int = 0
     again_from: str | None = None
 
+    def to_response(self) -> dict[str, Any]:
+        """Returns what Lambda wants: it gives the changes from the named one on again."""
+        again = [] if self.again_from is None else [{"itemIdentifier": self.again_from}]
+        return {"batchItemFailures": again}
+
 
 class Endpoint(Protocol):
     """The candidate's endpoint."""
@@ -81,7 +86,6 @@ class ShowToCandidate:
     Attributes:
         shadow: the candidate; None while there is none.
         images_bucket: the stack's own bucket, which keeps versions.
-        too_late: whether no further call of the endpoint may begin.
     """
 
     shadow: Callable[[], Shadow | None]
@@ -91,13 +95,15 @@ class ShowToCandidate:
     rows: Rows
     images_bucket: str
     now: Callable[[], str]
-    too_late: Callable[[], bool]
 
-    def run(self, events: Sequence[Mapping[str, Any]]) -> Shown:
+    def run(self, events: Sequence[Mapping[str, Any]], too_late: Callable[[], bool]) -> Shown:
         """Shows new rows of the share to the candidate, as many at a time as a request takes.
 
         A busy service or too little time ends it: the changes from there on come again, a few
         times, and those before do not.
+
+        Args:
+            too_late: whether no further call of the endpoint may begin.
         """
         shadow = self.shadow()
         if shadow is None:
@@ -108,7 +114,7 @@ class ShowToCandidate:
         for start in range(0, len(chosen), size):
             some = chosen[start : start + size]
             try:
-                if self.too_late():
+                if too_late():
                     return replace(shown, again_from=some[0].sequence_number)
                 shown = self._show([each.record for each in some], shadow, shown)
             except TransientError as error:

@@ -233,10 +233,8 @@ def size_run(
     )
 
 
-def _chunk_seconds(
-    milliseconds: Callable[[bool], float], images: int, settings: RunSettings
-) -> float:
-    return milliseconds(settings.direct) / 1000 * min(settings.chunk_images, images)
+def _chunk_seconds(share: Callable[[bool], float], images: int, settings: RunSettings) -> float:
+    return share(settings.direct) / 1000 * min(settings.chunk_images, images)
 
 
 def wave_sizes(images: int, settings: RunSettings) -> list[int]:
@@ -301,32 +299,28 @@ def _gigabyte_seconds(images: int, settings: RunSettings, phases: dict[str, floa
 def _usage_dollars(used: Usage, run_seconds: float) -> dict[str, float]:
     """Returns dollars by item; shards are paid for the duration of the run."""
     million = 1e6
-    byte_months = (
-        used.work_bytes * run_seconds / MONTH_SECONDS + used.kept_bytes * WORK_KEPT_DAYS / 30
-    )
+    a_million_writes = prices.TABLE_MILLION_WRITES.dollars
+    a_million_transitions = prices.STEP_FUNCTIONS_MILLION_TRANSITIONS.dollars
+    kept_months = used.kept_bytes * WORK_KEPT_DAYS / 30
+    byte_months = used.work_bytes * run_seconds / MONTH_SECONDS + kept_months
     return {
         "lambda": used.lambda_gigabyte_seconds * prices.LAMBDA_GB_SECOND.dollars
         + used.lambda_requests / million * prices.LAMBDA_MILLION_REQUESTS.dollars,
-        "table": used.table_writes / million * prices.TABLE_MILLION_WRITES.dollars
+        "table": used.table_writes / million * a_million_writes
         + used.table_reads / million * prices.TABLE_MILLION_READS.dollars,
-        "table, order by confidence": used.order_writes
-        / million
-        * prices.TABLE_MILLION_WRITES.dollars,
+        "table, order by confidence": used.order_writes / million * a_million_writes,
         "s3 requests": used.s3_puts / million * prices.S3_MILLION_PUTS.dollars
         + used.s3_gets / million * prices.S3_MILLION_GETS.dollars,
         "s3 storage of the work files": byte_months / GIGABYTE * prices.S3_GB_MONTH.dollars,
-        "step functions": used.state_transitions
-        / million
-        * prices.STEP_FUNCTIONS_MILLION_TRANSITIONS.dollars,
+        "step functions": used.state_transitions / million * a_million_transitions,
     }
 
 
 def _shards(images: int, settings: RunSettings) -> int:
     """Returns the number of shards; none reaches from one chunk into the next."""
     full, rest = divmod(images, settings.chunk_images)
-    return full * ceil(settings.chunk_images / settings.shard_images) + ceil(
-        rest / settings.shard_images
-    )
+    of_chunk, of_rest = settings.chunk_images / settings.shard_images, rest / settings.shard_images
+    return full * ceil(of_chunk) + ceil(of_rest)
 
 
 def _prepare_milliseconds(direct: bool) -> float:
@@ -349,9 +343,8 @@ def _transform_seconds(images: int, settings: RunSettings) -> float:
 
 
 def _job_image_seconds(settings: RunSettings) -> float:
-    rate = (
-        SERVED_FILES_PER_SECOND_PER_VCPU if settings.direct else SERVED_IMAGES_PER_SECOND_PER_VCPU
-    )
+    of_files, of_images = SERVED_FILES_PER_SECOND_PER_VCPU, SERVED_IMAGES_PER_SECOND_PER_VCPU
+    rate = of_files if settings.direct else of_images
     return 1 / (rate * INSTANCE_VCPUS[settings.instance_type] * settings.instance_count)
 
 

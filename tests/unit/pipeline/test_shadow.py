@@ -106,8 +106,7 @@ class World:
             rows=self.table,
             images_bucket="bucket",
             now=lambda: NOW,
-            too_late=lambda: len(self.candidate.calls) >= self.calls_in_time,
-        ).run(events)
+        ).run(events, lambda: len(self.candidate.calls) >= self.calls_in_time)
 
     def drop(self, key: str = "incoming/dog.jpg", label: str = "beagle") -> tuple[ImageRef, Record]:
         ref = image_ref(key)
@@ -252,7 +251,8 @@ def test_what_a_busy_service_refused_comes_again(world: World) -> None:
     world.candidate.error = TransientError("ThrottlingException", "busy")
     ref, record = world.drop()
     found = world.shown(event(ref, record, number="7"))
-    assert (found.answered, found.again_from) == (0, "7")
+    assert found.answered == 0
+    assert found.to_response() == {"batchItemFailures": [{"itemIdentifier": "7"}]}
     assert world.row(ref) == record
 
 
