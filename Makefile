@@ -116,8 +116,11 @@ clean: ## Remove everything that make installed and built, the local cloud's sta
 
 # --- installation --------------------------------------------------------------------------------
 
-# Compiled requirement files are complete: nothing looks for dependencies. $(1) is the environment.
-INSTALL = $(UV) pip install --quiet --no-deps --python $(1)/bin/python
+# Compiled requirement files are complete: nothing looks for dependencies. $(1) is the environment, $(2)
+# what to install. pip knows mirrors and certificates of its own settings, which uv does not read.
+INSTALL = $(UV) pip install --quiet --no-deps --python $(1)/bin/python $(2) || { \
+	echo "· uv could not; pip tries it"; \
+	.tools/uv/bin/python -m pip --quiet --python $(1)/bin/python install --disable-pip-version-check --no-deps $(2); }
 
 setup: .venv/.installed .tools/sam/.installed .tools/ministack/.installed
 lint-setup: .tools/lint/.installed .tools/cfn-guard/.installed
@@ -129,19 +132,19 @@ test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 		{ echo "imagedrop needs Python 3.11 or newer: make PYTHON=/path/to/python3.12 demo" >&2; exit 1; }
 	@echo "· installing imagedrop into .venv"
 	@$(PYTHON) -m venv .venv
-	@$(call INSTALL,.venv) -r requirements/runtime.txt
-	@$(call INSTALL,.venv) --no-build-isolation --editable .
+	@$(call INSTALL,.venv,-r requirements/runtime.txt)
+	@$(call INSTALL,.venv,--no-build-isolation --editable .)
 	@touch $@
 
 .venv/.train-installed: .venv/.installed requirements/torch.txt requirements/train.txt
 	@echo "· installing torch and the requirements of training into .venv"
 	@$(BIN)/python $(PIP) --no-compile $(TORCH_OPTIONS) -r requirements/torch.txt
-	@$(call INSTALL,.venv) -r requirements/train.txt
+	@$(call INSTALL,.venv,-r requirements/train.txt)
 	@touch $@
 
 .venv/.test-installed: .venv/.train-installed requirements/test.txt
 	@echo "· installing the test tools into .venv"
-	@$(call INSTALL,.venv) -r requirements/test.txt
+	@$(call INSTALL,.venv,-r requirements/test.txt)
 	@touch $@
 
 # pip installs uv, and torch: uv would download gigabytes more of it.
@@ -154,7 +157,7 @@ test-setup: ; @$(SUBMAKE) -j4 setup lint-setup check-setup $(TEST_TOOLS)
 .tools/%/.installed: requirements/%.txt | .tools/uv/.installed
 	@echo "· installing $* into .tools/$*"
 	@$(if $(filter ministack sagemaker-training,$*),$(PYTHON) -m venv,$(UV) venv --quiet --allow-existing --python $(PYTHON)) .tools/$*
-	@$(call INSTALL,.tools/$*) -r $<
+	@$(call INSTALL,.tools/$*,-r $<)
 	@touch $@
 
 # Debian's packages that tests start: a browser for the page, valgrind to count instructions.
