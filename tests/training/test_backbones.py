@@ -164,7 +164,7 @@ def test_without_timm_the_message_says_how_to_get_it(monkeypatch: pytest.MonkeyP
 def test_backbone_too_large_for_an_archive_is_refused_before_training(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(backbones, "MAX_UNPACKED_BYTES", 18 * 1024 * 1024)
+    monkeypatch.setattr(backbones, "LARGEST_BACKBONE_BYTES", 2 * 1024 * 1024)
 
     with pytest.raises(TrainingError, match=r"mobilenet_v3_small has 6 MB .* at most 2 MB"):
         build_network("mobilenet_v3_small", "random", 3)
