@@ -8,8 +8,8 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Each group makes its cloud, emulator, stand-in or model once. There are two clouds, because all their
-# tests one after the other take longer than everything else beside them.
+# Each group makes its cloud, emulator, stand-in or model once. There are two clouds, because all
+# their tests one after the other take longer than everything else beside them.
 GROUPS = {
     "tests/integration/bulk/": "cloud of images",
     "tests/integration/pipeline/": "cloud of images",
