@@ -6,9 +6,8 @@ PYTHON ?= python3
 IMAGES ?=
 # Options for pip when it installs torch; a CPU-only index saves gigabytes: see docs/getting-started.md
 TORCH_OPTIONS ?=
-# Test processes: one a core, and one more where tests wait for a local cloud.
+# Test processes: one a core.
 WORKERS ?= auto
-TEST_WORKERS := $(if $(filter auto,$(WORKERS)),$(shell expr $$(getconf _NPROCESSORS_ONLN) + 1),$(WORKERS))
 
 # A test run starts hundreds of Python processes, which all compile what has no bytecode.
 unexport PYTHONDONTWRITEBYTECODE
@@ -52,7 +51,7 @@ check: check-setup ## The daily loop: formatting, lint, types, imports, fast uni
 
 test: ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
 	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
-	@$(BIN)/python -m pytest -n $(TEST_WORKERS) $(PARALLEL) -m "not slow"
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow"
 
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed .tools/mlflow/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit, smdebug and MLflow
 	@$(BIN)/python -m pytest -m slow

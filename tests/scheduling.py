@@ -8,14 +8,13 @@ from __future__ import annotations
 
 from xdist.scheduler import LoadScopeScheduling
 
-# Each group makes its cloud, emulator, stand-in or model once. There are two clouds, because all
-# their tests one after the other take longer than everything else beside them.
+# Each group makes its cloud, emulator, stand-in or model once.
 GROUPS = {
-    "tests/integration/bulk/": "cloud of images",
-    "tests/integration/pipeline/": "cloud of images",
-    "tests/integration/local_cloud/test_doctor.py": "cloud of models",
-    "tests/integration/models/": "cloud of models",
-    "tests/integration/page/": "cloud of models",
+    "tests/integration/bulk/": "cloud",
+    "tests/integration/pipeline/": "cloud",
+    "tests/integration/local_cloud/test_doctor.py": "cloud",
+    "tests/integration/models/": "cloud",
+    "tests/integration/page/": "cloud",
     "tests/integration/emulator/": "emulator",
     "tests/integration/sagemaker/": "stand-in",
     "tests/integration/serving/": "server",

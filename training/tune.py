@@ -90,10 +90,13 @@ def tune_prepared(  # noqa: PLR0913 - as tune
         study = _study(optuna, settings, _identity(prepared, settings, space))
         _enqueue_defaults(study, search)
         left = trials - len([each for each in study.trials if each.state.is_finished()])
-        if left > 0:
-            study.optimize(
-                search.run, n_trials=left, n_jobs=parallel, callbacks=[lambda *_: on_trial()]
-            )
+        # SQLite locks no rows, so two threads could both take a waiting trial: those run alone.
+        waiting = min(left, len(study.get_trials(states=[optuna.trial.TrialState.WAITING])))
+        for count, jobs in ((waiting, 1), (left - waiting, parallel)):
+            if count > 0:
+                study.optimize(
+                    search.run, n_trials=count, n_jobs=jobs, callbacks=[lambda *_: on_trial()]
+                )
         return _result(study, search, photos)
 
 
