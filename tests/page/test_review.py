@@ -287,6 +287,7 @@ def test_one_photo_is_reviewed_from_its_own_page(opened: Site, api: StandIn) -> 
     page.locator(".about").get_by_role("link", name="Review").click()
     wait_for(page, row)
     page.keyboard.press("Enter")
+    wait_until_said(page, api, row, ["claim", "confirm"])
     page.go_back()
     expect(page.locator(".mark.good")).to_contain_text("Confirmed")
 
