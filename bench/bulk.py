@@ -15,25 +15,18 @@ import argparse
 import statistics
 import tempfile
 import time
-from collections import Counter
 from collections.abc import Callable
-from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
+from bench.bulk_peers import compare
+from bench.bulk_run import run_bulk
 from bench.drop import PATIENCE_SECONDS, PHOTOS, Processes, a_cloud
 from bench.folders import make_folder
-from bulk.ledger import Fate
-from bulk.work_bucket import WorkBucket
-from imagedrop.bulk.reports import RunReports
-from imagedrop.bulk.runs import ExecutionStatus, bulk_runs
-from imagedrop.estimates.bulk_run import RunSettings
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import Target, local_target
 from imagedrop.uploads import Upload, upload_all
 
-POLL_SECONDS = 0.2
 PREFIX = "folders/bench/"
 
 
@@ -51,9 +44,6 @@ def main() -> None:
     parser.add_argument("--peers", action="store_true", help="beside other engines")
     options = parser.parse_args()
     if options.peers:
-        # It runs this module's bulk runs.
-        from bench.bulk_peers import compare  # noqa: PLC0415
-
         compare(options.photos, options.count, options.rounds)
         return
     with tempfile.TemporaryDirectory() as temporary, a_cloud() as running:
@@ -63,8 +53,8 @@ def main() -> None:
         uploads = [Upload(folder / name, PREFIX + name) for name in made]
         list(upload_all(target.client("s3"), target.images_bucket, uploads))
         ways: dict[str, Callable[[int], None]] = {
-            "packed shards": lambda _round: run_bulk(target, made, direct=False),
-            "--direct": lambda _round: run_bulk(target, made, direct=True),
+            "packed shards": lambda _round: run_bulk(target, made, PREFIX, direct=False),
+            "--direct": lambda _round: run_bulk(target, made, PREFIX, direct=True),
             "dropped": lambda round_: drop(target, folder, made, round_),
         }
         results: dict[str, list[Result]] = {name: [] for name in ways}
@@ -78,38 +68,6 @@ def main() -> None:
                 results[name].append(Result(seconds, cost))
                 print(f"  {name}: {seconds:.1f} s", flush=True)
     report(results, len(made), sum(made.values()))
-
-
-def run_bulk(
-    target: Target, made: dict[str, bool], prefix: str = PREFIX, **settings: bool | int
-) -> dict[str, Any]:
-    """Runs it to its end, checks that each image is accounted for, and returns its report."""
-    run = f"bench-{datetime.now(UTC):%Y%m%dt%H%M%S%f}"[:40]
-    runs = bulk_runs(target)
-    source = {"kind": "folder", "bucket": target.images_bucket, "prefix": prefix}
-    runs.start(
-        {
-            "run": run,
-            "source": source,
-            "again": True,
-            **asdict(RunSettings(chunk_images=250)),
-            **settings,
-        }
-    )
-    while runs.last_execution(run).status is ExecutionStatus.RUNNING:
-        time.sleep(POLL_SECONDS)
-    reports = RunReports(WorkBucket(target.client("s3"), target.outputs["WorkBucketName"]))
-    report = reports.read(run)
-    if report["status"] != "COMPLETE":
-        raise SystemExit(f"{run}: {report}")
-    lines = Counter(
-        (each["key"].removeprefix(prefix), each["fate"])
-        for each in reports.entries(run, set(Fate) - {Fate.RESUBMITTED})
-    )
-    expected = {(name, "rejected" if broken else "classified") for name, broken in made.items()}
-    if lines != Counter(expected):
-        raise SystemExit(f"{run}: the ledger does not hold each image once")
-    return dict(report)
 
 
 def drop(target: Target, folder: Path, made: dict[str, bool], round_: int) -> None:

@@ -31,7 +31,7 @@ from pathlib import Path
 import numpy as np
 
 from archive.reading import extract_archive
-from bench.bulk import run_bulk
+from bench.bulk_run import run_bulk
 from bench.cpu_by_role import cpu_by_role
 from bench.drop import PHOTOS, a_cloud
 from bench.folders import make_folder

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from bench.bulk import run_bulk
+from bench.bulk_run import run_bulk
 from bench.cpu_by_role import cpu_by_role
 from bench.latency import MAPPINGS, Mapping, Timed
 from bench.latency import Stack as DeployedStack

@@ -8,6 +8,7 @@ from dataclasses import replace
 import pytest
 import simpy
 
+from bench.growth import local_figures
 from imagedrop.estimates.bulk_run import RunSettings, size_run
 from imagedrop.growth.bulk import simulate_bulk
 from imagedrop.growth.drop import simulate
@@ -16,21 +17,7 @@ from imagedrop.growth.limits import Load, Stack
 from imagedrop.growth.machine import Machine, SharedCores
 
 # A batch takes 10 ms an image alone, and nothing else takes time.
-ONLY_IMAGES = replace(
-    known(),
-    prepare_cpu_milliseconds=10.0,
-    read_cpu_milliseconds=0.0,
-    webp_encode_cpu_milliseconds=0.0,
-    webp_decode_cpu_milliseconds=0.0,
-    served_images_per_second_per_vcpu=1e9,
-    put_item_cpu_milliseconds=0.0,
-    put_item_milliseconds=0.0,
-    read_milliseconds=0.0,
-    call_milliseconds=0.0,
-    event_seconds=0.0,
-    function_start_seconds=0.0,
-    serverless_start_seconds=0.0,
-)
+ONLY_IMAGES = local_figures(batch_seconds=0.0, image_seconds=0.010)
 
 
 def ends(machine: Machine, *activities: tuple[float, str, float]) -> list[float]:
