@@ -73,6 +73,16 @@ def test_a_file_of_the_product_has_few_lines() -> None:
     assert longer_than(MAX_LINES, files) == {}
 
 
+def test_each_walk_through_the_code_is_as_short_as_the_page_says() -> None:
+    text = PAGE.read_text().partition("### Read it in an afternoon")[2].partition("\n## ")[0]
+    walks = re.findall(r"^\| ([^|]+) \| (\[.+) \| ([\d,]+) \|$", text, re.M)
+    assert len(walks) == 5
+    for name, links, said in walks:
+        files = [PAGE.parent / link for link in re.findall(r"\]\(([^)]+)\)", links)]
+        lines = sum(longer_than(0, files).values())
+        assert lines <= int(said.replace(",", "")) < 1.15 * lines, (name, lines)
+
+
 def longer_than(most: int, files: list[Path]) -> dict[str, int]:
     lines = {str(path): len(path.read_text().splitlines()) for path in files}
     return {name: count for name, count in lines.items() if count > most}
