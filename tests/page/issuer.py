@@ -106,6 +106,9 @@ class _Handler(BaseHTTPRequestHandler):
 def stack_handler(api: StandIn, issuer: Issuer) -> type[BaseHTTPRequestHandler]:
     resolver = APIGatewayHttpResolver()
     resolver.include_router(api_page.router)
+    # Powertools keeps the event in an attribute of a class, for an instance of Lambda has one at a
+    # time. Two threads here would answer each other's.
+    one_at_a_time = threading.Lock()
     parent: Any = handler_of(api)
 
     class Handler(parent):  # type: ignore[misc]  # made by a function
@@ -132,7 +135,8 @@ def stack_handler(api: StandIn, issuer: Issuer) -> type[BaseHTTPRequestHandler]:
                 "requestContext": {"http": {"method": "GET", "path": path}, "stage": "$default"},
                 "isBase64Encoded": False,
             }
-            answer = resolver.resolve(event, None)  # type: ignore[arg-type]
+            with one_at_a_time:
+                answer = resolver.resolve(event, None)  # type: ignore[arg-type]
             body = answer["body"].encode()
             self.send_response(answer["statusCode"])
             for name, value in answer["headers"].items():

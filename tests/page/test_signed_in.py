@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any
 
 import httpx
 import pytest
+from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 from playwright.sync_api import Browser, expect
 
 from handlers import wiring
+from page.files import STATIC
 from page.stack_host import stack_host
 from pipeline.settings import Settings
 from tests.page.browsers import Site, site
@@ -109,3 +114,28 @@ def test_the_policy_names_the_issuer_and_the_bucket(stack_address: str, issuer: 
 def test_without_a_token_the_api_says_nothing(stack_address: str) -> None:
     answer = httpx.get(f"{stack_address}api/predictions", trust_env=False)
     assert answer.status_code == 401
+
+
+def test_scripts_asked_for_at_once_have_each_its_own_content(
+    stack_address: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    resolve, inside, most_inside = APIGatewayHttpResolver.resolve, 0, 0
+
+    def slow_resolve(*arguments: Any) -> dict[str, Any]:
+        nonlocal inside, most_inside
+        inside += 1
+        most_inside = max(inside, most_inside)
+        time.sleep(0.001)
+        answer = resolve(*arguments)
+        inside -= 1
+        return answer
+
+    monkeypatch.setattr(APIGatewayHttpResolver, "resolve", slow_resolve)
+    scripts = {file.name: file.read_text() for file in STATIC.glob("*.js")}
+    with (
+        httpx.Client(base_url=stack_address, trust_env=False) as http,
+        ThreadPoolExecutor(8) as pool,
+    ):
+        answers = pool.map(lambda name: http.get(f"page/{name}").text, scripts)
+        assert dict(zip(scripts, answers, strict=True)) == scripts
+    assert most_inside == 1
