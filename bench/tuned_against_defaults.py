@@ -27,7 +27,7 @@ from training.prepared import Prepared, prepare
 from training.search import AROUND_DEFAULTS
 from training.settings import TrainSettings
 from training.train import fit
-from training.tune import tune_prepared
+from training.tune import tune
 
 # Student's t, two-sided 95 %, for 2 to 15 splits.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)
@@ -68,9 +68,7 @@ def compare(prepared: Prepared, settings: TrainSettings, splits: int, trials: in
         chosen = replace(settings, seed=seed)
         with tempfile.TemporaryDirectory() as folder:
             own = replace(chosen, output_dir=Path(folder))
-            found = tune_prepared(
-                held, own, AROUND_DEFAULTS, trials, parallel=1, on_trial=lambda: None
-            )
+            found = tune(held, own, AROUND_DEFAULTS, trials, parallel=1, on_trial=lambda: None)
         tuned = replace(chosen, **found.best)
         defaults = trained(held, chosen)
         pairs.append((defaults if tuned == chosen else trained(held, tuned), defaults))

@@ -41,10 +41,10 @@ def standing(data: Path | None = None, backbone: str = "efficientnet_lite0") -> 
             feature_cache=Path(temporary) / "features",  # empty: its first use is in the figure
         )
         began = time.process_time()
-        found = tune(settings, AROUND_DEFAULTS, TRIALS, parallel=1, on_trial=lambda: None)
+        prepared = prepare(settings)
+        found = tune(prepared, settings, AROUND_DEFAULTS, TRIALS, parallel=1, on_trial=lambda: None)
         ours = (time.process_time() - began) / TRIALS
         best = replace(settings, **found.best)
-        prepared = prepare(settings)
         others = []
         for _ in range(NAIVE_TRIALS):
             began = time.process_time()

@@ -108,7 +108,7 @@ def kept_answers(
     return OutOfFold(
         kind="folds",
         labels=prepared.data.classes,
-        paths=tuple(image.path.relative_to(prepared.data.folder).as_posix() for image in images),
+        paths=tuple(prepared.data.name_of(image) for image in images),
         digests=tuple(prepared.digests[row] for row in rows),
         truth=np.array([image.class_index for image in images], np.int64),
         seeds=seeds,

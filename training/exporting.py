@@ -56,8 +56,8 @@ Images = npt.NDArray[np.uint8]
 
 
 @dataclass(frozen=True, slots=True)
-class Origin:
-    """The provenance of a model."""
+class Trained:
+    """A finished training: where its model comes from, and how it went."""
 
     settings: TrainSettings
     classes: tuple[str, ...]
@@ -72,6 +72,7 @@ class Origin:
     learned: tuple[LearnedPhoto, ...]
     """All photos that the training used."""
     metrics: EpochMetrics
+    """Of the epoch that was kept; with folds over the folds' last epochs."""
     history: tuple[EpochMetrics, ...]
     folds: tuple[EpochMetrics, ...]
     spread: CrossValidationSpread | None
@@ -87,23 +88,10 @@ class Origin:
     tracked_as: Mapping[str, str] = field(default_factory=dict)
     """Ids of this run elsewhere, to which an evaluation may add its figures."""
 
-
-@dataclass(frozen=True, slots=True)
-class TrainResult:
-    """The result of a training."""
-
-    metrics: EpochMetrics
-    """Of the epoch that was kept; with folds over the folds' last epochs."""
-    history: tuple[EpochMetrics, ...]
-    folds: tuple[EpochMetrics, ...]
-    model_dir: Path
-    """The content of a servable archive."""
-    classes: tuple[str, ...]
-    seconds: float
-    is_complete: bool
-    """Whether no photo can be among what was left out of the data."""
-    tracked_as: Mapping[str, str] = field(default_factory=dict)
-    """Ids of this run elsewhere."""
+    @property
+    def model_dir(self) -> Path:
+        """The content of a servable archive."""
+        return self.settings.model_dir
 
 
 def check_export_tools() -> None:
@@ -124,9 +112,9 @@ def export_model(
     network: TransferNetwork,
     spec: ImageSpec,
     images: Sequence[LabelledImage],
-    origin: Origin,
+    trained: Trained,
     original: TransferNetwork | None = None,
-) -> TrainResult:
+) -> None:
     """Writes the model's folder, the record, the metrics and the state dict.
 
     Args:
@@ -138,7 +126,7 @@ def export_model(
         TrainingError: the two give different probabilities; nothing is written then.
         OSError: a file cannot be written.
     """
-    settings = origin.settings
+    settings = trained.settings
     served = ServedModel(network.cpu(), spec).eval()
     with tempfile.TemporaryDirectory() as temporary:
         weights = Path(temporary) / "model.onnx"
@@ -150,32 +138,22 @@ def export_model(
                 f"{MAX_DIFFERENCE:g}: the model is not exported.",
                 "Keep the checkpoint and report it with the versions of torch and onnx.",
             )
-        if origin.gate is not None:
+        if trained.gate is not None:
             before = None
             if original is not None:
                 before = Path(temporary) / "before_finetuning.onnx"
                 # A copy, because other trainings use the same backbone where it is.
                 as_it_was = ServedModel(deepcopy(original).cpu(), spec).eval()
                 _write_graph(as_it_was, spec, before, settings)
-            write_gated(weights, origin.gate.tables, weights, before)
-        card = model_card(origin, spec, sha256_of(weights), difference)
-        card = replace(card, metrics={**card.metrics, **_baseline(weights, card, images, origin)})
+            write_gated(weights, trained.gate.tables, weights, before)
+        card = model_card(trained, spec, sha256_of(weights), difference)
+        card = replace(card, metrics={**card.metrics, **_baseline(weights, card, images, trained)})
         # The licence of the package's weights requires that it is passed on.
         licences = PACKAGE_LICENCES if settings.weights == "package" else ()
         photos = Path(temporary) / LEARNED_PHOTOS_NAME
-        photos.write_bytes(learned_text(origin.learned))
+        photos.write_bytes(learned_text(trained.learned))
         write_content(weights, card, settings.model_dir, (*licences, photos))
-    write_records(network, origin, card)
-    return TrainResult(
-        origin.metrics,
-        origin.history,
-        origin.folds,
-        settings.model_dir,
-        origin.classes,
-        origin.seconds,
-        origin.is_complete,
-        origin.tracked_as,
-    )
+    write_records(network, trained, card)
 
 
 def _write_graph(
@@ -191,7 +169,7 @@ def _write_graph(
 
 
 def _baseline(
-    weights: Path, card: ModelCard, images: Sequence[LabelledImage], origin: Origin
+    weights: Path, card: ModelCard, images: Sequence[LabelledImage], trained: Trained
 ) -> dict[str, object]:
     # See check_export_tools.
     from model.baseline import baseline_counts, prepared_photos  # noqa: PLC0415
@@ -200,7 +178,7 @@ def _baseline(
     files = [image.path for image in spread(images, BASELINE_IMAGES)]
     photos = prepared_photos(files, card.image_spec)
     counts = baseline_counts(OnnxModel(weights), card, photos)
-    if not origin.valid_images:  # of photos that it was trained on it is too sure
+    if not trained.valid_images:  # of photos that it was trained on it is too sure
         counts = {name: each for name, each in counts.items() if not name.startswith("confidence:")}
     return {BASELINE: counts}
 
@@ -224,32 +202,32 @@ def largest_difference(served: ServedModel, weights: Path, images: Images) -> fl
 
 
 def model_card(
-    origin: Origin, spec: ImageSpec, weights_sha256: str, difference: float
+    trained: Trained, spec: ImageSpec, weights_sha256: str, difference: float
 ) -> ModelCard:
     """Makes the card."""
-    settings, gate = origin.settings, origin.gate
+    settings, gate = trained.settings, trained.gate
     return ModelCard(
         name=settings.name,
         version=settings.version,
-        labels=origin.classes,
+        labels=trained.classes,
         image_spec=spec,
-        gate=None if gate is None else Gate(_gate_label(origin.classes), gate.minimum),
-        metrics=card_metrics(origin) | ({} if gate is None else {"gate": gate.to_json()}),
+        gate=None if gate is None else Gate(_gate_label(trained.classes), gate.minimum),
+        metrics=card_metrics(trained) | ({} if gate is None else {"gate": gate.to_json()}),
         training_run={
             "architecture": settings.backbone,
             "initial_weights": settings.weights,
-            "initial_backbone_sha256": origin.backbone_sha256,
-            "data_manifest_sha256": origin.data_manifest_sha256,
-            "train_images": origin.train_images,
-            "valid_images": origin.valid_images,
-            "images_left_out": origin.left_out,
+            "initial_backbone_sha256": trained.backbone_sha256,
+            "data_manifest_sha256": trained.data_manifest_sha256,
+            "train_images": trained.train_images,
+            "valid_images": trained.valid_images,
+            "images_left_out": trained.left_out,
             "code_revision": code_revision(),
             "hyperparameters": hyperparameters(settings),
-            "epochs_kept": origin.metrics.epoch,
+            "epochs_kept": trained.metrics.epoch,
             "onnx_difference": difference,
-            "seconds": round(origin.seconds, 3),
+            "seconds": round(trained.seconds, 3),
             "versions": versions(),
-            **origin.tracked_as,
+            **trained.tracked_as,
         },
         weights_sha256=weights_sha256,
     )
@@ -260,17 +238,17 @@ def _gate_label(classes: Sequence[str]) -> str:
     return next(label for label in GATE_LABELS if label not in classes)
 
 
-def card_metrics(origin: Origin) -> dict[str, object]:
+def card_metrics(trained: Trained) -> dict[str, object]:
     """The validation metrics; empty without validation images."""
-    metrics = origin.metrics
+    metrics = trained.metrics
     if metrics.valid_top1 is None:
         return {}
-    seeds = origin.settings.seeds
+    seeds = trained.settings.seeds
     repeats = f", {seeds} seeds" if seeds > 1 else ""
     measured_on = (
-        f"{origin.settings.folds}-fold cross-validation, last epochs{repeats}"
-        if origin.folds
-        else f"{origin.valid_images} validation images, which also chose the epoch"
+        f"{trained.settings.folds}-fold cross-validation, last epochs{repeats}"
+        if trained.folds
+        else f"{trained.valid_images} validation images, which also chose the epoch"
     )
     measured: dict[str, object] = {
         "measured_on": measured_on,
@@ -278,9 +256,9 @@ def card_metrics(origin: Origin) -> dict[str, object]:
         "top1": metrics.valid_top1,
         "top5": metrics.valid_top5,
     }
-    if origin.spread is not None:
-        measured["loss_interval"] = list(origin.spread.log_loss.interval)
-        measured["top1_interval"] = list(origin.spread.top1.interval)
+    if trained.spread is not None:
+        measured["loss_interval"] = list(trained.spread.log_loss.interval)
+        measured["top1_interval"] = list(trained.spread.top1.interval)
     return measured
 
 
@@ -302,23 +280,23 @@ def versions() -> dict[str, str]:
     return found
 
 
-def write_records(network: TransferNetwork, origin: Origin, card: ModelCard) -> None:
+def write_records(network: TransferNetwork, trained: Trained, card: ModelCard) -> None:
     """Writes `training.json`, `metrics.jsonl` and `checkpoint.pt` to the output folder."""
-    folder = origin.settings.output_dir
+    folder = trained.settings.output_dir
     folder.mkdir(parents=True, exist_ok=True)
     record = {
         "model": card.identity,
-        "settings": origin.settings.to_json(),
-        "metrics": asdict(origin.metrics),
-        "history": [asdict(metrics) for metrics in origin.history],
-        "folds": [asdict(metrics) for metrics in origin.folds],
-        "ece": origin.ece,
-        "spread": None if origin.spread is None else asdict(origin.spread),
-        "labels": list(origin.classes),
+        "settings": trained.settings.to_json(),
+        "metrics": asdict(trained.metrics),
+        "history": [asdict(metrics) for metrics in trained.history],
+        "folds": [asdict(metrics) for metrics in trained.folds],
+        "ece": trained.ece,
+        "spread": None if trained.spread is None else asdict(trained.spread),
+        "labels": list(trained.classes),
         **card.training_run,
     }
     text = json.dumps(record, indent=1, ensure_ascii=False, allow_nan=False)
     (folder / RECORD_NAME).write_text(f"{text}\n", encoding="utf-8")
-    lines = [metric_json(metrics) for metrics in origin.history]
+    lines = [metric_json(metrics) for metrics in trained.history]
     (folder / METRICS_NAME).write_text("".join(f"{line}\n" for line in lines), encoding="utf-8")
     torch.save(network.state_dict(), folder / CHECKPOINT_NAME)

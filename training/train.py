@@ -20,13 +20,7 @@ from training.cross_validation import cross_validate, validation_answers
 from training.data.learned_photos import LearnedPhoto, Use
 from training.data.partition import Partition, partition, torn_apart
 from training.errors import TrainingError
-from training.exporting import (
-    Origin,
-    TrainResult,
-    check_export_tools,
-    export_model,
-    hyperparameters,
-)
+from training.exporting import Trained, check_export_tools, export_model, hyperparameters
 from training.fitting import fit_once
 from training.gate import gate_of
 from training.metric_lines import MetricLog, metric_line
@@ -66,7 +60,7 @@ class Fitted:
     seconds: float
 
 
-def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -> TrainResult:
+def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -> Trained:
     """Trains on a folder of photos and writes a servable model, or a failure file with the reason.
 
     Raises:
@@ -180,7 +174,7 @@ def export(
     fitted: Fitted,
     settings: TrainSettings,
     tracked_as: Mapping[str, str] | None = None,
-) -> TrainResult:
+) -> Trained:
     """Writes the servable model and the records of the training.
 
     Args:
@@ -193,31 +187,28 @@ def export(
     original = None
     if gate is not None and gate.before_finetuning:
         original = prepared.network.with_head(fitted.network.head)
-    return export_model(
-        fitted.network,
-        prepared.spec,
-        [prepared.images[row] for row in fitted.partition.valid or fitted.partition.train],
-        Origin(
-            settings=settings,
-            classes=prepared.data.classes,
-            data_manifest_sha256=prepared.manifest_sha256,
-            backbone_sha256=prepared.backbone_sha256,
-            left_out=len(prepared.features.rejected),
-            learned=_learned(prepared, fitted.partition),
-            train_images=len(fitted.partition.train),
-            valid_images=len(fitted.partition.valid),
-            metrics=fitted.metrics,
-            history=fitted.history,
-            folds=fitted.folds,
-            spread=fitted.spread,
-            ece=None if fitted.answers is None else _calibration_error(fitted.answers),
-            seconds=fitted.seconds,
-            gate=gate,
-            is_complete=prepared.data.is_complete,
-            tracked_as=tracked_as or {},
-        ),
-        original,
+    trained = Trained(
+        settings=settings,
+        classes=prepared.data.classes,
+        data_manifest_sha256=prepared.manifest_sha256,
+        backbone_sha256=prepared.backbone_sha256,
+        left_out=len(prepared.features.rejected),
+        learned=_learned(prepared, fitted.partition),
+        train_images=len(fitted.partition.train),
+        valid_images=len(fitted.partition.valid),
+        metrics=fitted.metrics,
+        history=fitted.history,
+        folds=fitted.folds,
+        spread=fitted.spread,
+        ece=None if fitted.answers is None else _calibration_error(fitted.answers),
+        seconds=fitted.seconds,
+        gate=gate,
+        is_complete=prepared.data.is_complete,
+        tracked_as=tracked_as or {},
     )
+    shown = [prepared.images[row] for row in fitted.partition.valid or fitted.partition.train]
+    export_model(fitted.network, prepared.spec, shown, trained, original)
+    return trained
 
 
 def _calibration_error(answers: OutOfFold) -> float:

@@ -24,7 +24,7 @@ from training.errors import TrainingError
 from training.intervals import mean_interval
 from training.judging import Losses, logits_of, truth_of, verdict_of
 from training.out_of_fold import cross_entropy
-from training.prepared import Prepared, prepare
+from training.prepared import Prepared
 from training.search import SearchSpace, TrialResult, Tuning, Verdict
 from training.settings import TrainSettings
 
@@ -42,20 +42,7 @@ STARTUP_TRIALS, WARMUP_FOLDS = 5, 1
 DEFAULTS = "defaults"
 
 
-def tune(
-    settings: TrainSettings,
-    space: SearchSpace,
-    trials: int,
-    *,
-    parallel: int,
-    on_trial: Callable[[], None],
-) -> Tuning:
-    """Prepares the data and runs `tune_prepared`."""
-    prepared = prepare(settings)
-    return tune_prepared(prepared, settings, space, trials, parallel=parallel, on_trial=on_trial)
-
-
-def tune_prepared(  # noqa: PLR0913 - as tune
+def tune(  # noqa: PLR0913 - what to search, on what, and how
     prepared: Prepared,
     settings: TrainSettings,
     space: SearchSpace,

@@ -83,9 +83,9 @@ def check_command(
         report.write_text(data_page(found), encoding="utf-8")
     for part, labels in found.counts.items():
         say(f"{part:>5}: {sum(labels.values()):,} photos of {len(labels)} classes")
-    _name("rejected", [f"{found.name_of(x.image)}: {x.reason}" for x in found.rejected])
+    _name("rejected", [f"{found.data.name_of(x.image)}: {x.reason}" for x in found.rejected])
     for title, groups in (("in two parts", found.leaks), ("with two labels", found.conflicts)):
-        _name(title, [" = ".join(map(found.name_of, each.images)) for each in groups])
+        _name(title, [" = ".join(map(found.data.name_of, each.images)) for each in groups])
     _name("classes without a usable photo", list(found.without_photos))
     _name("classes that the part train lacks", list(found.not_in_train))
     say(f"{len(found.alike)} groups of photos look the same")
@@ -247,7 +247,7 @@ def _checked(folder: Path, model: Path | None) -> DataCheck:
 
 def _doubt(found: DataCheck, each: DoubtfulLabel) -> str:
     return (
-        f"{found.name_of(each.image)}: {found.data.label(each.image)} {each.confidence:.2f}, "
+        f"{found.data.name_of(each.image)}: {found.data.label(each.image)} {each.confidence:.2f}, "
         f"rather {each.suggested} {each.suggested_confidence:.2f}"
     )
 

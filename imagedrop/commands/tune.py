@@ -63,6 +63,7 @@ def tune(
     if find_spec("optuna") is None:
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
     # torch takes seconds to import; other commands do not need it.
+    from training.prepared import prepare  # noqa: PLC0415
     from training.reports.tuning import tuning_page  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
     from training.tune import tune as search  # noqa: PLC0415
@@ -74,8 +75,10 @@ def tune(
         with exit_on_interrupt(f"Stopped. {go_on}"), as_user_error(), progress() as bars:
             say(f"The search is kept in {folder}. {go_on}")
             bar = bars.add_task("trials", total=trials)
+            wanted = TrainSettings(data=data, output_dir=folder, **settings)
             found = search(
-                TrainSettings(data=data, output_dir=folder, **settings),
+                prepare(wanted),
+                wanted,
                 space,
                 trials,
                 parallel=parallel,

@@ -30,7 +30,7 @@ from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.learned_photos import read_learned
 from training.data.partition import Partition
 from training.errors import TrainingError
-from training.exporting import TrainResult
+from training.exporting import Trained
 from training.gate import gate_of
 from training.out_of_fold import read_out_of_fold
 from training.prepared import Prepared, prepare
@@ -52,7 +52,7 @@ from .conftest import (
 @pytest.fixture(scope="module")
 def trained(
     photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFactory
-) -> tuple[TrainSettings, TrainResult]:
+) -> tuple[TrainSettings, Trained]:
     """A training with EfficientNet-Lite0, once for this file."""
     folder = tmp_path_factory.mktemp("trained")
     settings = short_training(photos, feature_cache, folder, epochs=5, name="colours", version="3")
@@ -135,7 +135,7 @@ def test_finetuned_model_compares_photos_with_the_features_from_before_its_finet
 
 
 def test_gate_of_a_frozen_model_costs_no_second_backbone(
-    trained: tuple[TrainSettings, TrainResult], prepared: Prepared
+    trained: tuple[TrainSettings, Trained], prepared: Prepared
 ) -> None:
     settings, _ = trained
     rows = tuple(range(30))
@@ -160,7 +160,7 @@ def test_a_backbone_that_no_archive_holds_twice_gets_no_gate_and_is_told(
 
 @pytest.mark.parametrize("file_format", ["JPEG", "PNG", "WEBP"])
 def test_trained_model_names_new_photos_of_every_format(
-    trained: tuple[TrainSettings, TrainResult], file_format: str
+    trained: tuple[TrainSettings, Trained], file_format: str
 ) -> None:
     _, result = trained
 
@@ -170,7 +170,7 @@ def test_trained_model_names_new_photos_of_every_format(
 
 
 def test_card_holds_the_folders_as_labels_and_of_few_photos_no_gate(
-    trained: tuple[TrainSettings, TrainResult],
+    trained: tuple[TrainSettings, Trained],
 ) -> None:
     settings, result = trained
     card = read_model_card(result.model_dir / "model.json")
@@ -184,7 +184,7 @@ def test_card_holds_the_folders_as_labels_and_of_few_photos_no_gate(
 
 
 def test_model_folder_is_an_archive_of_onnx_and_text(
-    trained: tuple[TrainSettings, TrainResult], tmp_path: Path
+    trained: tuple[TrainSettings, Trained], tmp_path: Path
 ) -> None:
     _, result = trained
     card = read_model_card(result.model_dir / "model.json")
@@ -209,7 +209,7 @@ def test_model_folder_is_an_archive_of_onnx_and_text(
 
 
 def test_model_folder_lists_the_photos_that_it_learned_from(
-    trained: tuple[TrainSettings, TrainResult],
+    trained: tuple[TrainSettings, Trained],
 ) -> None:
     settings, result = trained
     learned = read_learned(result.model_dir)
@@ -219,7 +219,7 @@ def test_model_folder_lists_the_photos_that_it_learned_from(
     assert sum(each.use == "train" for each in learned) == 24
 
 
-def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult]) -> None:
+def test_model_is_served_without_torch(trained: tuple[TrainSettings, Trained]) -> None:
     _, result = trained
     program = (
         "import sys; from pathlib import Path; from model.serving.classifier import Classifier; "
@@ -238,7 +238,7 @@ def test_model_is_served_without_torch(trained: tuple[TrainSettings, TrainResult
     assert done.stdout == "False\n", done.stderr
 
 
-def test_trained_model_shows_where_it_looked(trained: tuple[TrainSettings, TrainResult]) -> None:
+def test_trained_model_shows_where_it_looked(trained: tuple[TrainSettings, Trained]) -> None:
     _, result = trained
     weights = result.model_dir / "model.onnx"
     images = np.random.default_rng(5).integers(0, 256, (1, 224, 224, 3), np.uint8)
@@ -250,7 +250,7 @@ def test_trained_model_shows_where_it_looked(trained: tuple[TrainSettings, Train
 
 
 def test_served_pixels_are_normalised_as_the_trained_ones(
-    trained: tuple[TrainSettings, TrainResult], configure: Configure
+    trained: tuple[TrainSettings, Trained], configure: Configure
 ) -> None:
     settings, result = trained
     prepared = prepare(settings)
@@ -265,7 +265,7 @@ def test_served_pixels_are_normalised_as_the_trained_ones(
 
 
 def test_records_say_where_the_model_comes_from(
-    trained: tuple[TrainSettings, TrainResult],
+    trained: tuple[TrainSettings, Trained],
 ) -> None:
     settings, result = trained
     record = json.loads((settings.output_dir / "training.json").read_text())
@@ -314,7 +314,7 @@ def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> Non
 
 
 def test_without_folds_the_answers_to_the_validation_photos_are_kept(
-    trained: tuple[TrainSettings, TrainResult],
+    trained: tuple[TrainSettings, Trained],
 ) -> None:
     settings, result = trained
     kept = read_out_of_fold(settings.output_dir)

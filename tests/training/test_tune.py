@@ -38,7 +38,7 @@ SMALL = SearchSpace(lr=(0.001, 0.1), batch_sizes=(4, 8), epochs=(1, 2))
 
 
 def search(settings: TrainSettings, trials: int, space: SearchSpace = SMALL) -> Tuning:
-    return tune(settings, space, trials, parallel=1, on_trial=lambda: None)
+    return tune(prepare(settings), settings, space, trials, parallel=1, on_trial=lambda: None)
 
 
 def test_a_tuning_jobs_space_is_that_of_the_original_project() -> None:
@@ -60,7 +60,7 @@ def test_the_defaults_of_a_training_lie_within_what_tune_searches() -> None:
 def test_a_trial_has_the_same_loss_whatever_runs_beside_it(configure: Configure) -> None:
     settings = configure(epochs=4, batch_size=4)
     space = SearchSpace(lr=(0.001, 0.1), batch_sizes=(4, 8), epochs=(3, 6))
-    found = tune(settings, space, 8, parallel=4, on_trial=lambda: None)
+    found = tune(prepare(settings), settings, space, 8, parallel=4, on_trial=lambda: None)
 
     alone = replace(settings, folds=FOLDS, patience=0)
     prepared = prepare(alone)
@@ -81,7 +81,8 @@ def test_the_defaults_are_the_first_trial_and_the_best_is_the_lowest_loss(
 ) -> None:
     told: list[None] = []
     settings = configure(epochs=2, batch_size=4)
-    found = tune(settings, SMALL, 6, parallel=1, on_trial=lambda: told.append(None))
+    prepared = prepare(settings)
+    found = tune(prepared, settings, SMALL, 6, parallel=1, on_trial=lambda: told.append(None))
     assert len(found.trials) == len(told) == 6
     assert found.trials[0].hyperparameters == {"lr": 0.01, "batch_size": 4, "epochs": 2}
     assert found.trials[0].status == "complete"

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from imaging import ImageSpec, Rejection, prepare
+from imaging import ImageSpec, Rejection
 from training.data.copies import (
     SAME_LIKENESS,
     Appearance,
@@ -21,8 +21,8 @@ from training.data.copies import (
     nearest_pairs,
     turned_pairs,
 )
-from training.data.dataset import DataSet, LabelledImage, file_sha256, read_image
-from training.data.doubtful import doubtful_labels, out_of_fold_probabilities
+from training.data.dataset import DataSet, LabelledImage, file_sha256, load_pixels
+from training.data.doubtful import Doubtful, doubtful_labels, out_of_fold_probabilities
 from training.data.duplicates import equal_pairs, groups
 from training.data.feature_pass import Compute, stored_rows
 
@@ -82,9 +82,17 @@ class DoubtfulLabel:
     is_confident: bool
     """Whether confident learning takes the label for an error."""
 
+    @classmethod
+    def of(cls, found: Doubtful, image: LabelledImage, labels: Sequence[str]) -> DoubtfulLabel:
+        """Names what was found of a photo; `labels` are in the order of the answers."""
+        suggested = labels[found.suggested]
+        return cls(
+            image, found.confidence, suggested, found.suggested_confidence, found.is_confident
+        )
+
     def to_json(self, data: DataSet) -> dict[str, Any]:
         return {
-            "file": self.image.path.relative_to(data.folder).as_posix(),
+            "file": data.name_of(self.image),
             "label": data.label(self.image),
             "confidence": round(self.confidence, 6),
             "suggested": self.suggested,
@@ -160,9 +168,6 @@ class DataCheck:
         unread = any(each.reason == UNREADABLE for each in self.rejected)
         return not (spoilt or unread or not self.data.is_complete)
 
-    def name_of(self, image: LabelledImage) -> str:
-        return image.path.relative_to(self.data.folder).as_posix()
-
     def to_json(self) -> dict[str, Any]:
         return {
             "schema": 1,
@@ -175,11 +180,12 @@ class DataCheck:
                 for each in self.data.left_out
             ],
             "rejected": [
-                {"file": self.name_of(each.image), "reason": each.reason} for each in self.rejected
+                {"file": self.data.name_of(each.image), "reason": each.reason}
+                for each in self.rejected
             ],
             "alike": [
                 {
-                    "files": [self.name_of(image) for image in each.images],
+                    "files": [self.data.name_of(image) for image in each.images],
                     "same_file": each.is_same_file,
                     "across_parts": each.is_leak,
                     "across_labels": each.is_conflict,
@@ -209,15 +215,13 @@ def check(
     def look(image: LabelledImage) -> tuple[str, Appearance | str]:
         try:
             digest = file_sha256(image.path)
-            prepared = prepare(read_image(image.path), CHECK_SPEC)
+            pixels = load_pixels(image, CHECK_SPEC)
         except OSError:
             return "", UNREADABLE
         finally:
             on_image()
-        if isinstance(prepared, Rejection):
-            return digest, prepared.reason
-        flat = np.frombuffer(prepared.pixels, np.uint8)
-        pixels = flat.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3)
+        if isinstance(pixels, Rejection):
+            return digest, pixels.reason
         return digest, Appearance.of(pixels)
 
     with ThreadPoolExecutor(os.cpu_count()) as pool:
@@ -289,13 +293,7 @@ def _doubtful(
     alone = {label for label in truth.tolist() if len(set(first[truth == label].tolist())) == 1}
     probabilities = out_of_fold_probabilities(features, truth, first.tolist())
     found = tuple(
-        DoubtfulLabel(
-            usable[each.row][0],
-            each.confidence,
-            data.classes[each.suggested],
-            each.suggested_confidence,
-            each.is_confident,
-        )
+        DoubtfulLabel.of(each, usable[each.row][0], data.classes)
         for each in doubtful_labels(probabilities, truth)
         if truth[each.row] not in alone
     )

@@ -73,6 +73,10 @@ class DataSet:
     def label(self, image: LabelledImage) -> str:
         return self.classes[image.class_index]
 
+    def name_of(self, image: LabelledImage) -> str:
+        """Returns the path of a photo within the folder, with `/`."""
+        return image.path.relative_to(self.folder).as_posix()
+
     @property
     def is_complete(self) -> bool:
         """Whether no photo can be among what is left out."""
@@ -112,10 +116,9 @@ class DataSet:
         """
         manifest = hashlib.sha256()
         for image in self.images:
-            name = image.path.relative_to(self.folder).as_posix()
             # In lower case as in 0.2, so that its models and checkpoints know their photos again.
             label = self.label(image).lower()
-            line = "\0".join((name, digests[image.path], label, image.split or ""))
+            line = "\0".join((self.name_of(image), digests[image.path], label, image.split or ""))
             manifest.update(os.fsencode(line) + b"\n")
         return manifest.hexdigest()
 
@@ -153,7 +156,12 @@ def load_pixels(image: LabelledImage, spec: ImageSpec) -> npt.NDArray[np.uint8] 
     Raises:
         OSError: the file cannot be read.
     """
-    prepared = prepare(read_image(image.path), spec)
+    return pixels_of(read_image(image.path), spec)
+
+
+def pixels_of(content: bytes, spec: ImageSpec) -> npt.NDArray[np.uint8] | Rejection:
+    """Prepares the content of a file; returns uint8 [size, size, 3]."""
+    prepared = prepare(content, spec)
     if isinstance(prepared, Rejection):
         return prepared
     return np.frombuffer(prepared.pixels, np.uint8).reshape(spec.size, spec.size, 3)

@@ -19,8 +19,8 @@ from time import perf_counter
 import numpy as np
 import numpy.typing as npt
 
-from imaging import ImageSpec, Rejection, prepare
-from training.data.dataset import LabelledImage, read_image
+from imaging import ImageSpec, Rejection
+from training.data.dataset import LabelledImage, pixels_of, read_image
 from training.data.feature_store import FeatureStore, StoredFeatures
 from training.progress import tracked
 
@@ -201,9 +201,7 @@ def _load_hashed(
         OSError: the file cannot be read, or has changed since it was hashed.
     """
     content = read_image(image.path)
-    outcome = prepare(content, spec)
-    if isinstance(outcome, Rejection):
-        return outcome
-    if hashlib.sha256(content).digest() != digest:
+    outcome = pixels_of(content, spec)
+    if not isinstance(outcome, Rejection) and hashlib.sha256(content).digest() != digest:
         raise OSError(f"{image.path} changed while features were computed: start again")
-    return np.frombuffer(outcome.pixels, np.uint8).reshape(spec.size, spec.size, 3)
+    return outcome

@@ -16,10 +16,10 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-from imaging import Rejection, prepare
+from imaging import Rejection
 from training.data.check import CHECK_SPEC
 from training.data.copies import Appearance, is_edit, nearest_pairs
-from training.data.dataset import LabelledImage, read_image
+from training.data.dataset import LabelledImage, load_pixels
 from training.data.duplicates import equal_pairs, groups, near_pairs, perceptual_hash
 from training.progress import tracked
 
@@ -132,11 +132,8 @@ def _appearance(image: LabelledImage) -> Appearance | None:
 
 
 def _pixels(image: LabelledImage) -> npt.NDArray[np.uint8] | None:
-    prepared = prepare(read_image(image.path), CHECK_SPEC)
-    if isinstance(prepared, Rejection):
-        return None
-    pixels = np.frombuffer(prepared.pixels, np.uint8)
-    return pixels.reshape(CHECK_SPEC.size, CHECK_SPEC.size, 3)
+    outcome = load_pixels(image, CHECK_SPEC)
+    return None if isinstance(outcome, Rejection) else outcome
 
 
 def _read(file: Path) -> dict[str, int]:

@@ -28,12 +28,6 @@ def doubtful_by_answers(answers: OutOfFold, data: DataSet) -> tuple[DoubtfulLabe
     probabilities = answers.mean_probabilities[[row for row, _, _ in found]]
     truth = np.array([place for _, _, place in found], np.int64)
     return tuple(
-        DoubtfulLabel(
-            found[each.row][1],
-            each.confidence,
-            answers.labels[each.suggested],
-            each.suggested_confidence,
-            each.is_confident,
-        )
+        DoubtfulLabel.of(each, found[each.row][1], answers.labels)
         for each in doubtful_labels(probabilities, truth)
     )

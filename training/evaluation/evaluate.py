@@ -174,7 +174,7 @@ class Evaluation:
                     "true": each.true,
                     "called": each.called,
                     "count": each.count,
-                    "example": each.example.path.relative_to(self.data.folder).as_posix(),
+                    "example": self.data.name_of(each.example),
                 }
                 for each in self.confusions
             ],

@@ -9,9 +9,9 @@ import numpy as np
 from PIL import Image
 
 from archive.card import ModelCard
-from imaging import ImageSpec, Rejection, prepare
+from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
-from training.data.dataset import spread
+from training.data.dataset import pixels_of, spread
 from training.evaluation.conditions import CONDITIONS
 from training.evaluation.encodings import ENCODINGS, working_copy
 from training.evaluation.measure import Predicted, Probabilities
@@ -71,11 +71,10 @@ def robustness(
 
 
 def _run_one(model: OnnxModel, spec: ImageSpec, content: bytes) -> Probabilities | None:
-    prepared = prepare(content, spec)
-    if isinstance(prepared, Rejection):
+    pixels = pixels_of(content, spec)
+    if isinstance(pixels, Rejection):
         return None
-    pixels = np.frombuffer(prepared.pixels, np.uint8).reshape(1, spec.size, spec.size, 3)
-    row: Probabilities = model.run(pixels).probabilities[0]
+    row: Probabilities = model.run(pixels[None]).probabilities[0]
     return row
 
 

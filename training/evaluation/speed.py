@@ -12,7 +12,7 @@ import numpy as np
 
 from imaging import ImageSpec, Rejection, prepare
 from model.serving.onnx_model import OnnxModel
-from training.data.dataset import LabelledImage, spread
+from training.data.dataset import LabelledImage, pixels_of, spread
 from training.errors import TrainingError
 from training.evaluation.measure import BATCH, Images
 
@@ -74,12 +74,12 @@ def speed(
 
 def _pixels(content: bytes, spec: ImageSpec) -> Images:
     """uint8 [1, size, size, 3]."""
-    prepared = prepare(content, spec)
-    if isinstance(prepared, Rejection):
+    pixels = pixels_of(content, spec)
+    if isinstance(pixels, Rejection):
         raise TrainingError(
-            f"A photo changed during the evaluation: {prepared.reason}.", "Run it again."
+            f"A photo changed during the evaluation: {pixels.reason}.", "Run it again."
         )
-    return np.frombuffer(prepared.pixels, np.uint8).reshape(1, spec.size, spec.size, 3)
+    return pixels[None]
 
 
 def _timing(works: Sequence[Callable[[], object]]) -> Timing:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 
@@ -61,6 +62,14 @@ class Question:
 
     def _finding(self, status: Status, answer: str, advice: str = "") -> Finding:
         return Finding(self.rule, status, self.question, answer, advice, self.parameters)
+
+
+def by_layer(values: Iterable[tuple[str, float]]) -> dict[str, list[float]]:
+    """Groups the values of tensors, by name, by the layers that they belong to."""
+    layers: dict[str, list[float]] = defaultdict(list)
+    for name, value in values:
+        layers[name.rpartition(".")[0]].append(value)
+    return layers
 
 
 def listed(names: Sequence[str]) -> str:

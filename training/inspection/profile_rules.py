@@ -8,7 +8,7 @@ a head is trained within seconds.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from statistics import fmean, median, pstdev
 
@@ -19,6 +19,7 @@ PATIENCE = 5
 """Samples or steps at the beginning that are not typical."""
 LEAST_SAMPLES = 10
 NO_GPU = "There is no GPU: the CPU does the computing."
+NO_LIBRARY = " The usage of a GPU is only known with nvidia-ml-py installed."
 SLOWEST_SHOWN = 3
 
 
@@ -80,16 +81,22 @@ class CPUBottleneck:
     cpu_threshold: float = 90.0
 
     def __call__(self, profile: Profile) -> Finding:
-        return _bottleneck(
-            Question.of(self, "Does the GPU wait for the CPU?"),
-            profile,
-            self.threshold,
-            lambda sample: (
-                (sample.gpu or 0.0) < self.gpu_threshold and sample.cpu > self.cpu_threshold
-            ),
-            "Prepare the photos once instead of every epoch (head only: features are cached), or "
-            "take a machine with more cores for each GPU.",
-        )
+        question = Question.of(self, "Does the GPU wait for the CPU?")
+        if profile.machine.gpu is None:
+            return question.open(NO_GPU)
+        used = [(each.gpu, each.cpu) for each in profile.samples[PATIENCE:] if each.gpu is not None]
+        if len(used) < LEAST_SAMPLES:
+            return question.open(too_few(profile) + NO_LIBRARY)
+        waiting = [gpu < self.gpu_threshold and cpu > self.cpu_threshold for gpu, cpu in used]
+        share = 100 * fmean(waiting)
+        answer = f"{share:.0f} % of the time."
+        if share > self.threshold:
+            return question.issue(
+                answer,
+                "Prepare the photos once instead of every epoch (head only: features are cached), "
+                "or take a machine with more cores for each GPU.",
+            )
+        return question.fine(answer)
 
 
 @dataclass(frozen=True, slots=True)
@@ -241,25 +248,6 @@ def percentile(values: Sequence[float], percent: float) -> float:
     """The smallest value that is at least as large as `percent` of them (nearest rank)."""
     ordered = sorted(values)
     return ordered[max(0, -(-int(percent * len(ordered)) // 100) - 1)]
-
-
-def _bottleneck(
-    question: Question,
-    profile: Profile,
-    threshold: float,
-    is_waiting: Callable[[SystemSample], bool],
-    advice: str,
-) -> Finding:
-    if profile.machine.gpu is None:
-        return question.open(NO_GPU)
-    samples = [sample for sample in profile.samples[PATIENCE:] if sample.gpu is not None]
-    if len(samples) < LEAST_SAMPLES:
-        return question.open(
-            too_few(profile) + " The usage of a GPU is only known with nvidia-ml-py installed."
-        )
-    share = 100 * sum(map(is_waiting, samples)) / len(samples)
-    answer = f"{share:.0f} % of the time."
-    return question.issue(answer, advice) if share > threshold else question.fine(answer)
 
 
 def too_few(profile: Profile) -> str:

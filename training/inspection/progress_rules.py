@@ -19,13 +19,12 @@ from training.inspection.findings import Finding, Question
 from training.inspection.profile_rules import (
     LEAST_SAMPLES,
     NO_GPU,
+    NO_LIBRARY,
     PATIENCE,
     percentile,
     too_few,
 )
 from training.watch.profile import Profile
-
-NO_LIBRARY = " The usage of a GPU is only known with nvidia-ml-py installed."
 
 
 @dataclass(frozen=True, slots=True)

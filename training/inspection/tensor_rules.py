@@ -12,7 +12,7 @@ from collections.abc import Iterator
 from dataclasses import asdict, dataclass
 from statistics import fmean
 
-from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, listed
+from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, by_layer, listed
 from training.watch.observations import Observations, Sample
 from training.watch.observer import Phase
 from training.watch.relu_inputs import INACTIVE_SHARE
@@ -92,7 +92,7 @@ class ExplodingTensor:
         for epoch in seen.epochs:
             losses += [(loss, number) for number, loss in enumerate(epoch.losses, step)]
             step += len(epoch.losses)
-        first_loss = next(((number) for loss, number in losses if self._has(loss)), None)
+        first_loss = next((number for loss, number in losses if self._has(loss)), None)
         for sample in seen.samples:
             if first_loss is not None and first_loss < sample.step:
                 break
@@ -101,7 +101,7 @@ class ExplodingTensor:
                     if any(self._has(value) for value in asdict(statistics).values()):
                         yield (
                             f"{type(statistics).__name__.removesuffix('Statistics')} of {name}",
-                            (sample.step),
+                            sample.step,
                         )
         if first_loss is not None:
             yield "The loss", first_loss
@@ -205,11 +205,8 @@ class DeadRelu:
 
 def layer_gradients(sample: Sample) -> dict[str, float]:
     """The largest mean |gradient| among the parameters of each layer."""
-    layers: dict[str, float] = {}
-    for name, gradient in sample.gradients.items():
-        layer = name.rpartition(".")[0]
-        layers[layer] = max(layers.get(layer, 0.0), gradient.mean_abs)
-    return layers
+    means = by_layer((name, each.mean_abs) for name, each in sample.gradients.items())
+    return {layer: max(values) for layer, values in means.items()}
 
 
 def variance_ratio(sample: Sample) -> float:
@@ -221,11 +218,8 @@ def variance_ratio(sample: Sample) -> float:
 
 
 def _narrowest(sample: Sample) -> tuple[float, str]:
-    layers: dict[str, float] = {}
-    for name, gradient in sample.gradients.items():
-        layer = name.rpartition(".")[0]
-        layers[layer] = max(layers.get(layer, 0.0), gradient.p95 - gradient.p5)
-    return min((width, layer) for layer, width in layers.items())
+    widths = by_layer((name, each.p95 - each.p5) for name, each in sample.gradients.items())
+    return min((max(values), layer) for layer, values in widths.items())
 
 
 def _looked_at(seen: Observations) -> str:

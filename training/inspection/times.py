@@ -12,6 +12,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from training.inspection.profile_rules import percentile
 from training.watch.profile import Profile, StepTime
 
@@ -126,8 +128,5 @@ def _slice(name: str, thread: int, began: float, seconds: float) -> dict[str, An
 def _histogram(seconds: Sequence[float]) -> tuple[tuple[float, ...], tuple[int, ...]]:
     """Bins of equal width up to the 99th percentile; slower steps count in the last."""
     low, high = min(seconds), max(percentile(seconds, 99), min(seconds) * 1.001, 1e-9)
-    width = (high - low) / BINS
-    counts = [0] * BINS
-    for each in seconds:
-        counts[min(BINS - 1, int((each - low) / width))] += 1
-    return tuple(low + width * place for place in range(BINS + 1)), tuple(counts)
+    counts, edges = np.histogram(np.minimum(seconds, high), BINS, (low, high))
+    return tuple(edges.tolist()), tuple(counts.tolist())

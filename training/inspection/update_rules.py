@@ -10,11 +10,11 @@ from __future__ import annotations
 
 import math
 from collections import defaultdict
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from statistics import median
 
-from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, listed
+from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, by_layer, listed
 from training.watch.observations import UNCHANGED_ATOL, UNCHANGED_RTOL, Observations, Sample
 from training.watch.relu_inputs import INACTIVE_SHARE, SIGMOID_RANGE, TANH_RANGE
 
@@ -90,8 +90,8 @@ class UnchangedTensor:
         question = Question.of(self, "Does every trained layer change?")
         changes: dict[str, list[tuple[float, int, float]]] = defaultdict(list)
         for sample in seen.samples:
-            for layer, change in _over_layers(_changes(sample)):
-                changes[layer].append((change, sample.step, sample.loss))
+            for layer, each in by_layer(_changes(sample)).items():
+                changes[layer].append((max(each), sample.step, sample.loss))
         judged = {name: each for name, each in changes.items() if len(each) >= self.num_steps}
         if not judged:
             return question.open(f"Fewer than {self.num_steps} steps were recorded.")
@@ -133,8 +133,8 @@ class AllZero:
                 "weights": ((name, each.zeros) for name, each in sample.weights.items()),
             }
             for kind, zeros in kinds.items():
-                for layer, share in _over_layers(zeros, least=True):
-                    if 100 * share >= self.threshold:
+                for layer, shares in by_layer(zeros).items():
+                    if 100 * min(shares) >= self.threshold:
                         found.setdefault(f"the {kind} of {layer}", sample.step)
         if found:
             return question.issue(
@@ -184,17 +184,6 @@ def _changes(sample: Sample) -> Iterator[tuple[str, float]]:
         if weights.change is not None:
             # What is not a number has changed.
             yield name, math.inf if math.isnan(weights.change) else weights.change
-
-
-def _over_layers(
-    values: Iterable[tuple[str, float]], *, least: bool = False
-) -> Iterator[tuple[str, float]]:
-    """The largest value of each layer's tensors, or the smallest."""
-    layers: dict[str, list[float]] = defaultdict(list)
-    for name, value in values:
-        layers[name.rpartition(".")[0]].append(value)
-    for layer, each in layers.items():
-        yield layer, min(each) if least else max(each)
 
 
 def _windows(

@@ -26,7 +26,7 @@ from training.watch.profile import (
     SystemSample,
     TimeSplit,
 )
-from training.watch.usage import UsageMeter, machine
+from training.watch.usage import machine, sample_usage
 
 # torch.profiler's schedule, in steps of each phase: the first step is not typical, during the next
 # the profiler starts.
@@ -85,7 +85,7 @@ class Profiler(TrainingObserver):
         self._clock = _PhaseClock()
         self._profile: profile | None = None
         self._hooks: list[RemovableHandle] = []
-        self._meter: UsageMeter | None = None
+        self._has_begun = False
         self._sampled = self._last_step = self._evaluated = perf_counter()
 
     def on_begin(
@@ -93,8 +93,9 @@ class Profiler(TrainingObserver):
     ) -> None:
         """Starts the clock of a phase."""
         self._end_phase()
-        if self._meter is None:
-            self._meter = UsageMeter()
+        if not self._has_begun:
+            self._has_begun = True
+            sample_usage(self._began)  # starts the clock of usage
             self._first_step = self._loop_ended = perf_counter()
         self._batch_size = settings.batch_size
         self._clock = _PhaseClock()
@@ -119,8 +120,8 @@ class Profiler(TrainingObserver):
             self._profile.step()
             if clock.steps == WAIT + WARMUP + ACTIVE:
                 self._stop_profile(phase)
-        if self._meter is not None and perf_counter() - self._sampled >= SAMPLE_SECONDS:
-            self._samples.append(self._meter.sample(self._began))
+        if perf_counter() - self._sampled >= SAMPLE_SECONDS:
+            self._samples.append(sample_usage(self._began))
             self._sampled = perf_counter()
         self._last_step = self._evaluated = perf_counter()
         self._step_ends.append(self._last_step - self._began)

@@ -13,27 +13,23 @@ import torch
 from training.watch.profile import Machine, SystemSample
 
 
-class UsageMeter:
-    """Samples of the machine's usage, each over the time since the one before."""
+def sample_usage(since: float) -> SystemSample:
+    """Percentages of all cores, 0..100, of whatever runs on them since the call before.
 
-    def __init__(self) -> None:
-        psutil.cpu_times_percent()  # the first call only starts the clock
+    The first call only starts the clock.
 
-    def sample(self, since: float) -> SystemSample:
-        """Percentages of all cores, 0..100, of whatever runs on them.
-
-        Args:
-            since: the moment that the sample's time counts from, of `perf_counter`.
-        """
-        times = psutil.cpu_times_percent()
-        io_wait = getattr(times, "iowait", None)  # known on Linux
-        return SystemSample(
-            seconds=perf_counter() - since,
-            cpu=max(0.0, 100 - times.idle - (io_wait or 0.0)),
-            io_wait=io_wait,
-            gpu=gpu_percent(),
-            gpu_memory=gpu_memory_percent(),
-        )
+    Args:
+        since: the moment that the sample's time counts from, of `perf_counter`.
+    """
+    times = psutil.cpu_times_percent()
+    io_wait = getattr(times, "iowait", None)  # known on Linux
+    return SystemSample(
+        seconds=perf_counter() - since,
+        cpu=max(0.0, 100 - times.idle - (io_wait or 0.0)),
+        io_wait=io_wait,
+        gpu=gpu_percent(),
+        gpu_memory=gpu_memory_percent(),
+    )
 
 
 def gpu_percent() -> float | None:

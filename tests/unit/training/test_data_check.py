@@ -41,7 +41,7 @@ def folder(tmp_path: Path) -> Path:
 
 def test_rejected_files_are_named_with_the_reason_of_every_other_place(folder: Path) -> None:
     found = checked(folder)
-    assert [(found.name_of(each.image), each.reason) for each in found.rejected] == [
+    assert [(found.data.name_of(each.image), each.reason) for each in found.rejected] == [
         ("dog/<b>not an image.jpg", "not_an_image")
     ]
     assert found.counts == {"all": {"Cat": 5, "dog": 5}}
@@ -67,7 +67,7 @@ def test_photo_in_two_parts_is_a_leak(tmp_path: Path) -> None:
     found = checked(tmp_path)
 
     (leak,) = found.leaks
-    assert {found.name_of(each) for each in leak.images} == {
+    assert {found.data.name_of(each) for each in leak.images} == {
         "train/cat/0.png",
         "test/cat/again.jpg",
     }
@@ -314,7 +314,7 @@ def test_wrong_labels_are_shown_with_what_they_may_be(tmp_path: Path, described:
 
     found = check(DataSet.scan(tmp_path), lambda: None, described)
 
-    first = {found.name_of(each.image): each.suggested for each in found.doubtful[:2]}
+    first = {found.data.name_of(each.image): each.suggested for each in found.doubtful[:2]}
     assert first == {"dog/0.png": "cat", "cat/1.png": "dog"}
     assert [each["file"] for each in found.to_json()["doubtful_labels"][:2]] == list(first)
     page = data_page(found)

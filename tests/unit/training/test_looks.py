@@ -56,10 +56,10 @@ def test_what_pixels_said_is_kept_and_no_photo_is_read_again(
     with (tmp_path / looks.PAIRS_NAME).open("a") as file:
         file.write("cut o")
 
-    def refuse(_: object) -> None:
+    def refuse(*_: object) -> None:
         raise AssertionError("a photo is read again")
 
-    monkeypatch.setattr(looks, "read_image", refuse)
+    monkeypatch.setattr(looks, "load_pixels", refuse)
     assert found_in(photos, tmp_path) == first
 
 
