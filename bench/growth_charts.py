@@ -15,7 +15,7 @@ from pathlib import Path
 from markupsafe import escape
 
 from imagedrop.errors import UserError
-from imagedrop.estimates.bulk_run import RunSettings, duration, size_run
+from imagedrop.estimates.bulk_run import RunSettings, duration
 from imagedrop.growth.drop import simulate
 from imagedrop.growth.figures import known
 from imagedrop.growth.limits import INSTANCE, Load, Stack, limits
@@ -61,7 +61,7 @@ def answers() -> Iterator[str]:
         start = f"| {images // MILLION} million | as deployed |"
         yield f"{start} drop | {_cells(drop_with(Load(images=images), Stack(), known()))} |"
         run = RunSettings(chunk_images=1_000 if images == MILLION else 10_000)
-        yield f"{start} bulk | {_cells(bulk_with(size_run(images, run), run, 5, known()))} |"
+        yield f"{start} bulk | {_cells(bulk_with(images, run, 5, known()))} |"
     for images, deadline in (
         (MILLION, None),
         (MILLION, "2h"),

@@ -105,11 +105,15 @@ class _Run:
         yield self._spend(phase, seconds)
         self.outcome.took[phase] += self.env.now - began
 
-    def _spend(self, phase: str, seconds: float) -> simpy.Event:
-        """Waits for something that takes so many seconds where nothing else works."""
+    def _spend(self, phase: str, seconds: float, wait_seconds: float = 0.0) -> simpy.Event:
+        """Waits, and then for something that takes so many seconds where nothing else works."""
         if self.cores:
-            return self.cores.work(phase, seconds)
-        return self.env.timeout(seconds)
+            return self.env.process(self._work(self.cores, phase, seconds, wait_seconds))
+        return self.env.timeout(wait_seconds + seconds)
+
+    def _work(self, cores: SharedCores, phase: str, seconds: float, wait_seconds: float) -> Steps:
+        yield self.env.timeout(wait_seconds)
+        yield cores.work(phase, seconds)
 
     def _transform(self, images: int) -> Steps:
         """Each wave has a job, and each job starts its machines, however few its images are."""
@@ -154,8 +158,7 @@ class _Run:
             while counts:
                 count = counts.pop()
                 starting = transitions.wait_seconds(self.env.now, TRANSITIONS_A_CHUNK)
-                yield self.env.timeout(max(starting, wait_seconds(count)))
-                yield self._spend(phase, count * each)
+                yield self._spend(phase, count * each, max(starting, wait_seconds(count)))
                 done_images += count
             return done_images
 

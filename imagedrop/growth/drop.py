@@ -2,13 +2,14 @@
 
 An execution environment of `ClassifyFunction` is a process that takes batches from the queue. While
 the queue is long it takes several batches in one step, so that 100 million images need as many
-steps as 100 thousand; what waits for a service waits in a `Rate`.
+steps as 100 thousand; what waits for a service waits in a `Rate`. An arrival is an event only while
+an environment waits for it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field, replace
 from math import ceil, inf
 from typing import Any
@@ -159,12 +160,15 @@ class _Drop:
         self._cores = SharedCores(self._env, machine) if machine else None
         self._queue: deque[_Messages] = deque()
         self._idle: list[simpy.Event] = []
+        self._waited_for: simpy.Event | None = None
         self._outcome = Outcome(load.images)
         self._done = self._env.event()
         self._instances = 0 if stack.is_serverless else 1
         self._paid, self._paid_until = self._instances, 0.0
         self._calls_this_minute = 0
         self._per_second = load.arriving_per_second(figures)
+        self._drops = self._drop()
+        self._next: _Messages | None = None  # of the drops that are not in the queue yet
         self._function_seconds = function_milliseconds(stack, figures) / 1000
         self._answer_seconds = answer_milliseconds(stack, figures) / 1000
         self._answers = Rate(lambda _: self._instances / self._answer_seconds)
@@ -174,7 +178,7 @@ class _Drop:
 
     def run(self) -> Outcome:
         env = self._env
-        env.process(self._arrive())
+        env.process(self._upload() if self._cores else self._arrive())
         for number in range(self._stack.classify_concurrency):
             env.process(self._classify(number))
         if not self._stack.is_serverless:
@@ -186,15 +190,42 @@ class _Drop:
         used.images, used.capacity = self._load.images, self._stack.endpoint_capacity
         return self._outcome
 
-    def _arrive(self) -> Steps:
-        images, rate = self._load.images, self._per_second
+    def _drop(self) -> Iterator[_Messages]:
+        """Yields the images in the order in which they are dropped."""
+        left, at = self._load.images, 0.0
+        while left:
+            count = min(self._images_a_tick, left)
+            yield _Messages(at, count)
+            left -= count
+            at += count / self._per_second
+
+    def _upload(self) -> Steps:
+        """Drops the images on a machine whose cores that takes too."""
         yield self._env.timeout(self._figures.event_seconds)
-        sent = 0
-        while sent < images:
-            count = min(self._images_a_tick, images - sent)
-            self._enqueue(_Messages(self._env.now - self._figures.event_seconds, count))
-            sent += count
-            yield self._spend("upload", count / rate)
+        for each in self._drops:
+            self._enqueue(_Messages(self._env.now - self._figures.event_seconds, each.count))
+            yield self._spend("upload", each.count / self._per_second)
+
+    def _arrive(self) -> Steps:
+        """Wakes an environment when images come; one at work looks for them when it has ended."""
+        self._next = next(self._drops)
+        while coming := self._next:
+            if self._idle:
+                at = coming.dropped_at + self._figures.event_seconds
+                yield self._env.timeout(max(0.0, at - self._env.now))
+                if self._next is coming:
+                    self._next = next(self._drops, None)
+                    self._enqueue(coming)
+            else:
+                self._waited_for = self._env.event()
+                yield self._waited_for
+
+    def _look(self) -> None:
+        """Puts into the queue what has come while no environment waited for it."""
+        dropped_until = self._env.now - self._figures.event_seconds
+        while self._next and self._next.dropped_at <= dropped_until:
+            self._queue.append(self._next)
+            self._next = next(self._drops, None)
 
     def _enqueue(self, messages: _Messages) -> None:
         self._queue.append(messages)
@@ -224,10 +255,9 @@ class _Drop:
         yield env.timeout(60 * ahead / figures.batches_added_per_minute)
         is_new = True
         while True:
+            self._look()
             while not self._queue:
-                event = env.event()
-                self._idle.append(event)
-                yield event
+                yield self._idling()
             taken = self._take()
             began = env.now
             if is_new:
@@ -239,6 +269,15 @@ class _Drop:
             failed = yield from self._batches(taken)
             self._outcome.usage.function_seconds += env.now - began
             self._end(taken, failed)
+
+    def _idling(self) -> simpy.Event:
+        """Returns the event that there are images for this environment."""
+        event = self._env.event()
+        self._idle.append(event)
+        if self._waited_for:
+            self._waited_for.succeed()
+            self._waited_for = None
+        return event
 
     def _batches(self, taken: Sequence[_Messages]) -> Generator[simpy.Event, Any, bool]:
         """Reads, calls and writes; returns whether a service was too slow."""
@@ -274,7 +313,7 @@ class _Drop:
         now, outcome = self._env.now, self._outcome
         for each in taken:
             if not failed:
-                if outcome.rows <= outcome.images / 2:
+                if outcome.rows <= outcome.images / 2 < outcome.rows + each.count:
                     outcome.settled_from = len(outcome.waits)
                     self._pay(0)
                     outcome.settled_usage = replace(outcome.usage)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
+from functools import cache
 from math import ceil
+from typing import TypeVar
 
 from imagedrop.errors import UserError
 from imagedrop.estimates.bulk_run import (
@@ -16,7 +18,8 @@ from imagedrop.estimates.bulk_run import (
     size_run,
 )
 from imagedrop.estimates.month import Mode, usage_cost
-from imagedrop.estimates.stack import QUEUE_SECONDS
+from imagedrop.estimates.stack import BATCH_IMAGES, QUEUE_SECONDS
+from imagedrop.estimates.usage import DropUsage
 from imagedrop.growth.bulk import BulkOutcome, simulate_bulk
 from imagedrop.growth.drop import simulate
 from imagedrop.growth.figures import Figures
@@ -26,6 +29,7 @@ from imagedrop.growth.limits import (
     Limit,
     Load,
     Stack,
+    batch_seconds,
     limits,
     rows_per_second,
 )
@@ -48,6 +52,7 @@ LATER_SECONDS = 1e6  # a table has grown by then
 NEARLY = 0.9  # of a service's limit: it is the limit
 
 OnTry = Callable[[], None]
+Tried = TypeVar("Tried")
 
 
 def _no_news() -> None:
@@ -102,8 +107,10 @@ def plan_drop(
     Raises:
         UserError: no stack that the template allows does; it says what limits the fastest.
     """
-    serverless = _stacks(SERVERLESS, CONCURRENCIES)
-    instances = _stacks(INSTANCE, CONCURRENCIES_ON_INSTANCES)
+    stacks = [
+        *_stacks(SERVERLESS, CONCURRENCIES),
+        *_stacks(INSTANCE, CONCURRENCIES_ON_INSTANCES),
+    ]
     found: dict[Stack, Plan] = {}
 
     def tried(stack: Stack) -> Plan:
@@ -112,38 +119,53 @@ def plan_drop(
             on_try()
         return found[stack]
 
-    for group in (serverless, instances):
-        for stack in group:
-            # More environments of a serverless endpoint cost more: each starts and waits.
-            if (
-                _may_be_in_time(load, stack, deadline_seconds, figures)
-                and _is_in_time(tried(stack), deadline_seconds)
-                and stack.is_serverless
-            ):
-                break
-    plans = list(found.values())
-    if not any(_is_in_time(each, deadline_seconds) for each in plans):
-        plans = [tried(stack) for stack in (*serverless, *instances)]
-    return _cheapest(plans, deadline_seconds, load.images)
+    def least_seconds(stack: Stack) -> float:
+        return _least_seconds(load, stack, figures)
+
+    in_time: list[Plan] = []
+    for stack in stacks:
+        may_be = deadline_seconds is None or least_seconds(stack) <= deadline_seconds
+        if may_be and all(_may_be_cheaper(load, stack, each, figures) for each in in_time):
+            plan = tried(stack)
+            in_time += [plan] if _is_in_time(plan, deadline_seconds) else []
+    found_plans = in_time or [_fastest(stacks, lambda each: SHORTEST * least_seconds(each), tried)]
+    return _cheapest(found_plans, deadline_seconds, load.images)
 
 
 def _stacks(capacity: str, concurrencies: Sequence[int]) -> list[Stack]:
     return [Stack(classify_concurrency=each, endpoint_capacity=capacity) for each in concurrencies]
 
 
-def _may_be_in_time(
-    load: Load, stack: Stack, deadline_seconds: float | None, figures: Figures
-) -> bool:
-    """Returns False where arithmetic alone shows that the last images wait for too long."""
-    if deadline_seconds is None:
-        return True
+def _least_seconds(load: Load, stack: Stack, figures: Figures) -> float:
+    """Returns what 99 of 100 images need at least, as arithmetic alone shows: starts and limits."""
+    starts = figures.event_seconds + figures.function_start_seconds
+    if stack.is_serverless:
+        starts += figures.serverless_start_seconds
     lowest = limits(load, stack, figures)[0].images_per_second
-    seconds_an_image = 1 / lowest
-    if load.images_per_second:
-        seconds_an_image -= 1 / load.images_per_second
-    return load.images * PERCENT / 100 * seconds_an_image <= deadline_seconds
+    late_image = load.images * PERCENT / 100
+    if load.images_per_second is None:
+        return starts + late_image / min(lowest, load.arriving_per_second(figures))
+    # The later an image comes, the longer the queue, or the shorter where the stack keeps up.
+    waiting = late_image * (1 / lowest - 1 / load.images_per_second)
+    return max(figures.event_seconds, starts + waiting)
 
 
+def _may_be_cheaper(load: Load, stack: Stack, than: Plan, figures: Figures) -> bool:
+    """Returns False where arithmetic alone shows that a stack costs more than a plan."""
+    if stack.is_serverless:
+        return False  # more environments than the plan's: each starts and waits
+    batches = load.images / BATCH_IMAGES
+    least = DropUsage(
+        images=load.images,
+        batches=batches,
+        function_seconds=batches * batch_seconds(stack, figures),
+        instance_seconds=figures.instance_least_seconds,
+        capacity=stack.endpoint_capacity,
+    )
+    return round(sum(usage_cost(least).values()), 2) <= than.total_dollars
+
+
+@cache
 def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
     """Returns what one stack does with a load."""
     outcome = simulate(load, stack, figures)
@@ -236,7 +258,7 @@ def plan_bulk(
         )
 
     def tried(each: _Candidate) -> Plan:
-        run = bulk_with(each.sizing, each.settings, each.concurrency, figures)
+        run = bulk_with(load.images, each.settings, each.concurrency, figures)
         on_try()
         seconds = arriving_seconds + run.seconds
         return replace(run, seconds=seconds, p99_seconds=seconds)
@@ -247,25 +269,36 @@ def plan_bulk(
             plan = tried(each)
             if _is_in_time(plan, deadline_seconds):
                 return plan
-    fastest = _fastest(candidates, tried, arriving_seconds)
+    fastest = _fastest(
+        sorted(candidates, key=lambda each: each.order),
+        lambda each: arriving_seconds + SHORTEST * each.sizing.seconds,
+        tried,
+    )
     return _cheapest([fastest], deadline_seconds, load.images)
 
 
 def _fastest(
-    candidates: list[_Candidate], tried: Callable[[_Candidate], Plan], arriving_seconds: float
+    candidates: Iterable[Tried],
+    least_seconds: Callable[[Tried], float],
+    tried: Callable[[Tried], Plan],
 ) -> Plan:
     """Simulates the quickest by arithmetic first, until no other can be quicker."""
-    candidates = sorted(candidates, key=lambda each: (each.sizing.seconds, each.order))
-    fastest = tried(candidates[0])
-    for each in candidates[1:]:
-        if arriving_seconds + SHORTEST * each.sizing.seconds >= fastest.seconds:
+    found: list[Plan] = []
+    for each in sorted(candidates, key=least_seconds):
+        if any(least_seconds(each) >= plan.p99_seconds for plan in found if not plan.expired):
             break
-        fastest = min(fastest, tried(each), key=lambda plan: plan.seconds)
-    return fastest
+        found.append(tried(each))
+    return min(found, key=_lateness)
 
 
-def bulk_with(sizing: Sizing, settings: RunSettings, concurrency: int, figures: Figures) -> Plan:
+def _lateness(plan: Plan) -> tuple[int, float]:
+    return plan.expired, plan.p99_seconds
+
+
+@cache
+def bulk_with(images: int, settings: RunSettings, concurrency: int, figures: Figures) -> Plan:
     """Returns what one run does, from its start on."""
+    sizing = size_run(images, settings, lambda_concurrency=concurrency)
     outcome = simulate_bulk(sizing, settings, concurrency, figures)
     return Plan(
         mode=Mode.BULK,
@@ -339,7 +372,7 @@ def _is_in_time(plan: Plan, deadline_seconds: float | None) -> bool:
 def _cheapest(found: list[Plan], deadline_seconds: float | None, images: int) -> Plan:
     if in_time := [each for each in found if _is_in_time(each, deadline_seconds)]:
         return min(in_time, key=lambda each: (each.total_dollars, len(each.quotas)))
-    fastest = min(found, key=lambda each: (each.expired, each.p99_seconds))
+    fastest = min(found, key=_lateness)
     limit = fastest.limit
     within = duration(deadline_seconds or QUEUE_SECONDS)
     asked = "; ".join(f"{each.name} ({each.code}): {each.needed}" for each in fastest.quotas)

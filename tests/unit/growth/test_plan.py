@@ -14,7 +14,7 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from imagedrop.commands.plan import deadline_seconds
 from imagedrop.errors import UserError
-from imagedrop.estimates.bulk_run import RunSettings, duration, size_run
+from imagedrop.estimates.bulk_run import RunSettings, duration
 from imagedrop.estimates.prices import ENDPOINT_INSTANCE_HOURS
 from imagedrop.growth.figures import known
 from imagedrop.growth.limits import INSTANCE, SERVERLESS, Load, Stack
@@ -105,7 +105,7 @@ def test_each_instance_is_paid_for_until_the_endpoint_is_deployed_back() -> None
 
 def every_run(images: int) -> list[Plan]:
     return [
-        bulk_with(size_run(images, run, lambda_concurrency=concurrency), run, concurrency, FIGURES)
+        bulk_with(images, run, concurrency, FIGURES)
         for chunk_images in CHUNK_IMAGES
         for count in INSTANCE_COUNTS
         for run in [RunSettings(chunk_images=chunk_images, instance_count=count)]
@@ -170,7 +170,7 @@ def test_no_configuration_is_an_error_that_names_the_limit_and_the_quota() -> No
     assert "INDEX_PARTITIONS" in refused.value.next_step
     assert "L-96300102" in refused.value.next_step
     with pytest.raises(UserError) as refused:
-        plan_bulk(Load(images=100 * MILLION), 3600, FIGURES)
+        plan_bulk(Load(images=10 * MILLION), 3600, FIGURES)
     assert "by bulk" in str(refused.value)
 
 
