@@ -21,11 +21,11 @@ from torch import optim
 
 from bench.tuned_against_defaults import Measured, summary, with_test_part
 from training.data.batches import PhotoBatches, Photos
-from training.metrics import expected_calibration_error
-from training.network import TransferNetwork
-from training.out_of_fold import cross_entropy, softmax
-from training.prepared import Prepared, prepare
+from training.loop.prepared import Prepared, prepare
+from training.networks.network import TransferNetwork
 from training.settings import TrainSettings
+from training.statistics.metrics import expected_calibration_error
+from training.statistics.out_of_fold import cross_entropy, softmax
 from training.train import fit
 from training.watch.observer import EpochMetrics, TrainingObserver
 

@@ -22,14 +22,14 @@ from time import perf_counter, process_time
 import numpy as np
 import torch
 
-from training.checkpoint import Checkpoint
 from training.data.dataset import DataSet, LabelledImage
 from training.data.feature_store import FeatureStore
 from training.data.features import Features, FeatureTable
 from training.data.partition import partition
-from training.fitting import fit_once
-from training.network import build_network, image_spec
-from training.prepared import Prepared
+from training.loop.checkpoint import Checkpoint
+from training.loop.fitting import fit_once
+from training.loop.prepared import Prepared
+from training.networks.network import build_network, image_spec
 from training.settings import TrainSettings
 from training.watch.profile import Preparation
 

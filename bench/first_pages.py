@@ -25,13 +25,13 @@ from urllib.parse import parse_qsl
 
 import httpx
 
+from api.requests import ListRequest
 from bench.drop import Processes, a_cloud
 from bench.export import Photo, answer_of, ref_of
 from imagedrop.page.signed_api import SignedApi
 from imagedrop.target import Target, local_target
 from imaging import Rejection, RejectReason
 from pipeline.adapters.predictions_table import PredictionsTable
-from pipeline.api_requests import ListRequest
 from pipeline.records import Road, classified, rejected
 from pipeline.table_items import Item, to_item
 

@@ -26,19 +26,19 @@ from model.export import ServedModel, export_onnx
 from model.onnx_gate import write_gated
 from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
-from training import familiarity
-from training.checkpoint import Checkpoint
 from training.data.dataset import load_pixels
 from training.data.features import Extractor
 from training.data.partition import Partition, fold_partitions
-from training.familiarity import Familiarity, Scores, fit_familiarity, unit_lengths
-from training.fitting import fit_once
-from training.gate import gate_of
-from training.intervals import wilson_interval
-from training.network import TransferNetwork, new_head
-from training.prepared import Prepared
-from training.prepared import prepare as prepare_data
+from training.export import familiarity
+from training.export.familiarity import Familiarity, Scores, fit_familiarity, unit_lengths
+from training.export.gate import gate_of
+from training.loop.checkpoint import Checkpoint
+from training.loop.fitting import fit_once
+from training.loop.prepared import Prepared
+from training.loop.prepared import prepare as prepare_data
+from training.networks.network import TransferNetwork, new_head
 from training.settings import TrainSettings
+from training.statistics.intervals import wilson_interval
 
 PARTS, RUNS = 5, 30
 

@@ -18,8 +18,8 @@ from statistics import mean
 from torch import optim
 
 from bench.tuned_against_defaults import Measured, measured, with_test_part
-from training.network import TransferNetwork
-from training.prepared import Prepared, prepare
+from training.loop.prepared import Prepared, prepare
+from training.networks.network import TransferNetwork
 from training.settings import TrainSettings
 from training.train import fit
 from training.watch.observer import EpochMetrics, TrainingObserver

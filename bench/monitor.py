@@ -21,7 +21,7 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from training.prepared import Prepared, prepare
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import fit
 from training.watch.monitor import Monitor

@@ -22,7 +22,7 @@ from PIL import Image, ImageOps
 
 from training.data.dataset import DataSet, LabelledImage
 from training.data.partition import cross_validation, partition
-from training.prepared import prepare
+from training.loop.prepared import prepare
 from training.settings import TrainSettings
 
 FOLDS, SEEDS = 4, 5

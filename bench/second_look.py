@@ -25,7 +25,7 @@ from archive.reading import WEIGHTS_NAME, extract_archive
 from imaging import ImageSpec, Rejection, prepare
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
-from training.intervals import mean_interval
+from training.statistics.intervals import mean_interval
 
 # Length of the shorter side before the crop, as a share of the crop: the spec's is 1.14.
 WIDER, CLOSER = 1.0, 1.3

@@ -17,13 +17,13 @@ from pathlib import Path
 import numpy as np
 import torch
 
-from training import metrics
 from training.data.partition import Partition
-from training.network import new_head
-from training.phase import PhaseState, run_phase
-from training.plans import head_plan
-from training.prepared import Prepared, prepare
+from training.loop.phase import PhaseState, run_phase
+from training.loop.plans import head_plan
+from training.loop.prepared import Prepared, prepare
+from training.networks.network import new_head
 from training.settings import TrainSettings
+from training.statistics import metrics
 
 JUDGED, FITTED = 45, (36, 16)
 RECIPES = ((20, 0.01), (4, 0.01), (6, 0.035))  # epochs, learning rate

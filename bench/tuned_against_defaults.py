@@ -21,13 +21,13 @@ import numpy as np
 import torch
 
 from training.data.partition import partition
-from training.metrics import expected_calibration_error
-from training.out_of_fold import cross_entropy, softmax
-from training.prepared import Prepared, prepare
-from training.search import AROUND_DEFAULTS
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
+from training.statistics.metrics import expected_calibration_error
+from training.statistics.out_of_fold import cross_entropy, softmax
 from training.train import fit
-from training.tune import tune
+from training.tuning.search import AROUND_DEFAULTS
+from training.tuning.tune import tune
 
 # Student's t, two-sided 95 %, for 2 to 15 splits.
 STUDENT = (12.71, 4.30, 3.18, 2.78, 2.57, 2.45, 2.36, 2.31, 2.26, 2.23, 2.20, 2.18, 2.16, 2.14)

@@ -21,11 +21,11 @@ from PIL import Image
 
 from bench.standing import OURS, Bar, Section
 from training.data.features import Extractor, stored_features
-from training.prepared import Prepared, prepare
-from training.search import AROUND_DEFAULTS
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import fit
-from training.tune import tune
+from training.tuning.search import AROUND_DEFAULTS
+from training.tuning.tune import tune
 
 TRIALS, NAIVE_TRIALS = 20, 1
 PHOTOS_A_CLASS = 8

@@ -39,7 +39,7 @@ from model.build_default import (
 from model.package import DEFAULT_ARCHIVE
 from model.serving.answers import groups_of, leads
 from model.serving.onnx_runtime import onnxruntime
-from training import metrics
+from training.statistics import metrics
 
 Floats = npt.NDArray[np.float64]
 Bools = npt.NDArray[np.bool_]

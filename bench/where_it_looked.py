@@ -17,13 +17,13 @@ from pathlib import Path
 
 import numpy as np
 
+from api.explanations import box_on_photo, shares
 from archive.reading import WEIGHTS_NAME, extract_archive
 from imaging import Rejection, prepare
 from model.package import DEFAULT_ARCHIVE
 from model.serving.explainer import Explainer
 from model.serving.onnx_model import OnnxModel
 from pipeline.answers import parse_explanation
-from pipeline.explanations import box_on_photo, shares
 
 # Left, top, right, bottom, in shares of the sides of the photo as it is displayed.
 Box = tuple[float, float, float, float]

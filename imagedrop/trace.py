@@ -10,14 +10,14 @@ from typing import Any
 
 from botocore.exceptions import ClientError
 
+from api.trace import steps_of
 from archive.card import ModelCard
+from changes.journal_table import JournalTable
 from imagedrop.target import Target
-from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.service_errors import error_code
 from pipeline.events import utc_text
 from pipeline.log_lines import image_id
 from pipeline.records import Record
-from pipeline.trace import steps_of
 from registry.model_registry import ModelRegistry
 
 Step = dict[str, str]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 
-from training.metric_lines import metric_regex
+from training.tracking.metric_lines import metric_regex
 
 
 def read_metric(line: str, name: str) -> float | None:

@@ -14,26 +14,27 @@ from functools import partial
 from statistics import fmean
 from time import perf_counter
 
-from training import failure, parallel
-from training.checkpoint import Checkpoint
-from training.cross_validation import cross_validate, validation_answers
+from training import parallel
 from training.data.learned_photos import LearnedPhoto, Use
 from training.data.partition import Partition, partition, torn_apart
 from training.errors import TrainingError
-from training.exporting import Trained, check_export_tools, export_model, hyperparameters
-from training.fitting import fit_once
-from training.gate import gate_of
-from training.metric_lines import MetricLog, metric_line
-from training.metrics import expected_calibration_error
-from training.mlflow_runs import MlflowRun, mlflow_run
-from training.network import TransferNetwork
-from training.out_of_fold import OutOfFold, write_out_of_fold
-from training.prepared import Prepared, prepare
+from training.export.exporting import Trained, check_export_tools, export_model, hyperparameters
+from training.export.gate import gate_of
+from training.loop.checkpoint import Checkpoint
+from training.loop.cross_validation import cross_validate, validation_answers
+from training.loop.fitting import fit_once
+from training.loop.prepared import Prepared, prepare
+from training.networks.network import TransferNetwork
 from training.progress import PrintableFormatter
-from training.run_folders import with_run_folder
 from training.settings import RUN_FOLDER, TrainSettings
-from training.spread import CrossValidationSpread, spread_of
-from training.tensorboard import TensorBoardLog
+from training.statistics.metrics import expected_calibration_error
+from training.statistics.out_of_fold import OutOfFold, write_out_of_fold
+from training.statistics.spread import CrossValidationSpread, spread_of
+from training.tracking import failure
+from training.tracking.metric_lines import MetricLog, metric_line
+from training.tracking.mlflow_runs import MlflowRun, mlflow_run
+from training.tracking.run_folders import with_run_folder
+from training.tracking.tensorboard import TensorBoardLog
 from training.watch.inspectors import inspectors
 from training.watch.observer import EpochMetrics, TrainingObserver
 

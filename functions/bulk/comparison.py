@@ -18,7 +18,7 @@ from pipeline.records import Record, Written
 from pipeline.review import DECISIONS
 from pipeline.url_text import to_url_text
 
-BINS = 15  # of the reliability, as training.metrics
+BINS = 15  # of the reliability, as training.statistics.metrics
 EXAMPLES_OF_A_FLIP = 4
 FLIPS_WITH_EXAMPLES = 50  # most frequent ones, in the report
 BOTH, ONLY_LIVE, ONLY_CANDIDATE, NEITHER = "both", "only_live", "only_candidate", "neither"

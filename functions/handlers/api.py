@@ -7,8 +7,8 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
 
+from api.answers import finished
 from handlers import api_errors, api_images, api_page, api_rows, api_runs, api_stack
-from pipeline.api_answers import finished
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

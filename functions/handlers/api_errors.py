@@ -9,12 +9,12 @@ from aws_lambda_powertools import Logger
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver, Response
 from aws_lambda_powertools.event_handler.exceptions import NotFoundError
 
+from api.answers import PROBLEM_TYPE, ApiProblem, problem_json
+from api.description import methods_of
+from api.statuses import STATUSES
 from imaging.decoder import DecoderError
 from pipeline.adapters.service_errors import reason_of
 from pipeline.answers import InvalidAnswerError
-from pipeline.api_answers import PROBLEM_TYPE, ApiProblem, problem_json
-from pipeline.api_description import methods_of
-from pipeline.api_statuses import STATUSES
 from pipeline.errors import SpecMismatchError, TransientError
 
 logger = Logger()

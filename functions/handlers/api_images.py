@@ -8,13 +8,13 @@ from typing import Any
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from api.answers import if_none_match, is_known
+from api.bodies import upload_request
+from api.requests import ThumbnailRequest
+from api.thumbnails import refuse_hidden, thumbnail_etag
+from changes.row_changes import history_json
 from handlers import api_wiring, wiring
 from handlers.api_rows import found
-from pipeline.api_answers import if_none_match, is_known
-from pipeline.api_bodies import upload_request
-from pipeline.api_requests import ThumbnailRequest
-from pipeline.row_changes import history_json
-from pipeline.thumbnails import refuse_hidden, thumbnail_etag
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
 

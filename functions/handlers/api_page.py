@@ -7,11 +7,11 @@ from http import HTTPStatus
 from aws_lambda_powertools.event_handler import Response
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from api.answers import ApiProblem
 from handlers import wiring
 from page.files import PageFile, read_page_file
 from page.sign_in import IssuerError, read_address
 from page.stack_host import StackHost, stack_host
-from pipeline.api_answers import ApiProblem
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
 

@@ -9,13 +9,13 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from api.answers import ApiProblem
+from api.bodies import review_request
+from api.requests import ListRequest, image_from_id, with_id
+from api.trace import steps_of
 from handlers import api_wiring, wiring
-from pipeline.api_answers import ApiProblem
-from pipeline.api_bodies import review_request
-from pipeline.api_requests import ListRequest, image_from_id, with_id
 from pipeline.events import utc_now
 from pipeline.records import Record
-from pipeline.trace import steps_of
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'
 

@@ -7,8 +7,8 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from api.answers import ApiProblem
 from handlers import api_wiring, wiring
-from pipeline.api_answers import ApiProblem
 from pipeline.clients import client
 from registry.listed_models import listed_models
 

@@ -7,11 +7,11 @@ from typing import Any
 
 from aws_lambda_powertools.event_handler.router import APIGatewayHttpRouter
 
+from api.description import description
+from api.requests import DEFAULT_DAYS, DRIFT_DAYS, days_asked
+from changes.drift import days_until, drift, first_counted
 from handlers import wiring
 from pipeline import clients
-from pipeline.api_description import description
-from pipeline.api_requests import DEFAULT_DAYS, DRIFT_DAYS, days_asked
-from pipeline.drift import days_until, drift, first_counted
 from registry.served_labels import served_card, served_labels
 
 router = APIGatewayHttpRouter()  # type: ignore[no-untyped-call]  # Powertools'

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from functools import cache
 
+from api.explanations import Explanations
+from api.thumbnails import Thumbnails
+from api.upload_forms import UploadForms
 from bulk.listed_runs import ListedRuns
 from bulk.progress import ProgressReader
 from bulk.work_bucket import WorkBucket
@@ -11,10 +14,7 @@ from handlers import wiring
 from pipeline.adapters.images_bucket import GONE_CODES, MALFORMED_VERSION_CODE, ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.reviews_table import ReviewsTable
-from pipeline.adapters.upload_forms import UploadForms
 from pipeline.clients import WATCHED, client, s3_with
-from pipeline.explanations import Explanations
-from pipeline.thumbnails import Thumbnails
 
 
 @cache

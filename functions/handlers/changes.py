@@ -8,12 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from changes.notice_topic import NoticeTopic
+from changes.notices import Rule
+from changes.record_changes import RecordChanges
 from handlers import wiring
 from handlers.measuring import count, metrics
-from pipeline.adapters.notice_topic import NoticeTopic
 from pipeline.clients import client
-from pipeline.notices import Rule
-from pipeline.record_changes import RecordChanges
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 from aws_lambda_powertools import Logger
 from aws_lambda_powertools.metrics import MetricUnit
 
+from changes.drift import days_until, drift, first_counted
 from handlers import wiring
 from handlers.measuring import metrics
-from pipeline.drift import days_until, drift, first_counted
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

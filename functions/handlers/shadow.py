@@ -9,14 +9,14 @@ from typing import TYPE_CHECKING, Any
 
 from aws_lambda_powertools import Logger
 
+from changes.shadow import Shadow, ShowToCandidate
+from changes.shadow_setting import read_shadow
 from handlers import wiring
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.clients import PATIENT, client
 from pipeline.events import utc_now
-from pipeline.shadow import Shadow, ShowToCandidate
 from pipeline.time_budget import deadline
-from registry.shadow_setting import read_shadow
 
 if TYPE_CHECKING:
     from aws_lambda_powertools.utilities.typing import LambdaContext

@@ -5,10 +5,10 @@ from __future__ import annotations
 import time
 from functools import cache
 
+from changes.journal_table import JournalTable
 from imaging.decoder import Decoder
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.images_queue import ImagesQueue
-from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.model_endpoint import ModelEndpoint
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.circuit_breaker import GuardedEndpoint

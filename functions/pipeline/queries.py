@@ -33,7 +33,7 @@ class NoSuchOrderError(Exception):
 class Query:
     """The filters of a listing, which all must match, and its order.
 
-    ``since`` and ``until`` come from ``pipeline.since.parse_since``; ``until`` itself is excluded.
+    ``since`` and ``until`` come from ``api.since.parse_since``; ``until`` itself is excluded.
     Deleted images are listed only when ``status`` asks for them. ``reviewed`` concerns the version
     that the row shows, ``disagreement`` whether a candidate has given it another label.
     """

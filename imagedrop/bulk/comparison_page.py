@@ -7,11 +7,11 @@ from typing import Any
 
 from markupsafe import Markup
 
-from training.intervals import paired_interval, wilson_interval
-from training.metrics import Bin
 from training.reports.axes import Axis
 from training.reports.charts import Series, xy_chart
 from training.reports.numbers import percent
+from training.statistics.intervals import paired_interval, wilson_interval
+from training.statistics.metrics import Bin
 
 PAIRS_SHOWN = 30
 PAIRS_WITH_PHOTOS = 12

@@ -9,6 +9,19 @@ from typing import Annotated
 import typer
 from rich.table import Column
 
+from changes.drift import (
+    BASELINE_DAYS,
+    BEFORE,
+    FEWEST_IMAGES,
+    FEWEST_IN_BASELINE,
+    chief_model,
+    days_until,
+    first_counted,
+)
+from changes.drift import (
+    drift as compared,
+)
+from changes.journal_table import JournalTable
 from imagedrop.app import command
 from imagedrop.commands.filters import moment
 from imagedrop.errors import UserError
@@ -23,19 +36,6 @@ from imagedrop.output import (
     say,
 )
 from imagedrop.target import TargetName, find_target
-from pipeline.adapters.journal_table import JournalTable
-from pipeline.drift import (
-    BASELINE_DAYS,
-    BEFORE,
-    FEWEST_IMAGES,
-    FEWEST_IN_BASELINE,
-    chief_model,
-    days_until,
-    first_counted,
-)
-from pipeline.drift import (
-    drift as compared,
-)
 
 FIELDS = (
     *("day", "against", "what", "images", "baseline", "psi", "threshold", "drifts"),

@@ -23,8 +23,8 @@ from imagedrop.output import progress, say
 from model.package import package, texts_in
 from training.data.folders import explain
 from training.data.layout import part_of
-from training.mlflow_runs import add_to_run
-from training.run_folders import new_run_folder
+from training.tracking.mlflow_runs import add_to_run
+from training.tracking.run_folders import new_run_folder
 
 if TYPE_CHECKING:
     from archive.uncertainty import Unknown
@@ -84,8 +84,8 @@ def evaluate(
     from training.evaluation.doubtful import doubtful_by_answers  # noqa: PLC0415
     from training.evaluation.evaluate import Steps as Progressing  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
-    from training.out_of_fold import read_out_of_fold  # noqa: PLC0415
-    from training.spread import spread_of  # noqa: PLC0415
+    from training.statistics.out_of_fold import read_out_of_fold  # noqa: PLC0415
+    from training.statistics.spread import spread_of  # noqa: PLC0415
 
     with TemporaryDirectory() as temporary:
         content = _content(model, Path(temporary))

@@ -12,14 +12,14 @@ from typing import Annotated
 
 import typer
 
+from api.requests import InvalidRequestError, ListRequest
+from api.since import InvalidTimeError, parse_since
 from imagedrop.errors import UserError
 from imagedrop.output import say
 from imagedrop.predictions import every_record, find_label
 from imagedrop.target import Target
-from pipeline.api_requests import InvalidRequestError, ListRequest
 from pipeline.queries import Query, Sort
 from pipeline.records import Record, Road, Status
-from pipeline.since import InvalidTimeError, parse_since
 
 _TIMES = (
     "a time (2026-11-24, 2026-11-24 06:30; UTC unless it names an offset), a span (30m, 2h, 7d, "

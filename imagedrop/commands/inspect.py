@@ -13,8 +13,8 @@ from imagedrop.commands.options import setting_options, takes
 from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import exit_on_interrupt, progress, say
-from training.run_folders import run_folder
 from training.settings import TrainSettings, declared_settings
+from training.tracking.run_folders import run_folder
 from training.watch.observations import DEFAULT_INTERVAL
 from training.watch.observer import EpochMetrics, TrainingObserver
 

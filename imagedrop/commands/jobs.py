@@ -35,8 +35,8 @@ from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import Strategy, WarmStart, tuning_job_request
-from training.run_folders import RUNS, time_stamp
-from training.search import SearchSpace
+from training.tracking.run_folders import RUNS, time_stamp
+from training.tuning.search import SearchSpace
 
 jobs = typer.Typer(
     help="Train and tune on SageMaker.", no_args_is_help=True, rich_markup_mode="rich"

@@ -10,8 +10,8 @@ from typing import Annotated, Any, TypeVar, get_origin, get_type_hints
 import typer
 
 from imagedrop.errors import as_user_error
-from training.search import SearchSpace
 from training.settings import declared_settings
+from training.tuning.search import SearchSpace
 
 Command = TypeVar("Command", bound=Callable[..., None])
 

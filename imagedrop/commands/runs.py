@@ -20,7 +20,7 @@ from imagedrop.output import (
     say,
 )
 from imagedrop.training_runs import Kind, Run, differing, find_run, runs_in, side_by_side
-from training.run_folders import RUNS
+from training.tracking.run_folders import RUNS
 
 runs = typer.Typer(
     help="List trainings, searches, evaluations and inspections, and compare two.",

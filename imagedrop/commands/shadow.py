@@ -7,6 +7,8 @@ from typing import Annotated
 import typer
 from rich.text import Text
 
+from changes.shadow import Shadow
+from changes.shadow_setting import delete_shadow, read_shadow, write_shadow
 from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.candidates import find_candidate
@@ -14,8 +16,6 @@ from imagedrop.models.serving_endpoint import ServingEndpoint
 from imagedrop.models.shadow_endpoint import ShadowEndpoint
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import Target, TargetName, find_target
-from pipeline.shadow import Shadow
-from registry.shadow_setting import delete_shadow, read_shadow, write_shadow
 
 DEFAULT_SHARE = 0.05
 

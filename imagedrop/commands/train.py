@@ -14,8 +14,8 @@ from imagedrop.app import command
 from imagedrop.commands.options import setting_options, takes
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import say
-from training.run_folders import with_run_folder
 from training.settings import TrainSettings, declared_settings
+from training.tracking.run_folders import with_run_folder
 
 
 @command("imagedrop train --data photos/ --backbone efficientnet_lite0 --folds 4")
@@ -34,8 +34,8 @@ def train(
     best = read_hyperparameters(hyperparameters, backbone) if hyperparameters else {}
     require_torch()
     # torch takes seconds to import; other commands do not need it.
-    from training.mlflow_runs import add_to_run  # noqa: PLC0415
     from training.reports.training import write_training_page  # noqa: PLC0415
+    from training.tracking.mlflow_runs import add_to_run  # noqa: PLC0415
     from training.train import keep_features, log_to_stderr  # noqa: PLC0415
     from training.train import train as train_model  # noqa: PLC0415
 

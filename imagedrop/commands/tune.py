@@ -15,9 +15,9 @@ from imagedrop.commands.options import search_options, search_space, setting_opt
 from imagedrop.commands.train import exit_if_incomplete, require_torch
 from imagedrop.errors import UserError, as_user_error
 from imagedrop.output import exit_on_interrupt, progress, say
-from training.run_folders import run_folder
-from training.search import AROUND_DEFAULTS, FINETUNE_LR, SearchSpace
 from training.settings import TrainSettings, Unfreeze, declared_settings
+from training.tracking.run_folders import run_folder
+from training.tuning.search import AROUND_DEFAULTS, FINETUNE_LR, SearchSpace
 
 SETTINGS = ("backbone", "weights", "feature_cache", "seed")
 
@@ -63,10 +63,10 @@ def tune(
     if find_spec("optuna") is None:
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
     # torch takes seconds to import; other commands do not need it.
-    from training.prepared import prepare  # noqa: PLC0415
+    from training.loop.prepared import prepare  # noqa: PLC0415
     from training.reports.tuning import tuning_page  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
-    from training.tune import tune as search  # noqa: PLC0415
+    from training.tuning.tune import tune as search  # noqa: PLC0415
 
     log_to_stderr()
     settings = {name: given[name] for name in SETTINGS if given[name] is not None}

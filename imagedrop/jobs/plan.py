@@ -21,8 +21,8 @@ from training.launch.training_job import (
     Vpc,
 )
 from training.launch.tuning_job import TuningJob
-from training.run_folders import time_stamp
 from training.settings import DOWNLOADED, LITE0, TrainSettings
+from training.tracking.run_folders import time_stamp
 
 _SOME_FOLDER = Path("/opt/ml/input/data/training")
 SPOT_WAIT_FACTOR = 2  # a spot job may wait as long again as it may train

@@ -10,8 +10,8 @@ from typing import Any
 from imagedrop.errors import UserError
 from imagedrop.jobs.service import UNDER_WAY, Job
 from training.reports.tuning import tuning_page
-from training.search import SearchSpace, TrialResult, Tuning, out_of_reach
 from training.settings import declared_settings
+from training.tuning.search import SearchSpace, TrialResult, Tuning, out_of_reach
 
 _STATUSES = {"Completed": "complete", "Stopped": "pruned", "Failed": "failed"}
 

@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image, ImageOps
 
+from api.explanations import box_on_photo, shares
 from archive.card import ModelCard
 from archive.reading import WEIGHTS_NAME, extract_archive
 from imaging import Prepared, prepare
@@ -23,7 +24,6 @@ from model.package import DEFAULT_ARCHIVE
 from model.serving.answers import answer_body
 from model.serving.class_activation import ClassActivation
 from model.serving.onnx_model import Images, OnnxModel
-from pipeline.explanations import box_on_photo, shares
 from tests.page.made_up import Row, made_up_row, rejected_row
 from tests.page.stand_in import StandIn
 

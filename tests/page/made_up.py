@@ -14,7 +14,7 @@ from typing import Any
 from PIL import Image, ImageDraw
 
 from archive.card import ModelCard
-from pipeline.drift import days_until, drift, first_counted
+from changes.drift import days_until, drift, first_counted
 from tests.model_archives import card as card_json
 
 Row = dict[str, Any]

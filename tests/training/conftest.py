@@ -13,9 +13,9 @@ from PIL import Image
 from torch import Tensor, optim
 
 from tests.training.kept_graphs import KeptGraphs
-from training import exporting
-from training.network import TransferNetwork
-from training.prepared import Prepared, prepare
+from training.export import exporting
+from training.loop.prepared import Prepared, prepare
+from training.networks.network import TransferNetwork
 from training.settings import TrainSettings
 from training.watch.observer import EpochMetrics, Phase, TrainingObserver
 

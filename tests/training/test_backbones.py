@@ -25,11 +25,12 @@ from imaging import ImageSpec, Prepared, prepare
 from model.export import ServedModel
 from model.serving.class_activation import ClassActivation, NoActivationError
 from model.serving.onnx_model import OnnxModel
-from training import backbones, exporting
 from training.data.dataset import DataSet, load_pixels
 from training.errors import TrainingError
-from training.exporting import CHECKPOINT_NAME
-from training.network import build_network, freeze, image_spec, stages, weights_sha256
+from training.export import exporting
+from training.export.exporting import CHECKPOINT_NAME
+from training.networks import backbones
+from training.networks.network import build_network, freeze, image_spec, stages, weights_sha256
 from training.train import train
 
 from .conftest import Configure

@@ -15,7 +15,7 @@ import torch
 
 from tests.processes import running
 from training.errors import TrainingError
-from training.prepared import Prepared, prepare
+from training.loop.prepared import Prepared, prepare
 from training.train import Fitted, fit, train
 from training.watch.observer import EpochMetrics, TrainingObserver
 

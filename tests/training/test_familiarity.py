@@ -14,7 +14,7 @@ from onnx import TensorProto, helper, numpy_helper
 from model.onnx_gate import GateTables, write_gated
 from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
-from training.familiarity import (
+from training.export.familiarity import (
     MIN_PHOTOS,
     REFUSED,
     Familiarity,

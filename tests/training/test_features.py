@@ -15,13 +15,13 @@ from PIL import Image
 from torch import Tensor
 
 from imaging import Rejection
-from training import prepared as prepared_module
 from training.data import feature_pass
 from training.data.batches import Photos, augmentation
 from training.data.dataset import DataSet, load_pixels
 from training.data.feature_pass import IMAGES_PER_PASS, PassSeconds
 from training.data.features import Extractor, stored_features
-from training.prepared import Prepared, prepare
+from training.loop import prepared as prepared_module
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import main
 

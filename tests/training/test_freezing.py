@@ -8,9 +8,9 @@ import pytest
 import torch
 from torch import nn
 
-from training.network import TransferNetwork, build_network, freeze, stages
-from training.plans import discriminative_groups
-from training.prepared import Prepared
+from training.loop.plans import discriminative_groups
+from training.loop.prepared import Prepared
+from training.networks.network import TransferNetwork, build_network, freeze, stages
 from training.settings import Unfreeze
 from training.train import fit
 

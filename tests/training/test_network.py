@@ -13,7 +13,7 @@ from torchvision.models import ResNet50_Weights, resnet50
 from model.build_default import SOURCE_SHA256, source_weights
 from model.lite0 import load_lite0
 from training.errors import TrainingError
-from training.network import Rescale, build_network, image_spec, weights_sha256
+from training.networks.network import Rescale, build_network, image_spec, weights_sha256
 
 
 def test_network_answers_logits() -> None:

@@ -14,9 +14,9 @@ import torch
 
 from tests.metric_lines import read_metric
 from training import parallel
-from training.checkpoint import FILE_NAME
 from training.errors import TrainingError
-from training.prepared import prepare
+from training.loop.checkpoint import FILE_NAME
+from training.loop.prepared import prepare
 from training.settings import TrainSettings
 from training.train import fit, take_part
 

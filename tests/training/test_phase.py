@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn, optim
 
 from training.data.batches import FeatureBatches
-from training.phase import (
+from training.loop.phase import (
     Batches,
     PhasePlan,
     PhaseState,

@@ -16,14 +16,14 @@ from typer.testing import CliRunner
 from archive.card import read_model_card
 from imagedrop.cli import app
 from tests.metric_lines import read_metric
-from training import exporting
 from training.data import dataset
 from training.data.dataset import DataSet, file_sha256
 from training.data.partition import Partition, partition
 from training.errors import TrainingError
-from training.out_of_fold import cross_entropy, read_out_of_fold
-from training.plans import loss_function
-from training.prepared import Prepared, prepare
+from training.export import exporting
+from training.loop.plans import loss_function
+from training.loop.prepared import Prepared, prepare
+from training.statistics.out_of_fold import cross_entropy, read_out_of_fold
 from training.train import fit, main, train
 from training.watch.observer import EpochMetrics, StopTraining, TrainingObserver
 

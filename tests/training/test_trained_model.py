@@ -25,16 +25,16 @@ from model.package import package, texts_in
 from model.serving.class_activation import ClassActivation
 from model.serving.classifier import Classifier
 from model.serving.onnx_model import OnnxModel
-from training import exporting
 from training.data.dataset import DataSet, file_sha256, load_pixels
 from training.data.learned_photos import read_learned
 from training.data.partition import Partition
 from training.errors import TrainingError
-from training.exporting import Trained
-from training.gate import gate_of
-from training.out_of_fold import read_out_of_fold
-from training.prepared import Prepared, prepare
+from training.export import exporting
+from training.export.exporting import Trained
+from training.export.gate import gate_of
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
+from training.statistics.out_of_fold import read_out_of_fold
 from training.train import fit, train
 from training.watch.observer import EpochMetrics
 
@@ -150,7 +150,7 @@ def test_a_backbone_that_no_archive_holds_twice_gets_no_gate_and_is_told(
     caplog: pytest.LogCaptureFixture,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr("training.gate.LARGEST_BACKBONE_BYTES", 15_000_000)
+    monkeypatch.setattr("training.export.gate.LARGEST_BACKBONE_BYTES", 15_000_000)
     rows = Partition(tuple(range(30)) * 2, ())
     with caplog.at_level(logging.INFO, "training"):
         assert gate_of(prepared, prepared.network, rows, configure()) is not None

@@ -12,16 +12,17 @@ import pytest
 from imagedrop.commands.train import read_hyperparameters
 from imagedrop.errors import UserError
 from tests.text_boxes import unreadable_texts
-from training import judging
-from training.checkpoint import Checkpoint
 from training.data.partition import Partition
 from training.errors import TrainingError
-from training.fitting import fit_once
-from training.judging import logits_of, truth_of, verdict_of
-from training.out_of_fold import cross_entropy
-from training.prepared import Prepared, prepare
+from training.loop.checkpoint import Checkpoint
+from training.loop.fitting import fit_once
+from training.loop.prepared import Prepared, prepare
 from training.reports.tuning import importance, tuning_page
-from training.search import (
+from training.settings import TrainSettings, declared_settings
+from training.statistics.out_of_fold import cross_entropy
+from training.tuning import judging
+from training.tuning.judging import logits_of, truth_of, verdict_of
+from training.tuning.search import (
     AROUND_DEFAULTS,
     SearchSpace,
     TrialResult,
@@ -29,8 +30,7 @@ from training.search import (
     Verdict,
     out_of_reach,
 )
-from training.settings import TrainSettings, declared_settings
-from training.tune import FOLDS, database, photos_of, tune
+from training.tuning.tune import FOLDS, database, photos_of, tune
 
 from .conftest import Configure
 

@@ -19,7 +19,7 @@ from training.data import whole_photos
 from training.data.batches import square_of
 from training.data.dataset import DataSet, LabelledImage
 from training.data.whole_photos import WholePhotos
-from training.prepared import Prepared
+from training.loop.prepared import Prepared
 from training.train import fit
 
 from .conftest import Configure

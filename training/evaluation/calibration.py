@@ -11,8 +11,8 @@ import numpy as np
 import numpy.typing as npt
 
 from archive.card import ModelCard
-from training import metrics
 from training.evaluation.measure import Classes, Predicted, Probabilities
+from training.statistics import metrics
 
 REVIEW_TARGET = 0.95
 # Each is judged by a fit on others.

@@ -7,7 +7,7 @@ import numpy as np
 from training.data.check import DoubtfulLabel
 from training.data.dataset import DataSet
 from training.data.doubtful import doubtful_labels
-from training.out_of_fold import OutOfFold
+from training.statistics.out_of_fold import OutOfFold
 
 
 def doubtful_by_answers(answers: OutOfFold, data: DataSet) -> tuple[DoubtfulLabel, ...]:

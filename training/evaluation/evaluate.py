@@ -15,7 +15,6 @@ from archive.card import CARD_NAME, ArchiveError, ModelCard, read_model_card
 from archive.reading import WEIGHTS_NAME, sha256_of
 from imaging import ImageSpec, Rejection
 from model.serving.onnx_model import OnnxModel
-from training import metrics
 from training.data.cache import default_cache
 from training.data.check import DoubtfulLabel
 from training.data.dataset import DataSet, LabelledImage, load_pixels, spread
@@ -29,8 +28,9 @@ from training.evaluation.others import OtherThings
 from training.evaluation.robustness import ROBUSTNESS_IMAGES, Robustness, robustness
 from training.evaluation.rows import PhotoRow, rows_of
 from training.evaluation.speed import Speed, speed
-from training.intervals import wilson_interval
-from training.spread import CrossValidationSpread
+from training.statistics import metrics
+from training.statistics.intervals import wilson_interval
+from training.statistics.spread import CrossValidationSpread
 
 # int8 is recommended below this loss of accuracy, in percentage points.
 MAX_INT8_LOSS_POINTS = 0.5

@@ -14,7 +14,7 @@ from model.serving.onnx_model import OnnxModel
 from training.data.dataset import LabelledImage
 from training.errors import TrainingError
 from training.evaluation.measure import batches
-from training.intervals import wilson_interval
+from training.statistics.intervals import wilson_interval
 
 
 @dataclass(frozen=True, slots=True)

@@ -12,7 +12,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from training.inspection.findings import Finding, Question, listed
-from training.intervals import wilson_interval
+from training.statistics.intervals import wilson_interval
 from training.watch.observations import Observations
 
 SIGNIFICANCE = 0.05

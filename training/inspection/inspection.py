@@ -9,17 +9,17 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from training import out_of_fold
 from training.errors import TrainingError
 from training.inspection.answer_rules import Answers
 from training.inspection.class_rules import ClassCounts
 from training.inspection.findings import Finding, Status
 from training.inspection.rules import judge, judge_profile
 from training.inspection.times import time_json, write_trace
-from training.out_of_fold import OutOfFold, read_out_of_fold
-from training.prepared import Prepared, prepare
-from training.run_folders import RECORD_NAME
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
+from training.statistics import out_of_fold
+from training.statistics.out_of_fold import OutOfFold, read_out_of_fold
+from training.tracking.run_folders import RECORD_NAME
 from training.train import Fitted, fit
 from training.watch import observations, profile
 from training.watch.inspectors import inspectors

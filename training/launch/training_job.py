@@ -15,7 +15,7 @@ from typing import Any
 from training.errors import TrainingError
 from training.launch.debugger_request import debugger_request
 from training.launch.places import shared_prefixes
-from training.metric_lines import metric_definitions
+from training.tracking.metric_lines import metric_definitions
 
 ENTRY_POINT = "train.py"
 CODE_CHANNEL = "code"

@@ -19,7 +19,7 @@ from training.launch.training_job import (
     machine_and_data,
     tag_list,
 )
-from training.search import OBJECTIVE, SearchSpace
+from training.tuning.search import OBJECTIVE, SearchSpace
 
 Strategy = Literal["Bayesian", "Hyperband", "Random"]
 WarmStart = Literal["IdenticalDataAndAlgorithm", "TransferLearning"]

@@ -8,11 +8,9 @@ from dataclasses import asdict
 import numpy as np
 from markupsafe import Markup
 
-from training import metrics
 from training.evaluation.calibration import REVIEW_TARGET
 from training.evaluation.evaluate import MAX_INT8_LOSS_POINTS, Evaluation
 from training.evaluation.measure import picture_of
-from training.intervals import wilson_interval
 from training.reports.axes import Axis
 from training.reports.charts import Series, column_chart, xy_chart
 from training.reports.folds import spread_parts
@@ -23,6 +21,8 @@ from training.reports.matrix import (
     most_confused,
 )
 from training.reports.page import TEMPLATES, render
+from training.statistics import metrics
+from training.statistics.intervals import wilson_interval
 
 WORST = 12
 SHOWN = 24

@@ -10,7 +10,7 @@ from typing import Any
 from training.reports.curves import curves
 from training.reports.folds import spread_parts
 from training.reports.page import TEMPLATES, render
-from training.run_folders import RECORD_NAME
+from training.tracking.run_folders import RECORD_NAME
 from training.watch.observer import EpochMetrics
 
 HTML_NAME = "training.html"

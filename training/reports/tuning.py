@@ -14,8 +14,8 @@ from training.reports.axes import Axis
 from training.reports.charts import Series, parallel_chart, xy_chart
 from training.reports.numbers import percent, short
 from training.reports.page import TEMPLATES, render
-from training.search import LOGARITHMIC, TrialResult, Tuning
 from training.settings import Unfreeze
+from training.tuning.search import LOGARITHMIC, TrialResult, Tuning
 
 # The names of hyperparameters on the page.
 TITLES = {

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn, optim
 from torch.utils.hooks import RemovableHandle
 
-from training.network import TransferNetwork
+from training.networks.network import TransferNetwork
 from training.settings import TrainSettings
 from training.watch.observations import (
     UNCHANGED_ATOL,

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Literal
 if TYPE_CHECKING:
     from torch import Tensor, optim
 
-    from training.network import TransferNetwork
+    from training.networks.network import TransferNetwork
     from training.settings import TrainSettings
 
 Phase = Literal["head", "finetune"]

@@ -14,7 +14,7 @@ from torch import Tensor, nn, optim
 from torch.profiler import ProfilerActivity, profile, schedule
 from torch.utils.hooks import RemovableHandle
 
-from training.network import TransferNetwork
+from training.networks.network import TransferNetwork
 from training.settings import TrainSettings
 from training.watch.observer import EpochMetrics, Phase, StepSeconds, TrainingObserver
 from training.watch.profile import (

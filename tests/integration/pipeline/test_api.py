@@ -14,9 +14,9 @@ import pytest
 from botocore.auth import SigV4Auth
 from botocore.awsrequest import AWSRequest
 
+from api.description import FILE
 from imagedrop.uploads import Sent, Upload
 from localcloud.environments import tools
-from pipeline.api_description import FILE
 from tests.integration.conftest import Stack
 from tests.integration.pipeline.test_drop import PHOTOS, row_of
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from pipeline.api_requests import id_of
+from api.requests import id_of
 from tests.integration.conftest import Stack
 from tests.integration.pipeline.test_api import call
 from tests.integration.pipeline.test_drop import PHOTOS, drop, eventually, row_of

@@ -14,7 +14,7 @@ from botocore.exceptions import ClientError
 
 from tests.integration.sagemaker.fake_s3 import FakeS3
 from tests.integration.sagemaker.stand_in import ROLE, StandIn, is_alive, until
-from training.metric_lines import metric_definitions
+from training.tracking.metric_lines import metric_definitions
 
 WRITE_MODEL = """
 import json, os, sys

@@ -27,7 +27,7 @@ from training.inspection.inspection import (
     inspect_output,
     inspect_training,
 )
-from training.prepared import Prepared
+from training.loop.prepared import Prepared
 from training.reports.inspection import write_report
 from training.settings import TrainSettings
 from training.train import fit, train

@@ -13,7 +13,7 @@ from torchvision.models import resnet18  # type: ignore[import-untyped]
 
 from model.lite0 import EfficientNetLite0
 from training.errors import TrainingError
-from training.prepared import Prepared, prepare
+from training.loop.prepared import Prepared, prepare
 from training.settings import TrainSettings
 from training.train import fit
 from training.watch.monitor import Monitor, parameter_statistics, percentiles

@@ -29,7 +29,7 @@ from training.inspection.progress_rules import (
 )
 from training.inspection.rules import judge_profile
 from training.inspection.times import step_times
-from training.prepared import Prepared
+from training.loop.prepared import Prepared
 from training.settings import TrainSettings
 from training.train import fit
 from training.watch.observer import Phase, TrainingObserver

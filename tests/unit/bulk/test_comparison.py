@@ -21,7 +21,7 @@ from pipeline.review import Action
 from pipeline.url_text import from_url_text
 from tests.fakes import SPEC, jpeg
 from tests.unit.bulk.conftest import NOW, Bulk, answer_of, bulk_run
-from training import metrics
+from training.statistics import metrics
 
 NOTHING = ("not_a_dog", "unknown_dog")
 LIVE = "dogs@0"

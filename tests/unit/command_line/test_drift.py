@@ -12,11 +12,11 @@ import pytest
 from typer.testing import CliRunner
 
 from archive.card import ModelCard
+from changes.drift import days_until
 from imagedrop.cli import app
 from imagedrop.commands import drift as command
 from imagedrop.errors import UserError
 from imagedrop.target import Target
-from pipeline.drift import days_until
 from tests.model_archives import card as card_json
 
 Days = dict[str, Counter[str]]

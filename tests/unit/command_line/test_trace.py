@@ -13,10 +13,10 @@ import pytest
 from moto import mock_aws
 from typer.testing import CliRunner, Result
 
+from changes.journal_table import JournalTable
 from imagedrop.cli import app
 from imagedrop.commands import trace as command
 from imagedrop.target import Target
-from pipeline.adapters.journal_table import JournalTable
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.log_lines import image_id
 from tests.model_archives import card

@@ -14,15 +14,15 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from handlers import api, wiring
-from pipeline import clients
-from pipeline.api_requests import (
+from api.requests import (
     DEFAULT_LIMIT,
     MAX_LIMIT,
     MAX_TEXT_CHARACTERS,
     PARAMETERS,
     id_of,
 )
+from handlers import api, wiring
+from pipeline import clients
 from pipeline.errors import TransientError
 from pipeline.queries import Page, Query
 from pipeline.records import Record, Status

@@ -12,20 +12,22 @@ from typing import Any
 import pytest
 from PIL import Image
 
+from api import bodies as api_bodies
+from api import requests as api_requests
+from api.description import description
+from api.requests import PARAMETERS, id_of
+from api.thumbnails import Thumbnails
+from api.upload_forms import UploadForms
 from handlers import api, api_wiring, wiring
 from imaging import Rejection, RejectReason
 from imaging.decoder import DecoderError
 from imaging.thumbnail import make_thumbnail
-from pipeline import api_bodies, api_requests, records
-from pipeline.adapters.upload_forms import UploadForms
+from pipeline import records
 from pipeline.answers import InvalidAnswerError
-from pipeline.api_description import description
-from pipeline.api_requests import PARAMETERS, id_of
 from pipeline.errors import NoExplanationError, SpecMismatchError
 from pipeline.events import ImageRef
 from pipeline.records import Record
 from pipeline.review import Action
-from pipeline.thumbnails import Thumbnails
 from tests.fakes import SPEC, jpeg
 from tests.tables import classified, image_ref
 from tests.template_resources import resources
@@ -294,4 +296,4 @@ def test_a_path_with_another_method_says_which_it_takes() -> None:
 
 
 def test_the_description_lies_in_the_bundle() -> None:
-    assert json.loads(Path("functions/pipeline/openapi.json").read_text())["openapi"] == "3.1.0"
+    assert json.loads(Path("functions/api/openapi.json").read_text())["openapi"] == "3.1.0"

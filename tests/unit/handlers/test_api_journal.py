@@ -9,12 +9,12 @@ from typing import Any
 
 import pytest
 
+from api.description import description
+from api.requests import id_of
 from archive.card import ModelCard
+from changes.row_changes import HISTORY_FIELDS, day_json, history_json
 from handlers import api_stack, wiring
-from pipeline.api_description import description
-from pipeline.api_requests import id_of
 from pipeline.records import Record
-from pipeline.row_changes import HISTORY_FIELDS, day_json, history_json
 from tests.model_archives import card as card_json
 from tests.tables import classified, image_ref
 from tests.unit.handlers.api_calls import call

@@ -9,10 +9,10 @@ from typing import Any
 
 import pytest
 
+from api.requests import id_of
 from handlers import api_rows, api_wiring, wiring
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.adapters.reviews_table import ReviewsTable
-from pipeline.api_requests import id_of
 from pipeline.records import Review
 from pipeline.review import Action, ReviewConflictError, ReviewRequest
 from tests.tables import classified, dynamodb_with_table, image_ref

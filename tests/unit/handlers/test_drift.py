@@ -8,12 +8,12 @@ from typing import Any
 
 import pytest
 
+from changes.drift import days_until
 from handlers import drift as function
 from handlers import measuring, wiring
-from pipeline.drift import days_until
 from tests.template_resources import resources
+from tests.unit.changes.test_drift import TODAY, crowd, seeded
 from tests.unit.handlers.test_classify import Context
-from tests.unit.pipeline.test_drift import TODAY, crowd, seeded
 
 YESTERDAY, FORMER = "2026-11-28", days_until(TODAY, 22)[:20]
 

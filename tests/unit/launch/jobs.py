@@ -17,7 +17,7 @@ from training.launch.images import debugger_training_image, rule_image, training
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import Debugger, TrainingJob, Vpc, training_job_request
 from training.launch.tuning_job import TuningJob, tuning_job_request
-from training.search import SearchSpace
+from training.tuning.search import SearchSpace
 
 GOLDEN = Path(__file__).parent / "golden"
 REGION = "us-east-1"

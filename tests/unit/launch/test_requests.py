@@ -25,8 +25,8 @@ from training.errors import TrainingError
 from training.launch.places import shared_prefixes
 from training.launch.training_job import TrainingJob, training_job_request
 from training.launch.tuning_job import TuningJob, tuning_job_request
-from training.metric_lines import NAMES, metric_line
-from training.search import OBJECTIVE
+from training.tracking.metric_lines import NAMES, metric_line
+from training.tuning.search import OBJECTIVE
 from training.watch.observer import EpochMetrics
 
 

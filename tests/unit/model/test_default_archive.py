@@ -12,9 +12,9 @@ import pytest
 from archive.card import ModelCard
 from archive.crowd import EDGES, baseline_of
 from archive.reading import extract_archive
+from changes.drift import FEWEST_IN_BASELINE
 from model import package
 from model.package import DEFAULT_ARCHIVE, ROOT
-from pipeline.drift import FEWEST_IN_BASELINE
 
 LABELS_FILE = ROOT / "model" / "default" / "labels.txt"
 METRICS_FILE = ROOT / "model" / "default" / "metrics.json"

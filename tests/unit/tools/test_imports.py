@@ -9,7 +9,10 @@ import grimp
 import pytest
 
 FUNCTIONS = Path(__file__).parents[3] / "functions"
-ROOMS = ("handlers", "bulk", "registry", "serving_image", "page", "pipeline", "archive", "imaging")
+ROOMS = (
+    *("handlers", "api", "bulk", "changes", "registry", "serving_image", "page"),
+    *("pipeline", "archive", "imaging"),
+)
 
 # The decoder's process gets these two variables; they are not settings of ours.
 PASSED_ON = {"imaging/decoder.py"}

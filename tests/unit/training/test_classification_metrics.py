@@ -7,8 +7,8 @@ import math
 import numpy as np
 import pytest
 
-from training import metrics
-from training.intervals import wilson_interval
+from training.statistics import metrics
+from training.statistics.intervals import wilson_interval
 
 # Four photos of three classes: right, right, wrong (second), wrong (third).
 PROBABILITIES = np.array([[0.7, 0.2, 0.1], [0.1, 0.8, 0.1], [0.5, 0.3, 0.2], [0.3, 0.6, 0.1]])

@@ -14,7 +14,7 @@ from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.patterns import encoded, picture, write
 from training.data.dataset import DataSet, file_sha256
 from training.evaluation.doubtful import doubtful_by_answers
-from training.out_of_fold import OutOfFold, write_out_of_fold
+from training.statistics.out_of_fold import OutOfFold, write_out_of_fold
 
 LABELS = ("blue", "green", "red")
 

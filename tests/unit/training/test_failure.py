@@ -7,8 +7,8 @@ from pathlib import Path
 
 import pytest
 
-from training import failure
 from training.errors import TrainingError
+from training.tracking import failure
 from training.watch.observer import StopTraining
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 
 from tests.metric_lines import read_metric
-from training.metric_lines import (
+from training.tracking.metric_lines import (
     NAMES,
     MetricLog,
     metric_definitions,

@@ -12,8 +12,8 @@ from typing import Any
 
 import pytest
 
-from training.mlflow_runs import ADDRESS, PATIENCE, add_to_run, mlflow_run, open_mlflow
 from training.settings import TrainSettings
+from training.tracking.mlflow_runs import ADDRESS, PATIENCE, add_to_run, mlflow_run, open_mlflow
 from training.watch.observer import EpochMetrics, StopTraining
 
 EPOCH = EpochMetrics(3, "head", 0.5, 0.25, 0.75, None, 1.5)

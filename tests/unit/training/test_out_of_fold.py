@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from training.errors import TrainingError
-from training.out_of_fold import (
+from training.statistics.out_of_fold import (
     FILE_NAME,
     OutOfFold,
     cross_entropy,

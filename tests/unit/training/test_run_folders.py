@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from training.run_folders import new_run_folder, run_folder, with_run_folder
 from training.settings import TrainSettings
+from training.tracking.run_folders import new_run_folder, run_folder, with_run_folder
 
 MOMENT = datetime(2026, 11, 29, 13, 5, 52, tzinfo=UTC)
 

@@ -5,9 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from training.intervals import mean_interval, wilson_interval
-from training.out_of_fold import OutOfFold
-from training.spread import spread_of
+from training.statistics.intervals import mean_interval, wilson_interval
+from training.statistics.out_of_fold import OutOfFold
+from training.statistics.spread import spread_of
 
 
 def answers(right: list[list[bool]], fold: list[list[int]]) -> OutOfFold:

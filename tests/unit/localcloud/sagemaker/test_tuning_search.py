@@ -10,7 +10,7 @@ import pytest
 
 from localcloud.sagemaker.tuning_search import Seen, propose
 from training.launch.tuning_job import parameter_ranges
-from training.search import SearchSpace
+from training.tuning.search import SearchSpace
 
 RANGES: dict[str, Any] = parameter_ranges(SearchSpace())
 GOOD = Seen({"lr": "0.01", "epochs": "4", "batch-size": "32"}, 0.9)

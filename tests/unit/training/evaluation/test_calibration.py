@@ -15,10 +15,10 @@ from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
 from tests.unit.training.colour_model import write_colour_model
 from tests.unit.training.evaluation.judging import judged
-from training import metrics as classification_metrics
 from training.evaluation.calibration import calibrate
 from training.evaluation.measure import Predicted
-from training.metrics import tempered
+from training.statistics import metrics as classification_metrics
+from training.statistics.metrics import tempered
 
 
 def test_temperature_is_fitted_on_validation_and_sharpens_a_model_that_is_too_modest(
