@@ -23,7 +23,7 @@ import torch
 
 from imaging import Rejection, prepare
 from model.export import ServedModel, export_onnx
-from model.onnx_gate import write_gated
+from model.graph.gate import write_gated
 from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
 from training.data.dataset import load_pixels

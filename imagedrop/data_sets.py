@@ -14,7 +14,7 @@ from archive.card import CARD_NAME, ArchiveError, read_model_card
 from archive.reading import WEIGHTS_NAME, extract_archive
 from imagedrop.errors import UserError
 from imagedrop.uploads import Sent, Upload, objects_below, upload_all, why_no_key
-from model.onnx_features import OnnxFeatures
+from model.graph.features import OnnxFeatures
 from model.package import DEFAULT_ARCHIVE
 from training.data.cache import default_cache
 from training.data.check import Describer

@@ -23,8 +23,8 @@ from imaging import ImageSpec
 from model import quantize
 from model.baseline import BASELINE_FILE
 from model.export import ServedModel, export_onnx
+from model.graph.temperature import write_calibrated
 from model.lite0 import IMAGE_SIZE, load_lite0
-from model.onnx_temperature import write_calibrated
 from model.package import DEFAULT_ARCHIVE, DEFAULT_LICENCES, ROOT, package
 from model.quantization_images import quantization_images
 

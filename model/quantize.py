@@ -12,7 +12,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model.onnx_normalisation import drop_undone_normalisation
+from model.graph.normalisation import drop_undone_normalisation
 from model.serving.onnx_runtime import onnxruntime
 
 # isort: split

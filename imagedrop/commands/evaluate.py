@@ -276,7 +276,7 @@ def _write_int8(
 
 def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, object]:
     """Writes the weights with the temperature; returns the card's entry about it."""
-    from model.onnx_temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
+    from model.graph.temperature import temperature_of, write_calibrated  # noqa: PLC0415 - needs onnx
 
     if found.calibration.fitted_on is None:
         raise UserError(

@@ -26,8 +26,8 @@ from model.build_default import (
     served_model,
     source_weights,
 )
+from model.graph.temperature import temperature_of
 from model.lite0 import load_lite0
-from model.onnx_temperature import temperature_of
 from model.quantization_images import Images
 from model.serving.onnx_runtime import onnxruntime
 

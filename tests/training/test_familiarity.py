@@ -11,7 +11,7 @@ import onnx
 import pytest
 from onnx import TensorProto, helper, numpy_helper
 
-from model.onnx_gate import GateTables, write_gated
+from model.graph.gate import GateTables, write_gated
 from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
 from training.export.familiarity import (

@@ -9,8 +9,8 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model.onnx_branch import add_branch
-from model.onnx_gate import GateTables, write_gated
+from model.graph.branch import add_branch
+from model.graph.gate import GateTables, write_gated
 from model.quantize import quantize
 from model.serving.onnx_model import OnnxModel
 

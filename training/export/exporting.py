@@ -22,7 +22,7 @@ from archive.reading import sha256_of
 from archive.uncertainty import Gate
 from imaging import ImageSpec, Rejection
 from model.export import ServedModel, export_onnx
-from model.onnx_gate import write_gated
+from model.graph.gate import write_gated
 from model.package import LEARNED_PHOTOS_NAME, ROOT, write_content
 from model.revision import code_revision
 from training.data.dataset import LabelledImage, load_pixels, spread

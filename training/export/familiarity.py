@@ -16,7 +16,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from model.onnx_gate import GateTables
+from model.graph.gate import GateTables
 
 PER_CLASS = 2
 FOLDS = 4

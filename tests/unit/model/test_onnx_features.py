@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from archive.reading import WEIGHTS_NAME, extract_archive
-from model.onnx_features import OnnxFeatures, pooled_output
+from model.graph.features import OnnxFeatures, pooled_output
 from model.package import DEFAULT_ARCHIVE
 
 

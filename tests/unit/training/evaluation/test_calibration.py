@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 
 from archive.reading import extract_archive
-from model.onnx_temperature import temperature_of, write_calibrated
+from model.graph.temperature import temperature_of, write_calibrated
 from model.package import DEFAULT_ARCHIVE
 from model.serving.onnx_model import OnnxModel
 from tests.unit.training.colour_model import write_colour_model

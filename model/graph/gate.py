@@ -11,7 +11,7 @@ import numpy.typing as npt
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from model.onnx_branch import add_branch
+from model.graph.branch import add_branch
 
 KNOWN, PROBABILITIES = "known", "probabilities"
 
