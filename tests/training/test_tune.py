@@ -32,7 +32,7 @@ from training.tuning.search import (
 )
 from training.tuning.tune import FOLDS, database, photos_of, tune
 
-from .conftest import Configure
+from .conftest import COLOURS, Configure
 
 SMALL = SearchSpace(lr=(0.001, 0.1), batch_sizes=(4, 8), epochs=(1, 2))
 
@@ -98,6 +98,27 @@ def test_the_defaults_are_the_first_trial_and_the_best_is_the_lowest_loss(
     assert found.verdict.winner == best.hyperparameters
     chosen = best if found.verdict.is_better else found.trials[0]
     assert (found.best, found.value) == (chosen.hyperparameters, chosen.value)
+
+
+def test_a_hopeless_trial_is_ended_at_its_second_fold(
+    configure: Configure, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The first five trials are the measure, and the first fold alone may mislead."""
+    asked: list[Partition] = []
+
+    def answered(prepared: Prepared, _: TrainSettings, parts: Partition) -> object:
+        asked.append(parts)
+        of_seventh = len(asked) > 6 * FOLDS
+        truth = np.eye(len(COLOURS), dtype=np.float32)[truth_of(prepared, parts)]
+        return -truth if of_seventh else truth
+
+    monkeypatch.setattr("training.tune.logits_of", answered)
+    found = search(configure(epochs=1, batch_size=4), 7)
+
+    assert [each.status for each in found.trials] == ["complete"] * 6 + ["pruned"]
+    assert [len(each.intermediate) for each in found.trials] == [FOLDS] * 6 + [2]
+    assert len(asked) == 6 * FOLDS + 2
+    assert found.best == found.trials[0].hyperparameters
 
 
 def test_defaults_outside_the_space_are_tried_all_the_same(configure: Configure) -> None:
