@@ -189,6 +189,15 @@ def test_every_combination_of_filters_finds_its_rows_in_order(
     assert "incoming/gone.jpg" not in found
 
 
+@pytest.mark.parametrize("limit", [1, 7, 30, 100])
+def test_pages_of_any_size_hold_every_row_once_and_whole_the_newest_first(
+    filled: Filled, limit: int
+) -> None:
+    rejected, *found = filled.find(Query(), limit)
+    assert rejected.key == "incoming/bad.jpg"
+    assert [replace(each, review=None) for each in found] == filled.rows
+
+
 def test_rejections_are_listed_by_time_and_have_no_place_in_the_order_of_confidence(
     filled: Filled,
 ) -> None:
