@@ -60,6 +60,12 @@ def write_members(path: Path, *members: tarfile.TarInfo) -> Path:
     return path
 
 
+def contents(folder: Path) -> dict[str, bytes]:
+    """Every file below the folder, by its path there."""
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    return {path.relative_to(folder).as_posix(): path.read_bytes() for path in files}
+
+
 def zipped() -> bytes:
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w") as file:
@@ -92,6 +98,8 @@ def test_names_with_a_leading_dot_and_folders_are_those_of_training_jobs(
         tar.add(tmp_path / "model", arcname=".")
     assert read(path)
     assert check_archive(path).card.identity == "dogs@7"
+    extract_archive(path, tmp_path / "again")
+    assert contents(tmp_path / "again") == contents(tmp_path / "model") != {}
 
 
 @pytest.mark.parametrize(

@@ -138,7 +138,7 @@ def test_killed_at_every_call_a_step_run_again_ends_the_same(bulk: Bulk, step: s
     counting = Killer()
     run_with(undisturbed, step, counting)
     assert_as_if_nothing_had_been(undisturbed, step)
-    assert len(counting.calls) >= 2
+    assert len(counting.calls) >= (2 if step == "delete" else 5)
     for place, call in enumerate(counting.calls):
         for moment in ("before", "after"):
             killer = Killer(place, moment)
