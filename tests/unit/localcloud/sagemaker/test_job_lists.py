@@ -13,11 +13,11 @@ from localcloud.sagemaker.training_jobs import TrainingJobs
 from localcloud.sagemaker.tuning_jobs import TuningJobs
 
 
-def record(noun: str, name: str, moment: float) -> dict[str, Any]:
+def record(noun: str, name: str, moment: float, status: str = "Completed") -> dict[str, Any]:
     return {
         f"{noun}Name": name,
         f"{noun}Arn": f"arn:{name}",
-        f"{noun}Status": "Completed",
+        f"{noun}Status": status,
         "CreationTime": moment,
     }
 
@@ -25,8 +25,9 @@ def record(noun: str, name: str, moment: float) -> dict[str, Any]:
 @pytest.fixture
 def state(tmp_path: Path) -> State:
     state = State(tmp_path, Identity())
-    for place, name in enumerate(("first", "second", "third")):
-        state.training_jobs[name] = record("TrainingJob", name, place)
+    statuses = {"first": "Completed", "second": "Failed", "third": "Completed"}
+    for place, (name, status) in enumerate(statuses.items()):
+        state.training_jobs[name] = record("TrainingJob", name, place, status)
     search = record("HyperParameterTuningJob", "search", 0.0)
     state.tuning_jobs["search"] = search | {"HyperParameterTuningJobConfig": {"Strategy": "Random"}}
     return state
@@ -42,6 +43,26 @@ def test_trainings_come_in_pages_the_latest_first(state: State) -> None:
     names = [each["TrainingJobName"] for each in page["TrainingJobSummaries"]]
     assert names == ["third", "second"]
     assert [each["TrainingJobName"] for each in rest["TrainingJobSummaries"]] == ["first"]
+
+
+@pytest.mark.parametrize(
+    ("wanted", "found"),
+    [
+        ({}, [("third", "Completed"), ("second", "Failed"), ("first", "Completed")]),
+        ({"StatusEquals": "Completed"}, [("third", "Completed"), ("first", "Completed")]),
+        ({"NameContains": "ir"}, [("third", "Completed"), ("first", "Completed")]),
+        ({"NameContains": "ir", "StatusEquals": "Failed"}, []),
+    ],
+)
+def test_trainings_are_listed_with_their_status_and_by_name_and_status(
+    state: State, wanted: dict[str, str], found: list[tuple[str, str]]
+) -> None:
+    nothing: Any = None
+    trainings = TrainingJobs(state, nothing, nothing, nothing, nothing)
+
+    page = asyncio.run(trainings.list_jobs(wanted))["TrainingJobSummaries"]
+
+    assert [(each["TrainingJobName"], each["TrainingJobStatus"]) for each in page] == found
 
 
 def test_searches_are_listed_with_the_counts_of_their_trials(state: State) -> None:
