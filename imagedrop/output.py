@@ -32,7 +32,8 @@ JsonObject = dict[str, Any]
 console = Console(stderr=True, highlight=False)
 
 TargetOption = Annotated[
-    TargetName, typer.Option("--target", help="local never talks to AWS.", show_default=True)
+    TargetName,
+    typer.Option("--target", help="Which stack to use; local never calls AWS.", show_default=True),
 ]
 
 
@@ -42,7 +43,7 @@ class Format(StrEnum):
     CSV = "csv"
 
 
-FormatOption = Annotated[Format, typer.Option("--format", help="How to print.")]
+FormatOption = Annotated[Format, typer.Option("--format", help="Output format.")]
 
 
 def say(line: str, style: str = "") -> None:

@@ -117,7 +117,7 @@ def find_label(target: Target, typed: str) -> str:
     shown = same or _near(typed, labels)
     begin = "Near it" if shown else f"The first of {len(labels)} labels"
     raise UserError(
-        f"No prediction and no model that answers now has the label {typed!r}.",
+        f"Neither a prediction nor the model in use has the label {typed!r}.",
         f"{begin}: {', '.join(shown or labels[:LABELS_SHOWN])}",
     )
 

@@ -62,7 +62,7 @@ class Target:
         if name not in self.outputs:
             raise UserError(
                 f"This stack has no {of_what}.",
-                "Deploy today's template: imagedrop up, or imagedrop deploy",
+                "Deploy the current template: imagedrop up, or imagedrop deploy",
             )
         return self.outputs[name]
 

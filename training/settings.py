@@ -121,20 +121,20 @@ class TrainSettings:
     ] = 1e-4
     augment_from: Annotated[
         AugmentFrom,
-        "What fine-tuning cuts random squares from: the prepared pixels, or the whole photo, which "
-        "is decoded once at a larger size and kept.",
+        "Where fine-tuning cuts random squares: from the prepared pixels, or from the whole "
+        "photo, which is decoded once at a larger size and kept.",
     ] = "prepared"
     folds: Annotated[
         int, "Cross-validate over this many folds, then train on everything; 0 = no.", NONE_OR_TWO
     ] = 0
     seeds: Annotated[
         int,
-        "Repeat the cross-validation with this many seeds, to see what chance does.",
+        "Repeat the cross-validation with this many seeds, to see the influence of chance.",
         AT_LEAST_ONE,
     ] = 1
-    seed: Annotated[int, "Of the split, the new head, the order of images, dropout."] = 1
+    seed: Annotated[int, "Seed of the split, the new head, the order of images, and dropout."] = 1
     deterministic: Annotated[bool, "Use only torch's deterministic algorithms."] = False
-    amp: Annotated[bool, "Use bfloat16 where the machine computes it in hardware."] = False
+    amp: Annotated[bool, "Use bfloat16 if the machine computes it in hardware."] = False
     monitor_interval: Annotated[int, "Record gradients every this many steps; 0 = never."] = 0
     profile: Annotated[bool, "Record a profile of some steps."] = False
     tensorboard: Annotated[

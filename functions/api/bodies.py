@@ -47,7 +47,7 @@ def caller(event: Mapping[str, Any]) -> str:
     named = (claims.get("email") if is_verified else None) or claims.get("sub")
     name = named or (authorizer.get("iam") or {}).get("userArn")
     if not name:
-        raise InvalidRequestError("the caller is not known: sign the request, or bring a token")
+        raise InvalidRequestError("the caller is not known: sign the request, or send a token")
     return str(name)
 
 
@@ -89,7 +89,7 @@ def upload_request(event: Mapping[str, Any]) -> UploadRequest:
     name = _text(body, "key")
     if re.fullmatch(KEY_PATTERN[1:-1], name) is None:
         raise InvalidRequestError(
-            "key must be a name, with folders before it at most, none beginning with a dot"
+            "key must be a file name, with or without folders before it, none beginning with a dot"
         )
     key = INCOMING_PREFIX + name
     if len(key.encode()) > MAX_KEY_BYTES:

@@ -42,7 +42,7 @@ def _host() -> StackHost:
     settings = wiring.settings
     issuer = settings.jwt_issuer_and_audience
     if not issuer:
-        raise ApiProblem(HTTPStatus.NOT_FOUND, "this stack takes no tokens: imagedrop page")
+        raise ApiProblem(HTTPStatus.NOT_FOUND, "this stack accepts no tokens: use imagedrop page")
     try:
         return stack_host(settings.region, settings.images_bucket, issuer, read_address)
     except IssuerError as error:

@@ -83,7 +83,7 @@ def reviewed(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
             image, the model's answer has changed, or there is nothing of one's own to undo.
     """
     if record.version != request.version:
-        raise ReviewConflictError("the image has another version by now; look at that one")
+        raise ReviewConflictError("the image has another version now; review that one")
     if record.status is not Status.CLASSIFIED:
         raise ReviewConflictError(f"the image is {record.status}: there is no answer to review")
     if said.version != request.version:
@@ -98,7 +98,7 @@ def _refuse_when_claimed(said: Reviews, request: ReviewRequest) -> None:
         return
     ends = datetime.fromisoformat(claim.at) + timedelta(minutes=CLAIM_MINUTES)
     if datetime.fromisoformat(request.at) < ends:
-        raise ReviewConflictError(f"{claim.by} looks at this image until {ends:%H:%M:%S} UTC")
+        raise ReviewConflictError(f"{claim.by} is reviewing this image until {ends:%H:%M:%S} UTC")
 
 
 def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
@@ -111,7 +111,7 @@ def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
         case Action.UNDO:
             return _undone(said, request)
         case Action.CONFIRM if request.label not in (None, record.label):
-            raise ReviewConflictError(f"the model's answer is {record.label} by now; look again")
+            raise ReviewConflictError(f"the model's answer is {record.label} now; look again")
         case Action.CONFIRM if record.is_abstention:
             # Who agrees that the model does not know it has not said what it is.
             done = replace(done, label=record.label, action=str(Action.NONE_OF_THESE))
@@ -125,7 +125,9 @@ def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
 def _undone(said: Reviews, request: ReviewRequest) -> Reviews:
     """Takes back the last decision or skip, one step; a claim that one holds ends too."""
     if said.latest is None:
-        raise ReviewConflictError("nobody has reviewed this version: there is nothing to undo")
+        raise ReviewConflictError("this version has no review: there is nothing to undo")
     if said.latest.by != request.by:
-        raise ReviewConflictError(f"{said.latest.by} did that; correct it instead of undoing it")
+        raise ReviewConflictError(
+            f"{said.latest.by} made that decision; correct it instead of undoing it"
+        )
     return replace(said, claim=None, latest=said.before, before=None)

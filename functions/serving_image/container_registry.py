@@ -225,7 +225,7 @@ class Repository:
             )
         except urllib3.exceptions.HTTPError as error:
             raise UnreachableError(
-                f"Cannot reach {self._registry_url}: {error}. The function needs a way to the "
+                f"Cannot reach {self._registry_url}: {error}. The function needs a route to the "
                 "internet (in a VPC: a NAT gateway); or build the image yourself and name it in "
                 "the parameter ServingImageUri."
             ) from error

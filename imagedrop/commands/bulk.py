@@ -48,7 +48,7 @@ def status(
     wait: WaitOption = False,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Show a run's progress or result, the reason of a failure, and the next step."""
+    """Show a run's progress or result, why it failed, and the next step."""
     found = find_target(target)
     runs = bulk_runs(found)
     name = run or runs.newest()

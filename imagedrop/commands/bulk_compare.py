@@ -95,6 +95,6 @@ def _lines(chosen: ComparedRows) -> Iterator[bytes]:
 
 def _say_left_out(chosen: ComparedRows) -> None:
     if chosen.answered:
-        say(f"{chosen.answered:,} rows are left out: {chosen.candidate} has answered them itself.")
+        say(f"{chosen.answered:,} rows are left out: {chosen.candidate} has already answered them.")
     for bucket, count in chosen.elsewhere.items():
         say(f"{count:,} rows of {bucket} are left out; for those add to --rows: bucket={bucket}")

@@ -44,11 +44,13 @@ def start(
     wait: WaitOption = False,
     again: Annotated[
         bool,
-        typer.Option("--again", help="Classify images again that this model has classified."),
+        typer.Option(
+            "--again", help="Also classify images that this model has classified already."
+        ),
     ] = False,
     dry_run: Annotated[
         bool,
-        typer.Option("--dry-run", help="Print size, time and cost; upload and start nothing."),
+        typer.Option("--dry-run", help="Only print size, time and cost; upload and start nothing."),
     ] = False,
     inventory: Annotated[
         str | None,
@@ -67,9 +69,7 @@ def start(
     ] = None,
     compare: Annotated[
         bool,
-        typer.Option(
-            "--compare", help="Compare a candidate with the rows, which stay as they are."
-        ),
+        typer.Option("--compare", help="Compare a candidate with the rows, and change no row."),
     ] = False,
     *,
     target: TargetOption = TargetName.LOCAL,
@@ -85,13 +85,13 @@ def start(
     if rows is not None or model is not None or compare:
         if folder is not None or again or inventory or manifest or settings.direct:
             raise UserError(
-                "--rows takes the versions that the rows are about.",
+                "--rows reads the image versions in the rows.",
                 "Leave out FOLDER, --again, --inventory, --manifest and --direct.",
             )
         start_comparison(find_target(target), rows, model, settings, compare, dry_run, wait)
         return
     if folder is None:
-        raise UserError("There is no FOLDER.", "imagedrop bulk start FOLDER, or --rows FILTERS")
+        raise UserError("FOLDER is missing.", "imagedrop bulk start FOLDER, or --rows FILTERS")
     found = find_target(target)
     given = parse_folder(folder, found.images_bucket)
     if isinstance(given, LocalFolder) and (inventory or manifest):
@@ -132,8 +132,8 @@ def start_comparison(
     """
     if rows is None or model is None or not compare:
         raise UserError(
-            "--rows, --model and --compare belong together: rows keep their answers.",
-            "For other answers in the rows promote the model, then: imagedrop reprocess",
+            "Give --rows, --model and --compare together: a comparison changes no row.",
+            "To change the rows' answers, promote the model, then: imagedrop reprocess",
         )
     if dry_run:
         print_dry_run(lambda: count_rows(found, rows, model), settings, compares=True)

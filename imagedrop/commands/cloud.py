@@ -21,7 +21,7 @@ def up(
     ] = True,
     new_account: Annotated[
         bool,
-        typer.Option("--new-account", help="SageMaker has the quotas of a new AWS account."),
+        typer.Option("--new-account", help="Give SageMaker the quotas of a new AWS account."),
     ] = False,
 ) -> None:
     """Start the local cloud and deploy the template in it; it runs until `down`."""

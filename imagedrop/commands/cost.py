@@ -10,7 +10,6 @@ from rich.table import Column
 
 from imagedrop.app import command
 from imagedrop.estimates.month import Mode, month_of
-from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.estimates.shadow import shadow_cost
 from imagedrop.output import print_table, say
 
@@ -22,7 +21,8 @@ def cost(
         Mode | None, typer.Option(help="Dropped one by one, or as a bulk run; both by default.")
     ] = None,
     shadow: Annotated[
-        float, typer.Option(help="The share of dropped images shown to a candidate.", min=0, max=1)
+        float,
+        typer.Option(help="The share of dropped images that a candidate gets too.", min=0, max=1),
     ] = 0.0,
 ) -> None:
     """Print what a month of images costs on AWS, item by item."""
@@ -32,8 +32,8 @@ def cost(
         costs[Mode.DROP]["candidate"] = shadow_cost(images, shadow)
     print_costs(costs)
     say(
-        "US dollars, us-east-1, without free tiers, and without putting images into S3 and "
-        f"keeping them. Prices noted on {NOTED_ON}: check before quoting."
+        "US dollars, us-east-1, without free tiers, and without uploading images to S3 and "
+        "storing them. Prices noted on {NOTED_ON}: check before quoting."
     )
 
 

@@ -69,7 +69,7 @@ def check_command(
     ] = Path("data-output"),
     model: ModelOption = None,
 ) -> None:
-    """Check every photo: rejected files, copies, doubtful labels, and the photos of each label.
+    """Check all photos for rejections, copies and doubtful labels, and count them by label.
 
     The exit code is 1 if a photo is in two parts or has two labels (metrics of such data cannot be
     trusted), if a class has no usable file, and if files that may be photos are left out.
@@ -91,7 +91,7 @@ def check_command(
     say(f"{len(found.alike)} groups of photos look the same")
     _name("doubtful labels", [_doubt(found, each) for each in found.doubtful if each.is_confident])
     if found.undoubted:
-        say(f"  too few photos to doubt a label, only one: {', '.join(found.undoubted)}")
+        say(f"  only one photo, so its label cannot be checked: {', '.join(found.undoubted)}")
     say(f"Report: {report}")
     if not found.images:
         say("No file is usable.")
@@ -128,7 +128,9 @@ def split_command(
 @data.command("upload", epilog="Example: imagedrop data upload photos/ dogs")
 def upload_command(
     folder: FolderArgument,
-    name: Annotated[str | None, typer.Argument(help="By default the folder's.")] = None,
+    name: Annotated[
+        str | None, typer.Argument(help="The data set's name; by default the folder's.")
+    ] = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
     """Upload photos for training jobs; photos uploaded before are not sent again."""
@@ -174,8 +176,8 @@ def pull_command(
 ) -> None:
     """Make a training folder of the photos that people reviewed, with the labels they gave.
 
-    Pulling again adds what was reviewed since, and moves photos whose label was corrected again.
-    reviewed.json in the folder says where each photo comes from and who said what.
+    Pulling again adds newly reviewed photos, and moves photos whose label has changed.
+    reviewed.json in the folder lists where each photo comes from and who decided what.
     """
     of_parts = _shares(shares)
     found = find_target(target)

@@ -71,7 +71,7 @@ def show_command(
     which: Annotated[str, typer.Argument(help="A key, an s3:// address, or a message id.")],
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Print everything about one, as JSON."""
+    """Print one dead letter with everything known about it, as JSON."""
     queue = dead_letters_of(find_target(target))
     with console.status("Looking"):
         found = [each for each in queue.all() if each.is_about(which)]
@@ -91,7 +91,7 @@ def redrive_command(
     rate: Annotated[float, typer.Option(help="Messages a second at most.", min=0.1)] = RATE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Send them back to be classified; doing it twice changes nothing."""
+    """Send dead letters back to be classified; repeating this is safe."""
     queue = dead_letters_of(find_target(target))
     seen: set[str] = set()
 

@@ -144,7 +144,7 @@ def _deploy(sam: Sam, chosen: SavedDeployment, interpreter: Interpreter, stack: 
     """Builds and deploys; after a failure it says why and exits with 1."""
     say(f"Building with {interpreter.folder / interpreter.runtime}", "bold")
     if not sam.build(chosen, interpreter):
-        raise UserError("`sam build` failed; its reason is above.", "Repair it, then deploy again.")
+        raise UserError("`sam build` failed; its reason is above.", "Fix it, then deploy again.")
     say("Deploying", "bold")
     if sam.deploy(chosen):
         return
@@ -155,4 +155,4 @@ def _deploy(sam: Sam, chosen: SavedDeployment, interpreter: Interpreter, stack: 
     way_out = "imagedrop deploy"
     if status in BROKEN:
         way_out = f"the stack is {status}: imagedrop destroy removes it, then imagedrop deploy"
-    raise UserError("The deployment failed.", f"Correct what is named above; then: {way_out}")
+    raise UserError("The deployment failed.", f"Fix the errors above; then: {way_out}")

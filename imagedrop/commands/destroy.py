@@ -40,7 +40,10 @@ def destroy(
     with console.status("Looking"):
         found = take_inventory(account, chosen.stack_name)
     if found.status is None and not (found.kept or found.promoted_models):
-        say(f"There is no stack {chosen.stack_name} in {account}, and nothing that one left.")
+        say(
+            f"There is no stack {chosen.stack_name} in {account}, and there are no leftovers of "
+            "one."
+        )
         return
     _print_inventory(found, chosen.stack_name, str(account), data=data)
     if not yes:
@@ -55,7 +58,7 @@ def destroy(
     for problem in removal.problems:
         say(problem, "red")
     if not is_done:
-        say("→ Remove the cause; then the same command continues where it stopped.")
+        say("→ Fix the cause and repeat the command: it continues where it stopped.")
         raise typer.Exit(1)
     _print_end(found, data=data)
 
@@ -76,13 +79,15 @@ def _print_inventory(found: Inventory, stack_name: str, place: str, *, data: boo
         for kind, count in count_kinds(going).items():
             say(f"  {count:3} x {kind}")
     else:
-        say(f"There is no stack {stack_name} in {place}; former ones left this", "bold")
+        say(
+            f"There is no stack {stack_name} in {place}; these are leftovers of former ones", "bold"
+        )
     for name in found.shadow_endpoints:
         say(f"  candidate's endpoint: {name}")
     for name in (*found.promoted_configs, *found.promoted_models):
         say(f"  promoted: {name}")
     if data:
-        say("And for good, with everything in them:", "bold")
+        say("And permanently, with everything in them:", "bold")
         for each in found.kept:
             say(f"  {each.kind} {each.name}", "red")
     else:
@@ -92,7 +97,7 @@ def _print_inventory(found: Inventory, stack_name: str, place: str, *, data: boo
 def _print_kept(found: Inventory) -> None:
     if not found.kept:
         return
-    say("This stays, and costs a month:", "bold")
+    say("These stay, with their monthly cost:", "bold")
     for each in found.kept:
         say(f"  {each.kind} {each.name}: {each.cost}")
         say(f"    remove it: {each.command}")
@@ -102,7 +107,8 @@ def _print_kept(found: Inventory) -> None:
 def _print_end(found: Inventory, *, data: bool) -> None:
     if data:
         say(
-            "Everything is deleted. KMS deletes the key in 30 days; until then it can be kept with:"
+            "Everything is deleted. KMS deletes the key in 30 days; until then you can keep it "
+            "with:"
         )
         say("  aws kms cancel-key-deletion --key-id KEY")
     else:

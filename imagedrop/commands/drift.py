@@ -49,17 +49,17 @@ def drift(
     baseline: Annotated[
         str | None,
         typer.Option(
-            help="When the baseline begins, as in --since of predictions; it ends where the judged "
-            f"days begin. {BASELINE_DAYS} days by default.",
+            help="Start of the baseline, as in predictions --since; it ends where the "
+            f"judged days begin. {BASELINE_DAYS} days by default.",
             show_default=False,
         ),
     ] = None,
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Compare each day's drops with former days, and with the photos the model was judged on.
+    """Compare each day's drops with former days, and with the photos that validated the model.
 
-    A difference counts when it is larger than chance explains for so many images.
+    A difference counts if it is larger than chance explains for this number of images.
     """
     judged = days_until(datetime.now(UTC), days)
     begins = (moment("baseline", baseline) or first_counted(judged))[: len(judged[0])]
@@ -78,7 +78,10 @@ def drift(
     images = max(row["baseline"] for row in rows if row["against"] == BEFORE)
     say(f"Baseline: {images:,} images from {begins} until {judged[0]}.")
     if images < FEWEST_IN_BASELINE:
-        say(f"They are too few: nothing can be said with less than {FEWEST_IN_BASELINE}.", "yellow")
+        say(
+            f"These are too few: no judgement is possible with fewer than {FEWEST_IN_BASELINE}.",
+            "yellow",
+        )
     print_days(rows, format_)
     for day in sorted({row["day"] for row in rows if row["drifts"] and row["against"] == BEFORE}):
         say(f"{day} differs from the baseline by more than chance explains.", "yellow")

@@ -49,23 +49,26 @@ def evaluate(
         typer.Option("--calibrate", help="Write an archive whose confidences are calibrated."),
     ] = False,
     int8: Annotated[
-        bool, typer.Option("--int8", help="Measure the int8 form too, and write its archive.")
+        bool, typer.Option("--int8", help="Also measure the int8 form, and write its archive.")
     ] = False,
     conditions: Annotated[
-        bool, typer.Option(help="Measure other encodings and conditions too, most of the time.")
+        bool,
+        typer.Option(
+            help="Also measure other encodings and conditions, which takes most of the time."
+        ),
     ] = True,
     answers: Annotated[
         Path | None,
         typer.Option(
-            help="Show doubtful labels by this out_of_fold.npz, or the output folder of a training "
-            "with --folds.",
+            help="Show doubtful labels, found with this out_of_fold.npz, or with the output "
+            "folder of a training with --folds.",
             show_default=False,
         ),
     ] = None,
     others: Annotated[
         Path | None,
         typer.Option(
-            help="A folder with photos of other things: how many of them get a name.",
+            help="A folder with photos of other things; counts how many get a label.",
             show_default=False,
         ),
     ] = None,
@@ -280,8 +283,8 @@ def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, 
 
     if found.calibration.fitted_on is None:
         raise UserError(
-            "It cannot be calibrated by these photos: the model learned from them, and is surer of "
-            "them than of others.",
+            "These photos cannot calibrate the model: the model learned from them, and is surer "
+            "of them than of others.",
             "Give --data a folder that the model has not learned from. After a training with "
             "--folds, --answers shows what it answered to photos that were left out.",
         )

@@ -31,10 +31,10 @@ def export(
     target: TargetOption = TargetName.LOCAL,
     **filters: Any,
 ) -> None:
-    """Write the rows that match to a file, with what people said about them.
+    """Write the matching rows to a file, with people's reviews.
 
     It takes as little memory for a million rows as for one. A row that is answered again while it
-    is exported may be missing in the order newest, and comes twice in the order oldest.
+    is exported may be missing with --sort newest, and appears twice with --sort oldest.
     """
     kind = format_ or _format_of(output)
     if kind is FileFormat.PARQUET and output is None:

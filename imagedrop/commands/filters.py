@@ -116,7 +116,7 @@ def matching(target: Target, query: Query, limit: int) -> Iterable[Record]:
     label = find_label(target, query.label)
     if label == query.label:
         return ()
-    say(f"There is no label {query.label}: this is {label}.")
+    say(f"There is no label {query.label}: showing {label}.")
     return every_record(target, replace(query, label=label), limit)
 
 

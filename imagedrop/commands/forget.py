@@ -59,7 +59,7 @@ def _stored(erasing: Forgetting, key: str) -> str:
     chosen = choose(key, stored)
     others = [shell_text(each) for each in stored if each != chosen]
     if chosen != key or others:
-        say(f"This is about {shell_text(chosen)}.")
+        say(f"The stored name is {shell_text(chosen)}.")
     if others:
         say(
             f"Another image has this name in another Unicode form, and stays: {' '.join(others)}",
@@ -70,7 +70,7 @@ def _stored(erasing: Forgetting, key: str) -> str:
 
 def _report(erased: Forgotten, key: str) -> None:
     if not (erased.versions or erased.rows or erased.dead_letters):
-        say(f"There was nothing of {key} left.")
+        say(f"There is nothing of {key} left to erase.")
     else:
         say(
             f"Erased: {erased.versions} versions, {erased.rows} predictions, "

@@ -34,7 +34,8 @@ def inspect(
     data: Annotated[
         Path | None,
         typer.Option(
-            help=f"Train on these, watched; export nothing. {declared_settings()['data'].help}"
+            help="Train on these photos under observation; export nothing. "
+            f"{declared_settings()['data'].help}"
         ),
     ] = None,
     output: Annotated[
@@ -49,7 +50,7 @@ def inspect(
         ),
     ] = None,
     monitor_interval: Annotated[
-        int, typer.Option(min=1, help="Record gradients every this many steps.")
+        int, typer.Option(min=1, help="Record gradients each time after this many steps.")
     ] = DEFAULT_INTERVAL,
     **settings: Any,
 ) -> None:

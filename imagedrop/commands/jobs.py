@@ -49,7 +49,7 @@ DryRunOption = Annotated[
     bool,
     typer.Option(
         "--dry-run",
-        help="Print what would be sent; upload and start nothing. With --role-arn needs no stack.",
+        help="Only print the request; upload and start nothing. With --role-arn it needs no stack.",
     ),
 ]
 WaitOption = Annotated[
@@ -106,17 +106,17 @@ def _best(file: Path, options: JobOptions) -> dict[str, Any]:
 @takes([*options_of(JobOptions), *search_options(SearchSpace())])
 def tune(
     *,
-    trials: Annotated[int, typer.Option(min=1, help="Trainings in all.")] = 20,
-    parallel: Annotated[int, typer.Option(min=1, help="Trainings at once.")] = 2,
-    strategy: Annotated[Strategy, typer.Option(help="How the next is chosen.")] = "Bayesian",
-    early_stopping: Annotated[bool, typer.Option(help="End hopeless trainings.")] = True,
+    trials: Annotated[int, typer.Option(min=1, help="Number of trials.")] = 20,
+    parallel: Annotated[int, typer.Option(min=1, help="Trials that run at once.")] = 2,
+    strategy: Annotated[Strategy, typer.Option(help="How the next trial is chosen.")] = "Bayesian",
+    early_stopping: Annotated[bool, typer.Option(help="End poor trials early.")] = True,
     parent: Annotated[
         list[str] | None, typer.Option(help="An earlier search to begin from; may be repeated.")
     ] = None,
     warm_start: Annotated[
-        WarmStart, typer.Option(help="How the parents' searches differ from this one.")
+        WarmStart, typer.Option(help="How this search differs from its parents.")
     ] = "IdenticalDataAndAlgorithm",
-    seed: Annotated[int, typer.Option(min=0, help="Of the search.")] = 1,
+    seed: Annotated[int, typer.Option(min=0, help="Seed of the search.")] = 1,
     debugger: Annotated[
         # Known here so that the error can say why it is impossible, and what to do.
         bool, typer.Option("--debugger", hidden=True)
@@ -129,7 +129,7 @@ def tune(
 ) -> None:
     """Search hyperparameters in a tuning job; every trial is a training job.
 
-    A job before it computes the features that all trials take, and this command waits for it.
+    The command first runs a job that computes the features for all trials, and waits for it.
     """
     original = SearchSpace()
     space = search_space({name: given.pop(name) for name in original.searched}, original)
@@ -185,7 +185,7 @@ def status(
 
 @jobs.command("list", epilog="Example: imagedrop jobs list --format jsonl")
 def list_command(
-    limit: Annotated[int, typer.Option(min=1, max=1000, help="At most so many.")] = 20,
+    limit: Annotated[int, typer.Option(min=1, max=1000, help="Maximum number of jobs.")] = 20,
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:

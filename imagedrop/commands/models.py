@@ -65,12 +65,12 @@ def print_models(rows: Iterable[JsonObject], format_: Format) -> None:
 def _warn(answering: str, promoted: Promotion | None) -> None:
     """Warns if the model that answers is not the recorded one, and prints the remedy."""
     if promoted is None:
-        say(f"{answering} answers, but no promotion is recorded.", "yellow")
+        say(f"{answering} answers now, but no promotion is recorded.", "yellow")
         say("→ Promote the model that you want: imagedrop promote NAME --version VERSION")
         return
     say(
-        f"{answering} answers, and not {promoted.model}, which was promoted last. An update of the "
-        "stack that was rolled back does this: it restores the endpoint of the template.",
+        f"{answering} answers now, although {promoted.model} was promoted last. This happens when "
+        "an update of the stack is rolled back: the template's endpoint is restored.",
         "yellow",
     )
     name, _, version = promoted.model.rpartition("@")

@@ -33,7 +33,7 @@ def package(
     ] = None,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Make a model's archive, check it, and register it with its lineage."""
+    """Create a model's archive, check it, and register it with its lineage."""
     if output is not None:
         with TemporaryDirectory() as temporary:
             source = _fetched(model, target, Path(temporary))

@@ -22,14 +22,17 @@ def page(
 ) -> None:
     """Look at your photos in the browser: drop, filter, review. It runs until Ctrl-C.
 
-    Only this machine's browser can use it, with your own AWS credentials: nothing is public.
+    Only browsers on this machine can use it, with your own AWS credentials: nothing is public.
     """
     found = find_target(target)
     found.output("ApiUrl", "API")
     with hosting(found, target) as host:
         say("The page is at")
         say(f"  {host.address}")
-        say("for this machine only; whoever has the address uses your credentials. Ctrl-C ends it.")
+        say(
+            "for this machine only; anyone who has the address uses your credentials. Ctrl-C "
+            "stops it."
+        )
         with opened_in_browser(host.address) if browser else contextlib.nullcontext():
             host.run()
     say("Stopped.")

@@ -46,12 +46,12 @@ def plan(
     rate: Annotated[
         float | None,
         typer.Option(
-            min=0.001, help="Images dropped a second; as fast as S3 takes them if not said."
+            min=0.001, help="Images dropped per second; by default as fast as S3 accepts them."
         ),
     ] = None,
     mode: Annotated[Mode | None, typer.Option(help="One way only; both by default.")] = None,
     format_: Annotated[
-        PlanFormat, typer.Option("--format", help="How to print.")
+        PlanFormat, typer.Option("--format", help="Output format.")
     ] = PlanFormat.TABLE,
 ) -> None:
     """Print the cheapest configuration that classifies the images in time, by simulation."""

@@ -36,9 +36,9 @@ def reprocess(
     target: TargetOption = TargetName.LOCAL,
     **filters: Any,
 ) -> None:
-    """Classify photos again whose rows another model answered than the one that answers now.
+    """Classify photos again that another model than the one in use has answered.
 
-    The new answer replaces the row's; what people said about the photo stays. Rejected files are
+    The new answer replaces the row's; people's reviews stay. Rejected files are
     tried again with --status rejected: a new release may read them.
     """
     found = find_target(target)
@@ -47,8 +47,9 @@ def reprocess(
     model = found.served_model().card.identity
     if query.model == model:
         raise UserError(
-            f"{model} answers now: its own rows would not change.",
-            "--model names a former model whose rows are answered again; without it, all of them.",
+            f"{model} is the model in use: its own rows would not change.",
+            "Name a former model with --model, or leave it out to answer the rows of all former "
+            "models again.",
         )
     chosen = choose(matching(found, wanted, sys.maxsize), found.images_bucket, model)
     _say_chosen(chosen, model)

@@ -46,7 +46,7 @@ def list_runs(
         return
     found = [each.to_json() for each in runs_in(folder)]
     if not found:
-        say(f"There are no runs in {folder}. Begin one with: imagedrop train --data FOLDER")
+        say(f"There are no runs in {folder}. Start one with: imagedrop train --data FOLDER")
         return
     print_runs(found, format_)
 
@@ -54,7 +54,7 @@ def list_runs(
 @runs.command(epilog="Example: imagedrop runs compare dogs-20261129t130552 dogs-20261129t131007")
 def compare(
     one: Annotated[str, typer.Argument(help="A run's name, or its folder.")],
-    other: Annotated[str, typer.Argument(help="Another's.")],
+    other: Annotated[str, typer.Argument(help="The other run's name or folder.")],
     folder: FolderOption = RUNS,
 ) -> None:
     """Show the settings that differ between two runs, and their results side by side."""

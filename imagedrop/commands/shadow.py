@@ -26,14 +26,20 @@ def shadow(
         str | None, typer.Argument(metavar="NAME@VERSION", help="A registered model.")
     ] = None,
     share: Annotated[
-        float, typer.Option(help="The share of dropped images, above 0 and at most 1.", max=1)
+        float,
+        typer.Option(
+            help="The share of dropped images that it gets, above 0 and at most 1.", max=1
+        ),
     ] = DEFAULT_SHARE,
-    off: Annotated[bool, typer.Option("--off", help="End it, and delete the endpoint.")] = False,
+    off: Annotated[
+        bool, typer.Option("--off", help="Stop the trial, and delete its endpoint.")
+    ] = False,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Show a share of dropped images to a candidate too, after their rows are written.
+    """Try a candidate on a share of dropped images, after their rows are written.
 
-    Its answers lie beside the rows and change nothing. Without a model: print which one is shown.
+    Its answers are stored in the rows and change nothing else. Without a model: print the
+    candidate.
     """
     found = find_target(target)
     found.output("ShadowEndpointName", "endpoint for a candidate")

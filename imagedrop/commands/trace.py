@@ -29,7 +29,7 @@ def trace(
     format_: FormatOption = Format.TABLE,
     target: TargetOption = TargetName.LOCAL,
 ) -> None:
-    """Print one image's way with its times: model, upload, log lines, answer, review."""
+    """Print one image's history with times: model, upload, log lines, answer, review."""
     found = find_target(target)
     traced = trace_of(found, find_record(found, key).record)
     print_steps((dict(each) for each in traced.steps), format_)

@@ -91,8 +91,8 @@ def read_hyperparameters(file: Path, backbone: str) -> dict[str, Any]:
     searched = content.get("backbone") or backbone
     if searched != backbone:
         raise UserError(
-            f"{file} was searched with {searched}, and this training uses {backbone}: what suits "
-            "the one does not suit the other.",
+            f"{file} was searched with {searched}, and this training uses {backbone}: "
+            "hyperparameters do not carry over.",
             f"Train with --backbone {searched}, or search again: imagedrop tune --data FOLDER "
             f"--backbone {backbone}",
         )

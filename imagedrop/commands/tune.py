@@ -26,15 +26,17 @@ SETTINGS = ("backbone", "weights", "feature_cache", "seed")
 @takes([*setting_options(SETTINGS, {}), *search_options(AROUND_DEFAULTS)])
 def tune(
     data: Annotated[Path, typer.Option(help=declared_settings()["data"].help)],
-    trials: Annotated[int, typer.Option(help="Trials in all, earlier ones included.", min=1)] = 20,
+    trials: Annotated[
+        int, typer.Option(help="Number of trials, earlier ones included.", min=1)
+    ] = 20,
     output_dir: Annotated[
         Path | None,
         typer.Option(
-            help="Where the search is kept, and an earlier one goes on.",
+            help="The folder of the search; a search that is there already continues.",
             show_default="runs/tuning-TIME",
         ),
     ] = None,
-    parallel: Annotated[int, typer.Option(help="Trainings at once.", min=1)] = 1,
+    parallel: Annotated[int, typer.Option(help="Trials that run at once.", min=1)] = 1,
     label_smoothing: Annotated[
         tuple[float, float] | None,
         typer.Option(help="Lowest and highest label smoothing.", show_default="not searched"),
@@ -53,10 +55,10 @@ def tune(
     ] = FINETUNE_LR,
     **given: Any,
 ) -> None:
-    """Search hyperparameters; with --output-dir an interrupted search goes on.
+    """Search hyperparameters; with --output-dir an interrupted search continues.
 
     Trials are compared by the log loss out of fold. The best is judged against the defaults on
-    photos that the search did not see; where it is not better, tuning.json holds the defaults.
+    photos that the search did not see; if it is not better, tuning.json holds the defaults.
     """
     require_torch()
     space = search_space(given, _wider(label_smoothing, unfreeze or [], finetune_lr))

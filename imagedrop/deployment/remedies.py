@@ -25,7 +25,8 @@ REMEDIES = (
         "Received response status [FAILED] from custom resource",
         r"(?i)response status \[FAILED\] from custom resource",
         "The message says what the function could not do; its log is /STACK/publish-image or "
-        "/STACK/publish-model. In a VPC it needs a way to the internet for the public base image, "
+        "/STACK/publish-model. In a VPC it needs a route to the internet for the public base "
+        "image, "
         "or deploy with --parameter ServingImageUri=….",
     ),
     Remedy(

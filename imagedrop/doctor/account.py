@@ -107,7 +107,9 @@ def check_permissions(target: Target) -> Check:
             refused.append(f"{permission} ({error_code(error)})")
     if refused:
         return Check("permissions", False, f"refused: {', '.join(refused)}", GRANT)
-    return Check("permissions", True, "this user or role may read all that the commands read")
+    return Check(
+        "permissions", True, "this user or role may read everything that the commands read"
+    )
 
 
 def reads(target: Target) -> dict[str, Callable[[], Any]]:

@@ -254,7 +254,7 @@ def plan_bulk(
         raise UserError(
             f"{load.images:,} images are more than one bulk run takes: {MOST_CHUNKS:,} chunks of "
             f"{CHUNK_IMAGES[-1]:,}.",
-            "Plan and start a run for each of several folders.",
+            "Split the images into several folders; plan and start a run for each.",
         )
 
     def tried(each: _Candidate) -> Plan:
@@ -380,8 +380,9 @@ def _cheapest(found: list[Plan], deadline_seconds: float | None, images: int) ->
         f"No configuration gives 99 of 100 of {images:,} images their row within "
         f"{within} by {fastest.mode}. The fastest takes {duration(fastest.p99_seconds)}; its limit "
         f"is {limit.resource}, at {limit.images_per_second:,.0f} images/s.",
-        f"Allow it more time: --deadline {_deadline(fastest.p99_seconds)}. Or go beyond what is "
-        f"planned here: {limit.remedy}" + (f" The quotas it needs: {asked}." if asked else ""),
+        f"Allow it more time: --deadline {_deadline(fastest.p99_seconds)}. Or go beyond the "
+        f"limits of this plan: {limit.remedy}"
+        + (f" The quotas it needs: {asked}." if asked else ""),
     )
 
 

@@ -31,14 +31,18 @@ class JobOptions:
         str | None,
         typer.Option(
             metavar="JOB",
-            help="Take the features that this job kept, instead of computing them: the job before "
-            "a search, or one with --set features_only=true.",
+            help="Use the features that this job computed: the job before a search, "
+            "or one with --set features_only=true.",
             show_default=False,
         ),
     ] = None
     settings: Annotated[
         Mapping[str, Any],
-        typer.Option("--set", metavar="NAME=VALUE", help=f"Any of {', '.join(SETTABLE)}."),
+        typer.Option(
+            "--set",
+            metavar="NAME=VALUE",
+            help=f"Options of imagedrop train: any of {', '.join(SETTABLE)}.",
+        ),
     ] = field(default_factory=dict)
     job_name: Annotated[
         str | None,

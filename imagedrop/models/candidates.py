@@ -38,7 +38,8 @@ def find_candidate(found: Target, typed: str) -> Candidate:
     name, at, version = typed.partition("@")
     if not (name and at and version):
         raise UserError(
-            f"{typed} names no model.", "Write --model NAME@VERSION; see: imagedrop models"
+            f"{typed} is not a model's name and version.",
+            "Write --model NAME@VERSION; see: imagedrop models",
         )
     models, default_url = found.models_bucket(), found.outputs["DefaultModelDataUrl"]
     endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
@@ -49,7 +50,7 @@ def find_candidate(found: Target, typed: str) -> Candidate:
         url = find_package(ModelRegistry(found.client("sagemaker")), name, version).model_data_url
     if url == serving.model_data_url:
         raise UserError(
-            f"{typed} answers now: there is nothing to compare it with.",
+            f"{typed} is the model in use: there is nothing to compare it with.",
             "Name another one; list them with: imagedrop models",
         )
     answering = models.read_card(serving.model_data_url)

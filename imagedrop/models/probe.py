@@ -28,7 +28,7 @@ def probe(endpoint: ModelEndpoint, card: ModelCard) -> None:
     """
     answer = _answer(endpoint, card)
     if answer.model != card.identity:
-        raise ProbeError(f"{answer.model} answered in its place")
+        raise ProbeError(f"{answer.model} answered instead")
     unknown = {each.label for each in answer.predictions} - set(card.answers)
     if unknown:
         raise ProbeError(f"it answers labels that its card does not know: {sorted(unknown)}")

@@ -77,7 +77,8 @@ class Promoter:
             self.registry.decide(package, Approval.REJECTED, str(error)[:MAX_REASON_CHARACTERS])
             raise UserError(
                 f"{package.identity} failed behind the endpoint: {error}.",
-                "The endpoint is back at the former model, and the package is rejected.",
+                "The endpoint was rolled back to the former model, and the package was marked as "
+                "rejected.",
             ) from error
 
     def back(self) -> str:

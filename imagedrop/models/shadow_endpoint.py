@@ -77,8 +77,8 @@ class ShadowEndpoint:
         status = found["EndpointStatus"]
         if status in IN_PROGRESS:
             raise UserError(
-                f"The endpoint {self.name} is {status}; SageMaker changes it when that has ended.",
-                "No image is shown to a candidate now. Try again in a few minutes.",
+                f"The endpoint {self.name} is {status}; SageMaker can change it only after that.",
+                "No candidate gets images now. Try again in a few minutes.",
             )
 
     def _make_config(self, endpoint: ServingEndpoint, candidate: Candidate) -> str:

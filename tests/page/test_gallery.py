@@ -65,7 +65,7 @@ def test_each_filter_can_be_set_by_hand(opened: Site) -> None:
     expect(page.locator(".card.rejected").first).to_be_visible()
     expect(page.locator(".card.classified")).to_have_count(0)
     page.get_by_label("Status").select_option("Any status")
-    page.get_by_label("Came by").select_option("Bulk run")
+    page.get_by_label("Source").select_option("Bulk run")
     page.get_by_label("Group").fill("retriever")
     page.get_by_label("Group").press("Enter")
     expect(page).to_have_url(re.compile(r"source=bulk&group=retriever"))

@@ -62,7 +62,7 @@ def test_history_and_way_are_shown_on_request(opened: Site, api: StandIn) -> Non
     page = opened.go(f"photo/{api.rows[0]['id']}")
     page.get_by_text("History").click()
     expect(page.get_by_role("table")).to_contain_text("dogs@2")
-    page.get_by_text("Its way here").click()
+    page.get_by_text("How it got here").click()
     expect(page.locator(".trace")).to_contain_text("Uploaded")
     assert api.calls("GET", f"/images/{api.rows[0]['id']}/history")
 

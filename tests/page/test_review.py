@@ -99,11 +99,11 @@ def test_where_two_models_disagree_comes_before_what_is_unsure(
     unsure[2]["candidate"] = said | {"at": unsure[2]["classified_at"]}
     page = opened.go("review")
     wait_for(page, unsure[2])
-    expect(page.get_by_text("dogs@3, which is only tried, says beagle 0.81.")).to_be_visible()
+    expect(page.get_by_text("dogs@3, a candidate on trial, says beagle 0.81.")).to_be_visible()
     page.keyboard.press("Enter")
     wait_for(page, unsure[0])
     page = opened.go(f"photo/{unsure[2]['id']}")
-    expect(page.get_by_text("dogs@3, which is only tried, disagrees: beagle 0.81")).to_be_visible()
+    expect(page.get_by_text("dogs@3, a candidate on trial, disagrees: beagle 0.81")).to_be_visible()
 
 
 def test_a_table_without_disagreements_is_not_read_to_its_end_for_them(

@@ -113,6 +113,6 @@ def test_real_client_without_a_server_fails_no_training(
         done = follow(f"http://127.0.0.1:{held.getsockname()[1]}", configure, tmp_path)
 
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("MLflow does not take this run") == 1
+    assert done.stderr.count("MLflow did not accept this run") == 1
     assert (tmp_path / "model" / "model.onnx").is_file()
     assert "mlflow_run_id" not in (tmp_path / "model" / "model.json").read_text()

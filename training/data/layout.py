@@ -222,8 +222,8 @@ def _refuse_unlabelled_parts(
         raise TrainingError(
             f"{root.path} has folders that are named like parts and hold photos, but no class "
             f"folders: {_names(named)}.",
-            "Lay it out as train/class/photo, or move photos without a class out. A class of that "
-            "name needs another one.",
+            "Lay it out as train/class/photo, or move photos without a class out. Rename a class "
+            "that has such a name.",
         )
 
 

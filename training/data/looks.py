@@ -103,7 +103,7 @@ def edited_pairs(
         OSError: an image cannot be read, or the cache cannot be read or written.
     """
     if len(images) > MAX_COMPARED:
-        log.info("edited copies are not looked for among more than %d photos", MAX_COMPARED)
+        log.info("no search for edited copies among more than %d photos", MAX_COMPARED)
         return []
     keys = {
         pair: " ".join(sorted(digests[place] for place in pair))

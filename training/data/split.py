@@ -47,7 +47,7 @@ def check_destination(folder: Path, destination: Path) -> None:
     if destination.resolve().is_relative_to(folder.resolve()):
         raise TrainingError(
             f"{destination} is inside {folder} and would become part of that data set.",
-            "Give a folder outside.",
+            "Give a folder outside of it.",
         )
 
 

@@ -69,7 +69,7 @@ class WholePhotos:
             self._folder.mkdir(parents=True, exist_ok=True)
             sizes = self._sizes()
         except OSError as error:
-            log.warning("no photo is kept: %s; each is decoded in every epoch", error)
+            log.warning("no photo is kept: %s; every epoch decodes them again", error)
             return
         missing = {
             digest: image for image, digest in images if self._file(digest).name not in sizes

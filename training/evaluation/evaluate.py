@@ -242,8 +242,8 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
     judged = photos_to_judge(data, manifest_sha256, card, known, wanted_part)
     if int8_weights is not None and not judged.training:
         raise TrainingError(
-            "There are no training photos to measure int8's ranges on; those that are judged "
-            "would flatter it.",
+            "There are no training photos to measure int8's ranges on; with the judged photos the "
+            "result would be too good.",
             "Give a data set with the parts train and test, or leave out --int8.",
         )
     model = OnnxModel(content / WEIGHTS_NAME)
@@ -319,7 +319,9 @@ def _int8(  # noqa: PLR0913, PLR0917 - shared with the first model
 
     chosen = _pixels(spread(ranges, INT8_CALIBRATION_IMAGES), card.image_spec)
     if not chosen:
-        raise TrainingError("No photo to measure int8's ranges on.", "Give photos that decode.")
+        raise TrainingError(
+            "No photo to measure int8's ranges on.", "Give photos that can be decoded."
+        )
     steps.begin("int8", len(measured.images))
     with TemporaryDirectory() as temporary:
         unfinished = Path(temporary) / WEIGHTS_NAME

@@ -38,7 +38,8 @@ def gate_of(
     twice = nn.ModuleList(unfrozen(prepared.network, settings.unfreeze))
     if size_in_bytes(backbone) + size_in_bytes(twice) > LARGEST_BACKBONE_BYTES:
         log.info(
-            "no gate: it needs what was fine-tuned as it was before, and no archive holds %s twice",
+            "no gate: it needs the layers from before fine-tuning too, and no archive holds %s "
+            "twice",
             settings.backbone,
         )
         return None

@@ -86,9 +86,9 @@ class Checkpoint:
         kept: Sequence[int] = self._saved.setdefault("first_alike", list(found))
         if len(kept) != len(found):
             raise TrainingError(
-                f"The checkpoint {self._file} is of {len(kept)} photos; here {len(found)} of the "
-                "same data set can be read.",
-                f"Remove {self._file} to start again, or continue where it began.",
+                f"The checkpoint {self._file} was made with {len(kept)} photos; here {len(found)} "
+                "photos of the same data set can be read.",
+                f"Remove {self._file} to start again, or continue on the machine where it began.",
             )
         return tuple(kept)
 

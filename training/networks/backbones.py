@@ -229,7 +229,7 @@ def _hub_configuration(file: Path) -> Mapping[str, Any]:
         sizes = {"input_size": tuple(found["input_size"])} if "input_size" in found else {}
     except (ValueError, AttributeError, TypeError) as error:
         raise TrainingError(
-            f"{beside} is not the configuration of the hub: {error}.", "Take it away."
+            f"{beside} is not the configuration of the hub: {error}.", "Remove it."
         ) from error
     return {**found, **sizes}
 

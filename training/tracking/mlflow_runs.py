@@ -112,7 +112,7 @@ class MlflowRun(TrainingObserver):
         except Exception as error:  # noqa: BLE001
             self._is_lost = True
             log.warning(
-                "MLflow does not take this run, which goes on without it: %s: %s",
+                "MLflow did not accept this run, which continues without it: %s: %s",
                 type(error).__name__,
                 _without_password(str(error).partition("\n")[0]),
             )

@@ -125,7 +125,7 @@ def _without_copies(judged: Partition, prepared: Prepared) -> Partition:
     if not copies:
         return judged
     log.warning(
-        "%d of %d validation photos look the same as training photos, and judge nothing. "
+        "%d of %d validation photos look the same as training photos, and are left out. "
         "See: imagedrop data check FOLDER",
         len(copies),
         len(judged.valid),

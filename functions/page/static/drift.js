@@ -30,7 +30,7 @@ function drawn(compared) {
   const first = columns.map((column) => compared.find(({ day, against }) => `${day} ${against}` === column));
   return [
     el("p", { class: "soft small" }, "Each day's drops against the four weeks before them, and all of them against the photos that the ",
-      "model was judged on. Only what chance does not explain counts; 30 photos a day are needed, and 100 before."),
+      "model was validated on. Only differences beyond chance count; it needs 30 photos a day, and 100 in the baseline."),
     el("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Drift by property and day" }, el("table", { class: "drift" },
       el("thead", {}, el("tr", {}, el("th", { scope: "col" }, "Property"), first.map((row) => el("th", { scope: "col" }, headOf(row))))),
       el("tbody", {}, names.map((what) => el("tr", {}, el("th", { scope: "row" }, plain(what)),

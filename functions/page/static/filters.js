@@ -12,14 +12,14 @@ export const NAMES = [
 const CHOICES = {
   status: [["", "Any status"], ["CLASSIFIED", "Classified"], ["REJECTED", "Rejected"], ["DELETED", "Deleted"]],
   since: [["", "Any time"], ["1h", "Last hour"], ["24h", "Last 24 hours"], ["7d", "Last 7 days"], ["30d", "Last 30 days"]],
-  source: [["", "Any way"], ["drop", "Dropped"], ["bulk", "Bulk run"]],
+  source: [["", "Any source"], ["drop", "Dropped"], ["bulk", "Bulk run"]],
   reviewed: [["", "Reviewed or not"], ["true", "Reviewed"], ["false", "Not reviewed"]],
   disagreement: [["", "Agreed or not"], ["true", "Two models disagree"], ["false", "No disagreement"]],
   sort: [["", "Newest first"], ["oldest", "Oldest first"], ["most_sure", "Most sure first"], ["least_sure", "Least sure first"]],
 };
 const TITLES = {
   label: "Label", status: "Status", min_confidence: "Confidence", max_confidence: "to",
-  since: "Time", until: "Until", model: "Model", source: "Came by", reviewed: "Review", disagreement: "Candidate",
+  since: "Time", until: "Until", model: "Model", source: "Source", reviewed: "Review", disagreement: "Candidate",
   group: "Group", sort: "Sort",
 };
 

@@ -39,9 +39,9 @@ function drawn(models, facts) {
         line("Approval", flat.map((each) => APPROVALS[each.approval] ?? each.approval ?? "")),
         line("Labels", flat.map((each) => (each.labels === undefined ? "" : count(each.labels)))),
         line("Registered", flat.map((each) => time(each.created_at))),
-        line("Asks for an eye below", flat.map((each) => each.threshold ?? "")),
+        line("Review needed below", flat.map((each) => each.threshold ?? "")),
         names.map((name) => line(plain(name), best(flat.map((each) => each.figures[name])))),
-        line("Make it answer", flat.map((each) => (each.answers ? "" : command(each.model, facts.target))))))),
+        line("Promote it", flat.map((each) => (each.answers ? "" : command(each.model, facts.target))))))),
   ];
 }
 

@@ -54,7 +54,7 @@ function drawn(days, facts, span) {
       facts.dollars_per_image ? tile(`≈ ${dollars(all * facts.dollars_per_image)}`, "cost so far",
         "an estimate for AWS, as if each was dropped alone")
         // The stack knows no prices; those of the command line have a date.
-        : tile(count(all), "to pay for", ["what they cost: ", el("code", {}, `imagedrop cost --images ${all}`)])),
+        : tile(count(all), "images to pay for", ["print their cost with: ", el("code", {}, `imagedrop cost --images ${all}`)])),
     part("Photos by day", columns("Photos by day", filled(days, span)),
       el("p", { class: "soft small" }, key("s0", "classified"), key("bad", "rejected"))),
     el("div", { class: "halves" },

@@ -48,7 +48,7 @@ export class Photo {
       el("div", { class: "about" },
         this.#verdict(record), this.#review(record), facts(record), this.#download(record)),
       el("div", { class: "more" },
-        section("History", () => history(record)), section("Its way here", () => trace(record))));
+        section("History", () => history(record)), section("How it got here", () => trace(record))));
   }
 
   #bar(record) {
@@ -98,7 +98,7 @@ export class Photo {
     }
     if (record.status === "DELETED") {
       return el("section", { class: "verdict" }, el("h2", {}, "Deleted"),
-        el("p", {}, "The photo is no longer in the bucket. Its row is kept so that late news cannot bring it back."));
+        el("p", {}, "The photo is no longer in the bucket. Its row is kept so that a late event cannot bring it back."));
     }
     return el("section", { class: "verdict" },
       el("h2", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label), " ", el("span", { class: "number soft" }, percent(record.confidence))),
@@ -131,12 +131,12 @@ export class Photo {
   }
 }
 
-// What a model that is only tried says; never the photo's answer.
+// The answer of a candidate on trial; never the photo's answer.
 function besideIt({ candidate, label }) {
   if (!candidate) return null;
   const said = `${labelText(candidate.label)} ${percent(candidate.confidence)}`;
   return el("p", { class: candidate.label === label ? "soft" : "doubt" },
-    `${candidate.model}, which is only tried, ${candidate.label === label ? "agrees" : "disagrees"}: ${said}`);
+    `${candidate.model}, a candidate on trial, ${candidate.label === label ? "agrees" : "disagrees"}: ${said}`);
 }
 
 function bars(record) {
@@ -154,7 +154,7 @@ function bars(record) {
 function facts(record) {
   const rows = [
     ["File", `${record.format ?? "unknown"}${record.width ? `, ${record.width} × ${record.height}` : ""}, ${bytes(record.bytes)}`],
-    ["Model", record.model], ["Came by", record.source === "bulk" ? "a bulk run" : "a drop"],
+    ["Model", record.model], ["Source", record.source === "bulk" ? "a bulk run" : "a drop"],
     ["Received", time(record.received_at)], ["Classified", time(record.classified_at)],
     ["Key", record.key], ["Version", record.version],
   ];

@@ -159,7 +159,7 @@ export class Review {
       return true;
     } catch (problem) {
       if (problem.status === 409) {
-        say("Somebody else reviews this photo: on to the next.");
+        say("Another person is reviewing this photo. Here is the next one.");
         await this.#next();
         return false;
       }
@@ -182,7 +182,7 @@ export class Review {
       el("h2", {}, "The model says ", el("em", { class: isInDoubt(record) ? "doubt" : null }, labelText(record.label)), " ", el("span", { class: "number soft" }, percent(record.confidence))),
       record.group ? el("p", {}, groupMark(record)) : null,
       record.candidate && record.candidate.label !== record.label ? el("p", { class: "doubt" },
-        `${record.candidate.model}, which is only tried, says ${labelText(record.candidate.label)} ${percent(record.candidate.confidence)}.`) : null,
+        `${record.candidate.model}, a candidate on trial, says ${labelText(record.candidate.label)} ${percent(record.candidate.confidence)}.`) : null,
       isReviewed(record) ? el("p", { class: "soft" }, `Reviewed by ${record.review.by}.`) : null,
       el("ol", { class: "choices" }, this.choices.map((each) => el("li", {}, this.#button(each)))),
       this.#other(),

@@ -14,7 +14,7 @@ let renewing = null;
 
 export async function host() {
   known ??= fetch(new URL("host.json", document.baseURI)).then((response) => {
-    if (!response.ok) throw new Error("The page's server does not say where it is. Load the page again.");
+    if (!response.ok) throw new Error("The page's server did not send its address. Load the page again.");
     return response.json();
   });
   return known;

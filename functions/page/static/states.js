@@ -14,7 +14,7 @@ export function empty(title, ...what) {
 export function failed(problem, retry, { isOfId = false } = {}) {
   if (problem.isMissingRoute && !isOfId) {
     return empty("This stack does not offer this yet",
-      "It was deployed by an older version. Deploy today's template: ",
+      "It was deployed by an older version. Deploy the current template: ",
       el("code", {}, "imagedrop up"), " or ", el("code", {}, "imagedrop deploy"), ".");
   }
   return el("div", { class: "state bad", role: "alert" },

@@ -2,7 +2,7 @@
 
 export const CONFIDENCE =
   "Confidence is the model's own estimate, from 0 to 1, that its label is right: " +
-  "a low one asks for your eye, a high one is no proof.";
+  "check photos with a low one; a high one is no proof.";
 
 // Reason of a rejection: [what it means, what to do].
 const REASONS = {

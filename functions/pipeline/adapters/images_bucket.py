@@ -70,7 +70,7 @@ class ImagesBucket:
                     return self._too_large(announced)
                 data: bytes = body.read(self._max_bytes + 1)
         if announced is not None and len(data) != announced:
-            raise TransientError("IncompleteRead", f"{len(data)} of {announced} bytes came")
+            raise TransientError("IncompleteRead", f"{len(data)} of {announced} bytes arrived")
         return data if len(data) <= self._max_bytes else self._too_large(len(data))
 
     def current(self, bucket: str, key: str) -> ImageRef | None:

@@ -65,7 +65,7 @@ def test_a_photo_is_shown_as_it_is_displayed(opened: Site, dropped: Page) -> Non
     width, height = picture.evaluate("image => [image.naturalWidth, image.naturalHeight]")
     with Image.open(PHOTOS / "pug_sideways.jpg") as stored:
         assert (width > height) == (stored.width < stored.height)
-    page.get_by_text("Its way here").click()
+    page.get_by_text("How it got here").click()
     expect(page.locator(".trace")).to_contain_text(re.compile("classified", re.I))
 
 

@@ -107,7 +107,7 @@ def test_what_is_left_out_is_counted(stack: Stack, rows: Rows) -> None:
     rows.add("own.jpg", model=MODEL)
     rows.add("far.jpg", bucket="elsewhere")
     result = start(stack)
-    assert "1 rows are left out: dogs@2 has answered them itself" in result.stderr
+    assert "1 rows are left out: dogs@2 has already answered them" in result.stderr
     assert "1 rows of elsewhere are left out" in result.stderr
     assert "bucket=elsewhere" in result.stderr
     assert list(listed(stack)["rows"]) == [image_ref("a.jpg").key]

@@ -70,13 +70,13 @@ def test_promoted_model_that_no_longer_answers_is_named_with_the_way_back(target
     target.models_bucket().write_promotions(Promotions((promoted,)))
 
     said = listing()
-    assert "default@7 answers, and not new@7, which was promoted last" in said
+    assert "default@7 answers now, although new@7 was promoted last" in said
     assert "imagedrop promote new --version 7" in said
 
 
 def test_model_that_nobody_promoted_is_named(target: Target) -> None:
     target.outputs["DefaultModelDataUrl"] = archive("new")
-    assert "default@7 answers, but no promotion is recorded" in listing()
+    assert "default@7 answers now, but no promotion is recorded" in listing()
 
 
 @pytest.mark.usefixtures("target")

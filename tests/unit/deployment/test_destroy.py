@@ -203,7 +203,7 @@ def test_leftovers_of_a_stack_that_is_gone_are_found_by_name(world: World) -> No
     world.cloudformation.exists = False
     told = world.destroy("--data", "--yes")
     assert told.exit_code == 0, told.stderr
-    assert "former ones left this" in told.stderr
+    assert "these are leftovers of former ones" in told.stderr
     assert (world.buckets(), world.tables()) == ({"somebody-elses"}, ["others"])
 
 
@@ -256,7 +256,7 @@ def test_with_nothing_there_it_says_so(world: World) -> None:
     world.cloudformation.exists = False
     told = world.destroy("--stack-name", "other", "--yes", "--data")
     assert told.exit_code == 0
-    assert "nothing that one left" in told.stderr
+    assert "there are no leftovers of one" in told.stderr
 
 
 def test_the_key_is_recognised_by_the_templates_description() -> None:

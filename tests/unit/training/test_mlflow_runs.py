@@ -172,7 +172,7 @@ def test_a_server_that_is_away_is_said_once_and_fails_no_training(
         run.on_finish()
 
     (message,) = caplog.messages
-    assert "MLflow does not take this run" in message
+    assert "MLflow did not accept this run" in message
     assert "secret" not in message
     # It is not asked again.
     assert mlflow.calls[-1][0] == lost_at
