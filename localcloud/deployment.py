@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
-from localcloud import environments
+from localcloud import archives, environments
 from localcloud.processes import LocalCloudError, kill_group, log_tail
 
 CONFIG_ENVIRONMENT = "local"
@@ -88,10 +88,11 @@ def build_and_deploy(
 
 def _build(deployment: Deployment, log: Path) -> Path:
     built = deployment.workspace / "build" / "template.yaml"
+    packed = built.with_suffix(".json")
     mark = deployment.workspace / "fingerprint"
     fingerprint = deployment.fingerprint()
-    if built.exists() and mark.exists() and mark.read_text() == fingerprint:
-        return built
+    if packed.exists() and mark.exists() and mark.read_text() == fingerprint:
+        return packed
     mark.unlink(missing_ok=True)
     command = [
         "build",
@@ -104,11 +105,12 @@ def _build(deployment: Deployment, log: Path) -> Path:
     ]
     try:
         _sam(command, deployment, environments.without_aws(os.environ), log)
+        packed = archives.pack(built)
     except BaseException:
         shutil.rmtree(deployment.workspace, ignore_errors=True)
         raise
     mark.write_text(fingerprint)
-    return built
+    return packed
 
 
 def _deploy(

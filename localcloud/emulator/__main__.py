@@ -21,10 +21,10 @@ _HOST = "127.0.0.1"
 _PATCHES = (
     *("batch_permissions", "batches", "conditions", "event_source_mappings", "exceptions"),
     *("forms", "http_api", "inserts"),
-    *("kms_etags", "loopback", "map_settings", "not_emulated", "output_changes", "payload_limits"),
-    *("path_parameters", "permissions_boundaries", "queue_urls", "sagemaker_resources", "shutdown"),
-    *("sorted_indexes", "state_machine_roles", "stopped_executions", "tables"),
-    *("transform_job_tasks", "unpacked_code"),
+    *("kms_etags", "log_ends", "loopback", "map_settings", "not_emulated", "output_changes"),
+    *("path_parameters", "payload_limits", "permissions_boundaries", "queue_urls"),
+    *("sagemaker_resources", "shutdown", "sorted_indexes", "state_machine_roles"),
+    *("stopped_executions", "tables", "transform_job_tasks", "unpacked_code"),
 )
 
 

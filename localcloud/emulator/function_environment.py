@@ -10,7 +10,7 @@ import importlib.util
 import os
 from pathlib import Path
 
-from localcloud.emulator import exceptions, patching
+from localcloud.emulator import exceptions, log_ends, patching
 
 _WORKER_SCRIPT_LOOKS = "368800addf4d"
 # The packages of AWS's Python runtimes: boto3 and its requirements.
@@ -35,7 +35,7 @@ def install(runtime_directory: Path) -> None:
         patching.module("core.lambda_runtime"),
         "_PYTHON_WORKER_SCRIPT",
         _WORKER_SCRIPT_LOOKS,
-        lambda script: _ISOLATE + exceptions.answer_with_class(script),
+        lambda script: _ISOLATE + log_ends.ending_its_log(exceptions.answer_with_class(script)),
     )
 
 
