@@ -1,7 +1,8 @@
-"""``python -m tools.lint``: run each scanner; exit status 1 when one of them found something.
+"""``python -m tools.lint``: run all scanners; exit status 1 when one of them found something.
 
-A scanner that cannot run here (cfn-guard without npm, pip-audit without a database) is reported as
-skipped, with the reason. In CI a scanner that is not installed fails instead.
+As many run at once as there are cores. A scanner that cannot run here (cfn-guard without npm,
+pip-audit without a database) is reported as skipped, with the reason. In CI a scanner that is not
+installed fails instead.
 """
 
 from __future__ import annotations
@@ -10,23 +11,59 @@ import os
 import sys
 import tempfile
 import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from pathlib import Path
 
+import psutil
+
+from imagedrop.output import INTERRUPTED
 from tools import scanners
+
+POLL_SECONDS = 0.1
 
 
 def main() -> int:
+    try:
+        with tempfile.TemporaryDirectory(prefix="imagedrop-lint-") as folder:
+            return lint(scanners.all_of(Path(folder), os.environ.get("AUDIT", "")))
+    except KeyboardInterrupt:
+        return INTERRUPTED
+
+
+def lint(chosen: Sequence[scanners.Scanner]) -> int:
+    """Prints what each found, in their order, as soon as those before it have ended."""
     failed = False
-    with tempfile.TemporaryDirectory(prefix="imagedrop-lint-") as folder:
-        for scanner in scanners.all_of(Path(folder), os.environ.get("AUDIT", "")):
-            started = time.monotonic()
-            outcome = scanner.run()
-            seconds = time.monotonic() - started
-            print(f"{scanner.name}: {outcome.summary} ({seconds:.0f} s)", file=sys.stderr)
-            for finding in outcome.findings:
-                print(f"  {finding}", file=sys.stderr)
-            failed = failed or bool(outcome.findings) or (outcome.missing and in_ci())
+    with ThreadPoolExecutor(os.cpu_count()) as pool:
+        runs = [pool.submit(_timed, each) for each in chosen]
+        with _ended_together(runs):
+            for scanner, run in zip(chosen, runs, strict=True):
+                outcome, seconds = run.result()
+                print(f"{scanner.name}: {outcome.summary} ({seconds:.0f} s)", file=sys.stderr)
+                for finding in outcome.findings:
+                    print(f"  {finding}", file=sys.stderr)
+                failed = failed or bool(outcome.findings) or (outcome.missing and in_ci())
     return int(failed)
+
+
+def _timed(scanner: scanners.Scanner) -> tuple[scanners.Outcome, float]:
+    started = time.monotonic()
+    return scanner.run(), time.monotonic() - started
+
+
+@contextmanager
+def _ended_together(runs: Sequence[Future[tuple[scanners.Outcome, float]]]) -> Iterator[None]:
+    """Ends the others when one fails, and all after Ctrl-C: without a terminal only we hear it."""
+    try:
+        yield
+    except BaseException:
+        for run in runs:
+            run.cancel()
+        while wait(runs, POLL_SECONDS).not_done:
+            for program in psutil.Process().children(recursive=True):
+                program.terminate()
+        raise
 
 
 def in_ci() -> bool:

@@ -98,8 +98,7 @@ def all_of(folder: Path, audit_service: str) -> list[Scanner]:
     return [
         Scanner("cfn-lint, as written, in 17 regions", lambda: cfn_lint(TEMPLATE, every_region)),
         Scanner("cfn-lint, translated", lambda: cfn_lint(as_translated)),
-        Scanner("checkov, as written", lambda: checkov(TEMPLATE)),
-        Scanner("checkov, translated", lambda: checkov(as_translated)),
+        Scanner("checkov, as written and translated", lambda: checkov(TEMPLATE, as_translated)),
         Scanner("cfn-guard, translated", lambda: cfn_guard(as_decided)),
         Scanner("parliament", lambda: parliament(translated, folder / "policies")),
         Scanner("asl-validator", lambda: asl_validator(STATE_MACHINE, folder)),
@@ -178,19 +177,25 @@ def asl_validator(definition: Path, folder: Path) -> Outcome:
     return _lines(done.stdout + done.stderr) if done.returncode else Outcome("valid")
 
 
-def checkov(template: Path) -> Outcome:
+def checkov(*templates: Path) -> Outcome:
+    """Checkov's rules for CloudFormation; it needs seconds to start, so it looks at all at once."""
     done = _run(
         LINT / "checkov",
         *("--config-file", str(PROJECT / "tools/checkov.yaml"), "--output", "json"),
-        *("--file", str(template)),
+        *("--file", *map(str, templates)),
     )
     report = json.loads(done.stdout)
     if "results" not in report:
         raise RuntimeError(f"checkov looked at nothing: {done.stdout[:500]} {done.stderr[-500:]}")
     failed = report["results"]["failed_checks"]
     if report["summary"]["parsing_errors"]:
-        raise RuntimeError(f"checkov cannot read {template.name}")
-    findings = [f"{each['check_id']} {each['resource']}: {each['check_name']}" for each in failed]
+        names = " or ".join(each.name for each in templates)
+        raise RuntimeError(f"checkov cannot read {names}: {done.stderr[-500:]}")
+    findings = [
+        f"{each['check_id']} {Path(each['file_path']).name} {each['resource']}: "
+        f"{each['check_name']}"
+        for each in failed
+    ]
     return Outcome(
         f"{report['summary']['passed']} checks passed, {len(findings)} failed", tuple(findings)
     )
