@@ -44,9 +44,14 @@ def translate(raw: Json) -> Json:
     for resource in template["Resources"].values():
         if resource["Type"] == "AWS::Serverless::StateMachine":
             resource["Properties"]["DefinitionUri"] = "s3://code-bucket/bulk.asl.json"
-    translator = Translator({}, Parser(), boto_session=boto3.Session(region_name="us-east-1"))
+    translator = Translator({}, Parser(), boto_session=_session())
     translated: Json = translator.translate(template, {})
     return translated
+
+
+@cache
+def _session() -> boto3.Session:
+    return boto3.Session(region_name="us-east-1")
 
 
 def of_type(template: Json, resource_type: str) -> dict[str, Json]:

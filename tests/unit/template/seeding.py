@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 import re
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -24,8 +26,10 @@ def broken(fault: str) -> Json:
     Raises:
         KeyError: the path is no longer there: the fault is out of date.
     """
-    template = load()
     path, operator, value = re.fullmatch(r"(\S+)(?: (\+?=) (.*))?", fault).groups()  # type: ignore[union-attr]
+    name = path.partition(".")[0]
+    sam_leaves_it = name in _as_written()
+    template = json.loads(_translated()) if sam_leaves_it else load()
     here, last = _at(template, path)
     if operator is None:
         del here[last]
@@ -33,7 +37,19 @@ def broken(fault: str) -> Json:
         here[last] = yaml.safe_load(value)
     else:
         here[last].append(yaml.safe_load(value))
-    return translate(template)
+    return template if sam_leaves_it else translate(template)
+
+
+@cache
+def _translated() -> str:
+    return json.dumps(translate(load()))
+
+
+@cache
+def _as_written() -> set[str]:
+    """The resources that the transform changes in nothing: a fault in one stays what it is."""
+    written, translated = load()["Resources"], json.loads(_translated())["Resources"]
+    return {name for name, resource in written.items() if translated.get(name) == resource}
 
 
 def objections(template: Json, expected: str) -> set[str]:
