@@ -65,7 +65,7 @@ def test_a_read_and_its_write_end_in_time() -> None:
 
 
 def test_there_is_time_to_read_before_the_endpoint_must_be_asked() -> None:
-    """A batch of ten photos of 12 megapixels is half a second of CPU, 50 ms each (`bench.prepare`)."""
+    """Ten photos of 12 megapixels are half a second of CPU, 50 ms each (`bench.prepare`)."""
     assert function_seconds() - time_budget.LAST_READ_SECONDS >= 8
 
 
