@@ -119,7 +119,7 @@ def _write_parquet(records: Iterable[Record], output: IO[bytes]) -> None:
         rows = read_json(cast(IO[bytes], lines), SCHEMA, batch_size=_BATCH_ROWS)
         write_parquet(rows, output, compression="zstd(3)", max_row_group_size=_GROUP_ROWS)
     except Exception as error:  # noqa: BLE001 - raised again
-        # Arrow turns whatever happens while it reads, Ctrl-C too, into an error of its own.
+        # Arrow turns every exception during its reading, Ctrl-C too, into an Arrow error.
         raise lines.error or error from None
 
 
@@ -168,7 +168,7 @@ def complete_file(path: Path) -> Iterator[IO[bytes]]:
 
 
 def counted(records: Iterable[Record], tell: Callable[[int], None]) -> Iterator[Record]:
-    """Yields the records, and tells how many there were, every hundred and at the end."""
+    """Yields the records, and reports their number, every hundred and at the end."""
     count = 0
     for each in records:
         yield each

@@ -1,8 +1,8 @@
-"""Has images that lie in the bucket classified again, by the model that answers now.
+"""Classifies images in the bucket again, with the model in use.
 
 A row is answered again by a message like S3's own, with the row's sequencer: the function reads
-the same version, and writes its answer only where it differs. Newer versions and deletions win as
-ever, and what people said about the version stays.
+the same version, and writes its answer only where it differs. Newer versions and deletions still
+win, and reviews of the version stay.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ class Chosen:
 
 
 def choose(records: Iterable[Record], images_bucket: str, model: str) -> Chosen:
-    """Returns the rows that another answer may come for.
+    """Returns the rows that may get another answer.
 
     Rows that the model has answered would not change. ClassifyFunction may only read incoming/;
     other folders are answered again by another run over them.
 
     Args:
-        model: the NAME@VERSION that answers now.
+        model: the NAME@VERSION in use.
     """
     chosen: list[Record] = []
     answered = elsewhere = 0

@@ -1,8 +1,8 @@
 """Makes a training folder of the photos that people reviewed: ``PART/LABEL/photo``, with lineage.
 
 A photo's part and its file's name come from the sha256 of its bytes, so that a photo which once
-tested a model never trains a later one. ``reviewed.json`` in the folder says of each photo where
-it comes from, what the model said, and who said what is right.
+tested a model never trains a later one. ``reviewed.json`` in the folder lists each photo's origin,
+the model's answer, and who decided what.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ class Photo:
     Attributes:
         path: within the folder, with `/`.
         sha256: of the photo's bytes, 64 hex digits.
-        label: the right one; `predicted`, `confidence` and `model` are what was said before.
+        label: the right one; `predicted`, `confidence` and `model` are the model's answer.
     """
 
     path: str
@@ -64,7 +64,7 @@ Found = bytes | str | LeftOut
 
 @dataclass(frozen=True, slots=True)
 class Pulled:
-    """What a pull did; ``none_fits`` are reviewed photos that no label of a class fits."""
+    """The result of a pull; ``none_fits`` are reviewed photos that no class's label fits."""
 
     photos: tuple[Photo, ...]
     new: int
@@ -82,8 +82,9 @@ def pull(
 ) -> Pulled:
     """Adds the reviewed photos to the folder; those that it has already are not read again.
 
-    A photo stays in its part. It moves when its review says another label now, and goes when the
-    review says that none fits, or agrees that the model does not know. A review that was undone is
+    A photo stays in its part. It moves when its review has another label now, and is removed when
+    the review says that none fits, or confirms the label for unknown images. A review that was
+    undone is
     no longer among the records: its photo stays.
 
     Args:
@@ -144,7 +145,7 @@ def _withdraw(
     known: Mapping[tuple[str, str], Photo],
     photos: dict[str, Photo],
 ) -> None:
-    """Removes the photo of an earlier pull of which a person now says that no label fits."""
+    """Removes a photo of an earlier pull if its review now says that no label fits."""
     old = known.get((record.image, record.version))
     review = record.review
     if old is None or review is None or review.at < old.at or taught_label(record) is not None:
@@ -154,7 +155,7 @@ def _withdraw(
 
 
 def taught_label(record: Record) -> str | None:
-    """Returns the class that a review says; None where no label fits."""
+    """Returns the class that a review names; None if no label fits."""
     review = record.review
     return None if review is None or review.action == Action.NONE_OF_THESE else review.label
 
@@ -246,7 +247,7 @@ def _placed(
 def part_of(sha256: str, shares: Mapping[str, float]) -> str | None:
     """Returns the part of a photo; None where everything is to train on.
 
-    The first 32 bits of the hash are as good as chance, and the same in every pull.
+    The first 32 bits of the hash are random enough, and the same in every pull.
     """
     if shares["train"] == 1:
         return None

@@ -1,4 +1,4 @@
-"""One image's way: its model's training, its row, and the lines of the log that name it."""
+"""One image's history: its model's training, its row, and the log lines that name it."""
 
 from __future__ import annotations
 
@@ -33,14 +33,14 @@ _COMMON = frozenset(
 
 @dataclass(frozen=True, slots=True)
 class Trace:
-    """The steps in the order of time; ``gaps`` says what could not be looked up."""
+    """The steps in the order of time; ``gaps`` names what could not be looked up."""
 
     steps: list[Step]
     gaps: list[str]
 
 
 def trace_of(target: Target, record: Record) -> Trace:
-    """Returns an image's way as far as the table, the registry and the log know it."""
+    """Returns an image's history, as far as the table, the registry and the log have it."""
     steps, gaps = [*_former_steps(target, record), *steps_of(record)], []
     if record.model is not None:
         model = list(_model_steps(target, record.model))
@@ -56,7 +56,7 @@ def trace_of(target: Target, record: Record) -> Trace:
 
 def _former_steps(target: Target, record: Record) -> Iterator[Step]:
     """Yields the answers that others replaced."""
-    if "JournalTableName" not in target.outputs:  # a stack of before
+    if "JournalTableName" not in target.outputs:  # an older stack
         return
     journal = JournalTable(target.client("dynamodb"), target.outputs["JournalTableName"])
     for each in reversed(journal.history(record.image)):
@@ -66,7 +66,7 @@ def _former_steps(target: Target, record: Record) -> Iterator[Step]:
 
 
 def _model_steps(target: Target, identity: str) -> Iterator[Step]:
-    """Yields how the model was made and when it was registered."""
+    """Yields the model's training and registration."""
     name = identity.rpartition("@")[0]
     bucket = target.models_bucket()
     for package in ModelRegistry(target.client("sagemaker")).packages_of(name):

@@ -1,4 +1,4 @@
-"""Reads what trainings, searches, evaluations and inspections wrote into `runs/NAME-TIME`."""
+"""Reads the files of trainings, searches, evaluations and inspections in `runs/NAME-TIME`."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from imagedrop.errors import UserError
 from training.settings import FOLDERS
 
 _TIME = re.compile(r"-(\d{8}t\d{6}(?:-\d+)?)$")
-# Of a setting these say where, not how.
+# Settings about places, which do not affect results.
 _PLACES = frozenset(FOLDERS) - {"data"}
 
 
@@ -34,8 +34,8 @@ class Run:
     Attributes:
         name: the folder's.
         data: sha256 of the data set, 64 hex digits; empty where it is not recorded.
-        settings: what was chosen, by name.
-        metrics: what came out, by name; of a search the objective of its best trial.
+        settings: the chosen settings, by name.
+        metrics: the results, by name; of a search the objective of its best trial.
         seconds: wall time; None where it is not recorded.
     """
 
@@ -62,7 +62,7 @@ class Run:
 
 
 def runs_in(folder: Path) -> list[Run]:
-    """Reads every run, the latest last; what cannot be read is unfinished."""
+    """Reads every run, the latest last; an unreadable one counts as unfinished."""
     if not folder.is_dir():
         return []
     found = [each for each in folder.iterdir() if each.is_dir() and not each.is_symlink()]

@@ -1,4 +1,4 @@
-"""Counts what a model says of photos and how they look: the baseline of drift, on its card.
+"""Counts a model's answers to photos and how these look: the baseline of drift, on its card.
 
     python -m model.baseline FOLDER…
 

@@ -86,7 +86,7 @@ def default_names() -> Names:
 
 
 def calibration() -> dict[str, Any]:
-    """Returns what `python -m bench.unknown_breeds --write` fitted and measured."""
+    """Returns the results of `python -m bench.unknown_breeds --write`."""
     content: dict[str, Any] = json.loads(CALIBRATION_FILE.read_text(encoding="utf-8"))
     return content
 

@@ -1,6 +1,6 @@
 """Builds model archives and the sources of training jobs; no other module copies code.
 
-`python -m model.package` puts today's serving code beside the default archive's weights;
+`python -m model.package` packs the default archive's weights with the current serving code;
 `python -m model.package --check` reports whether that would change anything (exit code 1 if so).
 """
 
@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 DEFAULT_ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
 # The texts that must travel with a model's weights.
 LICENCE_NAMES = ("LICENSE", "NOTICE")
-# By it an evaluation finds photos that the model learned from.
+# With it an evaluation finds photos that the model was trained on.
 LEARNED_PHOTOS_NAME = "learned_photos.txt"
 DEFAULT_LICENCES = tuple(ROOT / "model" / "default" / name for name in LICENCE_NAMES)
 
@@ -58,7 +58,7 @@ _TRAINING_FILES = {
 def package(
     weights: Path, card: ModelCard, destination: Path, licences: Iterable[Path] = ()
 ) -> Path:
-    """Writes the archive of a model with today's serving code.
+    """Writes the archive of a model with the current serving code.
 
     The same inputs give the same bytes, on every machine and Python.
 
@@ -166,7 +166,7 @@ def _card_bytes(card: ModelCard) -> bytes:
 
 
 def repackaged(archive: Path) -> bytes:
-    """Returns the bytes of `archive` with today's serving code.
+    """Returns the bytes of `archive` with the current serving code.
 
     Raises:
         OSError: a file is missing.

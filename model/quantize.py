@@ -115,7 +115,7 @@ def _largest_pair(weights: Floats) -> Floats:
 
 
 class _CalibrationImages(CalibrationDataReader):  # type: ignore[misc] # untyped library
-    """Hands the images to ONNX Runtime one by one."""
+    """Gives the images to ONNX Runtime one by one."""
 
     def __init__(self, images: Iterable[Image]) -> None:
         self._images = iter(images)

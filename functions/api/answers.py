@@ -1,4 +1,4 @@
-"""The API's answers as values: problems (RFC 9457), and answers that a caller has already."""
+"""The API's answers as values: problems (RFC 9457), and answers that a caller already has."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from http import HTTPStatus
 from typing import Any
 
 PROBLEM_TYPE = "application/problem+json"
-# Nothing of an answer is to run, wherever it is opened.
+# No part of an answer may be executed, wherever it is opened.
 ALWAYS = {
     "Content-Security-Policy": "default-src 'none'; frame-ancestors 'none'",
     "X-Content-Type-Options": "nosniff",

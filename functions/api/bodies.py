@@ -28,14 +28,14 @@ KEY_PATTERN = rf"^(?!.*\$\{{){_NAME}(/{_NAME})*$"
 
 @dataclass(frozen=True, slots=True)
 class UploadRequest:
-    """A photo that somebody wants to drop: its whole key, and its exact size in bytes."""
+    """A photo to be dropped: its whole key, and its exact size in bytes."""
 
     key: str
     size_bytes: int
 
 
 def caller(event: Mapping[str, Any]) -> str:
-    """Returns who calls, from API Gateway's own context: a verified address, a subject or an ARN.
+    """Returns the caller from API Gateway's own context: a verified address, a subject or an ARN.
 
     Raises:
         InvalidRequestError: API Gateway names nobody.

@@ -22,7 +22,7 @@ DIGITS = 6
 
 
 class ExplainingEndpoint(Protocol):
-    """The model that answers, and can say where it looked."""
+    """The model in use, which can show where it looked."""
 
     def explain(self, body: bytes, spec: ImageSpec, label: str) -> Explanation: ...
 
@@ -32,7 +32,7 @@ class Explanations:
     """The adapters of an explanation.
 
     Attributes:
-        spec: the deployed model's; when another one answers, its own takes its place.
+        spec: the deployed model's; replaced when another model answers.
         images_bucket: the stack's own bucket, which keeps versions.
     """
 
@@ -45,7 +45,7 @@ class Explanations:
     def of(self, record: Record) -> dict[str, Any]:
         """Returns the API's answer: the map in 0..1, and the box of the model's crop.
 
-        Of a refused image it is the likeliest of the model's own labels that is explained.
+        For an image without one of the model's labels, the most probable of these is explained.
 
         Raises:
             ApiProblem: there is nothing to explain, or the model that answered is not there.
@@ -89,9 +89,9 @@ class Explanations:
 
 
 def shares(positions: Sequence[Sequence[float]]) -> list[list[float]]:
-    """Returns what spoke for the label, as shares of the strongest position, 0..1.
+    """Returns how much each position speaks for the label, relative to the strongest, 0..1.
 
-    What spoke against it is 0: a map for people shows the one or the other.
+    Positions that speak against it are 0: a map for people shows one of the two.
     """
     strongest = max((value for row in positions for value in row), default=0.0)
     if strongest <= 0:

@@ -138,11 +138,10 @@ def days_asked(parameters: Mapping[str, str], raw_query: str, default: int) -> i
 
 
 def _given(parameters: Mapping[str, str], raw_query: str, known: Sequence[str]) -> dict[str, str]:
-    """Returns the parameters that say something.
+    """Returns the parameters that are not empty.
 
-    Raises:
-        InvalidRequestError: an unknown one, because ignoring a mistyped filter would list
-            everything; or one that is given twice.
+    Raises: InvalidRequestError: an unknown one, because ignoring a mistyped filter would list
+    everything; or one that is given twice.
     """
     given = {
         name: value

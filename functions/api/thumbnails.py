@@ -1,4 +1,4 @@
-"""Thumbnails of exactly the version that is asked for, made when somebody looks."""
+"""Thumbnails of exactly the requested version, made on request."""
 
 from __future__ import annotations
 

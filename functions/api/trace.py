@@ -1,4 +1,4 @@
-"""An image's way so far, as its row tells it."""
+"""The history of an image, as far as its row has it."""
 
 from __future__ import annotations
 

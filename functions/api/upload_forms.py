@@ -1,7 +1,7 @@
-"""Presigned forms that drop one photo each: the only way in which the stack lets anybody write.
+"""Presigned forms that drop one photo each: the only way to write through the stack.
 
-The form is signed by a role that may do nothing else, and by a session of it that may write this
-one key only: https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
+The form is signed by a role that may do nothing else, in a session that may write only this key:
+https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.html
 """
 
 from __future__ import annotations

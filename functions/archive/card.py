@@ -13,8 +13,8 @@ from imaging.spec import ImageSpec
 
 CARD_NAME = "model.json"
 
-# Raised when readers that ignore a change would give other answers. A field that only describes
-# the model does not raise it. Schema 2 is that of cards with the rule `unknown`.
+# A change that gives other answers, if a reader ignores it, needs a new schema. A field that only
+# describes the model does not. Cards with the rule `unknown` have schema 2.
 SCHEMAS = (1, 2)
 
 # A card of 1,000 labels is 40 kB.

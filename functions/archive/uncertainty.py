@@ -1,4 +1,4 @@
-"""How a model says that it does not know: rules of the card, beside the labels."""
+"""The rules of the card by which a model gives none of its labels: a gate, and `unknown`."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Gate:
-    """The rule by which the model says that an image shows nothing it knows.
+    """The rule for images that show nothing the model knows.
 
     Attributes:
         label: the label of such an image.
@@ -37,7 +37,7 @@ class Gate:
 
 @dataclass(frozen=True, slots=True)
 class Unknown:
-    """The rule by which the model says that an image shows a kind that none of its labels names.
+    """The rule for images of a kind for which the model has no label.
 
     The lead of the best label is the logarithm of its probability minus the mean logarithm of the
     probabilities of the next `rivals` labels. Photos of a kind that the model lacks look a little
@@ -144,7 +144,8 @@ class Groups:
 
 
 def group_of_label(value: Mapping[object, object], labels: Collection[str]) -> dict[str, str]:
-    """Checks which group each label has; raises ValueError for what is no label or no text."""
+    """Checks the group of each label; raises ValueError for an unknown label or a group that is no
+    text."""
     checked: dict[str, str] = {}
     for label, group in value.items():
         if not isinstance(label, str) or label not in labels:

@@ -52,7 +52,7 @@ def begin_run(
 def _model(
     candidate: Mapping[str, Any] | None, served_model: Callable[[], ServedModel]
 ) -> dict[str, Any]:
-    """Returns the run's fields about its model: the candidate to compare, or the one that serves.
+    """Returns the run's fields about its model: the candidate to compare, or the model in use.
 
     The command line has looked the candidate up and made its model in SageMaker.
     """

@@ -1,4 +1,4 @@
-"""How a candidate's answers differ from those that rows had when a run of comparison was started.
+"""The differences between a candidate's answers and those in the rows when the run started.
 
 A comparison is a sum: those of all chunks add up to the run's, in any order.
 """
@@ -55,7 +55,7 @@ class LiveAnswer:
 
 
 class UntouchedRows:
-    """Stands where the predictions table is: a comparison neither reads nor writes a row."""
+    """Replaces the predictions table in a comparison, which neither reads nor writes a row."""
 
     def get_many(self, images: Sequence[str]) -> dict[str, Record]:  # noqa: ARG002 - its shape
         return {}
@@ -74,7 +74,7 @@ def rows_for(run: BulkRun, table: Predictions) -> Predictions:
 
 @dataclass(slots=True)
 class Flip:
-    """Images whose label another takes the place of; the first of them as examples."""
+    """Images to which the candidate gives another label; the first of them as examples."""
 
     count: int = 0
     examples: list[dict[str, Any]] = field(default_factory=list)
@@ -88,7 +88,7 @@ class Flip:
 class Reliability:
     """Confidence and truth of reviewed answers, in bins of equal width from 0 to 1.
 
-    Answers outside the model's own labels are left out: their confidence says something else.
+    Answers outside the model's own labels are left out: their confidence means something else.
     """
 
     counts: list[int] = field(default_factory=lambda: [0] * BINS)
@@ -139,8 +139,8 @@ class Comparison:
     Attributes:
         models: images by the model of the row.
         flips: by the row's label and the candidate's.
-        right: of the reviewed images, which of the two is right.
-        abstained: of all images, which of the two says that it is none of its labels.
+        right: of the reviewed images, how many each of the two has right.
+        abstained: of all images, to how many each of the two gives none of its labels.
         live, candidate: of the reviewed images.
     """
 
@@ -186,7 +186,7 @@ class Comparison:
     ) -> None:
         """Counts one image that the candidate has answered.
 
-        "Not one of these" makes every label of a model wrong, and right the word that it is none.
+        After "not one of these" a model is right only if it gives none of its labels.
         """
         label, confidence = entry.label or "", entry.confidence or 0.0
         self.compared += 1
@@ -196,7 +196,7 @@ class Comparison:
             flip = self.flips.setdefault((live.label, label), Flip())
             flip.add(Flip(1, [_example(live, entry, listed)]))
         if live.is_reviewed:
-            # Who confirms one model's word for none of its labels confirms every model's.
+            # Confirming that none of one model's labels fits confirms it for every model.
             truth = {live.truth} if live.truth and live.truth not in abstentions else abstentions
             self.right[_which(live.label in truth, label in truth)] += 1
             if live.label not in abstentions:

@@ -1,4 +1,4 @@
-"""The steps on a run's whole folder: a state of bulk.asl.json in, what its next states read out."""
+"""The steps on a run's whole folder: from the input of a state of bulk.asl.json to its output."""
 
 from __future__ import annotations
 
@@ -38,7 +38,8 @@ class FolderSteps:
     out_of_time: Callable[[], bool]
 
     def list(self, state: State) -> dict[str, Any]:
-        """Lists until all is listed or the time is nearly over; then it is called again."""
+        """Lists until the end, or until the time is nearly over; then the workflow calls it
+        again."""
         progress = known_progress(state["progress"], self.work, _files(state))
         if not progress.done:
             run = begin_run(state["input"], self.work, self.served_model, self.now)
@@ -57,7 +58,8 @@ class FolderSteps:
         return reconcile(self.work, self._run(state), self.now, state["round"])
 
     def delete(self, state: State) -> dict[str, Any]:
-        """Deletes until all is deleted or the time is nearly over; then it is called again."""
+        """Deletes everything, or until the time is nearly over; then the workflow calls it
+        again."""
         return {"done": delete_shards(self.work, _files(state), self.out_of_time)}
 
     def _run(self, state: State) -> BulkRun:

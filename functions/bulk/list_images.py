@@ -10,7 +10,7 @@ from bulk.chunks import write_chunk_names
 from bulk.run import BulkRun, Listed, RunFiles, chunk_name
 from bulk.work_bucket import WorkBucket
 
-# What file managers, archivers, network drives and notebooks leave beside photos; in lower case.
+# Names that file managers, archivers, network drives and notebooks leave beside photos; lower case.
 # As for folders on disk (training.data.folders), which Lambda does not have.
 SYSTEM_NAMES = frozenset(
     {
@@ -78,7 +78,7 @@ class _ListingFiles:
     def add(self, page: SourcePage) -> None:
         for each in page.listed:
             prefix = self.run.source.get("prefix")
-            # A row exists: whatever its name, the image was taken for one.
+            # A row exists, so this was accepted as an image, whatever its name.
             reason = why_ignored(each.key, prefix) if each.live is None else None
             if reason is None:
                 self.listed.lines.append(each.to_json())

@@ -22,7 +22,7 @@ from pipeline.records import Record, Road, Written
 
 logger = logging.getLogger(__name__)
 
-# For the longest image (S3's timeouts, a decode at the limits) and the chunk's last files.
+# Enough for the slowest image (S3's timeouts, a decode at the limits) and the chunk's last files.
 LAST_START_SECONDS = 60
 
 

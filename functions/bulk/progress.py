@@ -115,7 +115,7 @@ class ProgressReader:
         )
 
     def _phase(self, settings: BulkRun, round_: int, chunks: set[str], recorded: set[str]) -> Phase:
-        """Returns what is done to the last wave of the round's chunks; the others are ahead."""
+        """Returns the step of the round's last wave; the other waves are ahead of it."""
         waves = settings.waves(len(chunks), round_)
         if not waves or not self.work.exists(settings.files.manifest(round_, len(waves) - 1)):
             return Phase.PREPARING

@@ -11,9 +11,8 @@ from bulk.run import BulkRun
 
 
 class JobFacts(TypedDict):
-    """A transform job: ``seconds`` from its start to its end, None if it lacks one of them.
-
-    If SageMaker made no job, ``status`` is ``NotCreated`` and ``error`` is Step Functions' name of
+    """A transform job: ``seconds`` from its start to its end, None if it lacks one of them. If
+    SageMaker created no job, ``status`` is ``NotCreated`` and ``error`` is Step Functions' name of
     the error.
     """
 
@@ -51,7 +50,7 @@ class Report(TypedDict, total=False):
         instance_hours: of all transform jobs, by all their machines.
         ledger: the folder with every image by name.
         comparison: of a run that ``compares``: ``bulk.comparison.Comparison.report``. No row was
-            touched, and ``classified`` are the images that the candidate, ``model``, has answered.
+        changed, and ``classified`` are the images that the candidate, ``model``, has answered.
     """
 
     run: str

@@ -44,7 +44,7 @@ class BulkRun:
             meanwhile.
         started_at: UTC, ISO 8601.
         compares: whether the answers are compared with those of the listed rows, and no row is
-            touched.
+        changed.
         abstentions: with ``compares``, the labels by which either model says that it is none of
             its own.
     """

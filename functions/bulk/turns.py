@@ -11,14 +11,14 @@ from typing import Any, TypedDict
 from bulk.run import BulkRun
 from bulk.work_bucket import WorkBucket
 
-# What the state has before a round's first turn.
+# The state before a round's first turn.
 FIRST_TURN = {"turn": 0, "ended": None}
 # Preparing a chunk takes a function about five times as long as recording one.
 RECORDING_SHARE = 4
 
 
 class Part(TypedDict, total=False):
-    """What is done to a wave in a turn.
+    """The work on a wave in one turn.
 
     Keys:
         any: False if this turn has no such wave; then the others are missing.

@@ -22,15 +22,15 @@ from archive.crowd import BINS, EDGES, baseline_of
 
 # By chance alone one comparison in a thousand is above the threshold; a day has eight.
 CHANCE = 0.001
-# Under a tenth, the usual reading of the index is that nothing has changed. Large days are so
-# precise that every little thing is above chance.
+# Below a tenth the index is usually read as no change. On days with many images even tiny
+# differences exceed chance.
 SMALLEST = 0.1
 FEWEST_IMAGES, FEWEST_IN_BASELINE = 30, 100
 # Of the day's images, expected in a bin: the usual minimum for a chi-square approximation.
 EXPECTED_IN_BIN = 5
 OTHERS = "others"
 BASELINE_DAYS = 28
-# What another model answers otherwise without any drift of the images.
+# Properties that differ between models even without any drift of the images.
 OF_THE_MODEL = ("labels", "confidence")
 BEFORE = "days before"
 
@@ -59,7 +59,7 @@ class Comparison:
 
     @property
     def drifts(self) -> bool | None:
-        """None where there are too few images to say."""
+        """None if there are too few images to judge."""
         if self.psi is None or self.threshold is None:
             return None
         return self.psi > self.threshold
@@ -147,7 +147,8 @@ def psi_parts(day: Sequence[int], baseline: Sequence[int]) -> list[float]:
 
 
 def threshold(bins: int, n: int, m: int) -> float:
-    """Returns what the index exceeds with probability CHANCE without drift, or SMALLEST."""
+    """Returns the value that the index exceeds with probability CHANCE without drift; at least
+    SMALLEST."""
     noise = (1 / n + 1 / m) * chi_square_quantile(bins - 1, 1 - CHANCE)
     return max(SMALLEST, noise)
 
@@ -190,7 +191,7 @@ def _compared(
 def _label_bins(
     day: Counter[str], baseline: Counter[str]
 ) -> tuple[list[str], list[int], list[int]]:
-    """Returns the labels that the day should have often enough, and the others as one bin."""
+    """Returns the labels that are expected often enough that day, and the others as one bin."""
     n, m = day.total(), baseline.total()
     often = [label for label, count in baseline.most_common() if count * n >= EXPECTED_IN_BIN * m]
     names = [*often, OTHERS]
@@ -202,7 +203,7 @@ def _label_bins(
 def _tenths(
     kind: str, day: Counter[str], baseline: Counter[str]
 ) -> tuple[list[str], list[int], list[int]]:
-    """Returns the tenths, of which neighbours that the day should rarely have are one bin."""
+    """Returns the tenths; neighbours that are expected rarely that day are merged into one bin."""
     n, m = day.total(), baseline.total()
     ends: list[int] = []  # the first tenth behind each bin
     expected = 0
@@ -211,7 +212,7 @@ def _tenths(
         if expected >= EXPECTED_IN_BIN * m and expected:
             ends.append(place + 1)
             expected = 0
-    ends = [*ends[:-1], BINS]  # what is left over belongs to the last bin
+    ends = [*ends[:-1], BINS]  # the rest belongs to the last bin
     starts = [0, *ends[:-1]]
     spans = list(zip(starts, ends, strict=True))
     counts = [

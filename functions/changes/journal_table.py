@@ -64,7 +64,8 @@ class JournalTable:
             marks: the mark that was read, and the last change that is counted now.
 
         Raises:
-            TransientError: others moved the mark, or wrote the same counters at the same moment.
+            TransientError: another call moved the mark, or wrote the same counters at the same
+            moment.
         """
         part = zlib.crc32(shard.encode()) % PARTS
         writes = [self._move(shard, *marks, now)]
@@ -118,7 +119,7 @@ class JournalTable:
         return [day_json(day, found[day]) for day in sorted(found)]
 
     def drops(self, since: str) -> dict[str, Counter[str]]:
-        """Returns the counters of what was dropped, by day and by their names here."""
+        """Returns the counters of dropped images, by day and by their names here."""
         found: dict[str, Counter[str]] = defaultdict(Counter)
         for at, counts in self._counted(since):
             if at == at[:DAY_LENGTH]:  # nothing behind the day

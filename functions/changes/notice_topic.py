@@ -24,7 +24,7 @@ class NoticeTopic:
         self._rule = rule
 
     def send(self, records: Sequence[Record]) -> None:
-        """Tells which of the new answers match, if any does.
+        """Sends a message about the new answers that match, if there are any.
 
         Raises:
             TransientError: SNS is busy or did not answer.

@@ -1,4 +1,4 @@
-"""Notices of rows that somebody waits for: a label, a confidence, a folder."""
+"""Notices of rows that match a rule: a label, a confidence, a folder."""
 
 from __future__ import annotations
 
@@ -7,13 +7,13 @@ from dataclasses import dataclass
 
 from pipeline.records import Record, Status
 
-# A mail for a whole folder says the first rows, and how many more there are.
+# A mail for a whole folder lists the first rows, and how many more there are.
 SHOWN = 20
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Rule:
-    """What somebody waits for; everything that is given must match."""
+    """The rule for notices; every given condition must match."""
 
     label: str | None = None
     min_confidence: float = 0.0

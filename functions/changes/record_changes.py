@@ -28,7 +28,7 @@ class Journal(Protocol):
 
 
 class Notices(Protocol):
-    """Whoever is told of new answers."""
+    """Sends messages about new answers."""
 
     def send(self, records: Sequence[Record]) -> None: ...
 
@@ -38,7 +38,7 @@ class RecordChanges:
     """The adapters of the use case.
 
     Attributes:
-        notices: None where nobody asked for any.
+        notices: None if no rule is set.
         on_left_out: called for each notice that cannot be sent.
     """
 
@@ -73,9 +73,8 @@ class RecordChanges:
         return len(changes)
 
     def _tell(self, changes: Sequence[RowChange]) -> None:
-        """Sends notices. Only a busy topic comes first: later there is nothing to repeat them from.
-
-        A refusal would hold up the shard's counters for a day.
+        """Sends notices. A busy topic is an error, because the changes are not delivered again
+        later. A refusal is not, because it would hold up the shard's counters for a day.
         """
         if self.notices is None:
             return

@@ -1,4 +1,4 @@
-"""Changes of the predictions table, as its stream tells them: counted, and what was replaced."""
+"""Changes of the predictions table, from its stream: the counts, and the replaced answers."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from pipeline.table_items import answer_identity, from_item
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
 SEQUENCE_DIGITS = 40
 DAY_LENGTH = len("2026-11-29")
-# Behind the day, of what is counted but was not dropped that day.
+# Suffixes of the day for answers that are counted but were not dropped that day.
 BULK, AGAIN = "#bulk", "#again"
 HISTORY_FIELDS = (
     *("version", "status", "label", "confidence", "model", "classified_at", "source", "reason"),
@@ -38,7 +38,7 @@ class RowChange:
 
     @property
     def erases(self) -> bool:
-        """Whether nothing of what the image showed may stay."""
+        """Whether everything that the image showed must be erased."""
         return self.after is None or self.after.status is Status.DELETED
 
 
@@ -67,7 +67,7 @@ def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
     """Counts the answers that were written, by UTC day and by the names of the journal.
 
     Those of bulk runs are counted apart, below the day and BULK, and those to a version that had an
-    answer, below the day and AGAIN: both are other crowds than what is dropped.
+    answer, below the day and AGAIN: both differ from dropped images.
     """
     days: dict[str, Counter[str]] = defaultdict(Counter)
     for each in changes:
@@ -98,7 +98,7 @@ def _counted_names(record: Record) -> list[str]:
 
 @dataclass(slots=True)
 class Replaced:
-    """What a batch does to the history.
+    """The effect of a batch on the history.
 
     Attributes:
         erased: images of which nothing may stay; that is done first.
@@ -123,7 +123,7 @@ def replaced(changes: Sequence[RowChange]) -> Replaced:
 
 
 def history_json(record: Record) -> dict[str, Any]:
-    """Returns an answer as an image's history tells it."""
+    """Returns an answer in the form of an image's history."""
     return {name: getattr(record, name) for name in HISTORY_FIELDS}
 
 

@@ -1,6 +1,5 @@
-"""A share of the live images to a candidate, after their rows are written, by the table's stream.
-
-Nothing of a drop waits for it: it reads the image once more, and what it cannot do is left out.
+"""Sends a share of the live images to a candidate, after their rows are written, from the table's
+stream. No drop waits for it: it reads the image again, and leaves out images that fail.
 """
 
 from __future__ import annotations
@@ -20,7 +19,7 @@ from pipeline.records import CandidateAnswer, Record, Road, Status, ref_to_read
 
 logger = logging.getLogger(__name__)
 
-# Of the default model's 150,528 bytes, 27 are the 4 MB of a serverless endpoint's request.
+# With the default model's 150,528 bytes an image, 27 images fit into a serverless request of 4 MB.
 MAX_PAYLOAD_BYTES = 4 * 1024 * 1024
 
 
@@ -49,11 +48,11 @@ class Shadow:
 
 @dataclass(frozen=True, slots=True)
 class Shown:
-    """What came of some changes of the table.
+    """The result for some changes of the table.
 
     Attributes:
         chosen: rows of the share.
-        again_from: the sequence number of the first change that is to come again; None for none.
+        again_from: the sequence number of the first change to deliver again, if any.
     """
 
     chosen: int = 0
@@ -62,7 +61,8 @@ class Shown:
     again_from: str | None = None
 
     def to_response(self) -> dict[str, Any]:
-        """Returns what Lambda wants: it gives the changes from the named one on again."""
+        """Returns the form that Lambda reads: it delivers the changes again from the named one
+        on."""
         again = [] if self.again_from is None else [{"itemIdentifier": self.again_from}]
         return {"batchItemFailures": again}
 
@@ -97,7 +97,7 @@ class ShowToCandidate:
     now: Callable[[], str]
 
     def run(self, events: Sequence[Mapping[str, Any]], too_late: Callable[[], bool]) -> Shown:
-        """Shows new rows of the share to the candidate, as many at a time as a request takes.
+        """Sends new images of the share to the candidate, as many at a time as fit into a request.
 
         A busy service or too little time ends it: the changes from there on come again, a few
         times, and those before do not.
@@ -163,7 +163,7 @@ class ShowToCandidate:
             logger.exception("the candidate gave no answers", extra={"model": shadow.model})
             return []
         if any(each.model != shadow.model for each in answers):
-            return []  # the endpoint has another candidate by now
+            return []  # the endpoint has another candidate now
         return [(record, answer) for (record, _), answer in zip(ready, answers, strict=True)]
 
 
@@ -176,7 +176,7 @@ class _NewAnswer:
 
 
 def _new_answers(events: Sequence[Mapping[str, Any]]) -> Iterator[_NewAnswer]:
-    """Yields the rows with a new answer; what a reviewer or a candidate said is none."""
+    """Yields the rows with a new answer; a review or a candidate's answer is not one."""
     for each in events:
         try:
             change = read_change(each)

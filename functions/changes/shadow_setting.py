@@ -1,6 +1,5 @@
-"""Which candidate live images are shown to: a setting in the models bucket, beside the promotions.
-
-CloudFormation does not know it, as it does not know promotions: trying a model is no deployment.
+"""The candidate on trial: a setting in the models bucket, beside the promotions. Like promotions it
+is unknown to CloudFormation: trying a model is not a deployment.
 """
 
 from __future__ import annotations
@@ -23,7 +22,7 @@ SCHEMA = 1
 
 
 def read_shadow(s3: S3Client, bucket: str) -> Shadow | None:
-    """Reads the setting; None while no candidate is shown live images.
+    """Reads the setting; None while there is no candidate.
 
     Raises:
         TransientError: S3 is busy or did not answer.

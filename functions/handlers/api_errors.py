@@ -1,4 +1,4 @@
-"""What the API answers instead of a result: problems, each with its status and what to do."""
+"""The API's answers to errors: problems, each with its status and what to do."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Images as people see them, and the forms by which they come in."""
+"""Images as people see them, and the forms for uploading them."""
 
 from __future__ import annotations
 

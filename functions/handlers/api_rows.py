@@ -1,4 +1,4 @@
-"""Rows of the predictions table: listed, one of them, and what people say about it."""
+"""Rows of the predictions table: a list, a single row, and its review."""
 
 from __future__ import annotations
 

@@ -24,7 +24,7 @@ def reviews_table() -> ReviewsTable:
 
 @cache
 def shown_images() -> ImagesBucket:
-    """Returns the images for people, whose addresses may name a version that never was one."""
+    """Returns the images for people, who may ask for a version that never existed."""
     return ImagesBucket(client("s3"), gone_codes=GONE_CODES | {MALFORMED_VERSION_CODE})
 
 

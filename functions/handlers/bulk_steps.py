@@ -23,7 +23,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> dict[str, Any]:
-    """Runs the step that the state machine names; returns what its next states read."""
+    """Runs the step that the state machine names; returns the input of its next states."""
     s3 = client("s3")
     steps = FolderSteps(
         s3=s3,

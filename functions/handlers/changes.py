@@ -37,7 +37,7 @@ def record_changes() -> RecordChanges:
 
 
 def notices() -> NoticeTopic | None:
-    """Returns None, too, for a rule that cannot be read: history and counters go on."""
+    """Also returns None for an unreadable rule, so that history and counters continue."""
     settings = wiring.settings
     if not settings.notice_rule:
         return None

@@ -25,8 +25,8 @@ def answer(
     """Makes the change and always answers CloudFormation, which waits an hour otherwise.
 
     Args:
-        change: returns the PhysicalResourceId and the attributes of the resource. What it raises
-            fails the deployment, with the error as the reason.
+        change: returns the PhysicalResourceId and the attributes of the resource. An exception
+        fails the deployment, with the error as the reason.
     """
     sent: dict[str, object] = {
         name: event[name] for name in ("StackId", "RequestId", "LogicalResourceId")

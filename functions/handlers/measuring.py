@@ -11,7 +11,7 @@ metrics = Metrics()
 
 
 def count(numbers: Mapping[str, int]) -> None:
-    """Adds to the metrics what is not zero."""
+    """Adds the counts that are not zero to the metrics."""
     for name, number in numbers.items():
         if number:
             metrics.add_metric(name, MetricUnit.Count, number)

@@ -21,7 +21,7 @@ logger = Logger()
 
 @logger.inject_lambda_context
 def handler(event: dict[str, Any], context: LambdaContext) -> None:  # noqa: ARG001 - Lambda passes it
-    """Takes EventBridge's "SageMaker Training Job State Change"; Lambda retries what fails."""
+    """Handles EventBridge's "SageMaker Training Job State Change"; Lambda retries failures."""
     job = event["detail"]["TrainingJobName"]
     proposal = propose_model().run(job)
     if proposal.package is None:

@@ -1,7 +1,7 @@
 """``PublishModelFunction``: copies the default model from this bundle into the models bucket.
 
-CloudFormation calls it as the custom resource ``PublishedModel``, before it makes the endpoint, so
-one deployment brings everything up without an upload by hand.
+CloudFormation calls it as the custom resource ``PublishedModel``, before it creates the endpoint,
+so one deployment sets up everything, without a manual upload.
 """
 
 from __future__ import annotations

@@ -1,8 +1,7 @@
-"""How a prepared photo looks, in three digits: the figures by which drift of images is noticed.
-
-They must cost next to nothing an image and need no library, since a function that sends npy loads
-none. So they look at one pixel in STRIDE, and at its green, which has most of the light that people
-see (0.59 of luma in ITU-R BT.601). docs/decisions/asking.md has the cost.
+"""How a prepared photo looks, in three digits: figures that show a drift of the images. They must
+cost almost nothing and need no library, since a function that sends npy loads none. So they use one
+pixel in STRIDE, and only its green, which has most of the light that people see (0.59 of luma in
+ITU-R BT.601). docs/decisions/asking.md has the cost.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The encodings of prepared images on their way to the endpoint; both are lossless."""
+"""The encodings in which prepared images are sent to the endpoint; both are lossless."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass

@@ -19,7 +19,7 @@ SCOPE = "openid email"
 
 
 class IssuerError(Exception):
-    """The issuer does not describe itself; the message is for people."""
+    """The issuer's description is missing or wrong; the message is for people."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""The stack as a host of the page: what the page learns of it, and what the page may call."""
+"""The stack as a host of the page: the facts it gives the page, and what the page may call."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class StackHost:
     sign_in: SignIn
 
     def facts(self) -> PageFile:
-        """Returns what the page asks first: where it is, and where to sign in."""
+        """Returns what the page requests first: its own address, and where to sign in."""
         facts = {
             "place": f"AWS, {self.region}",
             "target": "aws",

@@ -1,7 +1,8 @@
 """A circuit breaker: after a few failures in a row, the endpoint is not called for a while.
 
-Each execution environment has one, so at most `ClassifyConcurrency` calls reach a dead endpoint in
-each pause. It protects the endpoint, not the messages, which may meet an environment with a closed
+Each execution environment has one, so at most `ClassifyConcurrency` calls reach a failed endpoint
+in each pause. It protects the endpoint, not the messages, which may meet an environment with a
+closed
 breaker. The receive count that messages carry makes them outlast an outage:
 `TRANSIENT_FAULT_SECONDS` in `retries.py`.
 M. Nygard, "Release It!" (2007), chapter 5.2.

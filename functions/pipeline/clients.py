@@ -41,7 +41,7 @@ QUICK = Config(
 BRIEF = QUICK.merge(
     Config(connect_timeout=1, read_timeout=3, retries={"mode": "standard", "total_max_attempts": 2})
 )
-# For a cold endpoint, while somebody waits at the API, which gives up after 29 s.
+# For a cold endpoint, while a caller waits for the API, which gives up after 29 s.
 WATCHED = Config(
     connect_timeout=1, read_timeout=20, retries={"mode": "standard", "total_max_attempts": 1}
 )
@@ -78,7 +78,7 @@ def moment(value: Any) -> datetime:
         try:
             return read(value)
         except ValueError:
-            pass  # botocore says what is wrong with it
+            pass  # botocore reports the error
     guessed: datetime = parse_timestamp(value)
     return guessed
 

@@ -91,9 +91,8 @@ QUEUE_SECONDS = 345_600
 
 
 def row_seconds(outcomes: Sequence[Outcome]) -> list[float]:
-    """Returns how long each image that got its row now took from S3's event to the row.
-
-    Images that are answered again, by `imagedrop reprocess`, are no drops: their events are older.
+    """Returns the seconds from S3's event to the row, for each image that just got its row. Images
+    that `imagedrop reprocess` answers again are left out: their events are older.
     """
     times = [
         (datetime.fromisoformat(each.record.received_at), each.record.classified_at)

@@ -24,7 +24,7 @@ class Status(StrEnum):
 
 
 class Road(StrEnum):
-    """The way by which an image came in; ``source`` in the record."""
+    """How an image came in; ``source`` in the record."""
 
     DROP = "drop"
     BULK = "bulk"
@@ -40,11 +40,11 @@ class Written(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Review:
-    """A person's word on an image.
+    """A person's review of an image.
 
     Attributes:
-        label: the right label; None for a claim or a skip. With ``none_of_these`` the model's word
-            for that (``unknown_dog``) when a person confirmed it, else None.
+        label: the right label; None for a claim or a skip. With ``none_of_these`` the model's label
+        for that (``unknown_dog``) if a person confirmed it, else None.
         by: the caller's identity, an address or an ARN.
         action: one of ``pipeline.review.Action``.
     """
@@ -57,7 +57,7 @@ class Review:
 
 @dataclass(frozen=True, slots=True)
 class CandidateAnswer:
-    """What a model that is only tried says about the version; never the image's prediction."""
+    """The answer of a candidate on trial to the version; never the image's prediction."""
 
     label: str
     confidence: float

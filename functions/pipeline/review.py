@@ -1,6 +1,5 @@
-"""A person's review of one version of an image: what each action does to what was said before.
-
-A review lies beside the model's answer and never replaces it. It belongs to one version: a row that
+"""A person's review of one version of an image, and the effect of each action on it. A review is
+stored beside the model's answer and never replaces it. It belongs to one version: a row that
 shows another version has none.
 """
 
@@ -32,12 +31,12 @@ DECISIONS = frozenset({Action.CONFIRM, Action.CORRECT, Action.NONE_OF_THESE})
 
 @dataclass(frozen=True, slots=True)
 class Reviews:
-    """Everything that was said about one version.
+    """All reviews of one version.
 
     Attributes:
         latest: the last decision, or the last skip while there is no decision.
         before: what the last decision replaced, for undo.
-        claim: who looks at it now; it ends after ``CLAIM_MINUTES``.
+        claim: who is reviewing it now; it ends after ``CLAIM_MINUTES``.
         changes: how often people changed it; a write is refused when another came between.
     """
 
@@ -72,15 +71,15 @@ class ReviewRequest:
 
 
 class ReviewConflictError(Exception):
-    """The action does not fit what the row says by now; the message is for the user."""
+    """The action does not fit the row's current state; the message is for the user."""
 
 
 def reviewed(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
-    """Returns what is said after the action.
+    """Returns the reviews after the action.
 
     Raises:
-        ReviewConflictError: the row shows another version or no answer, somebody else looks at the
-            image, the model's answer has changed, or there is nothing of one's own to undo.
+        ReviewConflictError: the row shows another version or no answer, another person is reviewing
+        the image, the model's answer has changed, or the caller has nothing to undo.
     """
     if record.version != request.version:
         raise ReviewConflictError("the image has another version now; review that one")
@@ -113,7 +112,7 @@ def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
         case Action.CONFIRM if request.label not in (None, record.label):
             raise ReviewConflictError(f"the model's answer is {record.label} now; look again")
         case Action.CONFIRM if record.is_abstention:
-            # Who agrees that the model does not know it has not said what it is.
+            # Confirming that the model does not know the image does not say what it shows.
             done = replace(done, label=record.label, action=str(Action.NONE_OF_THESE))
         case Action.CONFIRM:
             done = replace(done, label=record.label)
@@ -123,7 +122,7 @@ def _after(said: Reviews, record: Record, request: ReviewRequest) -> Reviews:
 
 
 def _undone(said: Reviews, request: ReviewRequest) -> Reviews:
-    """Takes back the last decision or skip, one step; a claim that one holds ends too."""
+    """Undoes the last decision or skip, one step; the caller's claim ends too."""
     if said.latest is None:
         raise ReviewConflictError("this version has no review: there is nothing to undo")
     if said.latest.by != request.by:

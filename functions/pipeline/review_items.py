@@ -1,4 +1,4 @@
-"""What people said about an image, as attributes of its row beside the model's answer.
+"""People's reviews of an image, as attributes of its row beside the model's answer.
 
 ``review`` holds everything; ``reviewed_version`` is there while a decision holds, so that a filter
 can compare it with the row's version; ``review_changes`` counts, so that no two people overwrite
@@ -17,7 +17,7 @@ REVIEW_NAMES = ("review", "reviewed_version", "review_changes")
 
 
 def to_review_item(said: Reviews) -> dict[str, dict[str, Any]]:
-    """Returns the attributes for what was said; without ``reviewed_version`` if nothing holds."""
+    """Returns the attributes for the reviews; without ``reviewed_version`` if no decision holds."""
     parts = {"latest": said.latest, "before": said.before, "claim": said.claim}
     item: dict[str, dict[str, Any]] = {
         "review": {
@@ -32,7 +32,7 @@ def to_review_item(said: Reviews) -> dict[str, dict[str, Any]]:
 
 
 def reviews_of(item: Mapping[str, Mapping[str, Any]]) -> Reviews:
-    """Returns what was said about a row, of whichever version."""
+    """Returns the reviews of a row, of whichever version."""
     fields = item["review"]["M"] if "review" in item else {}
     return Reviews(
         version=fields["version"]["S"] if fields else "",

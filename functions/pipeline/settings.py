@@ -86,7 +86,7 @@ class Settings:
 
     @property
     def notice_rule(self) -> str:
-        """What somebody waits for; empty for nothing."""
+        """The rule for notices; empty for none."""
         return self.environment["NOTICE_RULE"]
 
     @property

@@ -20,7 +20,7 @@ Item = dict[str, dict[str, Any]]
 
 # Every attribute that a written answer decides; all others of the row survive it.
 ITEM_NAMES = (
-    # An answer takes the candidate's with it, which was given beside the one before.
+    # An answer removes the candidate's, which belongs to the former answer.
     *(name for name in FIELD_NAMES if name != "review"),
     "disagrees",
     "sequencer",

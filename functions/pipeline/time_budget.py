@@ -1,7 +1,7 @@
 """The time that Lambda leaves a function: when it must begin no more work.
 
 If Lambda ends ``ClassifyFunction``, its whole batch is retried after the visibility timeout. So it
-never begins what might not finish; tests/unit/handlers/test_time_budget.py adds up the times.
+never begins work that might not finish; tests/unit/handlers/test_time_budget.py adds up the times.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The default model in the models bucket, as CloudFormation's custom resource asks for it."""
+"""The default model in the models bucket, for CloudFormation's custom resource."""
 
 from __future__ import annotations
 

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
 
 # Marks the groups of this project in a listing of all the account's groups.
 GROUP_DESCRIPTION = "Image classifiers for imagedrop: "
-# What the serving application accepts (model/serving/requests.py), which is no part of the bundle.
+# The types that the serving application accepts (model/serving/requests.py is not in the bundle).
 CONTENT_TYPES = (
     "application/x-image",
     "application/x-npy",

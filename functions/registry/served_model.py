@@ -47,7 +47,7 @@ class Serving:
 
 @dataclass(frozen=True, slots=True)
 class ServedModel:
-    """The model that answers now; bulk runs use it too."""
+    """The model in use; bulk runs use it too."""
 
     serving: Serving
     card: ModelCard

@@ -28,7 +28,7 @@ CHUNK_BYTES = 1024 * 1024
 WHITEOUT = ".wh."
 OPAQUE = ".wh..wh..opq"
 
-# What a library ships for its own developers, and tools that need packages the image lacks.
+# Files for a library's own developers, and tools that need packages the image lacks.
 _LEFT_OUT = re.compile(
     r"(^|/)(tests?|testing/_private)/|\.(pyi|pxd|h|c|f90|a|lib)$|"
     r"^onnxruntime/(tools|transformers|quantization)/|^numpy/(f2py|distutils|_pyinstaller)/"
@@ -118,7 +118,7 @@ def _unpacked(wheel: Path, site_packages: str) -> list[Entry]:
 
 
 def _installed_name(name: str) -> str | None:
-    """Returns the name below site-packages, or None for what does not go there.
+    """Returns the name below site-packages, or None for files that do not go there.
 
     Raises:
         LayerError: the name leaves its folder.

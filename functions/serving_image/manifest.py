@@ -19,7 +19,7 @@ DOCKER_CONFIG = "application/vnd.docker.container.image.v1+json"
 DOCKER_LAYER = "application/vnd.docker.image.rootfs.diff.tar.gzip"
 GZIP_LAYERS = frozenset({DOCKER_LAYER, "application/vnd.oci.image.layer.v1.tar+gzip"})
 
-# When the image is said to be made: the same content must give the same bytes.
+# The image's creation time, fixed, because the same content must give the same bytes.
 CREATED = "1980-01-01T00:00:00Z"
 
 

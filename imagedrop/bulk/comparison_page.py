@@ -20,11 +20,11 @@ Pictures = Callable[[Mapping[str, Any]], bytes | None]
 
 
 def comparison_values(comparison: Mapping[str, Any], picture: Pictures) -> dict[str, Any]:
-    """Returns what `comparison.html` names.
+    """Returns the values that `comparison.html` names.
 
     Args:
         comparison: `bulk.comparison.Comparison.report`.
-        picture: makes a WebP file of an example; None where there is nothing to show.
+        picture: makes a WebP file of an example; None if there is nothing to show.
     """
     flips = comparison["flips"]
     sides = ("live", "candidate")
@@ -65,7 +65,7 @@ def _share(part: int, whole: int) -> str:
 
 
 def _difference(right: Mapping[str, int], reviewed: int) -> str:
-    """Returns what the candidate gains."""
+    """Returns the candidate's gain."""
     if not reviewed:
         return "none"
     points, (low, high) = paired_interval(right["only_candidate"], right["only_live"], reviewed)

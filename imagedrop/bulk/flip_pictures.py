@@ -15,7 +15,8 @@ SIDE_PIXELS = 256
 
 
 def pictures(found: Target) -> Callable[[Mapping[str, Any]], bytes | None]:
-    """Returns what makes a WebP file of an example in a report; None for one that is gone."""
+    """Returns a function that makes a WebP file of an example in a report; None for a deleted
+    one."""
     images, decoder = ImagesBucket(found.client("s3")), Decoder()
 
     def picture(example: Mapping[str, Any]) -> bytes | None:

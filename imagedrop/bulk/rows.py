@@ -14,7 +14,7 @@ from pipeline.records import Record, ref_to_read
 
 @dataclass(slots=True)
 class ComparedRows:
-    """Rows of one bucket, counted while they are read; a run is about one bucket.
+    """Rows of one bucket, counted while they are read; a run covers one bucket.
 
     Attributes:
         images_bucket: the stack's own, which keeps versions.

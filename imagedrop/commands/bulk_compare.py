@@ -1,4 +1,4 @@
-"""``imagedrop bulk start --rows … --model … --compare``: try another model on what is there."""
+"""``imagedrop bulk start --rows … --model … --compare``: compare another model on existing rows."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ BUCKET = "bucket"
 
 
 def count_rows(found: Target, rows: str, model: str) -> Listing:
-    """Returns the rows that a comparison would be about; changes nothing.
+    """Returns the rows that a comparison would cover; changes nothing.
 
     Raises:
         UserError: as `rows_to_compare`.
@@ -44,9 +44,8 @@ def count_rows(found: Target, rows: str, model: str) -> Listing:
 
 
 def rows_to_compare(found: Target, rows: str, model: str) -> tuple[str, Source, dict[str, Any]]:
-    """Writes the rows into the place of a new run; returns its name, source and candidate.
-
-    The candidate is as `bulk.begin` reads it.
+    """Writes the rows as the source of a new run; returns its name, source and candidate. The
+    candidate is in the form that `bulk.begin` reads.
 
     Raises:
         UserError: the filters are malformed or match nothing that can be compared, or there is no

@@ -145,7 +145,7 @@ def start_comparison(
 
 
 def say_started(found: Target, run: str, *, wait: bool) -> None:
-    """Says a run's name, and waits for it if that is wanted."""
+    """Prints a run's name, and waits for it if asked to."""
     say(f"Started: {run}")
     if wait:
         wait_for(found, run)
@@ -198,8 +198,7 @@ def upload(target: Target, folder: LocalFolder) -> bool:
     Returns whether files are missing because they cannot be read; they are named.
 
     Raises:
-        UserError: S3 did not take a file, so the run would miss one that is there, or none can be
-            read.
+        UserError: S3 refused a file, which the run would miss, or no file can be read.
         typer.Exit: the user pressed Ctrl-C.
     """
     s3, destination = target.client("s3"), folder.destination

@@ -1,4 +1,4 @@
-"""``imagedrop cost``: what images cost on AWS."""
+"""``imagedrop cost``: the cost of images on AWS."""
 
 from __future__ import annotations
 

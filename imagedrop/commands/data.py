@@ -40,7 +40,7 @@ data = typer.Typer(
 app.add_typer(data, name="data")
 PARTS = ("train", "valid", "test")
 NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,62}")
-# A tenth of fewer photos says little: with 9 of 10 right, 60 to 98 % may be (95 %).
+# A tenth of fewer photos shows little: 9 of 10 right means 60 to 98 % (95 % interval).
 FEW_PHOTOS = 100
 WITHOUT_PARTS = "--shares 100,0,0"
 FOLDS = " --folds 4"

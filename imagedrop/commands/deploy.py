@@ -72,7 +72,7 @@ def deploy(
 def choose_deployment(
     stack_name: str | None, region: str | None, profile: str | None
 ) -> SavedDeployment:
-    """Returns the saved deployment with what was given on the command line instead.
+    """Returns the saved deployment, overridden by the command line.
 
     Parameters belong to a stack in a region: those of another deployment are not taken over.
     """
@@ -115,7 +115,7 @@ def _parse(given: list[str]) -> dict[str, str]:
 
 
 def print_plan(plan: Plan) -> None:
-    """Says where, what, what it costs while idle, and what the account lacks."""
+    """Prints the place, the resources, their idle cost, and quotas that are too small."""
     verb = "Create" if plan.status is None else "Update"
     say(
         f"{verb} the stack {plan.chosen.stack_name} in {plan.account}",

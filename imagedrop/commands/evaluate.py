@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from training.evaluation.others import OtherThings
 
 LEAKS_SHOWN = 5
-# What a card's metrics say of the graph, and not of the photos that it was last measured on.
+# A card's metrics about the graph, not about the photos that it was last measured on.
 KEPT = ("calibration", "gate")
 
 
@@ -233,7 +233,7 @@ def _print_calibration(calibration: Calibration) -> None:
 
 
 def _print_leaks(found: Evaluation) -> None:
-    """Names photos that the model knows; not those of which the first line says so already."""
+    """Names photos that the model was trained on, unless the first line covers them already."""
     if found.judged.was_seen:
         say("The model was trained on these photos, so these figures mean little.", "yellow")
     learned = sum(row.is_learned for row in found.leaked)
@@ -307,7 +307,7 @@ def _tempered(found: Evaluation, weights: Path, destination: Path) -> dict[str, 
 
 
 def _unknown_when_tempered(found: Evaluation) -> Unknown | None:
-    """The leads are differences of logits: divided by a temperature, each is so much smaller."""
+    """The leads are differences of logits, so they are divided by the temperature too."""
     rule = found.card.unknown
     if rule is None:
         return None

@@ -36,7 +36,7 @@ def _refuse_nan(value: float | None) -> float | None:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Filters:
-    """What a person types to select rows; all of it must match."""
+    """The filters that a person types to select rows; all must match."""
 
     label: Annotated[str | None, typer.Option(help="Only this label.")] = None
     status: Annotated[Status | None, typer.Option(case_sensitive=False)] = None
@@ -63,7 +63,7 @@ class Filters:
         return any(getattr(self, each.name) != each.default for each in fields(self))
 
     def query(self) -> Query:
-        """Returns the query; prints the moments that typed times mean.
+        """Returns the query; prints the moments that the typed times stand for.
 
         Raises:
             UserError: a time is not one.

@@ -1,4 +1,4 @@
-"""``imagedrop inspect``: does a training learn, where is its time spent, what to change."""
+"""``imagedrop inspect``: whether a training learns, where it spends its time, what to change."""
 
 from __future__ import annotations
 

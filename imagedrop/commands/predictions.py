@@ -105,7 +105,8 @@ def print_records(records: Iterable[Record], format_: Format) -> int:
 
 
 def _label(row: JsonObject) -> str:
-    """Returns the label, or the reason; beside a doubt what the model can say of the image."""
+    """Returns the label, or the reason; for a doubtful label also the group and the nearest
+    label."""
     label: str = row["label"] or row["reason"] or ""
     if not is_doubt(row):
         return label
@@ -115,9 +116,8 @@ def _label(row: JsonObject) -> str:
 
 
 def is_doubt(row: JsonObject) -> bool:
-    """Whether the label is a model's word for what it does not know: ``unknown_dog``, ``unknown``.
-
-    The gate's word (``not_a_dog``) is none: nothing is near to what is no dog.
+    """Whether the label stands for an unknown kind: ``unknown_dog``, ``unknown``. The gate's label
+    (``not_a_dog``) does not count, because no label is near to such an image.
     """
     own = {each["label"] for each in row["predictions"]}
     says_unknown = re.match(r"unknown(_|$)", row["label"] or "") is not None

@@ -1,4 +1,4 @@
-"""``imagedrop reprocess``: let the model that answers now answer for photos again."""
+"""``imagedrop reprocess``: classify photos again with the model in use."""
 
 from __future__ import annotations
 
@@ -60,7 +60,7 @@ def reprocess(
     refused = _send(found, chosen)
     for image in refused[:NAMED]:
         say(f"Not sent: {image}", "yellow")
-    # A file that is rejected again keeps its row as it is: nothing of it can be waited for.
+    # A file that is rejected again keeps its row unchanged, so there is nothing to wait for.
     answered = [each for each in chosen.records if each.status is Status.CLASSIFIED]
     late = _waited(found, answered, patience_seconds) if wait else []
     for image in late[:NAMED]:

@@ -1,4 +1,4 @@
-"""``imagedrop shadow``: show a share of the live images to another model too."""
+"""``imagedrop shadow``: try a candidate on a share of the live images."""
 
 from __future__ import annotations
 

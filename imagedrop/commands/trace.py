@@ -1,4 +1,4 @@
-"""``imagedrop trace``: print one image's way."""
+"""``imagedrop trace``: print one image's history."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def trace(
 
 
 def print_steps(steps: Iterable[JsonObject], format_: Format) -> None:
-    """Prints an image's way to standard output."""
+    """Prints an image's history to standard output."""
     layout = Layout(
         fields=("at", "what", "detail"),
         columns=(

@@ -55,7 +55,7 @@ def train(
     )
     say(f"Report: {page}")
     model = quote(str(result.model_dir))
-    if wanted.folds:  # they have measured it; the model itself has learned from every photo
+    if wanted.folds:  # the folds have measured it; the model itself was trained on every photo
         say(f"Next: imagedrop package {model}")
     else:
         say(f"Next: imagedrop evaluate {model} --data {quote(str(data))}")

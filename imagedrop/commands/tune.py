@@ -103,7 +103,7 @@ def _wider(
     unfreeze: list[str],
     finetune_lr: tuple[float, float],
 ) -> SearchSpace:
-    """The space with what is only searched when it is asked for.
+    """The space, with the dimensions that are searched on request only.
 
     Raises:
         UserError: there is no such part of the backbone, or a range is empty.

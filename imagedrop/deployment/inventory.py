@@ -37,7 +37,7 @@ class Kept:
     """Something that holds data and stays when the stack is deleted.
 
     Attributes:
-        cost: what it costs a month, in words.
+        cost: its monthly cost, in words.
         command: the command that removes it.
     """
 
@@ -138,14 +138,15 @@ def _tables(dynamodb: Any, stack_name: str, resources: list[Resource]) -> Iterat
 
 
 def _keys(kms: Any, stack_name: str) -> Iterator[Kept]:
-    """The keys that stacks of this name have made; never one that the user brought."""
+    """The keys that stacks of this name created; never one of the user's own."""
     wanted = KEY_DESCRIPTION.format(stack=stack_name)
     for page in kms.get_paginator("list_keys").paginate():
         for each in page["Keys"]:
             try:
                 key = kms.describe_key(KeyId=each["KeyId"])["KeyMetadata"]
             except ClientError as error:
-                # A key of others, with a policy that excludes us. Ours lets IAM decide.
+                # Another owner's key, whose policy excludes us; the policy of our key lets IAM
+                # decide.
                 if error_code(error) != "AccessDeniedException":
                     raise
                 continue

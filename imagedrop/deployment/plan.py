@@ -36,7 +36,7 @@ class Plan:
 
 
 def make_plan(account: Account, chosen: SavedDeployment, template: Template) -> Plan:
-    """Asks AWS for what the plan needs; changes nothing.
+    """Reads the plan's facts from AWS; changes nothing.
 
     Raises:
         UserError: the stack cannot be deployed to.
@@ -65,7 +65,7 @@ def _require_deployable(name: str, status: str | None) -> None:
             "Delete what the failed try left, then deploy again: imagedrop destroy, "
             "imagedrop deploy",
         )
-    # A stack in review has a change set and no resources yet; SAM takes it up.
+    # A stack in review has a change set and no resources yet; SAM continues it.
     if status is not None and status.endswith("_IN_PROGRESS") and status != IN_REVIEW:
         raise UserError(
             f"The stack {name} is {status}: another operation is running.",

@@ -1,7 +1,6 @@
-"""The account's quotas that this stack needs, asked where AWS answers.
-
-Service Quotas lists what was applied to an account; what it does not list has AWS's default.
-It says nothing of the memory of a serverless endpoint, and for Lambda's concurrency a new
+"""The account's quotas that this stack needs, read from AWS if possible. Service Quotas lists the
+values applied to an account; all others have AWS's default. It does not list the memory of a
+serverless endpoint, and for Lambda's concurrency a new
 account's limit of 10 shows in Lambda's own account settings only.
 """
 
@@ -21,7 +20,7 @@ from pipeline.adapters.service_errors import error_code
 SERVERLESS_CONCURRENCY = "L-96300102"
 # Public reports of new accounts: "'Memory size in MB per serverless endpoint' is 3072 MBs".
 NEW_ACCOUNT_ENDPOINT_MEGABYTES = 3072
-# What Lambda wants to stay unreserved.
+# The concurrency that Lambda keeps unreserved.
 UNRESERVED_EXECUTIONS = 100
 # ReservedConcurrentExecutions of ApiFunction, ChangesFunction, DriftFunction and ShadowFunction.
 OWN_EXECUTIONS = (20, 10, 1, 2)
@@ -29,7 +28,7 @@ OWN_EXECUTIONS = (20, 10, 1, 2)
 
 @dataclass(frozen=True, slots=True)
 class Quota:
-    """A quota and what the stack needs of it.
+    """A quota, and how much of it the stack needs.
 
     Attributes:
         allowed: None when it could not be asked; `problem` then says why.
@@ -55,7 +54,7 @@ class Quota:
         return self.allowed is not None and self.allowed < self.needed
 
     def line(self) -> str:
-        """Says it in one line."""
+        """Returns it as one line."""
         if self.allowed is None:
             return f"{self.name}: needs {self.needed:g}; {self.problem}"
         return f"{self.name}: needs {self.needed:g}, the account has {self.allowed:g}"

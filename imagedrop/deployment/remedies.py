@@ -1,7 +1,5 @@
-"""AWS's messages about failed deployments, and the remedies.
-
-docs/operations.md has the same table. CloudFormation passes on a resource's error as text alone,
-so a text is all there is to recognise it by.
+"""AWS's messages about failed deployments, and how to fix each. docs/operations.md has the same
+table. CloudFormation returns a resource's error only as text, so errors are recognised by text.
 """
 
 from __future__ import annotations
@@ -12,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Remedy:
-    """A part of AWS's message, as people read it and as a pattern, and the way out."""
+    """A part of AWS's message, as people read it and as a pattern, and what to do."""
 
     says: str
     pattern: str
@@ -93,5 +91,5 @@ UNKNOWN = "Look up the message in AWS's documentation of the resource."
 
 
 def next_step(reason: str) -> str:
-    """Returns what to do about what AWS said."""
+    """Returns the next step after AWS's message."""
     return next((each.next_step for each in REMEDIES if re.search(each.pattern, reason)), UNKNOWN)

@@ -1,4 +1,4 @@
-"""Removes a stack, what promotions made beside it, and on request the data that it left.
+"""Removes a stack, the models of promotions, and on request the data that it left.
 
 Each step may be repeated: a removal that was interrupted continues where it stopped.
 """
@@ -21,7 +21,7 @@ from registry.model_registry import ModelRegistry
 DELETE_BATCH = 1000  # DeleteObjects takes no more
 # The longest that KMS allows: a key that is missed can be restored for a month.
 KEY_WAITING_DAYS = 30
-# Answers for things that are gone already. SageMaker has no code of its own for them.
+# Error codes for things that are already gone. SageMaker has no specific code for them.
 _GONE = frozenset(
     {"NoSuchBucket", "ResourceNotFoundException", "ResourceNotFound", "NotFoundException"}
 )
@@ -33,7 +33,7 @@ class Removal:
 
     Attributes:
         on_step: called with a line of text whenever something begins or advances.
-        problems: what could not be removed, with AWS's reason.
+        problems: failed removals, with AWS's reason.
     """
 
     clients: Clients
@@ -52,7 +52,7 @@ class Removal:
         self._remove_promoted()
         for each in self.inventory.kept if data else []:
             if each.kind is Kind.KEY and self.problems:
-                # What is still there would be unreadable without it.
+                # The remaining data would be unreadable without it.
                 self.problems.append(f"{each.kind} {each.name}: kept for what could not be removed")
                 continue
             self._attempt(f"{each.kind} {each.name}", partial(self._remove, each))
@@ -85,7 +85,7 @@ class Removal:
             )
 
     def _attempt(self, title: str, action: Callable[[], object]) -> None:
-        """Runs one removal; notes a refusal and lets the others go on."""
+        """Runs one removal; records a refusal and lets the others continue."""
         self.on_step(title)
         try:
             action()

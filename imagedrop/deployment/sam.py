@@ -24,7 +24,7 @@ class Sam:
     project: Path
 
     def build(self, chosen: SavedDeployment, interpreter: Interpreter) -> bool:
-        """Builds the functions; False when it failed, and SAM has said why."""
+        """Builds the functions; False when it failed, after SAM has printed why."""
         path = interpreter.path(os.environ.get("PATH", ""))
         return self._run("build", chosen, [], {"PATH": path})
 

@@ -20,7 +20,7 @@ _CANCELLED = "cancelled"
 
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """A resource that failed, and what AWS said."""
+    """A resource that failed, and AWS's message."""
 
     resource: str
     reason: str
@@ -64,7 +64,7 @@ class Stack:
         return None if found is None else str(found["StackStatus"])
 
     def resources(self) -> list[Resource]:
-        """Lists what the stack holds; without resources that were never made or are deleted."""
+        """Lists the stack's resources, without those that were never created or are deleted."""
         pages = self.cloudformation.get_paginator("list_stack_resources").paginate(
             StackName=self.name
         )
@@ -78,7 +78,7 @@ class Stack:
         ]
 
     def failures(self) -> list[Failure]:
-        """Returns what failed in the last operation, oldest first."""
+        """Returns the failures of the last operation, oldest first."""
         found = [
             Failure(event["LogicalResourceId"], event.get("ResourceStatusReason", "no reason"))
             for event in self._last_operation()

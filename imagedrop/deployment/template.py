@@ -1,4 +1,4 @@
-"""template.yaml as a plan needs it: its parameters, and what it creates with which values."""
+"""template.yaml as a plan needs it: its parameters, and the resources created for given values."""
 
 from __future__ import annotations
 
@@ -144,7 +144,7 @@ def load_template(path: Path = TEMPLATE) -> Template:
     )
 
 
-# What a person calls each type, as the template has it and as SAM translates it.
+# A plain name for each type, in the template and in SAM's translation.
 KINDS = {
     "AWS::ApiGatewayV2::Api": "HTTP API",
     "AWS::ApiGatewayV2::Stage": "HTTP API's stage",

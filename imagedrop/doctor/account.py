@@ -1,4 +1,4 @@
-"""Checks of a deployed stack: who we are, what we may, quotas, endpoint, API, alarms, one photo."""
+"""Checks of a deployed stack: identity, permissions, quotas, endpoint, API, alarms, one photo."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ API_TIMEOUT_SECONDS = 30.0
 
 @dataclass(frozen=True, slots=True)
 class Deployed:
-    """A deployed stack, with what its template was given."""
+    """A deployed stack, with its template's parameters."""
 
     target: Target
     name: str

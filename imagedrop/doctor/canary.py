@@ -1,4 +1,4 @@
-"""One photo from the bucket to its row, which is forgotten again afterwards."""
+"""One photo from the bucket to its row; both are erased afterwards."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ NAME = "canary"
 
 
 def send_canary(target: Target, patience_seconds: float = PATIENCE_SECONDS) -> Check:
-    """Drops a photo under a unique name, waits for its row, and forgets both.
+    """Drops a photo under a unique name, waits for its row, and erases both.
 
     Raises:
         ClientError: a permission is missing.

@@ -1,4 +1,4 @@
-"""Estimates what a candidate costs that is shown a share of the dropped images."""
+"""Estimates the cost of a candidate that answers a share of the dropped images."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def shadow_cost(images: int, share: float) -> float:
     """Returns dollars: each image of the share is read, prepared, answered and written once more.
 
     It is sent as npy. Its answer is a write of the row and of the row's entries in the indexes, and
-    a change of the stream. At the others the function only looks.
+    a change of the stream. Of the other images the function only reads the row's change.
     """
     shown, batches = images * share, images / CHANGES_BATCH_ROWS
     answer_seconds = 1 / SERVED_IMAGES_PER_SECOND_PER_VCPU / ENDPOINT_VCPUS

@@ -1,4 +1,4 @@
-"""What dropped images use of AWS's services, from full batches or from a simulation."""
+"""The use of AWS's services by dropped images, from full batches or from a simulation."""
 
 from __future__ import annotations
 

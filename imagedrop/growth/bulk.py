@@ -38,7 +38,7 @@ class BulkOutcome:
         return max(self.took, key=lambda phase: self.took[phase])
 
     def images_per_second(self, phase: str) -> float:
-        """Returns what a phase does while it is at work; other phases may be at work meanwhile."""
+        """Returns a phase's rate while it runs; other phases may run meanwhile."""
         return self.sizing.images / self.took[phase]
 
 
@@ -49,7 +49,7 @@ def simulate_bulk(
     figures: Figures,
     machine: Machine | None = None,
 ) -> BulkOutcome:
-    """Returns what becomes of a run in which every image is new and readable.
+    """Returns the outcome of a run in which every image is new and readable.
 
     Args:
         sizing: the run's times and sizes where nothing waits: `size_run`.
@@ -97,7 +97,7 @@ class _Run:
         yield from self._alone("delete")
 
     def _alone(self, phase: str, share: float = 1.0) -> Steps:
-        """What one function does for all chunks: nothing waits for it."""
+        """The work of one function for all chunks: nothing waits for it."""
         yield from self._during(phase, share * self.outcome.sizing.phase_seconds.get(phase, 0.0))
 
     def _during(self, phase: str, seconds: float) -> Steps:

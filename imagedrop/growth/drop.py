@@ -50,7 +50,7 @@ Steps = Generator[simpy.Event, Any, None]
 
 @dataclass(slots=True)
 class Outcome:
-    """What became of the images.
+    """The outcome for the images.
 
     Attributes:
         expired: images that SQS deleted, because their messages were too old; they are lost.
@@ -83,7 +83,7 @@ class Outcome:
         return inf
 
     def continued(self, images: int, rate: float) -> Outcome:
-        """Returns the outcome with more images that fare as the second half of these did."""
+        """Returns the outcome with more images, which behave as the second half of these."""
         if not images:
             return self
         late = self.waits[self.settled_from :]
@@ -100,7 +100,7 @@ class Outcome:
 
 
 def simulate(load: Load, stack: Stack, figures: Figures, machine: Machine | None = None) -> Outcome:
-    """Returns what becomes of a load; every image ends as a row, a dead letter, or expired.
+    """Returns the outcome of a load; every image ends as a row, a dead letter, or expired.
 
     A rate that lasts and that the stack keeps up with is simulated until it has settled; the rest
     of its images fare as those of the second half of that time.

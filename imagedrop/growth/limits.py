@@ -1,4 +1,4 @@
-"""What a deployed stack can do a second, by arithmetic: the times of a batch, and each limit."""
+"""The rate of a deployed stack, by arithmetic: the times of a batch, and each limit."""
 
 from __future__ import annotations
 
@@ -46,7 +46,7 @@ class Stack:
 
 @dataclass(frozen=True, slots=True)
 class Limit:
-    """What a resource takes, and what to do for more."""
+    """The rate of a resource, and what to do for more."""
 
     resource: str
     images_per_second: float
@@ -79,7 +79,7 @@ def batch_seconds(stack: Stack, figures: Figures) -> float:
 
 
 def rows_per_second(now: float, figures: Figures) -> float:
-    """Returns what a new table takes after so many seconds of work.
+    """Returns how many rows a second a new table accepts after so many seconds of work.
 
     Its own keys spread over as many partitions as it needs; an index's keys are `INDEX_PARTITIONS`,
     and its sort key only grows, so that splitting a partition does not help.

@@ -1,8 +1,8 @@
 """One machine on whose cores everything works at once, as the local cloud does; AWS's do not.
 
 A function on AWS has cores of its own. On one machine the functions, the endpoint, the emulator and
-whoever uploads share them: as long as together they use no more than there are, each is as fast as
-alone; then all are slowed down alike (processor sharing).
+the uploading program share them: while together they need no more cores than there are, each is as
+fast as alone; beyond that all slow down equally (processor sharing).
 """
 
 from __future__ import annotations

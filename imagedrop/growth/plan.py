@@ -56,7 +56,7 @@ Tried = TypeVar("Tried")
 
 
 def _no_news() -> None:
-    """Nobody wants to know of each simulation."""
+    """Ignores each simulation."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,7 +70,7 @@ class Quota:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Plan:
-    """A configuration, and what it does with the images.
+    """A configuration, and its outcome for the images.
 
     Attributes:
         parameters: of the template, as in samconfig's parameter_overrides.
@@ -137,7 +137,7 @@ def _stacks(capacity: str, concurrencies: Sequence[int]) -> list[Stack]:
 
 
 def _least_seconds(load: Load, stack: Stack, figures: Figures) -> float:
-    """Returns what 99 of 100 images need at least, as arithmetic alone shows: starts and limits."""
+    """Returns the least time of 99 of 100 images, by arithmetic alone: starts and limits."""
     starts = figures.event_seconds + figures.function_start_seconds
     if stack.is_serverless:
         starts += figures.serverless_start_seconds
@@ -167,7 +167,7 @@ def _may_be_cheaper(load: Load, stack: Stack, than: Plan, figures: Figures) -> b
 
 @cache
 def drop_with(load: Load, stack: Stack, figures: Figures) -> Plan:
-    """Returns what one stack does with a load."""
+    """Returns the outcome of a load on one stack."""
     outcome = simulate(load, stack, figures)
     used = outcome.usage
     # An endpoint that is deployed for a drop stays for an hour or so, with each instance it has.
@@ -297,7 +297,7 @@ def _lateness(plan: Plan) -> tuple[int, float]:
 
 @cache
 def bulk_with(images: int, settings: RunSettings, concurrency: int, figures: Figures) -> Plan:
-    """Returns what one run does, from its start on."""
+    """Returns the outcome of one run, from its start on."""
     sizing = size_run(images, settings, lambda_concurrency=concurrency)
     outcome = simulate_bulk(sizing, settings, concurrency, figures)
     return Plan(
@@ -328,7 +328,7 @@ def _runs(images: int) -> Iterator[RunSettings]:
 
 
 def _slowest(outcome: BulkOutcome, concurrency: int, figures: Figures) -> Limit:
-    """Returns the phase that is at work the longest, what it does meanwhile, and what to raise."""
+    """Returns the phase that runs longest, its rate, and what to raise."""
     phase = outcome.slowest_phase
     rate = outcome.images_per_second(phase)
     more_functions = f"Raise ClassifyConcurrency ({CONCURRENCIES[-1]} at most)."

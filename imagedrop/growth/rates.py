@@ -1,4 +1,4 @@
-"""A service that does so much a second, first come, first served."""
+"""A service with a fixed rate, first come, first served."""
 
 from __future__ import annotations
 

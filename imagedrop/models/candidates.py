@@ -1,4 +1,4 @@
-"""A model that is known and does not answer, to be tried on what is there."""
+"""A known model that is not in use, to be tried on existing images."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from registry.served_model import Serving
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """A model beside the one that answers.
+    """A model other than the one in use.
 
     Attributes:
-        serving: what answers now.
+        serving: the model in use.
         answering: its card.
     """
 
@@ -33,7 +33,7 @@ def find_candidate(found: Target, typed: str) -> Candidate:
     """Finds a registered model, or the default one, by ``NAME@VERSION``.
 
     Raises:
-        UserError: there is none, or it is the one that answers now.
+        UserError: there is none, or it is the one in use.
     """
     name, at, version = typed.partition("@")
     if not (name and at and version):

@@ -28,7 +28,7 @@ MAX_REASON_CHARACTERS = 1024  # ApprovalDescription
 
 
 def lost_refusals(former: ModelCard, new: ModelCard) -> str | None:
-    """Returns what will get one of the new model's labels although the former one refuses it."""
+    """Returns the kinds of image that the former model refuses and the new one labels."""
     if former.gate is not None and new.gate is None:
         return (
             f"{new.identity} has no gate: it names every photo, also those that {former.identity} "
@@ -49,7 +49,7 @@ class Promoter:
         alarms: names of the alarms that roll a promotion back.
         bake_seconds: how long the alarms are watched after the switch.
         on_step: called with a line of text at each step.
-        on_warning: called with what the new model will no longer refuse.
+        on_warning: called with the kinds of image that the new model no longer refuses.
     """
 
     endpoint: ServingEndpoint

@@ -1,4 +1,4 @@
-"""The endpoint of a candidate that live images are shown to: made, waited for and deleted here."""
+"""The endpoint of a candidate on trial: created, waited for and deleted here."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from pipeline.adapters.service_errors import error_code, translate_errors
 if TYPE_CHECKING:
     from mypy_boto3_sagemaker import SageMakerClient
 
-# One request at a time: what comes meanwhile is tried again, and then left out. A new account has
+# One request at a time: further requests are retried, and then left out. A new account has
 # ten at once over all its serverless endpoints.
 MAX_CONCURRENCY = 1
 # SageMaker refuses to change or to delete an endpoint that changes.

@@ -79,7 +79,7 @@ def hosting(target: Target, name: TargetName) -> Iterator[Hosting]:
             timeout_graceful_shutdown=STOP_SECONDS,
         )
         server = uvicorn.Server(config)
-        # Calls that Ctrl-C cuts short are no news to the user.
+        # The user need not know of calls that Ctrl-C interrupts.
         with quiet(lambda: server.should_exit):
             yield Hosting(doorkeeper.address, server, listening)
 

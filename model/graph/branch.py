@@ -1,4 +1,4 @@
-"""Adds to an ONNX graph what another one computes, and shares what both compute alike."""
+"""Adds a tensor of another ONNX graph to a graph, and shares the computations that both have."""
 
 from __future__ import annotations
 
@@ -77,7 +77,7 @@ def _key_of_constant(constant: onnx.TensorProto) -> bytes:
 
 
 def _key_of_node(node: onnx.NodeProto, names: dict[str, str]) -> bytes:
-    """What a node does, to tensors of these names; not what its outputs are called."""
+    """Identifies a node's operation on these inputs, without the names of its outputs."""
     nameless = onnx.NodeProto(domain=node.domain, op_type=node.op_type)
     nameless.input.extend(names.get(name, name) for name in node.input)
     nameless.attribute.extend(sorted(node.attribute, key=lambda each: each.name))

@@ -1,6 +1,5 @@
-"""The features of an archive's network: what its pooling gives to the linear layer; without torch.
-
-The pooling's tensor is made a further output of the graph.
+"""The features of an archive's network, the input of its linear layer; without torch. The pooling's
+tensor becomes another output of the graph.
 """
 
 from __future__ import annotations
@@ -27,7 +26,7 @@ class OnnxFeatures:
         content = weights.read_bytes()
         self._output = pooled_output(content)
         options = onnxruntime.SessionOptions()
-        # Threads that wait in a loop would slow down those that decode photos.
+        # Threads that wait in a busy loop would slow down those that decode photos.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         self._session = onnxruntime.InferenceSession(
             with_outputs(content, self._output), options, ["CPUExecutionProvider"]

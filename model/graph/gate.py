@@ -37,8 +37,8 @@ def write_gated(
 ) -> None:
     """Writes a copy of the graph with the output `known`, float32 [n], 0..1.
 
-    The prototypes stay int8 in the file. No node of the gate's own is of a kind that
-    `model.quantize` quantises.
+    The prototypes stay int8 in the file. The gate adds no node of a kind that `model.quantize`
+    quantises.
 
     Args:
         before_finetuning: the graph of the network as it was before it was fine-tuned, in whose

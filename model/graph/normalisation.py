@@ -1,4 +1,4 @@
-"""Drops a quantised graph's normalisation where it gives each pixel back as it came."""
+"""Drops a quantised graph's normalisation if quantising undoes it for every pixel level."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def drop_undone_normalisation(graph: onnx.GraphProto) -> bool:
 
 
 def _steps_after_the_pixels(graph: onnx.GraphProto) -> list[onnx.NodeProto] | None:
-    """Returns the nodes of `_STEPS`, each of which alone takes what the one before it makes."""
+    """Returns the nodes of `_STEPS` if each alone consumes the output of the one before."""
     users: dict[str, list[onnx.NodeProto]] = {}
     for node in graph.node:
         for name in node.input:

@@ -56,7 +56,7 @@ class _Piece:
         self.job.outcome.get_loop().call_soon_threadsafe(self.job.deliver, self.start, scores)
 
     def fail(self, error: Exception) -> None:
-        self.job.failed = True  # at once, so that no runner takes the rest of it
+        self.job.failed = True  # remove all of it now, so that no runner takes the rest
         self.job.outcome.get_loop().call_soon_threadsafe(self.job.fail, error)
 
 
@@ -151,7 +151,7 @@ class Batcher:
             if len(pieces) == 1:
                 pieces[0].fail(error)
                 return
-            # Find the one whose images the model cannot take; the others get their answers.
+            # Find the job whose images the model cannot process; the others get their answers.
             for piece in pieces:
                 self._run([piece])
             return

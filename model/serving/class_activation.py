@@ -2,8 +2,8 @@
 
 B. Zhou, A. Khosla, A. Lapedriza, A. Oliva, A. Torralba, "Learning Deep Features for Discriminative
 Localization" (CVPR 2016). Exact for a network that ends in a mean over positions and a dense layer:
-the logit of a label c is the mean over positions of W_c · F, plus its bias. What shifts and scales
-the channels in between, as in trained heads, is taken into W and the bias.
+the logit of a label c is the mean over positions of W_c · F, plus its bias. Shifts and scales of
+the channels in between, as in trained heads, are merged into W and the bias.
 """
 
 from __future__ import annotations
@@ -178,7 +178,7 @@ def _below(makers: dict[str, Node], name: str, skipped: frozenset[str]) -> tuple
 
 
 def _check(found: npt.NDArray[np.float64], logits: npt.NDArray[np.float32]) -> None:
-    """Raises NoActivationError where a probe's maps do not add up: the graph was misread."""
+    """Raises NoActivationError if a probe's maps do not add up: the graph was misread."""
     if np.abs(found - logits).max() > TOLERANCE * max(1.0, float(np.abs(logits).max())):
         raise NoActivationError("its positions do not add up to the logits")
 

@@ -36,7 +36,7 @@ class Classifier:
         self._batcher = Batcher(model.run, IMAGES_PER_RUN, runners=cores)
         # Each thread has a decoder process: a hostile file can only harm that process.
         self._threads = ThreadPoolExecutor(cores, thread_name_prefix="decoder")
-        # One: a map by occlusion takes seconds, and must hold up no decoder.
+        # One thread: a map by occlusion takes seconds, and must not delay the decoders.
         self._explaining = ThreadPoolExecutor(1, thread_name_prefix="explainer")
         self._of_this_thread = threading.local()
         self._decoders: list[Decoder] = []
@@ -63,8 +63,8 @@ class Classifier:
         """Returns where the model looked for a label in the only image of an npy body.
 
         Raises:
-            RefusalError: it is not an array of one such image; the model has no such label, or
-                none of the heads that have a map.
+            RefusalError: it is not an array of one such image; the model has no such label, or a
+            head without maps.
         """
         images: Images = read_images(body, self.spec)
         loop = asyncio.get_running_loop()

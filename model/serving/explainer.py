@@ -12,14 +12,14 @@ from model.serving.occlusion import Occlusion
 from model.serving.onnx_model import Images
 from model.serving.requests import RefusalError
 
-# Of logits: far below what anybody sees in a map.
+# Decimals of logits: far below what is visible in a map.
 DIGITS = 6
 
 
 class Explainer:
     """Maps of one archive, for one thread.
 
-    Its session is made for the first map: few endpoints are ever asked.
+    Its session is created for the first map, because few endpoints ever need one.
     """
 
     def __init__(self, weights: Path, card: ModelCard) -> None:
@@ -32,7 +32,7 @@ class Explainer:
 
         By ``class activation`` the map is in logits: its mean plus the member ``bias`` is the
         label's logit, but for the rounding of an int8 model. By ``occlusion``, for other heads, it
-        is what covering each place takes from the logarithm of the label's probability.
+        is by how much covering each place lowers the logarithm of the label's probability.
 
         Args:
             images: uint8 [1, size, size, 3].

@@ -1,7 +1,7 @@
-"""Where a model looked, whatever its head: what covering each place takes from a label.
+"""Where a model with any head looked: by how much covering each place lowers a label's probability.
 
 M. D. Zeiler, R. Fergus, "Visualizing and Understanding Convolutional Networks" (ECCV 2014), 4.2.
-Covered places are no photo that the model has seen, so a map is a hint and no sum of parts.
+The model was never trained on covered photos, so a map is a hint and not a sum of parts.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ from model.serving.onnx_model import Images, OnnxModel
 # Rows and columns of the map, the finest that the time allows. Each is one run of the model.
 GRIDS = (7, 5, 3)
 SECONDS = 8.0
-LEAST_PROBABILITY = 1e-7  # float32 softmax has no smaller ones that mean something
+LEAST_PROBABILITY = 1e-7  # smaller float32 softmax values are meaningless
 
 
 @dataclass(frozen=True, slots=True)
 class Occlusion:
-    """A second session of a model, so that a map takes nothing from those that classify.
+    """A second session of a model, so that maps do not slow down classification.
 
     Attributes:
         cover: the mean of the model's normalisation, 0..255: what is grey to it.

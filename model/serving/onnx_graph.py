@@ -1,6 +1,7 @@
 """Reads an ONNX graph's structure and adds outputs to it, without the package onnx.
 
-A graph of ONNX gives its outputs alone. Another output is added to the bytes of the file: a message
+ONNX Runtime returns only a graph's outputs. Another output is added to the bytes of the file: a
+message
 of Protocol Buffers may follow another of the same type, and its repeated fields are then appended
 (https://protobuf.dev/programming-guides/encoding/#last-one-wins). The field numbers are those of
 onnx.proto.
@@ -19,7 +20,7 @@ _VARINT, _FIXED64, _BYTES, _FIXED32 = 0, 1, 2, 5
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A node: what it does, the names of the tensors that it takes and makes, its numbers."""
+    """A node: its operation, the names of its input and output tensors, its numbers."""
 
     kind: str
     inputs: tuple[str, ...]

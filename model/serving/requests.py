@@ -27,7 +27,7 @@ PIXELS = (NPY, WEBP_BATCH)
 IMAGES = frozenset(
     {
         "image/jpeg",
-        "image/jpg",  # no registered type, but what many clients send
+        "image/jpg",  # not a registered type, but many clients send it
         "image/png",
         "image/webp",
         "image/avif",
@@ -52,7 +52,7 @@ class RefusalError(Exception):
         status: HTTP status.
         code: stable name for programs; a ``RejectReason`` value where an image was rejected.
         details: further members of the ``error`` object.
-        retry_after_seconds: when a retry may succeed; None if it never will.
+        retry_after_seconds: after how long a retry may succeed; None if it never will.
     """
 
     def __init__(

@@ -1,8 +1,8 @@
 """HEIC: HEIF (ISO 23008-12) with pictures in HEVC, as phones write them.
 
 The main picture is a coded picture or a grid of them. Each is checked, decoded alone and put in its
-place, at reduced size where enough is left, so a photo of 48 megapixels takes little memory. The
-turns and the crop of the file are followed here; EXIF may not turn a HEIC image (its `irot` and
+place, at reduced size if enough pixels are left, so a photo of 48 megapixels takes little memory.
+This module applies the file's turns and its crop; EXIF may not turn a HEIC image (its `irot` and
 `imir` do), and is not read.
 """
 
@@ -23,9 +23,9 @@ from imaging.limits import Limits
 from imaging.outcome import RejectReason, Unusable
 from imaging.spec import ImageSpec
 
-# What an image takes at its full size, with transparency or without: measured up to 14.2.
+# Memory of an image at its full size, with or without transparency: measured up to 14.2.
 _BYTES_PER_PIXEL = 14
-# What decoding takes beside the planes, and what the conversion of more than 8 bits adds. Measured
+# Memory of decoding besides the planes, and of converting more than 8 bits. Measured
 # on 12 megapixels, planes included: 3.4 (4:2:0), 4.8 (4:4:4), 9.8 and 13.4 with 10 bits.
 _BYTES_PER_CODED_PIXEL, _BYTES_PER_DEEP_PIXEL = 2, 6
 # 48 megapixels, the most that phones write, and the edges of their tiles. They take 1.3 s.

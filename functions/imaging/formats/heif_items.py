@@ -69,7 +69,7 @@ class Container:
 
 
 class _Budget:
-    """Counts what is read, so that a small file cannot ask for much work."""
+    """Limits how much is read, so that a small file cannot cause much work."""
 
     def __init__(self, most: int) -> None:
         self._most = self._left = most

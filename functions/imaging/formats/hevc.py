@@ -1,4 +1,4 @@
-"""HEVC (ITU-T H.265) as a still picture: what the decoder will do, and only the bytes it needs.
+"""HEVC (ITU-T H.265) as a still picture: predicts the decoder's work, and passes only needed bytes.
 
 An item's data are NAL units, each after its length; parameter sets are apart, in `hvcC`
 (ISO 14496-15, 8.3). The decoder gets the parameter sets whose size was read here and the slices of
@@ -30,7 +30,7 @@ _MOST_BITS = 16
 
 @dataclass(frozen=True, slots=True)
 class Sequence:
-    """What a sequence parameter set says of a picture."""
+    """The description of a picture in a sequence parameter set."""
 
     coded_size: tuple[int, int]
     """Width and height that are decoded, pixels."""

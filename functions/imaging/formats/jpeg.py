@@ -2,7 +2,7 @@
 
 Pillow and libjpeg get only the segments that make pixels. EXIF, XMP, ICC profiles, previews,
 Photoshop blocks and the index of multi-picture files (MPO, Ultra HDR) never reach their parsers:
-they are where crafted headers cost time and memory, and only the orientation in them matters here.
+crafted headers there cost time and memory, and only the orientation in them matters here.
 The first picture of a multi-picture file is its main one, and libjpeg stops at its end.
 """
 
@@ -67,7 +67,7 @@ _SCALE_MARGIN = 2
 
 @dataclass(slots=True)
 class _Header:
-    """What the segments before the first scan say."""
+    """The content of the segments before the first scan."""
 
     kept: list[bytes] = field(default_factory=list)
     """The segments that make pixels, markers included."""

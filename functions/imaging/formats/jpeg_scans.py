@@ -176,7 +176,8 @@ def has_hole(scan: Scan) -> bool:
 def without_surplus(
     scan: Scan, size: tuple[int, int], components: Sequence[Component], restart_interval: int
 ) -> Scan:
-    """The scan without what cannot be of its image: a marker that ends scans, restart markers more
+    """The scan without bytes that cannot belong to its image: a marker that ends scans, restart
+    markers more
     than the image has parts, what follows these, and a byte that is repeated up to the end.
 
     Scanners and cameras append them. `restart_interval` is in MCUs, 0 for none.

@@ -1,6 +1,5 @@
-"""What other programs append to a JPEG, told from the data of a damaged scan.
-
-A damage can make a decoder finish early, with the rest of the scan left over. What is appended
+"""Distinguishes what other programs append to a JPEG from the data of a damaged scan. Damage can
+make a decoder finish early, with the rest of the scan left over. What is appended
 begins exactly where the picture ends, and with text or with the first bytes of another format.
 """
 

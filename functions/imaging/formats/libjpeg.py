@@ -1,4 +1,4 @@
-"""Decodes a JPEG with Pillow's libjpeg and says what libjpeg warned of.
+"""Decodes a JPEG with Pillow's libjpeg and reports libjpeg's warnings.
 
 libjpeg fills in pixels that a damaged file does not hold, and counts a warning. Pillow has no way
 to ask for that count (its source says "FIXME: add strictness mode test"), so it is read from
@@ -116,7 +116,7 @@ def _find_error_manager(decoder: Any) -> _ErrorManager:
 
 @cache
 def require_warnings() -> None:
-    """Raises RuntimeError if this Pillow does not tell of a damage; tried once in a process."""
+    """Raises RuntimeError if this Pillow does not report damage; tried once per process."""
     file = io.BytesIO()
     Image.effect_noise((64, 64), 90).save(file, "JPEG")
     whole = file.getvalue()

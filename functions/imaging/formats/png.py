@@ -30,7 +30,7 @@ _MAX_TEXT_BYTES = 65_536
 # An XMP packet in an APP1 profile begins after the name of its namespace.
 _XMP_SEARCHED_BYTES = 40
 
-# What decoding takes, by the header's colour type, in bytes a pixel; measured on 12 megapixels.
+# Memory of decoding, by the header's colour type, in bytes a pixel; measured on 12 megapixels.
 # Pillow's own image is 4 (palette and grey 1, 16-bit grey 2). On top come its copies on the way
 # to RGB on white: RGB for a palette, RGBA and RGB wherever there is transparency.
 _GREY, _RGB, _PALETTE, _GREY_ALPHA, _RGBA = 0, 2, 3, 4, 6

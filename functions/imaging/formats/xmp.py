@@ -55,7 +55,7 @@ class _Search:
 def read_xmp_value(packet: bytes, namespace: str, usual_prefix: str, name: str) -> str | None:
     """The text of the first property of this name, None if there is none.
 
-    What a damaged packet says before the damage counts.
+    The part of a damaged packet before the damage counts.
     """
     packet = packet[:_MAX_PACKET_BYTES]
     if name.encode() not in packet.replace(b"\0", b""):  # in UTF-8, UTF-16 or UTF-32
@@ -75,7 +75,7 @@ def read_xmp_value(packet: bytes, namespace: str, usual_prefix: str, name: str) 
 
 
 def _in_single_bytes(packet: bytes) -> tuple[bytes, str | None]:
-    """The packet from its first tag on, and its encoding if that is not its own affair.
+    """The packet from its first tag on, and its encoding unless the packet itself states it.
 
     Without the zeros of UTF-16 or UTF-32 every ASCII character is left, and no other matters here.
     """

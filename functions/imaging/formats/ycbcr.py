@@ -20,7 +20,7 @@ _CHROMA_MIDDLE = 128
 
 @dataclass(frozen=True, slots=True)
 class Part:
-    """What is wanted of a picture."""
+    """The requested part of a picture."""
 
     size: tuple[int, int]
     """Width and height, from the upper left corner, pixels."""

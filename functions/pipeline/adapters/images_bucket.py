@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 GONE_CODES = frozenset(
     {"NoSuchKey", "NoSuchVersion", "404", "PreconditionFailed", "MethodNotAllowed"}
 )
-# GetObject's code for text that is no version id. Only callers from outside can make one up: in an
-# event it is a bug, and calling the object gone would bury its row.
+# GetObject's code for text that is no version id. Only outside callers can invent one: in an event
+# it is a bug, and treating the object as gone would delete its row.
 MALFORMED_VERSION_CODE = "InvalidArgument"
 
 # GetObject's code for an object in an archive storage class: it must be restored first, by hand.

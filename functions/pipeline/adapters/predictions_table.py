@@ -47,7 +47,7 @@ NEWER_BY_CLOCK = (
 )
 # Another model's answer to the version that the row shows. Erased versions stay erased.
 ANOTHER_ANSWER = "version = :version AND answer <> :answer AND #status <> :deleted"
-# The row shows what a candidate has looked at.
+# The row shows the version and answer that the candidate's answer belongs to.
 SAME_ANSWER = "#version = :version AND answer = :answer AND classified_at = :classified_at"
 # The erasure of a version concerns the row only while the row shows that version.
 SHOWS_VERSION = "version = :version AND sequencer = :sequencer AND #status <> :deleted"

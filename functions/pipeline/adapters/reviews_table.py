@@ -22,7 +22,7 @@ if TYPE_CHECKING:
 UNCHANGED = "#version = :version AND answer = :answer"
 NOBODY_YET = "attribute_not_exists(#review_changes)"
 NOBODY_SINCE = "#review_changes = :changes"
-# Somebody else was quicker: what they did decides whether the action still makes sense.
+# Another reviewer was quicker; whether this action still makes sense depends on theirs.
 TRIES = 3
 
 
@@ -42,10 +42,10 @@ class ReviewsTable:
         self._table_name = table_name
 
     def review(self, image: str, request: ReviewRequest) -> Reviewed | None:
-        """Does what a reviewer asks; returns None when there is no row.
+        """Applies a reviewer's action; returns None when there is no row.
 
         Raises:
-            ReviewConflictError: it does not fit what the row says by now.
+            ReviewConflictError: it does not fit the row's current state.
             TransientError: DynamoDB is busy or did not answer.
         """
         for _ in range(TRIES):
