@@ -1,4 +1,4 @@
-"""What photos are counted by: a day's in the journal, a model's own on its card."""
+"""The properties by which photos are counted: a day's in the journal, a model's own on its card."""
 
 from __future__ import annotations
 

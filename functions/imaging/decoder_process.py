@@ -66,7 +66,7 @@ def _answer(answers: BinaryIO, data: bytes, header: dict[str, Any]) -> None:
             outcome = prepare(data, ImageSpec.from_json(header["spec"]))
     except MemoryError:
         outcome = Rejection(RejectReason.TOO_MUCH_MEMORY, "more memory than decoding may take")
-    except Exception:  # noqa: BLE001 - told to the other process, which raises it
+    except Exception:  # noqa: BLE001 - sent to the other process, which raises it
         outcome = traceback.format_exc(limit=-5)
     told: dict[str, object]
     if isinstance(outcome, Prepared):

@@ -22,7 +22,7 @@ class Limits:
     """Width x height: the largest sensors in phones. Decoded at reduced size, a JPEG of 108
     megapixels takes 0.2 s and 21 MB; other formats meet `max_decoded_bytes` long before."""
     max_decoded_bytes: int = 200_000_000
-    """What decoding will allocate: a fifth of 1,000 MB, the rest is the process itself. Every
+    """The memory for decoding: a fifth of 1,000 MB, the rest is the process itself. Every
     format's bytes a pixel are beside its reader. 12-megapixel photos fit in all of them."""
     max_scans: int = 32
     """Passes of a JPEG over its own image; encoders write up to about 14. An empty pass takes

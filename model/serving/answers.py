@@ -1,4 +1,4 @@
-"""Scores in, the answer of the contract out: the verdict, what stands behind it, the group."""
+"""Scores in, the contract's answer out: the label, its confidence, the group, the five best."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from model.serving.onnx_model import Scores
 PREDICTIONS_PER_IMAGE = 5
 # A float32 holds about seven digits; six keep the JSON short and hide no relevant difference.
 CONFIDENCE_DIGITS = 6
-# Stands in for a probability that underflowed to 0, so that it has a logarithm.
+# Replaces a probability that underflowed to 0, so that it has a logarithm.
 SMALLEST_PROBABILITY = 1e-30
 
 Probabilities = npt.NDArray[np.floating]

@@ -56,7 +56,7 @@ class _Piece:
         self.job.outcome.get_loop().call_soon_threadsafe(self.job.deliver, self.start, scores)
 
     def fail(self, error: Exception) -> None:
-        self.job.failed = True  # remove all of it now, so that no runner takes the rest
+        self.job.failed = True  # set now, so that no runner takes the rest of the job
         self.job.outcome.get_loop().call_soon_threadsafe(self.job.fail, error)
 
 

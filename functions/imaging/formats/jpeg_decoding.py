@@ -18,7 +18,7 @@ from imaging.outcome import RejectReason, Unusable
 # for the rest of the comment.
 _COMMENT_BEGINS, _COMMENT_ENDS, _END_OF_IMAGE = b"\xff\xfe", b"\0\2", b"\xff\xd9"
 _DAMAGE, _SURPLUS = "Corrupt JPEG data", "extraneous bytes before marker"
-# What follows an image is rarely longer, but for a film; and a search must cost nothing.
+# Data after an image are rarely longer, except a film; and the search must cost almost nothing.
 _LOOKED_AT_FOR_AN_END = 64 * 1024
 # Of a scanner that appends restart markers.
 _MOST_BYTES_BEFORE_A_MARKER = 64
@@ -26,7 +26,7 @@ _MOST_BYTES_BEFORE_A_MARKER = 64
 
 @dataclass(frozen=True, slots=True)
 class CodedImage:
-    """What libjpeg needs to decode an image."""
+    """The parts of a file that libjpeg needs to decode an image."""
 
     start: bytes
     """SOI and the segments before the first scan."""

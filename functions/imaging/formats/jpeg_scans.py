@@ -121,7 +121,8 @@ def read_scans(
 def _segments_up_to_scan(
     data: bytes, position: int, at_most: int
 ) -> tuple[bytes, int, int, bytes] | None:
-    """What makes pixels before the next SOS or EOI; that marker, its place and its body."""
+    """The segments that make pixels before the next SOS or EOI; that marker, its place, its
+    body."""
     before: list[bytes] = []
     for count, (marker, start, body) in enumerate(segments(data, position)):
         if marker == SOI:

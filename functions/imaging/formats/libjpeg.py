@@ -42,7 +42,8 @@ class _ErrorManager(ctypes.Structure):
 
 @dataclass(frozen=True, slots=True)
 class Message:
-    """What libjpeg said last: its text, with C's placeholders, and the first two parameters."""
+    """The last message of libjpeg: its text, with C's placeholders, and the first two
+    parameters."""
 
     text: str
     parameters: tuple[int, int]

@@ -24,7 +24,7 @@ class _Search:
     """Prefixes that are bound to the namespace, with their colon; "" for the default namespace."""
     found: str | None = None
     text: str | None = None
-    """What the wanted element holds so far; None outside of one."""
+    """The content of the wanted element so far; None outside of one."""
 
     def start(self, name: str, attributes: dict[str, str]) -> None:
         for attribute, value in attributes.items():
