@@ -5,11 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from functools import cache
 
-import botocore.session
 import pytest
 import typer.testing
 from pytest_socket import disable_socket
 
+from tests import quick_moto, quick_sdk
 from tests.partiql_inserts import take_inserts
 
 
@@ -29,19 +29,19 @@ def no_sockets_and_no_account(
 
 
 @pytest.fixture(scope="session", autouse=True)
-def descriptions_of_services_are_read_once() -> Iterator[None]:
-    """Share one caching loader between sessions, each of which would parse megabytes of JSON."""
-    loader = botocore.session.create_loader()
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(botocore.session, "create_loader", lambda *_: loader)
-        yield
-
-
-@pytest.fixture(scope="session", autouse=True)
 def motos_dynamodb_takes_inserts() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         take_inserts(patch)
         yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def quick_aws() -> Iterator[pytest.MonkeyPatch]:
+    """moto and botocore, quicker; whoever undoes it has them as they come."""
+    with pytest.MonkeyPatch.context() as patch:
+        quick_moto.quicken(patch)
+        quick_sdk.quicken(patch)
+        yield patch
 
 
 @pytest.fixture(scope="session", autouse=True)
