@@ -72,8 +72,8 @@ def seed_epoch(seed: int, epoch: int, generators: Sequence[torch.Generator] = ()
     Each epoch has its own seed, so that a resumed training equals one without an interruption.
 
     Args:
-        generators: what the epoch draws from; none: Python's and torch's own, which all threads of
-            the process share.
+        generators: those of the epoch; none: Python's and torch's own, which all threads of the
+        process share.
     """
     mixed = int(np.random.SeedSequence((seed, epoch)).generate_state(1)[0])
     for each in generators:
@@ -84,7 +84,7 @@ def seed_epoch(seed: int, epoch: int, generators: Sequence[torch.Generator] = ()
 
 
 class SeededDropout(nn.Dropout):
-    """Dropout from its own generator where it has one: trials of a search train in threads."""
+    """Dropout with its own generator, if it has one: trials of a search train in threads."""
 
     generator: torch.Generator | None = None
 

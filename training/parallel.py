@@ -1,4 +1,4 @@
-"""Several processes that take each step of a training together, as one process would.
+"""Several processes that do each step of a training together, as one process would.
 
 `torchrun` starts them, one a GPU (or several on CPUs), and names them by its variables. Each takes
 its part of every batch. What a step computes over the whole batch is summed over all processes: the
@@ -89,7 +89,7 @@ def part_of(batch: list[Item]) -> list[Item]:
 
 
 def as_the_first(decision: bool) -> bool:
-    """Returns the first process's decision, so that all go on or all stop."""
+    """Returns the first process's decision, so that all continue or all stop."""
     if count() == 1:
         return decision
     decisions = [decision]

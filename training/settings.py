@@ -28,14 +28,14 @@ DOWNLOADED = ("imagenet", "hub")
 # The channels of a SageMaker job whose data set is already split.
 SPLIT_CHANNELS = ("train", "valid", "validation", "val", "test")
 
-# How timm's weights are prepared for, beside them in their repository on the hub.
+# The preparation for timm's weights, beside them in their repository on the hub.
 HUB_CONFIGURATION = "config.json"
 
 # Stands for a new folder of each run, which `run_folders` makes.
 RUN_FOLDER = Path("runs/NAME-TIME")
 RUN_MODEL_FOLDER = RUN_FOLDER / "model"
 
-# The settings that say where something is, and nothing about the model.
+# The settings that name places and do not affect the model.
 FOLDERS = ("data", "model_dir", "output_dir", "checkpoint_dir", "feature_cache", "tensorboard")
 
 # Of the features in a job's checkpoints.

@@ -89,7 +89,7 @@ def train(settings: TrainSettings, callbacks: Sequence[TrainingObserver] = ()) -
 
 
 def _recorders(settings: TrainSettings, run: MlflowRun | None) -> list[TrainingObserver]:
-    """Makes what records each epoch: the run's folder, and where else it was asked for.
+    """Makes the recorders of each epoch: in the run's folder, and elsewhere on request.
 
     Raises:
         TrainingError: a package for it is not installed.
@@ -101,7 +101,7 @@ def _recorders(settings: TrainSettings, run: MlflowRun | None) -> list[TrainingO
 
 
 def take_part(settings: TrainSettings) -> None:
-    """Trains along with the first process, which watches and writes.
+    """Trains together with the first process, which observes and writes.
 
     Raises:
         TrainingError: as `prepare`.
@@ -154,7 +154,7 @@ def fit(
 
 
 def _warn_of_copies(prepared: Prepared, parts: Partition) -> None:
-    """A data set whose own parts have copies of each other is measured too well."""
+    """If parts of a data set contain copies of each other, the metrics are too good."""
     if torn := torn_apart(parts, prepared.first_alike):
         log.warning(
             "%d of %d validation photos look the same as training photos, such as %s: the metrics "
@@ -255,7 +255,7 @@ def log_to_stderr() -> None:
 def keep_features(settings: TrainSettings) -> bool:
     """Computes the features of every photo and keeps them.
 
-    Returns whether no photo can be among what was left out of the data.
+    Returns whether no photo can be among the files left out of the data.
 
     Raises:
         TrainingError: as `prepare`.

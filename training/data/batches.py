@@ -33,8 +33,7 @@ Whole = Callable[[int], npt.NDArray[np.uint8]]
 class Photos(Dataset[tuple[Tensor, int]]):
     """uint8 [size, size, 3] and the class of each image, by its index and the pass's seed.
 
-    Args:
-        whole: what augmented squares are cut from; by default the prepared pixels.
+    Args: whole: where augmented squares are cut from; by default the prepared pixels.
     """
 
     def __init__(
@@ -57,7 +56,7 @@ class Photos(Dataset[tuple[Tensor, int]]):
         index, seed = index_and_seed
         if self._augment is None:
             return self._prepared(index), self._images[index].class_index
-        # A photo's own seed, so that neither workers nor processes change what becomes of it.
+        # A photo's own seed, so that its augmentation does not depend on workers or processes.
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(_seed_of(seed, index))
             if self._whole is not None:

@@ -1,4 +1,4 @@
-"""Checks a data set for what would spoil a training or its metrics."""
+"""Checks a data set for faults that would spoil a training or its metrics."""
 
 from __future__ import annotations
 
@@ -39,9 +39,9 @@ CHECK_SPEC = ImageSpec(
 )
 
 
-# Of fewer photos nothing can be learnt about their labels.
+# Fewer photos are not enough to learn their labels.
 LEAST_PHOTOS = 10
-UNREADABLE = "unreadable"  # the reason of a file that the disk does not give
+UNREADABLE = "unreadable"  # the reason for a file that cannot be read
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +72,7 @@ class Alike:
 
 @dataclass(frozen=True, slots=True)
 class DoubtfulLabel:
-    """A photo that another label fits better, by features that were not learnt with it."""
+    """A photo that another label fits better, by a regression that was not fitted on it."""
 
     image: LabelledImage
     confidence: float
@@ -84,7 +84,7 @@ class DoubtfulLabel:
 
     @classmethod
     def of(cls, found: Doubtful, image: LabelledImage, labels: Sequence[str]) -> DoubtfulLabel:
-        """Names what was found of a photo; `labels` are in the order of the answers."""
+        """Describes the finding for a photo; `labels` are in the order of the answers."""
         suggested = labels[found.suggested]
         return cls(
             image, found.confidence, suggested, found.suggested_confidence, found.is_confident
@@ -206,7 +206,7 @@ def check(
 
     Args:
         on_image: called after each file.
-        describer: finds edited copies and doubtful labels too; None: only what pixels show.
+        describer: finds edited copies and doubtful labels too; None: only pixels are compared.
 
     Raises:
         OSError: a photo changes during the check, or the cache of features cannot be used.

@@ -30,7 +30,7 @@ SCALES = (0.7, 0.8, 0.9, 1.0, 1.12, 1.25)
 
 @dataclass(frozen=True, slots=True)
 class Appearance:
-    """What a photo looks like."""
+    """The looks of a photo."""
 
     hashes: tuple[int, ...]
     """Perceptual hashes in its eight positions; the first is that of the photo as it is."""
@@ -118,7 +118,7 @@ def is_edit(one: Appearance, other: Appearance) -> bool:
 
 
 def shown(pixels: npt.NDArray[np.uint8]) -> npt.NDArray[np.uint8]:
-    """What `likeness` compares of an image, uint8 [KEPT_PIXELS, KEPT_PIXELS]: 1.6 KB."""
+    """The part of an image that `likeness` compares, uint8 [KEPT_PIXELS, KEPT_PIXELS]: 1.6 KB."""
     grey = Image.fromarray(pixels).convert("L")
     return np.asarray(grey.resize((KEPT_PIXELS, KEPT_PIXELS), Image.Resampling.BOX))
 

@@ -79,7 +79,7 @@ class DataSet:
 
     @property
     def is_complete(self) -> bool:
-        """Whether no photo can be among what is left out."""
+        """Whether no photo can be among the files left out."""
         return not any(each.is_problem for each in self.left_out)
 
     def read(self) -> tuple[DataSet, dict[Path, str]]:

@@ -1,4 +1,4 @@
-"""Ranks the photos whose label is doubtful, by answers that were not learnt from them.
+"""Ranks the photos with doubtful labels, by answers of models not trained on them.
 
 C. Northcutt, L. Jiang and I. Chuang, "Confident Learning: Estimating Uncertainty in Dataset Labels"
 (JAIR 2021, arXiv:1911.00068): a label is doubtful when another label's probability reaches what is
@@ -44,7 +44,7 @@ def doubtful_labels(
     has a low self-confidence too; within both groups the lowest self-confidence comes first.
 
     Args:
-        probabilities: float64 [n, c], of answers that were not learnt from the photo.
+        probabilities: float64 [n, c], of answers by models that were not trained on the photo.
         truth: int64 [n], the labels that they have.
     """
     own = probabilities[np.arange(len(truth)), truth]
@@ -65,7 +65,7 @@ def doubtful_labels(
 def out_of_fold_probabilities(
     features: npt.NDArray[np.float32], truth: npt.NDArray[np.int64], groups: Sequence[int]
 ) -> npt.NDArray[np.float64]:
-    """Answers each photo by a ridge regression that did not learn from it, float64 [n, c].
+    """Answers each photo by a ridge regression that was not fitted on it, float64 [n, c].
 
     Its scores become probabilities by a softmax whose temperature fits the same answers best. It
     solves one system of d equations a fold and needs no torch.

@@ -1,6 +1,5 @@
-"""Runs something over every photo of which the result is not stored yet; it needs no torch.
-
-Photos are prepared ahead of what computes, one thread a core, and rows are stored as they come.
+"""Computes a result for every photo that has none stored yet; it needs no torch. Photos are
+prepared ahead of the computation, one thread a core, and rows are stored as they come.
 """
 
 from __future__ import annotations
@@ -41,7 +40,7 @@ LOG_SECONDS = 30.0
 
 @dataclass(slots=True)
 class PassSeconds:
-    """Wall time of getting the features, by what it was spent on."""
+    """Wall time of getting the features, by activity."""
 
     photos: float = 0.0
     """Waiting for photos: reading, decoding, resizing."""
@@ -78,7 +77,8 @@ def stored_rows(
 
     Args:
         photos: images, and the sha256 of their bytes, 64 hex digits.
-        identity: of everything that rows depend on but the photo; it has a folder of the cache.
+        identity: of everything that rows depend on except the photo; each has its own folder of the
+        cache.
 
     Raises:
         OSError: the cache cannot be read or written, or an image cannot be read or has changed.

@@ -5,9 +5,9 @@ A store is a folder with two files that only grow:
     values   float32, little-endian, d numbers a row
     index    a header of 32 bytes, then the sha256 of each row's photo, 32 bytes, in the same order
 
-Rows are on the disk before the index names them, so a process that is killed loses what it had not
-appended, and nothing else. Writers take turns by a lock that ends with its process. What a crash
-has left half written, at the end of either file, is overwritten by the next append.
+Rows are on the disk before the index names them, so a killed process loses only rows that it had
+not appended. Writers take turns with a lock that ends with its process. A half-written row or entry
+at the end of either file, left by a crash, is overwritten by the next append.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ Rows = Sequence[int] | npt.NDArray[np.int64] | slice
 
 
 class StoredFeatures:
-    """Rows of a store, float32 [n, d], in an order of the reader's; read when they are taken.
+    """Rows of a store, float32 [n, d], in the reader's order; read when they are taken.
 
     Reading leaves the file's content in the system's cache and not in this process. A map of the
     file would count as its memory: of 5 GB, with random rows, up to 3.6 GB (bench.features).
@@ -171,7 +171,7 @@ class FeatureStore:
         )
         index.seek(_HEADER.size + self._rows * DIGEST_BYTES)
         entries = index.read()
-        # An entry without its row, or half an entry, is what a crash of the machine leaves.
+        # A crash of the machine may leave an entry without its row, or half an entry.
         whole = min(len(entries) // DIGEST_BYTES, max(0, stored - self._rows))
         for number in range(whole):
             digest = entries[number * DIGEST_BYTES : (number + 1) * DIGEST_BYTES]
@@ -196,7 +196,7 @@ class FeatureStore:
 
     @contextmanager
     def _writing(self) -> Iterator[None]:
-        """Holds the lock; the system gives it back when the process ends, however it ends."""
+        """Holds the lock; the system releases it when the process ends, however it ends."""
         with self._lock.open("ab") as file:
             fcntl.flock(file, fcntl.LOCK_EX)
             yield

@@ -1,4 +1,4 @@
-"""Lists the files of a folder, and names what is left out with the reason."""
+"""Lists the files of a folder, and names the files left out with the reasons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 from pathlib import Path
 
-# What file managers, archivers, network drives and notebooks leave beside photos; in lower case.
+# Names that file managers, archivers, network drives and notebooks leave beside photos; lower case.
 SYSTEM_NAMES = frozenset(
     {
         *("thumbs.db", "ehthumbs.db", "desktop.ini", "icon\r"),
@@ -16,9 +16,9 @@ SYSTEM_NAMES = frozenset(
         *("lost+found", "system volume information"),
     }
 )
-# What ``imagedrop data pull`` writes beside the classes: no photo, and nothing to tell a user.
+# The file that ``imagedrop data pull`` writes beside the classes; it is left out silently.
 LINEAGE = "reviewed.json"
-# Names that are no photo's, so that a folder of annotations is not taken for a class of photos.
+# Suffixes of other files, so that a folder of annotations is not taken for a class of photos.
 DATA_SUFFIXES = frozenset(
     {
         *(".csv", ".tsv", ".txt", ".md", ".rst", ".json", ".jsonl", ".xml", ".yaml", ".yml"),
@@ -47,7 +47,7 @@ class Reason(StrEnum):
 
     @property
     def next_step(self) -> str:
-        """How the user can have it included."""
+        """What the user can do to include it."""
         return _NEXT_STEPS[self]
 
 
@@ -63,7 +63,7 @@ _NEXT_STEPS = {
     Reason.NO_CLASS: "Move it into a class folder if it is a photo to learn from.",
     Reason.NO_PHOTOS: "Add photos, or remove the folder.",
 }
-# What is left out without a doubt that it should be: it is counted.
+# Files that are certainly not wanted: they are only counted.
 _EXPECTED = frozenset({Reason.SYSTEM, Reason.NO_PHOTOS})
 
 
@@ -155,7 +155,7 @@ def may_be_photo(path: Path) -> bool:
 
 
 def explain(left_out: Iterable[LeftOut], named: int = 10) -> list[str]:
-    """Explains what is left out: a line for all hidden files, and one for each problem.
+    """Explains the files left out: a line for all hidden files, and one for each problem.
 
     Args:
         named: at most so many of each reason are named; the others are counted.

@@ -26,7 +26,8 @@ FILLERS = frozenset(
     {"set", "data", "dataset", "image", "images", "img", "imgs", "photo", "photos", "split"}
 )
 _WORDS = re.compile(r"[a-z]+")
-# The course numbers its folders: 001.Affenpinscher. Measures keep theirs: 1.5, 100.ml.
+# The original course numbers its folders: 001.Affenpinscher. Measures keep their numbers: 1.5,
+# 100.ml.
 NUMBERED = re.compile(r"^\d{3}\.(?=[^\W\d_]{3})")
 
 

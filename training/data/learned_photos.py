@@ -1,4 +1,4 @@
-"""The photos that a model learned from: `learned_photos.txt`, beside the model's weights.
+"""The photos that a model was trained on: `learned_photos.txt`, beside the model's weights.
 
 A comment line, then a line for each photo: the first 16 hex digits of the sha256 of its bytes, its
 perceptual hash as 16 hex digits (`-` where there is none), and how it was used: `train` (the model
@@ -45,7 +45,7 @@ class LearnedPhoto:
 
 @dataclass(frozen=True, slots=True)
 class Acquaintance:
-    """How a model knows a photo."""
+    """How a training used a photo."""
 
     use: Use
     is_same_file: bool
@@ -100,7 +100,7 @@ def _unreadable(what: str) -> TrainingError:
 def acquaintances(
     digests: Sequence[str], looks: Sequence[int | None], learned: Sequence[LearnedPhoto]
 ) -> tuple[Acquaintance | None, ...]:
-    """How the model knows each photo, by its bytes, else by its looks; None where it does not.
+    """How the training used each photo, found by its bytes, else by its looks; None for new photos.
 
     A photo that it learned from counts before one that its epoch was chosen by.
     """
@@ -125,7 +125,7 @@ def _uses_by_looks(looks: Sequence[int | None], learned: Sequence[LearnedPhoto])
     """The use of the learned photos that look like each of these."""
     known = {each.looks: each.use for each in _valid_first(learned) if each.looks is not None}
     uses: dict[int, Use] = {look: known[look] for look in looks if look in known}
-    # near_pairs tells of equal hashes only the first, so these have none.
+    # near_pairs returns only the first of equal hashes, so these have none.
     asked = sorted({each for each in looks if each is not None and each not in known})
     hashes = [*asked, *known]
     for one, other in near_pairs(hashes):

@@ -1,4 +1,4 @@
-"""Which photos of a data set look the same, so that no split tears them apart.
+"""Which photos of a data set look the same, so that no split separates them.
 
 A photo's perceptual hash needs its pixels, so it is kept by the photo's content: a line of a text
 file for each, which several trainings may append to at once.
@@ -93,8 +93,8 @@ def edited_pairs(
 ) -> list[tuple[int, int]]:
     """Indices of images of which one is an edited copy of the other: mirrored, framed, cropped.
 
-    As `data check --model` finds them. Only images whose features are near are read, and what their
-    pixels said is kept in the cache.
+    As `data check --model` finds them. Only images whose features are near are read, and the
+    results of comparing pixels are cached.
 
     Args:
         features: gives float32 [n, d]; not asked of more than MAX_COMPARED images.

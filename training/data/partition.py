@@ -1,4 +1,4 @@
-"""Splits images into those that a training learns from and those that it is measured with."""
+"""Splits images into those to train on and those to measure with."""
 
 from __future__ import annotations
 

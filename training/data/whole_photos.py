@@ -1,7 +1,7 @@
 """Whole photos for augmentation, decoded once at a larger size than the model's, and kept.
 
 A photo is an array in a file of its own, named by the sha256 of the photo's bytes: a killed pass
-goes on where it was, and trainings on overlapping data share what they need. Files are mapped, so
+resumes where it stopped, and trainings on overlapping data share photos. Files are mapped, so
 that a square is cut without reading the rest. Photos beyond the bound are decoded at each use.
 """
 
@@ -33,7 +33,7 @@ log = logging.getLogger(__name__)
 # has then more pixels than the model sees.
 LARGER = 2
 UNFINISHED = ".unfinished"
-# A photo is written in less than a second; what is this old was left by a process that was killed.
+# A photo is written in less than a second; an unfinished file this old is from a killed process.
 UNFINISHED_SECONDS = 3600
 # 44,000 photos of 4:3 for a resize of 232.
 MAX_BYTES = 20 * 1024**3
@@ -60,7 +60,7 @@ class WholePhotos:
         Args:
             images: each with the sha256 of its bytes, 64 hex digits.
 
-        What the disk does not take is decoded in every epoch; one warning says so.
+        Photos that do not fit on the disk are decoded in every epoch; one warning says so.
 
         Raises:
             OSError: a photo cannot be read or decoded.
@@ -120,10 +120,10 @@ class WholePhotos:
         return self._folder / f"{digest}.npy"
 
     def _sizes(self) -> dict[str, int]:
-        """The bytes of each kept photo, by its file's name; removes what killed passes left."""
+        """The bytes of each kept photo, by its file's name; removes files left by killed passes."""
         sizes = {}
         for each in os.scandir(self._folder):
-            # Others may be writing: what is unfinished may have its own name at any moment.
+            # Another process may finish and rename its file at any moment.
             if each.name.endswith(".npy"):
                 sizes[each.name] = each.stat().st_size
             elif each.name.endswith(UNFINISHED):

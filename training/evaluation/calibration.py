@@ -1,6 +1,6 @@
 """Temperature and review threshold: fitted on validation photos, judged on the measured ones.
 
-Neither is ever fitted on photos that the model learned from: it is surer of those than of others.
+Neither is ever fitted on photos that the model was trained on: it is surer of those than of others.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The conditions that photos are taken in, to measure their effect on accuracy.
+"""The conditions in which photos are taken, to measure their effect on accuracy.
 
 Each makes a photo of a photo, stored without loss. They are mild forms of the corruptions of
 Hendrycks and Dietterich (arXiv:1903.12261), and the scales at which a subject may be shown.

@@ -1,4 +1,4 @@
-"""The photos whose label is doubtful by a training's answers out of fold, for the report."""
+"""The photos with doubtful labels, by a training's answers out of fold, for the report."""
 
 from __future__ import annotations
 

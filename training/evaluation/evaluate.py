@@ -227,7 +227,7 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
         content: a folder with the model's `model.onnx` and `model.json`.
         wanted_part: None for the best there is: see `photos_to_judge`.
         int8_weights: where to write the int8 form, which is measured too; None to skip it.
-        in_conditions: whether to measure other encodings and conditions, most of the work.
+        in_conditions: whether to measure other encodings and conditions, which is most of the work.
 
     Raises:
         TrainingError: the model lacks a class, or there are too few photos.
@@ -279,7 +279,8 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
 def _known(
     content: Path, data: DataSet, digests: Mapping[Path, str]
 ) -> dict[LabelledImage, Acquaintance] | None:
-    """How the model knows the photos of the data; None if it kept no list of its photos."""
+    """How the model's training used the photos of the data; None if the model has no list of
+    them."""
     learned = read_learned(content)
     if learned is None:
         return None
@@ -291,7 +292,7 @@ def _known(
 def _known_of(
     judged: JudgedPhotos, known: Mapping[LabelledImage, Acquaintance] | None
 ) -> Mapping[LabelledImage, Acquaintance]:
-    """Without a list the model knows all of the photos to measure, or none."""
+    """Without a list the model was trained on all of the photos to measure, or on none."""
     if known is None:
         learned = Acquaintance("train", is_same_file=True)
         return dict.fromkeys(judged.images, learned) if judged.was_seen else {}

@@ -1,4 +1,4 @@
-"""Runs a servable model over photos: the predictions that everything else is measured from."""
+"""Runs a servable model over photos: the predictions on which all other measurements are based."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def label_places(
 ) -> dict[str, int]:
     """Finds each wanted label: as it is written, else in another case, else by a name of the card.
 
-    Another case or name counts only where exactly one label and one wanted name have it.
+    Another case or name counts only if exactly one label and one wanted name have it.
     """
     found = {label: place for place, label in enumerate(labels) if label in wanted}
     on_either_side = Counter(label.lower() for label in (*labels, *wanted))

@@ -1,4 +1,4 @@
-"""Photos of other things: how many of them get a name, as the endpoint would answer."""
+"""Photos of other things: how many of them get a label, as the endpoint would answer."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class NamedThing:
 
 @dataclass(frozen=True, slots=True)
 class OtherThings:
-    """What a model answers to photos of none of its classes.
+    """A model's answers to photos of none of its classes.
 
     Attributes:
         photos: how many could be prepared.
@@ -69,7 +69,7 @@ class OtherThings:
 
 
 def photos_of_others(folder: Path) -> tuple[LabelledImage, ...]:
-    """All files in the folder and below it, but hidden ones; nobody asks for their class.
+    """All files in the folder and below it, except hidden ones; their class does not matter.
 
     Raises:
         TrainingError: there are none.
@@ -89,7 +89,7 @@ def photos_of_others(folder: Path) -> tuple[LabelledImage, ...]:
 def judge_others(
     model: OnnxModel, card: ModelCard, folder: Path, on_image: Callable[[], None]
 ) -> OtherThings:
-    """Answers every photo in the folder; a photo is named if its label is one of the model's.
+    """Answers every photo in the folder; a photo counts if its label is one of the model's.
 
     Raises:
         TrainingError: there is no photo that can be prepared.

@@ -36,7 +36,7 @@ class PhotoRow:
         best: up to BEST labels with their confidences, the likeliest first.
         loss: the cross entropy in nats.
         gated: whether the model's gate would have withheld its labels.
-        knows: how the model knows the photo; None for a photo that is new to it.
+        knows: how the training used the photo; None for a new photo.
     """
 
     path: str
@@ -107,7 +107,7 @@ def csv_text(rows: Sequence[PhotoRow]) -> str:
     """The content of `evaluation.csv`: RFC 4180 with a heading, in UTF-8.
 
     A path that a spreadsheet would run as a formula begins with `./`, which means the same file.
-    A label that it would run is after an apostrophe.
+    Such a label gets an apostrophe in front.
     """
     buffer = io.StringIO()
     writer = csv.writer(buffer)

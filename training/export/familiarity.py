@@ -53,7 +53,7 @@ class Familiarity:
     before_finetuning: bool = False
 
     def to_json(self) -> dict[str, object]:
-        """What the card says about the gate."""
+        """The card's entry about the gate."""
         return {
             "rule": "cosine to the nearest of the classes' prototypes",
             "features": "before fine-tuning" if self.before_finetuning else "the classifier's own",
@@ -145,7 +145,7 @@ def _means(units: Floats) -> Floats:
 def _folds(labels: Ints, alike: Sequence[int]) -> Ints:
     """Assigns FOLDS blocks of each class; -1 where a class has one photo and cannot be left out.
 
-    Blocks, because the photos of one occasion are neighbours.
+    Blocks, because photos of the same occasion are neighbours.
     """
     fold = np.full(len(labels), -1)
     firsts = np.asarray(alike)

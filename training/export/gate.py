@@ -1,8 +1,9 @@
-"""The gate of one training: what its own photos say about how familiar a new one must look.
+"""The gate of one training: how familiar a new photo must look, by the training's own photos.
 
-Looks are compared in the features of the backbone as it was before any fine-tuning. It learned from
-none of the photos, so the gate's prototypes alone decide whom it likes, and each photo can be left
-out of those. A fine-tuned backbone has made its own photos look familiar and forgets how other
+Looks are compared in the features of the backbone as it was before any fine-tuning. That backbone
+was not trained on the photos, so familiarity depends only on the gate's prototypes, and each photo
+can be left out of those. A fine-tuned backbone has made its own photos look familiar and forgets
+how other
 things differ from them (docs/decisions/training.md has the figures); its graph computes the
 features of the original beside its own.
 """

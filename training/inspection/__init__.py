@@ -1,1 +1,1 @@
-"""Judges recorded trainings: are they learning, where does their time go, what to change."""
+"""Judges recorded trainings: whether they learn, where their time goes, what to change."""

@@ -1,4 +1,4 @@
-"""Rules about the answers of a training to photos that it did not learn from.
+"""Rules about the answers of a training to photos that it was not trained on.
 
 `Confusion` has the name, the parameters and the defaults of "List of Debugger Built-in Rules",
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html. `ChanceLevel` is ours.
@@ -21,7 +21,7 @@ NO_ANSWERS = "There are no answers to photos that were not learnt from."
 
 @dataclass(frozen=True, slots=True)
 class Answers:
-    """The labels of n photos that were not learnt from, and the labels that they were given."""
+    """The labels of n photos that were not trained on, and the labels that they were given."""
 
     classes: tuple[str, ...]
     truth: tuple[int, ...]
@@ -37,7 +37,7 @@ class ChanceLevel:
     """Whether the answers are better than always giving the commonest label.
 
     One-sided binomial test at `significance`. Labels that are shuffled, or shifted by a row, make a
-    training look healthy: it learns its photos by heart, and knows nothing of others.
+    training look healthy: it memorises its photos, and knows nothing of others.
     """
 
     significance: float = SIGNIFICANCE

@@ -135,7 +135,7 @@ def class_counts(
 
 
 def answers_of(found: OutOfFold | None) -> Answers | None:
-    """The most likely label of each photo that was not learnt from."""
+    """The most likely label of each photo that was not trained on."""
     if found is None:
         return None
     predicted = found.logits[0].argmax(axis=1)

@@ -153,7 +153,7 @@ class LossDiverges:
 
 @dataclass(frozen=True, slots=True)
 class Overtraining:
-    """Whether training goes on although neither loss improves by `delta` any more.
+    """Whether training continues although neither loss improves by `delta` any more.
 
     The training loss has not for `patience_train` epochs and the validation loss has not for
     `patience_validation`. SageMaker counts steps; the validation loss is measured once an epoch.

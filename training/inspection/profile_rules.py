@@ -251,5 +251,5 @@ def percentile(values: Sequence[float], percent: float) -> float:
 
 
 def too_few(profile: Profile) -> str:
-    """The reason why samples say nothing."""
+    """The reason why there are too few samples to judge."""
     return f"Too short: {len(profile.samples)} samples, {PATIENCE + LEAST_SAMPLES} are needed."

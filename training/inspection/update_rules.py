@@ -1,4 +1,4 @@
-"""SageMaker Debugger's rules about what a step changes, and about values that say nothing.
+"""SageMaker Debugger's rules about the change in a step, and about values without information.
 
 Names, parameters and defaults are those of "List of Debugger Built-in Rules",
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules.html. All of them judge a
@@ -182,7 +182,7 @@ class SaturatedActivation:
 def _changes(sample: Sample) -> Iterator[tuple[str, float]]:
     for name, weights in sample.weights.items():
         if weights.change is not None:
-            # What is not a number has changed.
+            # NaN counts as a change.
             yield name, math.inf if math.isnan(weights.change) else weights.change
 
 

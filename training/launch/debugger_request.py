@@ -1,6 +1,6 @@
 """The members of a training job's request that switch on SageMaker Debugger.
 
-Debugger is closed to new customers since 2026-07-30, so this is for those who have it; `imagedrop
+AWS closed Debugger to new customers on 2026-07-30, so this is for accounts that have it; `imagedrop
 inspect` answers the same questions without it. Tuning jobs cannot use it: `TrainingJobDefinition`
 has none of these members. The shapes are those of
 https://docs.aws.amazon.com/sagemaker/latest/dg/debugger-built-in-rules-api.html.

@@ -72,10 +72,10 @@ class Checkpoint:
         ]
 
     def split_together(self, found: Sequence[int]) -> tuple[int, ...]:
-        """Which photos a split keeps together: what the training began with, else `found`.
+        """Which photos a split keeps together: those of the training's start, else `found`.
 
-        Another machine's features differ in their last bits, and could find other photos alike: the
-        training would go on with another split.
+        Another machine's features differ in their last bits, and other photos could look alike: the
+        training would continue with another split.
 
         Args:
             found: for each photo the index of the first that looks the same.

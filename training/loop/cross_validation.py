@@ -1,4 +1,4 @@
-"""Cross-validates a training: every photo is answered by a training that did not learn from it."""
+"""Cross-validates a training: every photo is answered by a model that was not trained on it."""
 
 from __future__ import annotations
 

@@ -30,7 +30,7 @@ def head_plan(
 ) -> PhasePlan:
     """Plans the training of the head alone on cached features: milliseconds per epoch.
 
-    It draws from generators of its own, so that other trainings may run beside it in threads.
+    It draws from its own generators, so that other trainings may run beside it in threads.
     """
     order = torch.Generator()
     on_cpu = prepared.device.type == "cpu"
@@ -104,7 +104,7 @@ def _plan(
     batches: Callable[[Sequence[int], bool], Callable[[], Batches]],
     **own: Any,
 ) -> PhasePlan:
-    """Adds to a phase's own fields what both phases have in common."""
+    """Adds the fields that both phases have in common."""
     return PhasePlan(
         train_batches=batches(parts.train, True),
         train_images=len(parts.train),
@@ -121,9 +121,8 @@ def _plan(
 def whole_photos(prepared: Prepared, settings: TrainSettings, rows: Sequence[int]) -> Whole | None:
     """Keeps the whole photos of these rows, where augmentation cuts from them.
 
-    Of several processes each keeps a part; what another has not kept yet is decoded when used.
-
-    Returns what gives the photo of a place in `rows`.
+    Of several processes each keeps a part; photos that another has not kept yet are decoded when
+    used. Returns a reader of the photos, by their places in `rows`.
     """
     if settings.augment_from != "photo":
         return None

@@ -33,13 +33,13 @@ from training.settings import HUB_CONFIGURATION, LITE0, TIMM_PREFIX
 IMAGENET_CLASSES = 1000
 # Heads that only help to train on ImageNet, in torchvision's GoogLeNet and Inception.
 _AUXILIARY = ("aux1.", "aux2.", "AuxLogits.")
-# The pretrained weights of both expect their inputs to be scaled once more, inside the network.
+# The pretrained weights of both expect a second scaling of their inputs, inside the network.
 _INCEPTION: Mapping[str, object] = {
     "aux_logits": False,
     "transform_input": True,
     "init_weights": False,
 }
-# Of an archive 16 MiB are for what is in it beside the weights.
+# Of an archive 16 MiB are for everything except the weights.
 LARGEST_BACKBONE_BYTES = MAX_UNPACKED_BYTES - 16 * 1024 * 1024
 
 
@@ -60,7 +60,7 @@ class Backbone:
 
 @dataclass(frozen=True, slots=True)
 class Architecture:
-    """What a name stands for.
+    """The network that a name stands for.
 
     Attributes:
         spec: the preparation that the pretrained weights expect.
@@ -163,7 +163,7 @@ def _torchvision_spec(name: str, preset: object) -> ImageSpec:
 
 
 def _without_classifier(name: str, network: nn.Module) -> Backbone:
-    """Takes the last linear layer away, or the convolution that SqueezeNet has in its place."""
+    """Removes the last linear layer, or the convolution that SqueezeNet has in its place."""
     if name.startswith("squeezenet"):
         convolution = network.get_submodule("classifier.1")
         features = cast(nn.Conv2d, convolution).in_channels
@@ -220,7 +220,7 @@ def _timm(backbone: str, weights: str) -> Architecture:
 
 
 def _hub_configuration(file: Path) -> Mapping[str, Any]:
-    """What the hub's `config.json` beside a file says of its weights; nothing without one."""
+    """The entries of the hub's `config.json` beside a file; nothing without one."""
     beside = file.parent / HUB_CONFIGURATION
     if not file.is_file() or not beside.is_file():
         return {}
@@ -328,7 +328,7 @@ def _spec(  # noqa: PLR0913 - the fields of a data configuration
 
 
 def check_size(backbone: str, module: nn.Module) -> None:
-    """Refuses a backbone that no archive could hold, before anything is trained.
+    """Refuses a backbone that is too large for an archive, before anything is trained.
 
     Raises:
         TrainingError: it is too large.

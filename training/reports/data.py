@@ -1,4 +1,4 @@
-"""`data.html`: the photos of a data set, and what to correct in it first."""
+"""`data.html`: the photos of a data set, and the most important corrections."""
 
 from __future__ import annotations
 

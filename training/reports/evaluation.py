@@ -55,13 +55,14 @@ def evaluation_page(found: Evaluation) -> str:
 
 
 def _matrix(found: Evaluation) -> Markup:
-    """Of the classes that have photos, or that a photo was called."""
+    """The matrix of the classes that have photos, or that were given to a photo."""
     used = np.nonzero(found.matrix.sum(axis=1) + found.matrix.sum(axis=0))[0]
     return _chart_of(found, used)
 
 
 def _confused(found: Evaluation) -> Markup | None:
-    """Only of those that are confused most; None where the whole matrix is readable, or none is."""
+    """The matrix of the most confused classes; None if the whole matrix is readable, or nothing is
+    confused."""
     classes = most_confused(found.matrix.tolist(), CLASSES_WITH_LARGE_CELLS)
     if len(found.class_scores) <= CLASSES_WITH_LARGE_CELLS or not classes:
         return None

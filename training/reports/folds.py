@@ -1,4 +1,4 @@
-"""The spread of a figure over the folds of a cross-validation, for the reports that tell it."""
+"""The spread of a figure over the folds of a cross-validation, for reports."""
 
 from __future__ import annotations
 

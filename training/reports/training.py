@@ -1,4 +1,4 @@
-"""`training.html`: how a training went, from the record that it left."""
+"""`training.html`: a finished training, from its record."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""95 % intervals of what was measured on a number of photos."""
+"""95 % intervals of figures measured on a number of photos."""
 
 from __future__ import annotations
 

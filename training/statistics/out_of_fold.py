@@ -1,4 +1,4 @@
-"""The answers of trainings to photos that they did not learn from: `out_of_fold.npz`.
+"""The answers of trainings to photos that they were not trained on: `out_of_fold.npz`.
 
 `train` writes the file into its output folder. Calibration, thresholds, confusions and doubtful
 labels of the best training are read from it, without another training. It holds these arrays, for n
@@ -158,7 +158,8 @@ def read_out_of_fold(file: Path) -> OutOfFold:
 
 
 def _checked(answers: OutOfFold, file: Path) -> OutOfFold:
-    """Refuses arrays that do not fit each other, or are no logits: the file may be anyone's."""
+    """Refuses arrays that do not fit each other, or are not logits: the file may come from
+    anywhere."""
     repeats, photos, labels = len(answers.seeds), len(answers.paths), len(answers.labels)
     fit = (
         repeats >= 1

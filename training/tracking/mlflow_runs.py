@@ -1,7 +1,8 @@
 """Sends runs to MLflow where MLFLOW_TRACKING_URI is set; elsewhere it does nothing.
 
 The address may be a server's, a database's, or the ARN of SageMaker's managed MLflow (with the
-plugin `sagemaker-mlflow`). What cannot be sent is said once, and no training fails by it.
+plugin `sagemaker-mlflow`). If something cannot be sent, it says so once, and the training
+continues.
 """
 
 from __future__ import annotations
@@ -54,10 +55,10 @@ class MlflowRun(TrainingObserver):
         return {} if self._id is None else {RUN_ID: self._id}
 
     def start(self, name: str, run_id: str | None = None) -> None:
-        """Starts a run, or goes on with that of the id."""
+        """Starts a run, or continues the run with this id."""
 
         def send() -> None:
-            # A name would replace that of a run that goes on.
+            # A name would replace that of a continued run.
             new_name = name if run_id is None else None
             run = self._mlflow.start_run(run_id, run_name=new_name, log_system_metrics=False)
             self._id = run.info.run_id
@@ -65,7 +66,7 @@ class MlflowRun(TrainingObserver):
         self._send(send)
 
     def on_settings(self, settings: TrainSettings) -> None:
-        """Sends what the training was asked for."""
+        """Sends the training's settings."""
         self._settings = settings
         values = {name: value for name, value in settings.to_json().items() if name not in FOLDERS}
         self._send(lambda: self._mlflow.log_params(values))
@@ -75,7 +76,7 @@ class MlflowRun(TrainingObserver):
         self._send(lambda: self._mlflow.log_metrics(values, step=metrics.epoch))
 
     def on_finish(self) -> None:
-        """Sends the training's record, what it says of the kept epoch, and where the model is."""
+        """Sends the training's record, its figures of the kept epoch, and the model's folder."""
         folder, model_dir = self._settings.output_dir, self._settings.model_dir
         record = json.loads((folder / RECORD_NAME).read_text(encoding="utf-8"))
         kept = _numbers(record["metrics"], (*_MEASURED, "epoch"))
@@ -108,7 +109,7 @@ class MlflowRun(TrainingObserver):
             return
         try:
             call()
-        # A store or a plugin may raise anything, and nothing of it may end a training.
+        # A store or a plugin may raise any exception, and none of them may end a training.
         except Exception as error:  # noqa: BLE001
             self._is_lost = True
             log.warning(

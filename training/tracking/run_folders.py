@@ -1,4 +1,4 @@
-"""Each training, search, evaluation and inspection gets a folder of its own: `runs/NAME-TIME`."""
+"""Each training, search, evaluation and inspection gets its own folder: `runs/NAME-TIME`."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def new_run_folder(name: str, moment: datetime | None = None, runs: Path = RUNS)
     """Makes and returns `runs/NAME-TIME`, with -2, -3, … behind it where that exists.
 
     Args:
-        name: what is no letter, digit, point, underscore or hyphen in it becomes a hyphen.
+        name: characters other than letters, digits, points, underscores and hyphens become hyphens.
         moment: in UTC; by default now.
 
     Raises:

@@ -31,7 +31,7 @@ class TensorBoardLog(TrainingObserver):
         for name in NAMES:
             if values[name] is not None:
                 self._writer.add_scalar(name.replace("_", "/"), values[name], metrics.epoch)
-        # So that a training that runs can be watched.
+        # So that a running training can be watched.
         self._writer.flush()
 
     def on_end(self) -> None:

@@ -17,7 +17,7 @@ from training.statistics.intervals import mean_interval
 from training.statistics.out_of_fold import cross_entropy
 from training.tuning.search import Verdict
 
-# Each is trained this often: chance is in a training too.
+# Each is trained this often, because a training is random too.
 SEEDS = 3
 
 Losses = npt.NDArray[np.float64]
@@ -35,7 +35,7 @@ def verdict_of(  # noqa: PLR0913, PLR0917 - two trainings, and what the search s
 
     The winner is better where its losses are lower on the unseen photos by more than chance (the
     95 % interval of the difference), or lower there and, by more than chance, on the photos of the
-    search. The latter alone would not do: of many trials the luckiest looks best.
+    search. The latter alone is not enough: of many trials the luckiest looks best.
 
     Args:
         judged: `train` are the photos of the search; `valid` those that it did not see.

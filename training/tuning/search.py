@@ -76,7 +76,7 @@ class SearchSpace:
         return {name: values for name, values in every.items() if values}
 
     def to_json(self) -> dict[str, Any]:
-        """What is searched, by the names of this class."""
+        """The searched hyperparameters, by the names of this class."""
         return {name: values for name, values in asdict(self).items() if values}
 
     def suggest(self, trial: optuna.Trial) -> dict[str, Any]:
@@ -103,7 +103,7 @@ class SearchSpace:
 
 CHOICES = frozenset({"batch_size", "unfreeze"})
 LOGARITHMIC = frozenset({"lr", "weight_decay", "finetune_lr"})
-# What `imagedrop tune` searches: the defaults of a training lie inside.
+# The space of `imagedrop tune`: it contains the defaults of a training.
 AROUND_DEFAULTS = SearchSpace(
     lr=(0.001, 0.1),
     batch_sizes=(16, 32, 64),
@@ -210,7 +210,7 @@ class Tuning:
 
     @property
     def notes(self) -> tuple[str, ...]:
-        """What a reader must know beside the best: verdict, ties, limits."""
+        """Notes beside the best trial: verdict, ties, limits."""
         found = [] if self.verdict is None else [self.verdict.sentence]
         if self.ties:
             numbers = ", ".join(str(number + 1) for number in self.ties)
@@ -222,7 +222,7 @@ class Tuning:
 
 
 def out_of_reach(space: SearchSpace) -> tuple[str, ...]:
-    """What a tuning job over this space cannot find, compared with a training's defaults."""
+    """Defaults of a training that a tuning job over this space cannot find."""
     found = []
     for name, values in space.searched.items():
         default = declared_settings()[name].default

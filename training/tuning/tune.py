@@ -100,7 +100,7 @@ class Photos:
 def photos_of(prepared: Prepared, settings: TrainSettings) -> Photos:
     """Keeps the photos from the search that a training would validate with, with the same seed.
 
-    Those that look the same as photos of the search judge nothing: a data set's own part `valid`
+    Those that look the same as photos of the search are left out: a data set's own part `valid`
     may have such copies.
 
     Raises:
@@ -153,7 +153,7 @@ class _Search:
         self._finetuning = Lock()
 
     def run(self, trial: optuna.Trial) -> float:
-        """Cross-validates one proposal; raises TrialPruned when it is hopeless."""
+        """Cross-validates one proposal; raises TrialPruned when it is poor."""
         from optuna import TrialPruned  # noqa: PLC0415 - as in tune
 
         is_defaults = DEFAULTS in trial.user_attrs

@@ -18,7 +18,7 @@ def inspectors(
     The profiler comes first, so that it does not count the monitor's time as the evaluation's.
 
     Args:
-        preparation: what the time before the training was spent on, for the profile.
+        preparation: the time before the training by activity, for the profile.
     """
     watching: list[TrainingObserver] = []
     if settings.profile:

@@ -37,7 +37,7 @@ WRITE_SECONDS = 5.0
 
 
 class Monitor(TrainingObserver):
-    """Writes a file of JSON lines (`observations.py`), which includes the time that this took.
+    """Writes a file of JSON lines (`observations.py`), including the time that the monitor took.
 
     It records the loss of every step, and gradients, weights and inputs of rectifiers of the first
     step of a phase and every `interval`-th step after it.

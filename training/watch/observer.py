@@ -21,7 +21,7 @@ class StopTraining(Exception):  # noqa: N818 - ends a training as StopIteration 
 
 @dataclass(frozen=True, slots=True)
 class StepSeconds:
-    """The time of one step, by what it was spent on: wall time, or a GPU's own."""
+    """The time of one step by activity: wall time, or a GPU's own."""
 
     data: float
     """Waiting for the batch; on a GPU the time that it had nothing to compute."""

@@ -1,6 +1,6 @@
 """Clocks of a training's steps: by the wall on a CPU, by events of the GPU where there is one.
 
-A GPU computes later than it is asked to, so the wall time of a call says nothing about it. Events
+A GPU computes asynchronously, so the wall time of a call says nothing about it. Events
 are marks in its own queue; their times are read once an epoch, because reading waits for the GPU.
 """
 
@@ -19,7 +19,7 @@ MARKS = 5
 
 
 class Event(Protocol):
-    """What is used of `torch.cuda.Event`."""
+    """The part of `torch.cuda.Event` that is used."""
 
     def record(self) -> None: ...
 
