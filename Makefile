@@ -9,7 +9,7 @@ TORCH_OPTIONS ?=
 # Test processes: one a core.
 WORKERS ?= auto
 
-# A test run starts hundreds of Python processes, which all compile what has no bytecode.
+# A test run starts hundreds of Python processes, which would all compile modules without bytecode.
 unexport PYTHONDONTWRITEBYTECODE
 
 PIP := -m pip install --quiet --disable-pip-version-check
@@ -21,12 +21,12 @@ endif
 BIN := .venv/bin
 PARALLEL := --dist loadscope --no-loadscope-reorder
 SUBMAKE := $(MAKE) --no-print-directory
-# In this order: the later ones take over versions of the earlier ones.
+# In this order: later files take over the versions of earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint uv docs sam ministack fuzz microburst ray daft peers schemathesis \
 	sagemaker sagemaker-training smdebug mlflow) functions/requirements functions/serving_image/requirements functions/serving_image/function_requirements
 
-# Beside pytest: a browser for the page, what finds barriers in it, what tries the API's description,
-# what counts instructions, what builds the docs.
+# Besides pytest: a browser for the page, a search for accessibility barriers, calls of the API by its
+# description, a count of instructions, and the docs' builder.
 TEST_TOOLS := $(patsubst %,.tools/%/.installed,chromium axe schemathesis valgrind docs)
 
 .DEFAULT_GOAL := help
@@ -42,14 +42,14 @@ demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 	@$(SUBMAKE) -j3 setup
 	@$(BIN)/imagedrop demo $(if $(IMAGES),"$$IMAGES")
 
-# The linters run beside the tests, and say at the end what they found.
+# The linters run beside the tests, and print their findings at the end.
 check: check-setup ## The daily loop: formatting, lint, types, imports, fast unit tests
 	@$(SUBMAKE) static > .venv/static.txt 2>&1 & static=$$!; \
 		trap 'kill $$static 2> /dev/null' EXIT INT TERM; \
 		TEST_CASES=few $(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
 		wait $$static; linters=$$?; cat .venv/static.txt; exit $$((tests | linters))
 
-test: ## Everything that CI runs for a release: linters, scanners, all tests but the slow ones
+test: ## Everything that CI runs for a release: linters, scanners, all tests except the slow ones
 	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
 	@$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow"
 
@@ -106,10 +106,10 @@ fuzz: setup .tools/fuzz/.installed ## Fuzz the readers of untrusted bytes (SECON
 model: test-setup ## Rebuild the default model from its published weights (needs torch)
 	@$(BIN)/python -m model.build_default
 
-package: setup ## Pack today's serving code into the default model's archive
+package: setup ## Pack the current serving code into the default model's archive
 	@$(BIN)/python -m model.package
 
-clean: ## Remove everything that make installed and built, the local cloud's state too
+clean: ## Remove everything that make installed and built, including the local cloud's state
 	@if [ -x $(BIN)/imagedrop ]; then $(BIN)/imagedrop down; fi
 	rm -rf .venv .tools .aws-sam .imagedrop
 
