@@ -4,8 +4,6 @@ from __future__ import annotations
 
 import json
 import signal
-import subprocess
-import sys
 from dataclasses import replace
 from pathlib import Path
 
@@ -13,13 +11,13 @@ import numpy as np
 import pytest
 import torch
 
-from tests.processes import running
 from training.errors import TrainingError
 from training.loop.prepared import Prepared, prepare
 from training.train import Fitted, fit, train
 from training.watch.observer import EpochMetrics, TrainingObserver
 
 from .conftest import Configure, short_training
+from .copies import as_program, copied
 
 EPOCHS = {"head": 2, "finetune": 3}
 
@@ -41,7 +39,10 @@ class Interrupt(TrainingObserver):
             raise InterruptionError
 
 
+# Of a small network: its steps count, not what it learns.
 TWO_PHASES = {
+    "backbone": "timm/test_resnet",
+    "weights": "random",
     "epochs": EPOCHS["head"],
     "unfreeze": "layer4",
     "finetune_epochs": EPOCHS["finetune"],
@@ -59,9 +60,10 @@ def whole(photos: Path, feature_cache: Path, tmp_path_factory: pytest.TempPathFa
 # In the first phase, between the two, in the second.
 @pytest.mark.parametrize("after", [1, 2, 4])
 def test_continued_training_is_the_one_that_was_never_interrupted(
-    after: int, whole: Fitted, prepared: Prepared, configure: Configure, tmp_path: Path
+    after: int, whole: Fitted, configure: Configure, tmp_path: Path
 ) -> None:
     settings = configure(**TWO_PHASES, checkpoint_dir=tmp_path / "checkpoints")
+    prepared = prepare(settings)
     with pytest.raises(InterruptionError):
         fit(prepared, settings, [Interrupt(after)])
     rest = Interrupt(after=99)
@@ -85,16 +87,15 @@ def test_killed_job_continues_and_exports(configure: Configure, tmp_path: Path) 
         if value is not None
         for argument in (f"--{name.replace('_', '-')}", str(value))
     ]
-    command = [sys.executable, "-m", "training.train", *arguments]
     killed_after = 0
-    with running(command, stdout=subprocess.PIPE) as job:
-        assert job.stdout is not None
-        for line in job.stdout:
+    with copied(as_program, "training.train", arguments) as (job, printed):
+        for line in printed:
             killed_after += line.startswith("metrics epoch=")
             if killed_after == 3:
-                job.send_signal(signal.SIGKILL)
+                job.kill()
                 break
-        assert job.wait(timeout=60) == -signal.SIGKILL
+        job.join(timeout=60)
+        assert job.exitcode == -signal.SIGKILL
     assert not settings.model_dir.exists()
     watched = Interrupt(after=99)
 

@@ -2,10 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import statistics
-import subprocess
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -21,9 +18,12 @@ from training.settings import TrainSettings
 from training.train import fit, take_part
 
 from .conftest import Configure
+from .copies import as_program, by_torchrun, copied
 
 # Of 24 photos the last batch has one, so that one of the two processes has none.
 SETTINGS: dict[str, Any] = {
+    "backbone": "timm/test_resnet",
+    "weights": "random",
     "epochs": 1,
     "unfreeze": "layer4",
     "finetune_epochs": 2,
@@ -40,22 +40,17 @@ def train_by_two(settings: TrainSettings) -> str:
         for name, value in SETTINGS.items()
         if not isinstance(value, bool)
     }
-    folders = ("data", "feature_cache", "model_dir", "output_dir", "checkpoint_dir", "backbone")
+    folders = ("data", "feature_cache", "model_dir", "output_dir", "checkpoint_dir")
     options |= {name.replace("_", "-"): getattr(settings, name) for name in folders}
     command = [
-        *(sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node=2"),
-        *("-m", "training.train", "--class-weights"),
+        "--class-weights",
         *(word for name, value in options.items() for word in (f"--{name}", str(value))),
     ]
-    done = subprocess.run(
-        command,
-        env=os.environ | {"OMP_NUM_THREADS": "1"},
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr
-    return done.stdout
+    with copied(by_torchrun, 2, as_program, "training.train", command) as (launcher, output):
+        printed = output.read()
+        launcher.join()
+    assert launcher.exitcode == 0
+    return printed
 
 
 def weights(folder: Path | None) -> dict[str, torch.Tensor]:
@@ -81,7 +76,7 @@ def test_two_processes_train_the_network_that_one_trains(
     assert one.keys() == two.keys()
     start = prepare(alone).network.state_dict()
     trained = [name for name in one if not torch.equal(one[name], start[name])]
-    assert "backbone.bn1.running_var" in trained
+    assert "backbone.layer4.0.bn1.running_var" in trained
     # AdamW's first steps have the size of the rate, whatever the gradient's. Where the gradient is
     # zero but for rounding, as of a bias before another BatchNorm, the order of sums decides its
     # sign: so the median tensor is compared, not each.
