@@ -9,26 +9,51 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager, redirect_stdout
 from multiprocessing.process import BaseProcess
+from pathlib import Path
 from typing import TextIO
 
 import torch
 from torch.distributed.launcher.api import LaunchConfig, elastic_launch
 
+REPOSITORY = Path(__file__).parents[2]
 FORK = multiprocessing.get_context("fork")
 
 
-def as_program(module: str, arguments: Sequence[str]) -> None:
-    """Does what `python -m MODULE ARGUMENTS` does, but for the end of the process.
+def as_program(program: str, arguments: Sequence[str]) -> None:
+    """Does what `python -m MODULE` or `python FILE.py` does, but for the end of the process.
 
     Raises:
         RuntimeError: its exit code is not 0.
     """
-    sys.argv = [module, *arguments]
+    sys.argv = [program, *arguments]
     try:
-        runpy.run_module(module, run_name="__main__", alter_sys=True)
+        if program.endswith(".py"):
+            runpy.run_path(program, run_name="__main__")
+        else:
+            runpy.run_module(program, run_name="__main__", alter_sys=True)
     except SystemExit as end:
         if end.code:
-            raise RuntimeError(f"{module} ended with {end.code}") from end
+            raise RuntimeError(f"{program} ended with {end.code}") from end
+
+
+def below(folder: Path, file: str, arguments: Sequence[str]) -> None:
+    """Does what `python FILE.py` does in a folder, without the repository.
+
+    It prints where the modules are that the folder has.
+
+    Raises:
+        RuntimeError: its exit code is not 0.
+    """
+    os.chdir(folder)
+    ours = {path.stem for place in (folder, folder / "functions") for path in place.iterdir()}
+    for name in [each for each in sys.modules if each.partition(".")[0] in ours]:
+        del sys.modules[name]
+    repository = {str(REPOSITORY), str(REPOSITORY / "functions")}
+    sys.path[:] = [str(folder), *(each for each in sys.path if each not in repository)]
+    as_program(file, arguments)
+    for name, module in list(sys.modules.items()):
+        if name.partition(".")[0] in ours:
+            print(f"{name} is {module.__file__}")
 
 
 def by_torchrun(processes: int, run: Callable[..., None], *arguments: object) -> None:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import sys
 import tarfile
 from pathlib import Path
 
 import pytest
+import torch
+from torch.distributed import run as torchrun
 
 from model.package import package_training_source
 from tools.sbom import pins
+
+from .conftest import draw_folder
+from .copies import below, copied
 
 
 @pytest.fixture(scope="module")
@@ -23,16 +25,13 @@ def source(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return folder / "code"
 
 
-def run(source: Path, *arguments: str) -> subprocess.CompletedProcess[str]:
-    environment = {name: value for name, value in os.environ.items() if name != "PYTHONPATH"}
-    return subprocess.run(
-        [sys.executable, *arguments],
-        cwd=source,
-        env=environment,
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+def run(source: Path, *arguments: str) -> str:
+    """Returns what the job printed, and where its modules were."""
+    with copied(below, source, "train.py", arguments) as (job, printed):
+        output = printed.read()
+        job.join()
+    assert job.exitcode == 0, output
+    return output
 
 
 def test_entry_point_and_requirements_lie_at_the_top(source: Path) -> None:
@@ -45,39 +44,34 @@ def test_same_sources_give_the_same_bytes(tmp_path: Path) -> None:
     assert first == package_training_source(tmp_path / "second.tar.gz").read_bytes()
 
 
-def test_job_trains_with_the_code_it_was_sent(source: Path, photos: Path, tmp_path: Path) -> None:
+def test_job_trains_with_the_code_it_was_sent(source: Path, tmp_path: Path) -> None:
+    photos = draw_folder(tmp_path / "photos", 4)
     # SageMaker passes hyperparameters like this.
-    done = run(
+    printed = run(
         source,
-        *("train.py", "--data", str(photos), "--backbone", "efficientnet_lite0"),
+        *("--data", str(photos), "--backbone", "efficientnet_lite0"),
         *("--epochs", "1", "--batch-size", "8", "--class-weights", "True"),
         *("--feature-cache", str(tmp_path / "cache")),
         *("--model-dir", str(tmp_path / "model"), "--output-dir", str(tmp_path / "output")),
     )
 
-    assert done.returncode == 0, done.stderr
-    assert "metrics epoch=1" in done.stdout
+    assert "metrics epoch=1" in printed
     assert (tmp_path / "model" / "model.onnx").exists()
     assert (tmp_path / "model" / "model" / "serving" / "classifier.py").exists()
-    where = run(
-        source,
-        "-c",
-        "import train, imaging, model, training; "
-        "print(*(each.__file__ for each in (imaging, model, training)))",
-    )
-    assert all(path.startswith(str(source)) for path in where.stdout.split()), where
+    where = dict(line.split(" is ") for line in printed.splitlines() if " is " in line)
+    assert {"archive.card", "imaging.spec", "model.export", "training.train"} <= where.keys()
+    assert all(path.startswith(str(source)) for path in where.values()), where
 
 
-def test_job_on_a_machine_with_several_gpus_starts_a_process_for_each(source: Path) -> None:
-    two_gpus = (
-        "import runpy, sys, torch; from torch.distributed import run; "
-        "torch.cuda.device_count = lambda: 2; run.main = print; "
-        "sys.argv = ['train.py', '--epochs', '1']; runpy.run_path('train.py', run_name='__main__')"
-    )
-    done = run(source, "-c", two_gpus)
+def test_job_on_a_machine_with_several_gpus_starts_a_process_for_each(
+    source: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(torch.cuda, "device_count", lambda: 2)
+    monkeypatch.setattr(torchrun, "main", print)
 
-    assert done.returncode == 0, done.stderr
-    assert "['--standalone', '--nproc-per-node=gpu', 'train.py', '--epochs', '1']" in done.stdout
+    printed = run(source, "--epochs", "1")
+
+    assert "['--standalone', '--nproc-per-node=gpu', 'train.py', '--epochs', '1']" in printed
 
 
 def test_requirements_of_a_job_are_those_that_were_tested() -> None:
