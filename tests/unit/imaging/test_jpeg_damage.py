@@ -7,6 +7,7 @@ import random
 import re
 import struct
 from collections.abc import Callable
+from functools import cache
 
 import pytest
 from PIL import Image
@@ -34,6 +35,7 @@ WRITTEN: dict[str, dict[str, object]] = {
 every_kind = pytest.mark.parametrize("kind", WRITTEN)
 
 
+@cache
 def jpeg(kind: str) -> bytes:
     image = photo().convert("L") if kind == "grey" else photo()
     return encode(image, "JPEG", **WRITTEN[kind])
