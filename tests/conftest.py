@@ -17,7 +17,7 @@ from tests.scheduling import OneProcessPerGroup
 if TYPE_CHECKING:
     from playwright.sync_api import Browser
 
-# The longest first, so that all processes of a parallel run end at about the same time.
+# The longest tests first, so that all processes of a parallel run end at about the same time.
 FIRST = ("tests/integration/", "tests/training/", "tests/model/", "tests/parity/")
 MARK = "IMAGEDROP_TEST_PROCESS"
 GRACE_SECONDS = 20
@@ -33,7 +33,7 @@ def pytest_configure() -> None:
 
 
 def pytest_collection_finish() -> None:
-    gc.freeze()  # what thousands of tests are made of stays: no collection need look at it
+    gc.freeze()  # freeze the objects of thousands of tests, so that garbage collection skips them
 
 
 def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> OneProcessPerGroup:
@@ -53,7 +53,7 @@ def _rank(item: pytest.Item) -> tuple[int, int]:
 
 @pytest.hookimpl(hookwrapper=True)
 def pytest_runtest_makereport() -> Generator[None, Any, None]:
-    """A test that is skipped fails in CI, where everything it needs must be installed."""
+    """A skipped test fails in CI, where everything it needs must be installed."""
     result = yield
     report = result.get_result()
     if report.skipped and os.environ.get("CI") == "true":

@@ -117,7 +117,7 @@ def _parameters() -> Iterator[tuple[str, bytes]]:
 
 
 def _copies() -> Iterator[tuple[str, bytes]]:
-    """One large thing that is named often."""
+    """One large item that is referenced many times."""
     tile = coded("tile_0")
     long = dataclasses.replace(tile, data=_unit(tile.data[4:] + b"\x55" * 1_000_000))
     layout = grid(32, 32, (2048, 2048), [2] * 1024)
@@ -142,7 +142,7 @@ def more_parameters(tile: Coded, count: int, length: int) -> bytes:
 
 
 def iloc_of_nothing(count: int) -> bytes:
-    """Places so many items, each without a part."""
+    """Locates that many items, each without a part."""
     return full_box(b"iloc", 2, b"\0\0", struct.pack(">I", count), bytes(10) * count)
 
 

@@ -87,7 +87,7 @@ def clap(size: tuple[int, int], left: int, top: int, width: int, height: int) ->
 
 
 def picture(source: Coded, *more: bytes, size: tuple[int, int] | None = None) -> Entry:
-    """An item of one coded picture; `size` is a lie about it."""
+    """An item of one coded picture; `size` may state a wrong size."""
     properties = [
         *(box(b"hvcC", source.configuration), ispe(*(size or source.size))),
         *(box(b"colr", source.colour), *more),

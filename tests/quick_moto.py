@@ -1,4 +1,4 @@
-"""Make moto's answers quicker, and leave them as they are: what it computes again is kept.
+"""Make moto faster without changing its answers: repeated computations are cached.
 
 moto parses each expression of DynamoDB several times a request, counts an item's bytes before each
 of its attributes is set, looks for ten kinds of value in each value that it sends, and reads the

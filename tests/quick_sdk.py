@@ -1,4 +1,4 @@
-"""Make botocore's clients sooner, and leave them as they are: what each computes again is kept.
+"""Create botocore's clients faster without changing them: repeated computations are cached.
 
 Each session parses megabytes of JSON and inspects a hundred handlers, each client turns its
 service's rules for endpoints into objects and looks its events' names up among the aliases.

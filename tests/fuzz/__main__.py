@@ -2,8 +2,8 @@
 
     .venv/bin/python -m tests.fuzz [--seconds 60] [--target image] [--photos FOLDER]
 
-Each target gets its share of the seconds, 5 s an input and 1,024 MB. What breaks a promise is left
-in tests/fuzz/crashes, where `make test` tries it from then on; the exit code is 1.
+Each target gets its share of the seconds, 5 s an input and 1,024 MB. Inputs that break a promise
+are saved in tests/fuzz/crashes, where `make test` tries them from then on; the exit code is 1.
 """
 
 from __future__ import annotations

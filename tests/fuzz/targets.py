@@ -38,7 +38,7 @@ PNG_SIGNATURE = b"\x89PNG\r\n\x1a\n"
 SEED_BYTES = 20_000  # small files are tried more often
 BODY_LIMIT_BYTES = 1000
 
-# Replacements of a member of a JSON document; the first byte of an input chooses.
+# Replacements for a member of a JSON document; the first byte of an input selects one.
 ODD_VALUES: tuple[Any, ...] = (
     *(None, True, 0, -1, 10**30, 1e308, float("inf"), float("nan"), "", "\ud800", "\0", "%zz+%"),
     *([], {}, [[]], {"a": None}, "x" * 5000, "ObjectCreated:", "s3:TestEvent", "\u202e"),
@@ -186,7 +186,7 @@ _ANSWER = json.dumps(
 def _document(data: bytes, valid: Any) -> str:
     """JSON text: what is there after a byte 0, else `valid` with odd values in some of its places.
 
-    A fuzzer that changes bytes hardly ever comes past the parser of JSON.
+    A fuzzer that changes bytes rarely gets past the JSON parser.
     """
     if not data or data[0] == 0:
         return data[1:].decode("utf-8", "surrogateescape")

@@ -61,7 +61,7 @@ def stack(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stack]:
 
 @pytest.fixture
 def default_again(stack: Stack) -> Iterator[None]:
-    """Whatever a test has promoted, the next one finds the default model."""
+    """Restores the default model after each test, whatever it has promoted."""
     yield
     s3, bucket = stack.target.client("s3"), stack.target.outputs["ModelsBucketName"]
     while s3.list_objects_v2(Bucket=bucket, Prefix="models/promotions.json")["KeyCount"]:

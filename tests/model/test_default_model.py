@@ -1,4 +1,4 @@
-"""The default model is what its sources say, in every form that it takes on its way."""
+"""The default model equals its sources, in every form from weights to archive."""
 
 from __future__ import annotations
 

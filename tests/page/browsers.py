@@ -44,7 +44,7 @@ def chromium() -> str:
 
 @contextlib.contextmanager
 def launched() -> Iterator[Browser]:
-    """Starts a browser that knows nothing of the user's."""
+    """Starts a browser with none of the user's data."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(
             executable_path=chromium(), headless=True, args=list(OPTIONS)
@@ -84,7 +84,7 @@ class Site:
     errors: list[str] = field(default_factory=list)
 
     def go(self, place: str) -> Page:
-        """Opens a section: what stands behind the # in the address."""
+        """Opens a section: the part of the address after the #."""
         self.page.goto(f"{self.address}#/{place}")
         return self.page
 

@@ -45,13 +45,13 @@ class Refused(Exception):  # noqa: N818 - an answer
 
 @dataclass
 class StandIn:
-    """The API's data, and what it was asked."""
+    """The API's data, and the requests that it received."""
 
     rows: list[Row] = field(default_factory=list)
     asked: list[tuple[str, str, dict[str, str]]] = field(default_factory=list)
     # Routes of the agreement that this stack is too old for.
     missing: set[str] = field(default_factory=set)
-    # Rows that somebody else has claimed, by id.
+    # Rows that another person has claimed, by id.
     claimed: set[str] = field(default_factory=set)
     # What a decision has replaced, by id, for undo.
     before: dict[str, Row | None] = field(default_factory=dict)
@@ -64,7 +64,7 @@ class StandIn:
     # An uploaded key becomes this row.
     answer: Callable[[str, bytes], Row] | None = None
     url: str = ""
-    # So many pages of a listing come empty, with a cursor.
+    # The number of pages of a listing that come empty, with a cursor.
     empty_pages: int = 0
     # Every page of a listing with this parameter does.
     finds_nothing: str = ""

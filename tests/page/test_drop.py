@@ -1,4 +1,4 @@
-"""Photos dropped onto the page become rows while one looks."""
+"""Photos dropped onto the page become rows while the user watches."""
 
 from __future__ import annotations
 

@@ -1,4 +1,5 @@
-"""Screenshots of every section, on a desktop and on a phone, light and dark; none has a barrier.
+"""Screenshots of every section, on a desktop and on a phone, light and dark; none has an
+accessibility barrier.
 
 They are in build/screenshots after a run; `python -m tests.page.doc_images` takes some of them to
 the docs.
@@ -34,7 +35,7 @@ def axe() -> str:
 
 
 def barriers(page: Page, axe: str) -> list[str]:
-    """Returns what keeps people out, with the elements."""
+    """Returns the accessibility barriers, with their elements."""
     page.evaluate(axe)
     found: dict[str, Any] = page.evaluate("axe.run(document, {resultTypes: ['violations']})")
     return [

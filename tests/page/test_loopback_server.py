@@ -1,4 +1,4 @@
-"""Nobody but the page itself, opened from its secret address, can use the loopback server."""
+"""Only the page itself, opened from its secret address, can use the loopback server."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Review by keyboard: what is said lies beside the model's answer."""
+"""Review by keyboard: decisions are stored beside the model's answer."""
 
 from __future__ import annotations
 

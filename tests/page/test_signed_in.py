@@ -86,7 +86,7 @@ def test_a_token_that_ends_is_renewed_without_leaving_the_page(
 
 
 def test_an_answer_with_another_state_is_not_taken(signed_in: Site, issuer: Issuer) -> None:
-    """Somebody who lures a user to the page with a code of their own signs nobody in."""
+    """An attacker who lures a user to the page with their own code does not sign the user in."""
     page = signed_in.page
     issuer.codes["stolen"] = {"code_challenge": "x", "state": "y"}
     page.goto(f"{signed_in.address}?code=stolen&state=forged#/gallery")

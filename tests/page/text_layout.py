@@ -1,4 +1,4 @@
-"""What is wrong with the texts of a page, as a browser lays them out."""
+"""Faults in the layout of a page's texts, measured in a browser."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A commit that makes an image more expensive is seen, on a busy machine too."""
+"""A commit that makes an image more expensive is detected, even on a busy machine."""
 
 from __future__ import annotations
 

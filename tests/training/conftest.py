@@ -120,7 +120,7 @@ class Watched(TrainingObserver):
 
     def on_epoch(self, metrics: EpochMetrics) -> None:
         self.epochs.append(metrics)
-        # A copy, because a phase ends with the weights of its best epoch put back.
+        # A copy, because a phase ends by restoring the weights of its best epoch.
         self.network = copy.deepcopy(self._live)
 
     def on_end(self) -> None:

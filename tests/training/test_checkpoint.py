@@ -1,4 +1,4 @@
-"""An interrupted training continues where it was, and ends as if nothing had happened."""
+"""An interrupted training continues where it stopped, and ends like an uninterrupted one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Two networks in one graph: what they compute alike is stored once and runs once."""
+"""Two networks in one graph: common parts are stored once and run once."""
 
 from __future__ import annotations
 

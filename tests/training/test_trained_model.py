@@ -1,4 +1,4 @@
-"""What a training writes: a model that is served as it was trained, and its records."""
+"""The files of a training: a model that is served as it was trained, and its records."""
 
 from __future__ import annotations
 
@@ -92,7 +92,7 @@ def test_model_of_enough_photos_refuses_what_looks_like_none_of_them(tmp_path: P
 
 
 def chessboard() -> bytes:
-    """Nothing that any training photo looks like."""
+    """A picture unlike any training photo."""
     board = np.kron(np.indices((8, 8)).sum(axis=0) % 2, np.ones((16, 16))) * 255
     body = BytesIO()
     Image.fromarray(board.astype(np.uint8)).save(body, "PNG")
@@ -102,7 +102,7 @@ def chessboard() -> bytes:
 def test_finetuned_model_compares_photos_with_the_features_from_before_its_finetuning(
     tmp_path: Path,
 ) -> None:
-    """They say what is familiar as exactly as in the model that was not fine-tuned."""
+    """Those features recognise familiar photos exactly as in the model that was not fine-tuned."""
     many = draw_folder(tmp_path / "photos", 18)
     frozen = short_training(
         many,

@@ -1,4 +1,4 @@
-"""moto and botocore answer the quick way as they answer without it, faults included."""
+"""The faster moto and botocore give the same answers and errors as the originals."""
 
 from __future__ import annotations
 

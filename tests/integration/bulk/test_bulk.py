@@ -1,4 +1,4 @@
-"""A folder through the deployed workflow, and what happens to it when something goes wrong."""
+"""A folder through the deployed workflow, without and with faults."""
 
 from __future__ import annotations
 
@@ -247,7 +247,7 @@ def test_a_function_killed_in_its_work_changes_nothing_in_the_end(
 
 
 def kill_idle_workers(stack: Stack, function: str) -> None:
-    """The step that a test is about starts in a new process, which has used no CPU time."""
+    """The step under test starts in a new process, which has used no CPU time."""
     for process in workers(stack, function):
         process.kill()
 

@@ -33,10 +33,10 @@ CANDIDATE = "turned@2"
 
 @dataclass(frozen=True)
 class Compared:
-    """Rows with the answers of the default model, and an archive that turns pairs of labels round.
+    """Rows with the answers of the default model, and an archive that swaps pairs of labels.
 
     Attributes:
-        turned: what the candidate answers, by the answer of the default model.
+        turned: the candidate's answer, by the default model's.
         before: the rows' items as they were before the run.
     """
 
@@ -63,7 +63,7 @@ def crops() -> Iterator[tuple[str, bytes]]:
 
 
 def turned_round(card: ModelCard) -> dict[str, str]:
-    """The labels by twos: each is called by the other's name."""
+    """Pairs of labels: each gets the other's name."""
     pairs = list(zip(card.labels[::2], card.labels[1::2], strict=True))
     return dict(pairs) | {b: a for a, b in pairs}
 

@@ -1,4 +1,4 @@
-"""Contract: an invocation has its own whole log, and nobody waits for a line that will not come."""
+"""Contract: an invocation has its own whole log, and does not wait for a line that never comes."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract: an emulator ends at once in the middle of executions, and loses nothing but them."""
+"""Contract: an emulator ends at once during executions, and loses only them."""
 
 from __future__ import annotations
 

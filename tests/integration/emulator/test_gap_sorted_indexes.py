@@ -1,4 +1,4 @@
-"""Contract: a page of an index costs what it reads, and holds what MiniStack itself would say."""
+"""Contract: a page of an index costs what it reads, and equals MiniStack's own answer."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Contract: nothing of a stopped execution begins any more, within a Map neither."""
+"""Contract: a stopped execution begins no further state, not even within a Map."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from tests.integration.emulator.emulator_harness import (
     python_function,
 )
 
-# Fails for what is named bad; leaves its process id and waits where it is told to hang.
+# Fails for names with bad; for names with hang it leaves its process id and waits.
 _PER_ITEM = """
 import os, pathlib, time
 
@@ -215,7 +215,7 @@ def test_versions_are_listed_page_by_page_in_order_with_any_key(emulator: Emulat
         for page in pages:
             entries = [*page.get("Versions", []), *page.get("DeleteMarkers", [])]
             assert len(entries) <= size
-            # A page holds two lists; what is newer stands before what is older all the same.
+            # A page holds two lists; newer versions still come before older ones.
             newest_first = sorted(entries, key=lambda e: expected.index((e["Key"], e["VersionId"])))
             found += [(entry["Key"], entry["VersionId"]) for entry in newest_first]
             assert all(e["IsLatest"] for e in page.get("DeleteMarkers", []))

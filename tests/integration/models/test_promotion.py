@@ -24,7 +24,7 @@ PHOTOS = [
     REPOSITORY / "demo" / "photos" / name for name in ("beagles.jpg", "flower.jpg", "pug.jpg")
 ]
 PATIENCE_SECONDS = 90.0
-MARK = "other "  # what every label of the other model begins with
+MARK = "other "  # the beginning of every label of the other model
 # A training script that makes the model it is given: what is under test begins after training.
 TRAIN = """
 import os, tarfile

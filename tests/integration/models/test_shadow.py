@@ -67,7 +67,7 @@ def with_candidates(stack: Stack, rows: dict[str, Record]) -> dict[str, Record]:
 
 
 def wait_until_the_share_counts(stack: Stack) -> None:
-    """A function that ran before knows a new share after half a minute at the latest."""
+    """A running function reads a new share after half a minute at the latest."""
     deadline = time.monotonic() + PATIENCE_SECONDS
     while True:
         [probe] = drop(stack, "pug.jpg", prefix="shadow-probe").values()

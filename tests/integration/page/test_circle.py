@@ -1,4 +1,4 @@
-"""From a doubt to a better model: dropped, reviewed, trained on, promoted, and answered right.
+"""From reviews to a better model: photos are dropped, reviewed, trained on, and answered right.
 
 The photos are made up: noise of two colours, which the default model calls no dog, and pugs.
 """
@@ -136,7 +136,7 @@ def drop(page: Page, photos: list[Path]) -> None:
 
 
 def labels(stack: Stack, names: Iterable[str]) -> dict[str, str | None]:
-    """The model's labels in the rows, whatever people said."""
+    """The model's labels in the rows, whatever the reviews."""
     address = f"s3://{stack.target.images_bucket}/incoming/"
     rows = stack.target.predictions_table().get_many([address + each for each in names])
     return {image.removeprefix(address): row.label for image, row in rows.items()}

@@ -127,7 +127,7 @@ def reopen_history(page: Page) -> None:
 
 
 def until(page: Page, check: Callable[[], bool], again: Callable[[Page], object]) -> bool:
-    """Returns whether it becomes true in time: the table's stream comes some seconds later."""
+    """Returns whether it becomes true in time: the table's stream is some seconds late."""
     deadline = time.monotonic() + PATIENCE_MILLISECONDS / 1000
     while not check():
         if time.monotonic() > deadline:

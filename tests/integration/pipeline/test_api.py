@@ -1,4 +1,4 @@
-"""The API of the deployed stack, with its permissions enforced: what the page does with it."""
+"""The API of the deployed stack, with its permissions enforced, used as the page uses it."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What the table's stream keeps, on the deployed stack with its permissions enforced."""
+"""History and counters from the table's stream, on the deployed stack with enforced permissions."""
 
 from __future__ import annotations
 

@@ -161,7 +161,7 @@ def test_poisoned_image_is_listed_with_its_reason_mended_and_redriven_once(
 
 @pytest.fixture
 def classify_role(stack: Stack) -> Iterator[str]:
-    """The function's role; what a test grants it is taken back."""
+    """The function's role; permissions that a test grants are removed afterwards."""
     (role,) = [
         each["PhysicalResourceId"]
         for each in stack.target.client("cloudformation").describe_stack_resources(

@@ -1,4 +1,4 @@
-"""Somebody without an account may drop images by a form, within its bounds."""
+"""A guest without an account may drop images with a form, within its limits."""
 
 from __future__ import annotations
 

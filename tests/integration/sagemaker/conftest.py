@@ -27,7 +27,7 @@ def s3() -> Iterator[FakeS3]:
 
 @pytest.fixture
 def stand_in(tmp_path: Path, s3: FakeS3) -> Iterator[StandIn]:
-    """A stand-in of this test's own, for tests that stop, kill or restart it."""
+    """The test's own stand-in, for tests that stop, kill or restart it."""
     program = StandIn(tmp_path / "sagemaker", s3.url)
     program.start()
     yield program

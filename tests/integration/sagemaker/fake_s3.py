@@ -1,4 +1,4 @@
-"""A few operations of S3 and CloudWatch Logs on loopback, in memory: what the stand-in asks."""
+"""The few operations of S3 and CloudWatch Logs that the stand-in calls, on loopback, in memory."""
 
 from __future__ import annotations
 

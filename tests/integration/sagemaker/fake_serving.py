@@ -1,7 +1,7 @@
 """A serving application in 100 lines of the standard library: the container's contract, on demand.
 
 ``build_archive`` packs it the way the real archive is packed: ``model/serving/__main__.py``.
-What it does is asked for by the request's content type (``status/503``, ``sleep/3``, ``die/now``,
+The request selects its behaviour by content type (``status/503``, ``sleep/3``, ``die/now``,
 ``large/100``) or body (``bad``, ``hold FOLDER``, ``once-500 FILE``), so that each test says what it
 needs. ``hold`` leaves a file ``waiting-…`` in the folder and answers once there is a file ``go``.
 """

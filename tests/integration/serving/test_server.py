@@ -1,4 +1,4 @@
-"""The real model in a real process: many callers, rude callers, and its end."""
+"""The real model in a real process: many callers, misbehaving callers, and its shutdown."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
-"""The translated template deploys into moto's CloudFormation, which others wrote.
+"""The translated template deploys into moto's CloudFormation, an independent implementation.
 
-moto takes nothing of SAM and knows no custom resources: the template is translated, its conditions
+moto supports neither SAM nor custom resources: the template is translated, its conditions
 are decided, and the custom resources' attributes are filled in.
 """
 

@@ -1,4 +1,4 @@
-"""One thread: these networks are so small that a second one is only waited for."""
+"""One thread: these networks are so small that a second thread only costs time."""
 
 from __future__ import annotations
 

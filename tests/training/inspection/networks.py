@@ -1,4 +1,4 @@
-"""Networks built to be well or ill, and a training of a few steps that a monitor watches."""
+"""Networks built to be healthy or faulty, and a training of a few steps under a monitor."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ def healthy() -> Small:
 
 
 def vanishing() -> Small:
-    """Eight layers of tiny weights: hardly anything comes back from the loss."""
+    """Eight layers of tiny weights: the gradient of the loss nearly vanishes."""
     return _network([FEATURES, *[32] * 8], lambda weight: nn.init.normal_(weight, std=1e-3))
 
 
@@ -53,7 +53,7 @@ def dead() -> Small:
 
 
 def saturating() -> Small:
-    """A tanh whose inputs are far beyond what it tells apart."""
+    """A tanh whose inputs are far in its saturation."""
     network = healthy()
     nn.init.constant_(network.backbone[0].bias, 100.0)  # type: ignore[index, union-attr]
     network.backbone[1] = nn.Tanh()  # type: ignore[operator]

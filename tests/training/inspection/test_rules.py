@@ -1,4 +1,4 @@
-"""Each rule on a network built to trigger it, and on one that is well."""
+"""Each rule on a network built to trigger it, and on a healthy one."""
 
 from __future__ import annotations
 
@@ -244,12 +244,12 @@ def trained(
     ("losses", "status"),
     [
         ([2.0, 1.0, 0.5, 0.25], Status.NO_ISSUES_FOUND),
-        ([2.0, 1.0, 0.5, 0.5], Status.NO_ISSUES_FOUND),  # one of three stands still
+        ([2.0, 1.0, 0.5, 0.5], Status.NO_ISSUES_FOUND),  # one of three does not change
         ([2.0, 1.999, 1.998, 1.997], Status.ISSUES_FOUND),  # less than 0.1 % a time
         ([2.0, 1.0, 0.5, 0.6], Status.ISSUES_FOUND),  # 20 % above the lowest at the end
         ([2.0, 1.0, 0.5, float("nan")], Status.ISSUES_FOUND),
         ([2.0, 0.004, 0.003, 0.005], Status.NO_ISSUES_FOUND),  # nothing is left to fall
-        ([2.0, 1.0, 0.001, 0.5], Status.ISSUES_FOUND),  # it had learnt it all, and lost it
+        ([2.0, 1.0, 0.001, 0.5], Status.ISSUES_FOUND),  # it had learned everything, and lost it
         ([2.0], Status.NOT_EVALUATED),
     ],
 )

@@ -1,4 +1,4 @@
-"""A folder of thirty images, odd names and broken files among them, and what a run owes it."""
+"""A folder of thirty images, with odd names and broken files, and the check of a run over it."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ BROKEN = {"empty.jpg": b"", "text.jpg": b"<html>", "half.jpg": jpeg()[: len(jpeg
 
 
 def fill(bulk: Bulk, count: int = 23) -> set[str]:
-    """Put them into the bucket, beside what a listing leaves out; return their keys."""
+    """Put them into the bucket, beside files that a listing leaves out; return their keys."""
     keys = {f"folder/{number:03}.jpg": jpeg(number) for number in range(count)}
     keys |= {f"folder/{name}": jpeg(7) for name in ODD}
     keys |= {f"folder/{name}": body for name, body in BROKEN.items()}

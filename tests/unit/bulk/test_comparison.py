@@ -1,4 +1,4 @@
-"""A run of comparison: every row is compared or named, and none is touched."""
+"""A run of comparison: every row is compared or named, and none is changed."""
 
 from __future__ import annotations
 
@@ -212,7 +212,7 @@ def test_not_one_of_these_is_right_only_for_a_model_that_names_none() -> None:
     found = counted((none, "not_a_dog", 0.9), (none, "pug", 0.9), (none, "unknown_dog", 0.1))
     assert found["right"] == {"both": 0, "only_live": 0, "only_candidate": 2, "neither": 1}
     assert found["abstained"] == {"both": 0, "only_live": 0, "only_candidate": 2, "neither": 1}
-    # The confidence of an abstention is another thing: it has no part in the calibration.
+    # The confidence of an abstention has another meaning: it is left out of the calibration.
     assert found["calibration"]["live"]["images"] == 3
     assert found["calibration"]["candidate"]["images"] == 1
 

@@ -1,4 +1,4 @@
-"""A bulk step that is killed at any of its calls, and run again, ends as if nothing had been.
+"""A bulk step that is killed at any of its calls and run again has the same result.
 
 Step Functions runs a chunk's function again when it ended without an answer.
 """

@@ -1,4 +1,4 @@
-"""A bulk run logs and reports nothing that an image holds; its shards hold pixels alone."""
+"""A bulk run logs and reports no image content; its shards hold only pixels."""
 
 from __future__ import annotations
 

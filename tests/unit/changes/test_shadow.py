@@ -1,4 +1,4 @@
-"""Live images shown to a candidate: a stable share, after the row, and never in its place."""
+"""Live images for a candidate: a stable share, after the row, and never instead of it."""
 
 from __future__ import annotations
 

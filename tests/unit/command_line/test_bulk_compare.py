@@ -1,4 +1,4 @@
-"""``imagedrop bulk start --compare``: the rows that it takes, and what it refuses."""
+"""``imagedrop bulk start --compare``: the rows that it compares, and those that it refuses."""
 
 from __future__ import annotations
 

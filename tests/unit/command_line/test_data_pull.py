@@ -1,4 +1,4 @@
-"""`imagedrop data pull` makes a training folder of what people said."""
+"""`imagedrop data pull` makes a training folder of people's reviews."""
 
 from __future__ import annotations
 

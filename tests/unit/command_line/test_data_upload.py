@@ -1,4 +1,4 @@
-"""A data set in the bucket: all of it, once, and nothing beside it."""
+"""A data set in the bucket: all of it, once, and nothing else."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ def test_photos_keep_their_paths_and_the_manifest_is_theirs(s3: Any, folder: Pat
 
 def test_what_is_there_already_is_not_sent_again(s3: Any, folder: Path) -> None:
     upload(s3, folder)
-    (folder / NAMES[1]).write_bytes(NAMES[1].encode()[::-1])  # as many bytes, others
+    (folder / NAMES[1]).write_bytes(NAMES[1].encode()[::-1])  # as long, but different
     done = upload(s3, folder)
     assert (done.sent, done.kept) == (1, 2)
     body = s3.get_object(Bucket=BUCKET, Key=PREFIX + NAMES[1])["Body"].read()

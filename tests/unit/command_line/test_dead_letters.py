@@ -1,4 +1,4 @@
-"""Dead letters are found whole, stay where they are, and go back by name."""
+"""Dead letters are found completely, stay in the queue, and are sent back by name."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Files and disks that refuse: one line with the next step, exit code 1, and no traceback."""
+"""Errors of files and disks: one line with the next step, exit code 1, and no traceback."""
 
 from __future__ import annotations
 

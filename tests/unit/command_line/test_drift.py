@@ -1,4 +1,4 @@
-"""`imagedrop drift` reads the counters of a stack and says what differs."""
+"""`imagedrop drift` reads the counters of a stack and prints the differences."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A forgotten image is gone wherever it was, and nothing that comes late brings it back."""
+"""A forgotten image is erased everywhere, and no late event restores it."""
 
 from __future__ import annotations
 
@@ -42,7 +42,7 @@ class Photo:
 
 @dataclass
 class Stack:
-    """All that an image leaves behind, in moto; ``calls`` are the actions that were asked for."""
+    """All traces of an image, in moto; ``calls`` are the requested actions."""
 
     target: Target
     s3: Any

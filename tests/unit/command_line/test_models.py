@@ -1,4 +1,4 @@
-"""`imagedrop models` says which model really answers."""
+"""`imagedrop models` shows which model is really in use."""
 
 from __future__ import annotations
 

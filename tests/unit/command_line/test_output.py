@@ -1,4 +1,4 @@
-"""One way to print: data and talk are apart, and text from strangers stays text."""
+"""One way to print: data and messages are separate, and text from strangers stays text."""
 
 from __future__ import annotations
 

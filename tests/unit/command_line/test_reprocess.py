@@ -1,4 +1,4 @@
-"""`imagedrop reprocess` makes the present model's answer the row's, and loses nothing."""
+"""`imagedrop reprocess` writes the current model's answers into the rows, and loses nothing."""
 
 from __future__ import annotations
 

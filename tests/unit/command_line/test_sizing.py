@@ -1,4 +1,4 @@
-"""Sizes, seconds and dollars, checked by hand where a hand can."""
+"""Sizes, seconds and dollars, checked by hand where possible."""
 
 from __future__ import annotations
 

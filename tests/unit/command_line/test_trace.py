@@ -1,4 +1,4 @@
-"""`imagedrop trace` tells an image's way, and says what it could not find out."""
+"""`imagedrop trace` prints an image's history, and names what it could not look up."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The uploader sends new content only, and sends nothing wrongly or loses it."""
+"""The uploader sends only new content, and neither corrupts nor loses any."""
 
 from __future__ import annotations
 

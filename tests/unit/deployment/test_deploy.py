@@ -1,4 +1,4 @@
-"""A deployment says what it will do, uses one set of parameters, and explains failures."""
+"""A deployment prints its plan, uses one set of parameters, and explains failures."""
 
 from __future__ import annotations
 

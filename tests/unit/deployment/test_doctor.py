@@ -1,4 +1,5 @@
-"""Each check of a deployed stack says that it is well, and each kind of trouble shows once."""
+"""Each check of a deployed stack passes when all is well, and each kind of fault is reported
+once."""
 
 from __future__ import annotations
 

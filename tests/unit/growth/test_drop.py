@@ -1,4 +1,4 @@
-"""The simulation of a drop, checked by hand where a hand can; nothing is lost in it."""
+"""The simulation of a drop, checked by hand where possible; no image is lost in it."""
 
 from __future__ import annotations
 

@@ -43,7 +43,7 @@ def logged(
 
 
 class Table:
-    """Answers nothing, or not at all."""
+    """Gives empty answers, or none at all."""
 
     failure: Exception | None = None
 

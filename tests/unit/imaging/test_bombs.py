@@ -1,4 +1,4 @@
-"""No bomb takes long, takes much, or takes the next image with it."""
+"""No bomb takes much time or memory, or harms the next image."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Whatever a file does to its decoder: a verdict, and the next image is prepared."""
+"""Whatever a file does to its decoder, there is a verdict, and the next image is prepared."""
 
 from __future__ import annotations
 

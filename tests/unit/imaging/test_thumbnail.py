@@ -1,4 +1,4 @@
-"""Thumbnails: the whole photo as it is displayed, small, of files that nobody trusts."""
+"""Thumbnails: the whole photo as it is displayed, small, of untrusted files."""
 
 from __future__ import annotations
 

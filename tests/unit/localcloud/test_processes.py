@@ -16,7 +16,7 @@ from localcloud import processes
 from localcloud.processes import LocalCloudError
 
 _SLEEP = "import time; time.sleep(60)"
-# A child of its own, in the same process group, and no ear for SIGTERM.
+# It has a child in the same process group, and ignores SIGTERM.
 _STUBBORN = (
     "import signal, subprocess, sys, time;"
     "signal.signal(signal.SIGTERM, signal.SIG_IGN);"

@@ -1,4 +1,4 @@
-"""A dead endpoint is left alone, and found again."""
+"""A dead endpoint is not called, and is used again when it is back."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The clients of AWS's services: what they leave out changes no answer."""
+"""The clients of AWS's services: the steps that they skip change no answer."""
 
 from __future__ import annotations
 

@@ -121,7 +121,7 @@ def test_no_image_is_given_up_over_an_endpoint_that_is_dead_for_an_hour(
         simulation = Simulation(Outage(HOUR_SECONDS, call_seconds), messages, environments)
         simulation.run()
         assert (simulation.given_up, simulation.answered) == (0, messages)
-        # Nobody waits longer for the end of the outage than the longest pause and its chance.
+        # After the outage no image waits longer than the longest pause and its random part.
         assert simulation.last_answer_at < HOUR_SECONDS + 1500
 
 

@@ -1,4 +1,4 @@
-"""Callers share runs of the model, and none notices the others."""
+"""Callers share runs of the model without affecting each other."""
 
 from __future__ import annotations
 

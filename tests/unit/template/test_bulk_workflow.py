@@ -1,4 +1,4 @@
-"""The workflow's own promises: every task is tried again, every road ends in the report."""
+"""The workflow's own promises: every task is retried, every path ends in the report."""
 
 from __future__ import annotations
 
@@ -121,7 +121,7 @@ def test_a_wave_is_prepared_while_another_is_transformed_and_a_third_recorded() 
     does = [{name for name, _ in states(branch)} for branch in branches]
     for work, names in zip(("Prepare", "Transform", "Record"), does, strict=True):
         assert work in names
-    # The job of the second branch is what the next turn hears of.
+    # The next turn gets the job of the second branch.
     assert DEFINITION["States"]["AtOnce"]["ResultSelector"] == {
         "job.$": "$[1].job",
         "problem.$": "$[1].problem",

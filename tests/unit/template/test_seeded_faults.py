@@ -1,4 +1,4 @@
-"""Each rule finds the faults that it is there for."""
+"""Each rule finds the faults that it was written for."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The page of the bench says what was measured, and which bars were not met."""
+"""The bench's page shows the measurements, and which bars were not met."""
 
 from __future__ import annotations
 

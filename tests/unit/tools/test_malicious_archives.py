@@ -1,4 +1,4 @@
-"""An archive cannot write outside of its folder, wherever we unpack one.
+"""An archive cannot write outside its folder, wherever we unpack one.
 
 ``test_no_pickle`` finds every place that unpacks without the filter; these are those there are.
 """

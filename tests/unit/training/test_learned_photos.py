@@ -1,4 +1,4 @@
-"""A model knows again every photo that it was made with, by its bytes or by its looks."""
+"""Every photo of a model's training is recognised, by its bytes or by its looks."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is sent to MLflow, by a client that records its calls, and what happens without one."""
+"""The data sent to MLflow, by a client that records its calls; and trainings without MLflow."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def recording(monkeypatch: pytest.MonkeyPatch, lost_at: str = "") -> RecordingMl
 
 
 def finished(settings: TrainSettings) -> None:
-    """What an export leaves in the run's folder."""
+    """The files of an export in the run's folder."""
     settings.output_dir.mkdir()
     (settings.output_dir / "metrics.jsonl").write_text("{}\n")
     record = {

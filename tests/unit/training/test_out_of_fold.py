@@ -1,4 +1,4 @@
-"""The answers out of fold are a plain file that comes back as it was, and is distrusted."""
+"""The answers out of fold are a plain file that is read back unchanged, and is not trusted."""
 
 from __future__ import annotations
 

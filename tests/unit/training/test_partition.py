@@ -1,4 +1,4 @@
-"""Copies of a photo are learnt from together or judged together, never one of each."""
+"""Copies of a photo are all trained on or all judged, never split between the two."""
 
 from __future__ import annotations
 

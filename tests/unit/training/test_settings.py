@@ -1,4 +1,4 @@
-"""Options, hyperparameters and SageMaker's variables are one thing."""
+"""Options, hyperparameters and SageMaker's variables set the same settings."""
 
 from __future__ import annotations
 

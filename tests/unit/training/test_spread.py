@@ -1,4 +1,4 @@
-"""A cross-validation says how far its figures may be from the truth."""
+"""A cross-validation reports how far its figures may be from the truth."""
 
 from __future__ import annotations
 

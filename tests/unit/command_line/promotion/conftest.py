@@ -130,7 +130,7 @@ def _found(table: dict[str, Any], name: str) -> Any:
 
 
 def _invalid(message: str) -> ClientError:
-    """SageMaker has this one code for all that is wrong with a request."""
+    """SageMaker has one code for every fault in a request."""
     return ClientError({"Error": {"Code": "ValidationException", "Message": message}}, "Call")
 
 

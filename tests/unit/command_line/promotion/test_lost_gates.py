@@ -1,4 +1,4 @@
-"""A promotion that gives up a refusal says so; it is made all the same."""
+"""A promotion to a model without the former gate warns, and continues."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""A promotion that fails, is interrupted, or is taken back."""
+"""A promotion that fails, is interrupted, or is reverted."""
 
 from __future__ import annotations
 

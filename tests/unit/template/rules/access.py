@@ -65,7 +65,7 @@ def no_permission_is_a_wildcard(template: Json) -> Faults:
 
 @rule
 def no_role_writes_where_images_are_dropped(template: Json) -> Faults:
-    # A role that classifies images and can write one could call itself for ever.
+    # A role that classifies images and can write one could trigger itself forever.
     for name, statement in _granted(template):
         actions = as_list(statement["Action"])
         writes = any(

@@ -309,7 +309,8 @@ def changes_are_counted_by_shard(template: Json) -> Faults:
 
 @rule
 def a_candidate_is_no_burden(template: Json) -> Faults:
-    """What cannot be shown to a candidate soon is left out, instead of holding up its shard."""
+    """Images that wait too long for a candidate are left out, so that they do not hold up the
+    shard."""
     for each in of_type(template, "AWS::Lambda::EventSourceMapping").values():
         if each["FunctionName"] != {"Ref": "ShadowFunction"}:
             continue

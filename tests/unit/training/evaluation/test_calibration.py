@@ -1,4 +1,4 @@
-"""Whose confidences are trusted, on photos that did not fit it."""
+"""The calibration of confidences, judged on photos that it was not fitted on."""
 
 from __future__ import annotations
 

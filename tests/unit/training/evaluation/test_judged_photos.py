@@ -1,4 +1,4 @@
-"""Photos that the model knows are named, and calibrate nothing."""
+"""Photos that the model was trained on are named, and are not used for calibration."""
 
 from __future__ import annotations
 
