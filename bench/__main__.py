@@ -53,7 +53,7 @@ def main() -> None:
 
 
 def machine() -> dict[str, Any]:
-    """What the figures depend on."""
+    """The machine and versions that the figures depend on."""
     processor, flags = _processor()
     return {
         "day": datetime.now(UTC).date().isoformat(),
@@ -74,7 +74,7 @@ def _processor() -> tuple[str, list[str]]:
 
 
 def write(folder: Path, about: dict[str, Any], sections: list[Section]) -> None:
-    """Writes what there is so far, so that a section that fails loses no other."""
+    """Writes the sections so far, so that a failing one loses no other."""
     folder.mkdir(parents=True, exist_ok=True)
     figures = {"machine": about, "sections": [each.to_json() for each in sections]}
     (folder / "standing.json").write_text(json.dumps(figures, indent=2) + "\n")

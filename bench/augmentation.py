@@ -4,8 +4,8 @@
 
 Each split holds a fifth of the photos out and fine-tunes on the rest in both ways, one after the
 other, with the same seed, split and head. The last fine-tuned epoch is measured, whichever is kept:
-where the head alone has the lower validation loss, a training keeps that, and both ways give the
-same model. Prints both for every split, and the mean difference with its interval over the splits.
+if the head alone has the lower validation loss, a training keeps that, and both ways give the same
+model. Prints both for every split, and the mean difference with its interval over the splits.
 """
 
 from __future__ import annotations

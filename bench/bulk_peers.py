@@ -10,7 +10,7 @@ the same cores; the peers read the disk, and write Parquet or SQLite. Every way 
 row for each file, and the table says how many broken files it gave a label. CPU is read from the
 operating system for all processes of a way.
 
-The floor is what no way can leave out: preparing the images and running the model.
+The floor is the work that every way needs: preparing the images and running the model.
 """
 
 from __future__ import annotations

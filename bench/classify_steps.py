@@ -1,6 +1,6 @@
 """The steps of ``ClassifyFunction`` that its measured variants wrap, and where they write.
 
-It lies beside them in the function's bundle.
+It is beside them in the function's bundle.
 """
 
 from __future__ import annotations

@@ -40,7 +40,7 @@ class Classifier:
 
 
 def main(warm_up: str, folder: str, model_dir: str, out: str) -> None:
-    """Work over a first folder, then over the other when told."""
+    """Work over a first folder, then over the other on command."""
 
     def work(folder: str, out: str) -> None:
         classifier = Classifier(model_dir)

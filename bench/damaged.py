@@ -1,4 +1,4 @@
-"""Damaged JPEGs: how many are found, and is any whole photo refused?
+"""Damaged JPEGs: how many are found, and how many intact photos are refused.
 
     .venv/bin/python -m bench.damaged FOLDER ... [--photos 40]
 

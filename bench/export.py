@@ -1,4 +1,4 @@
-"""Measures the memory and the processor time of `imagedrop export`, with a table made of nothing.
+"""Measures the memory and the CPU time of `imagedrop export`, with a generated table.
 
     python -m bench.export --rows 100000
 
@@ -88,7 +88,7 @@ class MadeTable(Target):
 
 
 def export(format_: FileFormat, rows: int) -> None:
-    """Writes a file, and prints what that took."""
+    """Writes a file, and prints its memory and CPU time."""
     table = MadeTable(None, {"PredictionsTableName": "predictions"})  # type: ignore[arg-type]
     MadeTable.rows = rows
     before = time.process_time()

@@ -1,4 +1,4 @@
-"""Fits a head on features that are larger than the memory it may take.
+"""Fits a head on features that are larger than its allowed memory.
 
     python -m bench.features --rows 1000000
 
@@ -71,7 +71,7 @@ def write(folder: Path, rows: int) -> None:
 
 
 def fit(folder: Path, rows: int, batch_size: int, epochs: int) -> None:
-    """Prints what the process of the fit took."""
+    """Prints the time and memory of the fit's process."""
     began = perf_counter()
     prepared = made(folder, rows)
     parts = partition(prepared.images, 1, prepared.first_alike)
@@ -95,7 +95,7 @@ SETTINGS = TrainSettings(data=Path("photos"), backbone="efficientnet_lite0", wei
 
 
 def made(folder: Path, rows: int) -> Prepared:
-    """What `prepare` gives for as many photos, without the photos."""
+    """The result of `prepare` for as many photos, without the photos."""
     network = build_network(SETTINGS.backbone, SETTINGS.weights, CLASSES)
     images = tuple(
         LabelledImage(Path(f"photos/{row % CLASSES:03}/{row:07}.jpg"), row % CLASSES, None)

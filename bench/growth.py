@@ -153,7 +153,7 @@ class Bench:
 
 
 def expected_drop(images: int, one: Alone, timed: Sequence[Dropped]) -> Outcome:
-    """Returns what the model says of a drop.
+    """Returns the model's prediction for a drop.
 
     A batch's CPU is a part of its own and one for each image: two equations, of batches of one
     image and of the larger ones of the timed drops. A full batch alone says how many cores it uses.
@@ -192,7 +192,7 @@ def local_figures(batch_seconds: float, image_seconds: float) -> Figures:
 
 
 def expected_run(images: int, one: Ran, timed: Sequence[Ran]) -> float:
-    """Returns the seconds that the model says of a bulk run.
+    """Returns the model's seconds for a bulk run.
 
     A chunk's CPU is that of the timed runs, and so are the cores that many chunks get: recording
     is held up by the emulator, which is one process. One chunk alone says how many cores it uses.

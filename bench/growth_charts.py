@@ -89,7 +89,7 @@ def _cells(found: Plan) -> str:
 
 
 def at_ten_thousand() -> Iterator[str]:
-    """What gives way in turn when 10,000 images come each second."""
+    """The limits in order, when 10,000 images come each second."""
     load = Load(images=36 * MILLION, images_per_second=10_000)
     yield "| stack | resource | images/s | raise |"
     yield "|" + "---|" * 4

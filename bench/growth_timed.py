@@ -1,4 +1,4 @@
-"""What the parts of a drop and of a bulk run take on this machine: CPU and seconds, by part.
+"""The CPU and seconds of the parts of a drop and of a bulk run on this machine.
 
 ``bench.growth`` gives them to the model of growth. An activity's *seconds alone* are those that it
 takes while nothing else works, and *uses* how many cores are busy meanwhile, on average. CPU is
@@ -172,7 +172,7 @@ def drop(
 
 @dataclass(frozen=True, slots=True)
 class Alone:
-    """What an image takes where nothing else works: its upload, and a batch of one.
+    """The time of an image while nothing else runs: its upload, and a batch of one.
 
     Attributes:
         upload: of many at once, to where nothing looks at them; its share of the seconds, and the

@@ -5,7 +5,7 @@
 Each split holds a fifth of the photos out and trains on the rest as `imagedrop train` does. After
 every epoch the head is measured on the photos held out: at the epoch of the lowest validation loss,
 which is kept; at the one with the most validation photos right, which was kept before; at the last;
-and at the one that is best there, which nobody can know.
+and at the one that is best there, which is unknown in practice.
 """
 
 from __future__ import annotations

@@ -133,7 +133,7 @@ def alone(stack: Stack, paths: Sequence[Path]) -> list[Timed]:
 
 
 def at_a_rate(stack: Stack, paths: Sequence[Path], per_second: float) -> list[Timed]:
-    """They are dropped so many a second, whatever becomes of them."""
+    """They are dropped at a fixed rate, whatever their results."""
     keys: list[str] = []
     threads = []
     began = time.monotonic()

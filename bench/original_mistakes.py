@@ -51,7 +51,7 @@ def not_normalised(image: LabelledImage, spec: ImageSpec) -> Pixels:
 
 
 def cut_half_way(image: LabelledImage, spec: ImageSpec) -> Pixels:
-    """LOAD_TRUNCATED_IMAGES: what is missing of a JPEG's last scan is grey."""
+    """LOAD_TRUNCATED_IMAGES: missing parts of a JPEG's last scan are grey."""
     content = image.path.read_bytes()
     start = max(content.rfind(b"\xff\xda"), 0)
     ImageFile.LOAD_TRUNCATED_IMAGES = True

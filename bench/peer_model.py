@@ -1,5 +1,5 @@
-"""What the ways of `bench.bulk_peers` and `bench.serving` share: the model, plain preparation, and
-when to begin.
+"""The parts that the ways of `bench.bulk_peers` and `bench.serving` share: model, plain
+preparation, start signal.
 
 Imported by the peers in their own environments, so it needs Pillow, numpy and onnxruntime alone.
 """

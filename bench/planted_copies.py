@@ -1,10 +1,11 @@
-"""Copies of photos in folds and in a training's own split: how many pairs are torn apart.
+"""Copies of photos in folds and in a training's own split: how many pairs are separated.
 
     .venv/bin/python -m bench.planted_copies --data FOLDER [--copies 80]
 
 Beside some photos a copy is planted: the same bytes, a JPEG of quality 30, half the size as WebP, a
-PNG, mirrored, and with 10 % cut off each side, by turns. A pair that is torn apart is learnt from
-and judged by: the figure is too good. Photos that are kept together without a copy between them are
+PNG, mirrored, and with 10 % cut off each side, by turns. Of a separated pair one is trained on and
+the other judged, which makes the figure too good. Photos that are kept together without a copy
+between them are
 counted too.
 """
 

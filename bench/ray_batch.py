@@ -46,7 +46,7 @@ class Classifier:
 
 
 def main(warm_up: str, folder: str, model_dir: str, out: str) -> None:
-    """Start Ray, work over a first folder, then over the other when told."""
+    """Start Ray, work over a first folder, then over the other on command."""
     ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False, logging_level="ERROR")
     logging.getLogger("ray.data").setLevel(logging.ERROR)
     ray.data.DataContext.get_current().enable_progress_bars = False

@@ -1,4 +1,4 @@
-"""What a section of ``make bench`` measured: ours beside others, and the bar that we set.
+"""The result of a section of ``make bench``: ours beside others, and our goal.
 
 A section runs all its ways in turn, so that each round meets the same machine.
 """
@@ -42,9 +42,9 @@ class Section:
         title: the question that it answers.
         unit: of the values; less is better unless ``more_is_better``.
         values: of each way, one a round.
-        floor: what no way can leave out, in the same unit; None where there is none.
+        floor: the cost that every way has, in the same unit; None if there is none.
         bars: the goals.
-        notes: what a reader must know beside the figures.
+        notes: notes for the reader of the figures.
     """
 
     name: str

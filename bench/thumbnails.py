@@ -1,4 +1,4 @@
-"""What a thumbnail costs: CPU of making it, bytes, and the memory of the process that makes it.
+"""The cost of a thumbnail: CPU, bytes, and the memory of the process that makes it.
 
 .venv/bin/python -m bench.thumbnails
 """

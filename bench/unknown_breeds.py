@@ -1,4 +1,4 @@
-"""Fits and compares what tells the default model's unknown breeds: python -m bench.unknown_breeds.
+"""Fits and compares rules that detect unknown breeds: python -m bench.unknown_breeds.
 
     python -m bench.unknown_breeds FOLDER…
 
@@ -64,7 +64,7 @@ GROUPS_OF_UNKNOWN = {
 
 @dataclass(frozen=True, slots=True)
 class Photos:
-    """What the default model's last layer says about each of n photos.
+    """The default model's last layer for each of n photos.
 
     Attributes:
         answers: the indices of the right labels; empty for unknown breeds and other things.

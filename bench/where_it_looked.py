@@ -1,10 +1,10 @@
-"""How much of the default model's map lies on the dog: the boxes were made by hand.
+"""How much of the default model's map is on the dog: the boxes were made by hand.
 
     python -m bench.where_it_looked --photos FOLDER
 
 The folder has photos of the Udacity dog data set by their names there. Prints the share of the
-map's mass inside the dog's box, and the box's share of the model's crop, which is what a map that
-looks everywhere alike would have.
+map's mass inside the dog's box, and the box's share of the model's crop, which a uniform map would
+have.
 """
 
 from __future__ import annotations

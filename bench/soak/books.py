@@ -82,7 +82,7 @@ class Writes:
 
 
 def balance(target: Target, truths: Mapping[str, Truth], writes: Writes) -> Books:
-    """Compares table and dead letters with what was done."""
+    """Compares table and dead letters with the changes that were made."""
     table = target.predictions_table()
     bucket = f"s3://{target.images_bucket}/"
     rows = {

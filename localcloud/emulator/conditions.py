@@ -1,7 +1,7 @@
 """Gap: an expression is read again for every row: a tenth of a millisecond each.
 
-DynamoDB reads an expression once a request. What is read here once is only what does not depend on
-the row; an expression that is refused, now or at a row, is left to MiniStack and its words.
+DynamoDB reads an expression once a request. Only the parts that do not depend on the row are read
+once; refused expressions are left to MiniStack and its messages.
 """
 
 from __future__ import annotations

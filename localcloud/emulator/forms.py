@@ -1,4 +1,4 @@
-"""Gap: a policy cannot tell a presigned form from other requests.
+"""Gap: a policy cannot distinguish a presigned form from other requests.
 
 S3 says so in `s3:authType` and `s3:signatureversion`:
 https://docs.aws.amazon.com/AmazonS3/latest/API/bucket-policy-s3-sigv4-conditions.html

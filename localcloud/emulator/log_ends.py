@@ -1,8 +1,8 @@
 """A matter of speed: MiniStack waits for the log of every invocation, as it knows no end of it.
 
 If a function writes nothing, that takes 50 ms, thirty times as long as the rest of most calls; a
-line that comes later is in the log of the next invocation. Here the worker itself ends its log, by
-a last line that nobody sees.
+line that comes later is in the log of the next invocation. Here the worker itself ends its log,
+with a last line that is not shown.
 """
 
 from __future__ import annotations

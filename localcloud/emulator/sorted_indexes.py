@@ -240,7 +240,7 @@ class _Shown:
         return start, stop
 
     def _comparison(self) -> Comparison | None:
-        """Returns what the key condition asks of the sort key; None if it asks nothing."""
+        """Returns the key condition's comparison of the sort key; None if it has none."""
         dynamodb, request, index = self.index.dynamodb, self.request, self.index
         condition = request.get("KeyConditionExpression")
         if not condition or len(index.hashes) > 1 or len(index.ranges) > 1:

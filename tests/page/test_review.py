@@ -207,7 +207,7 @@ def test_undoing_a_word_that_was_not_saved_keeps_what_was_said_before(
     assert "undo" not in said(api, unsure[0])
 
 
-def test_a_photo_that_somebody_reviewed_since_it_was_listed_is_passed_over(
+def test_a_photo_reviewed_since_it_was_listed_is_passed_over(
     opened: Site, api: StandIn, unsure: list[Row]
 ) -> None:
     page = opened.go("review")
@@ -232,7 +232,7 @@ def test_a_window_whose_last_words_are_not_written_asks_before_it_closes(
     assert unsure[0]["review"]["action"] == "confirm"
 
 
-def test_a_photo_that_somebody_else_reviews_is_passed_over(
+def test_a_photo_that_another_person_reviews_is_passed_over(
     opened: Site, api: StandIn, unsure: list[Row]
 ) -> None:
     api.claimed.add(unsure[0]["id"])

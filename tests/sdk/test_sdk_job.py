@@ -12,7 +12,7 @@ def test_members_are_in_snake_case_all_the_way_down() -> None:
     }
 
 
-def test_names_that_somebody_chose_stay() -> None:
+def test_names_chosen_by_users_are_kept() -> None:
     assert in_snake_case({"HyperParameters": {"batch-Size": "16"}}) == {
         "hyper_parameters": {"batch-Size": "16"}
     }

@@ -98,7 +98,9 @@ def test_misspelt_weights_say_what_there_is() -> None:
         build_network("resnet50", "imagnet", 3)
 
 
-def test_without_a_network_the_way_without_one_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_without_a_network_the_error_says_how_to_get_the_weights(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
     def no_network(*_: object, **__: object) -> None:
         raise URLError("Name or service not known")
 

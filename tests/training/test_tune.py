@@ -261,7 +261,7 @@ def test_lower_loss_on_the_unseen_photos_by_chance_alone_is_not_enough(
     assert "though not beyond chance" in by_search[-0.1].sentence
 
 
-def test_trials_that_chance_alone_may_tell_from_the_best_are_told() -> None:
+def test_trials_that_differ_from_the_best_by_chance_alone_are_named() -> None:
     trials = tuple(trial(n, 0.01, 16, 0.5) for n in range(3))
     found = Tuning(trials[0].hyperparameters, 0.5, "loss", "TPE", {}, trials, ties=(1, 2))
     assert "Chance alone may tell the best trial from: 2, 3." in tuning_page(found)

@@ -288,7 +288,7 @@ def test_two_runs_over_one_folder_at_once_leave_one_row_each(folder: Folder) -> 
         folder.assert_reconciled(run)
 
 
-def test_a_stopped_run_goes_on_where_it_was(folder: Folder) -> None:
+def test_a_stopped_run_resumes_where_it_stopped(folder: Folder) -> None:
     run = folder.start(wave_images=CHUNK)
     files = RunFiles(run)
     assert eventually(lambda: any(folder.work.keys(f"{files.root}prepared/")))

@@ -59,7 +59,7 @@ def test_anybody_elses_event_of_aws_is_refused_as_on_aws(emulator: Emulator) -> 
     assert answer["Entries"][0]["ErrorCode"] == "NotAuthorizedForSourceException"
 
 
-def test_an_event_nobody_takes_leaves_the_job_alone(caplog: Any) -> None:
+def test_an_event_that_is_refused_leaves_the_job_alone(caplog: Any) -> None:
     closed_port = "http://127.0.0.1:9"
     asyncio.run(TrainingEvents(closed_port).announce(JOB))
     assert "no event was sent" in caplog.text

@@ -69,7 +69,7 @@ def test_a_photo_is_shown_as_it_is_displayed(opened: Site, dropped: Page) -> Non
     expect(page.locator(".trace")).to_contain_text(re.compile("classified", re.I))
 
 
-def test_a_review_by_keyboard_lies_beside_the_answer(
+def test_a_review_by_keyboard_is_stored_beside_the_answer(
     opened: Site, dropped: Page, stack: Stack
 ) -> None:
     image = f"s3://{stack.target.images_bucket}/incoming/pug_sideways.jpg"

@@ -51,7 +51,7 @@ def eventually(check: Callable[[], bool]) -> bool:
     return True
 
 
-def test_what_never_works_lies_there_with_its_reason(stack: Stack) -> None:
+def test_an_image_that_always_fails_is_a_dead_letter_with_its_reason(stack: Stack) -> None:
     assert at_its_last_try(stack, "no notification") == []
     (letter,) = letters(stack)
     assert (letter["reason"], letter["attempts"]) == ("UnknownEventError", 10)
@@ -116,7 +116,7 @@ def test_what_works_again_is_sent_back_and_becomes_its_row_once(stack: Stack) ->
     assert predictions.get(row.image) == again
 
 
-def test_poisoned_image_is_listed_with_its_reason_mended_and_redriven_once(
+def test_poisoned_image_is_listed_with_its_reason_fixed_and_redriven_once(
     stack: Stack, classify_role: str
 ) -> None:
     """Outside incoming/ the function may read nothing: a missing permission, granted afterwards."""

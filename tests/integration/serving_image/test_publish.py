@@ -201,7 +201,7 @@ def test_base_that_is_gone_is_named(world: World) -> None:
         world.publish()
 
 
-def test_role_without_permission_is_told_so(world: World) -> None:
+def test_a_missing_permission_of_the_role_is_reported(world: World) -> None:
     world.private.refused_methods = frozenset({"POST", "PATCH", "PUT"})
 
     with pytest.raises(DeniedError, match="policy of the function's role"):

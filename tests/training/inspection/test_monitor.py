@@ -196,7 +196,7 @@ def test_numbers_that_are_not_finite_survive_the_file(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("content", [None, "not json\n", '{"kind": "other"}\n', "{}\n"])
-def test_what_is_no_file_of_the_monitors_is_told(content: str | None, tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_monitors_is_reported(content: str | None, tmp_path: Path) -> None:
     file = tmp_path / "monitor.jsonl"
     if content is not None:
         file.write_text(content)

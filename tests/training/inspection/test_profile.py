@@ -285,7 +285,7 @@ def test_training_shorter_than_the_schedule_has_times_but_no_operators(
 
 
 @pytest.mark.parametrize("content", [None, "not json", "{}", '{"machine": {}}'])
-def test_what_is_no_file_of_the_profilers_is_told(content: str | None, tmp_path: Path) -> None:
+def test_a_file_that_is_not_the_profilers_is_reported(content: str | None, tmp_path: Path) -> None:
     if content is not None:
         (tmp_path / "profile.json").write_text(content)
 

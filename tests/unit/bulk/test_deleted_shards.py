@@ -35,7 +35,7 @@ def test_a_complete_run_keeps_its_report_and_its_ledger_and_no_pixels(filled: Bu
     assert filled.report() == report
 
 
-def test_an_incomplete_run_keeps_its_files_for_whoever_looks_for_the_reason(filled: Bulk) -> None:
+def test_an_incomplete_run_keeps_its_files_to_find_the_reason(filled: Bulk) -> None:
     filled.spoil = lambda name, answer: (
         None if name.startswith(("000001-0000", "1-000000-0000")) else answer
     )

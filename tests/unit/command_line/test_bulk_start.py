@@ -82,7 +82,7 @@ def test_what_something_else_has_put_is_uploaded_again_once(
     assert stack.versions() == {"folders/My Dogs/a.jpg": 2, "folders/My Dogs/sub/b.jpg": 1}
 
 
-def test_files_that_only_lie_in_s3_take_part_and_are_told(stack: Stack, dogs: Path) -> None:
+def test_files_that_are_only_in_s3_take_part_and_are_named(stack: Stack, dogs: Path) -> None:
     stack.put("folders/My Dogs/old\x1b[31m.jpg")
     result = stack.bulk("start", str(dogs))
     said = " ".join(result.stderr.split())

@@ -176,7 +176,7 @@ def test_the_rate_is_kept(post: Post) -> None:
     assert pauses == [0.25, 0.25, 0.25]
 
 
-def test_an_image_that_lies_there_twice_is_shown_once_with_its_reason(post: Post) -> None:
+def test_an_image_with_two_dead_letters_is_shown_once_with_its_reason(post: Post) -> None:
     post.send(about("incoming/dog.jpg"), reason=None)
     post.send(about("incoming/dog.jpg"))
     for format_ in Format:
@@ -217,7 +217,9 @@ def test_show_tells_everything_that_is_known(post: Post) -> None:
     assert (shown["attempts"], shown["body"]) == (10, about("incoming/dog.jpg"))
 
 
-def test_what_somebody_else_looks_at_is_counted_and_the_exit_code_says_so(post: Post) -> None:
+def test_messages_that_another_process_reads_are_counted_and_the_exit_code_says_so(
+    post: Post,
+) -> None:
     for number in range(3):
         post.send(about(f"incoming/{number}.jpg"))
     post.sqs.receive_message(QueueUrl=post.box.dead_letter_queue_url, VisibilityTimeout=300)

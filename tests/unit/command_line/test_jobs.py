@@ -255,7 +255,7 @@ def test_price_of_a_machine_that_is_not_listed_is_not_invented() -> None:
     assert "$" not in costs.estimate("ml.p9.huge", 360)
 
 
-def test_job_that_nobody_knows_is_said_to_be_none() -> None:
+def test_unknown_job_is_reported() -> None:
     class Nobody:
         def describe_training_job(self, **_: Any) -> None:
             raise ClientError(

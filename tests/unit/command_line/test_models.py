@@ -74,7 +74,7 @@ def test_promoted_model_that_no_longer_answers_is_named_with_the_way_back(target
     assert "imagedrop promote new --version 7" in said
 
 
-def test_model_that_nobody_promoted_is_named(target: Target) -> None:
+def test_a_model_that_was_never_promoted_is_named(target: Target) -> None:
     target.outputs["DefaultModelDataUrl"] = archive("new")
     assert "default@7 answers now, but no promotion is recorded" in listing()
 

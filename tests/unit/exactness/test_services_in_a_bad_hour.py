@@ -148,7 +148,7 @@ def answers_with(made: World, change: Callable[[list[dict[str, Any]]], Any]) -> 
         lambda entries: {"predictions": entries},
     ],
 )
-def test_an_answer_that_cannot_be_told_apart_is_nobodys(
+def test_an_answer_that_cannot_be_assigned_is_used_for_no_image(
     made: World, change: Callable[[list[dict[str, Any]]], Any]
 ) -> None:
     bodies = drop(made, 4)
@@ -176,7 +176,7 @@ def test_a_broken_answer_to_one_image_is_not_its_neighbours(
     assert set(made.rows()) == {"incoming/0.jpg", "incoming/2.jpg", "incoming/3.jpg"}
 
 
-def test_a_message_that_cannot_be_read_holds_nobody_up(made: World) -> None:
+def test_an_unreadable_message_holds_up_no_other(made: World) -> None:
     bodies = drop(made, 3)
     poison = ["", "no json", "[" * 100_000, '{"Records": [{}]}', json.dumps({"Records": 1})]
     assert made.deliver(*poison, *bodies) == poison

@@ -220,7 +220,7 @@ def test_both_duplicates_come_again_when_their_image_failed(pipeline: Pipeline) 
     assert pipeline.handle(sample("duplicate")) == ["m0", "m1"]
 
 
-def test_an_unreadable_message_comes_again_and_holds_nobody_up(pipeline: Pipeline) -> None:
+def test_an_unreadable_message_is_retried_and_holds_up_no_other(pipeline: Pipeline) -> None:
     event = queue_event("no json", queue_body(s3_record()))
     assert pipeline.handle(event) == ["m0"]
     assert set(pipeline.predictions.rows) == {"incoming/dog.jpg"}

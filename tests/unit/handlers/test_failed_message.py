@@ -26,7 +26,7 @@ def test_the_reason_is_the_services_code_or_the_errors_class(error: Exception, r
     assert failed_message(message, error, reason_of(error)).reason == reason
 
 
-def test_the_first_receive_is_told_where_sqs_tells_it() -> None:
+def test_the_first_receive_is_kept_if_sqs_gives_it() -> None:
     (message,) = queue_event("body")["Records"]
     assert failed_message(message, RuntimeError(), "RuntimeError").first_receive_ms == 0
     message["attributes"]["ApproximateFirstReceiveTimestamp"] = "1795593600000"

@@ -157,7 +157,7 @@ def test_an_archive_that_must_not_be_served_is_not_registered_and_people_hear_wh
     assert "may be a pickle" in message["Message"]
 
 
-def test_a_name_that_is_taken_is_told_and_not_tried_again(
+def test_a_name_that_is_taken_is_reported_and_not_retried(
     world: World, call: Callable[[], None], tmp_path: Path
 ) -> None:
     call()

@@ -78,7 +78,7 @@ def test_a_broken_entry_leaves_its_neighbours_their_answers() -> None:
     assert (first.label, none, last) == ("beagle", None, first)
 
 
-def test_another_count_leaves_nobody_an_answer() -> None:
+def test_a_wrong_count_gives_no_image_an_answer() -> None:
     with pytest.raises(InvalidAnswerError) as refusal:
         parse_answers(json.dumps([ENTRY]).encode(), 2)
     assert refusal.value.answers == ()
