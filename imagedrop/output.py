@@ -13,6 +13,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import partial
 from typing import Annotated, Any, TextIO, TypeVar
 
 import typer
@@ -62,13 +63,19 @@ def progress() -> Progress:
     )
 
 
+@contextmanager
+def bar(title: str, total: int) -> Iterator[Callable[..., None]]:
+    """Shows a progress bar; gives what advances it, by one or by a number."""
+    with progress() as bars:
+        yield partial(bars.advance, bars.add_task(title, total=total))
+
+
 def with_bar(items: Iterable[Item], title: str, total: int) -> Iterator[Item]:
     """Yields the items, and advances a progress bar with each."""
-    with progress() as bars:
-        bar = bars.add_task(title, total=total)
+    with bar(title, total) as advance:
         for each in items:
             yield each
-            bars.advance(bar)
+            advance()
 
 
 @contextmanager

@@ -8,11 +8,12 @@ from http import HTTPStatus
 from typing import Any, Protocol
 
 from api.answers import ApiProblem
-from api.thumbnails import Images, refuse_hidden
+from api.thumbnails import refuse_hidden
 from imaging import ImageSpec, Prepared, Rejection
 from imaging.geometry import frame
 from imaging.pixel_encoding import NPY
 from pipeline.answers import Explanation
+from pipeline.classify_images import Images
 from pipeline.errors import SpecMismatchError
 from pipeline.records import Record, ref_to_read
 

@@ -5,22 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass
 from http import HTTPStatus
-from typing import Protocol
 
 from api.answers import ApiProblem, etag_of
 from imaging import Rejection
 from imaging.outcome import Thumbnail
-from pipeline.events import ImageRef
+from pipeline.classify_images import Images
 from pipeline.records import Record, Status, ref_to_read
 
 # Part of the entity tag: raise it when thumbnails of the same photo look different.
 THUMBNAIL_VERSION = "1"
-
-
-class Images(Protocol):
-    """The bucket with the images."""
-
-    def read(self, ref: ImageRef) -> bytes | Rejection | None: ...
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
+from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
@@ -92,7 +93,7 @@ class WorkBucket:
                 "UploadId": upload["UploadId"],
             }
             sent: list[Any] = []
-            for number, part in enumerate(_chain(first, second, parts), 1):
+            for number, part in enumerate(chain((first, second), parts), 1):
                 etag = self._s3.upload_part(**where, PartNumber=number, Body=part)["ETag"]
                 sent.append({"PartNumber": number, "ETag": etag})
             self._s3.complete_multipart_upload(**where, MultipartUpload={"Parts": sent})
@@ -134,9 +135,3 @@ def _parts(pieces: Iterable[bytes]) -> Iterator[bytes]:
             buffer.clear()
     if buffer:
         yield bytes(buffer)
-
-
-def _chain(first: bytes, second: bytes, rest: Iterator[bytes]) -> Iterator[bytes]:
-    yield first
-    yield second
-    yield from rest

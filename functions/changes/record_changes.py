@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import logging
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Protocol
 
-from changes.row_changes import RowChange, counts_by_day, read_change, replaced
+from changes.row_changes import RowChange, counts_by_day, readable_changes, replaced
 from pipeline.errors import TransientError
 from pipeline.records import Record
 
@@ -59,7 +59,7 @@ class RecordChanges:
             TransientError: a service is busy, or another call recorded the same changes.
         """
         mark = self.journal.mark(shard)
-        changes = [each for each in _readable(events) if each.sequence > mark]
+        changes = [each for each in readable_changes(events) if each.sequence > mark]
         if not changes:
             return 0
         history = replaced(changes)
@@ -79,18 +79,9 @@ class RecordChanges:
         if self.notices is None:
             return
         try:
-            self.notices.send([each.after for each in changes if each.is_new_answer and each.after])
+            self.notices.send([each for change in changes if (each := change.new_answer)])
         except TransientError:
             raise
         except Exception as error:
             logger.exception("a notice is left out", extra={"error": type(error).__name__})
             self.on_left_out()
-
-
-def _readable(events: Sequence[Mapping[str, Any]]) -> Iterator[RowChange]:
-    """Yields the changes. One that cannot be read would hold up its shard for a day."""
-    for each in events:
-        try:
-            yield read_change(each)
-        except Exception:
-            logger.exception("a change of the table cannot be read and is left out")

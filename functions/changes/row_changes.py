@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import logging
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 from archive.crowd import BINS, counted_names
 from pipeline.records import Record, Road, Status
 from pipeline.table_items import answer_identity, from_item
+
+logger = logging.getLogger(__name__)
 
 # A stream's sequence numbers have 21 to 40 digits:
 # https://docs.aws.amazon.com/amazondynamodb/latest/APIReference/API_streams_StreamRecord.html
@@ -24,17 +27,22 @@ HISTORY_FIELDS = (
 
 @dataclass(frozen=True, slots=True)
 class RowChange:
-    """One write of a row. ``sequence`` orders the changes of a shard, as text."""
+    """One write of a row. ``number`` is its sequence number in the stream."""
 
-    sequence: str
+    number: str
     image: str
     before: Record | None
     after: Record | None
 
     @property
-    def is_new_answer(self) -> bool:
-        """Whether it wrote an answer; reviews are written beside one."""
-        return self.after is not None and _identity(self.before) != _identity(self.after)
+    def sequence(self) -> str:
+        """Orders the changes of a shard, as text."""
+        return self.number.zfill(SEQUENCE_DIGITS)
+
+    @property
+    def new_answer(self) -> Record | None:
+        """Returns the row if its answer was written; reviews and candidates' are beside one."""
+        return self.after if _identity(self.before) != _identity(self.after) else None
 
     @property
     def erases(self) -> bool:
@@ -56,11 +64,20 @@ def read_change(event: Mapping[str, Any]) -> RowChange:
     """
     told = event["dynamodb"]
     return RowChange(
-        sequence=str(told["SequenceNumber"]).zfill(SEQUENCE_DIGITS),
+        number=told["SequenceNumber"],
         image=told["Keys"]["image"]["S"],
         before=from_item(told["OldImage"]) if "OldImage" in told else None,
         after=from_item(told["NewImage"]) if "NewImage" in told else None,
     )
+
+
+def readable_changes(events: Iterable[Mapping[str, Any]]) -> Iterator[RowChange]:
+    """Yields the changes. One that cannot be read would hold up its shard for a day."""
+    for each in events:
+        try:
+            yield read_change(each)
+        except Exception:
+            logger.exception("a change of the table cannot be read and is left out")
 
 
 def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
@@ -71,9 +88,9 @@ def counts_by_day(changes: Iterable[RowChange]) -> dict[str, Counter[str]]:
     """
     days: dict[str, Counter[str]] = defaultdict(Counter)
     for each in changes:
-        if each.is_new_answer and each.after is not None:
-            at = each.after.classified_at[:DAY_LENGTH] + _crowd(each.before, each.after)
-            days[at].update(_counted_names(each.after))
+        if (answer := each.new_answer) is not None:
+            at = answer.classified_at[:DAY_LENGTH] + _crowd(each.before, answer)
+            days[at].update(_counted_names(answer))
     return dict(days)
 
 
@@ -117,7 +134,7 @@ def replaced(changes: Sequence[RowChange]) -> Replaced:
             found.records = [one for one in found.records if one.image != each.image]
             if each.image not in found.erased:
                 found.erased.append(each.image)
-        elif each.is_new_answer and each.before and each.before.status is not Status.DELETED:
+        elif each.new_answer and each.before and each.before.status is not Status.DELETED:
             found.records.append(each.before)
     return found
 

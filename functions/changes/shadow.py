@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Protocol
 
-from changes.row_changes import read_change
+from changes.row_changes import readable_changes
 from imaging import ImageSpec, Prepared, Rejection, encode_npy
 from pipeline.answers import Answer
 from pipeline.classify_images import Images
@@ -108,18 +108,23 @@ class ShowToCandidate:
         shadow = self.shadow()
         if shadow is None:
             return Shown()
-        chosen = [each for each in _new_answers(events) if _is_for(shadow, each.record)]
+        chosen = [
+            (record, change.number)
+            for change in readable_changes(events)
+            if (record := change.new_answer) and _is_for(shadow, record)
+        ]
         shown = Shown(chosen=len(chosen))
         size = max(1, MAX_PAYLOAD_BYTES // shadow.image_spec.image_bytes)
         for start in range(0, len(chosen), size):
             some = chosen[start : start + size]
+            _, first_number = some[0]
             try:
                 if too_late():
-                    return replace(shown, again_from=some[0].sequence_number)
-                shown = self._show([each.record for each in some], shadow, shown)
+                    return replace(shown, again_from=first_number)
+                shown = self._show([record for record, _ in some], shadow, shown)
             except TransientError as error:
                 logger.warning("shown again later", extra={"error": str(error)})
-                return replace(shown, again_from=some[0].sequence_number)
+                return replace(shown, again_from=first_number)
         return shown
 
     def _show(self, records: Sequence[Record], shadow: Shadow, shown: Shown) -> Shown:
@@ -165,27 +170,6 @@ class ShowToCandidate:
         if any(each.model != shadow.model for each in answers):
             return []  # the endpoint has another candidate now
         return [(record, answer) for (record, _), answer in zip(ready, answers, strict=True)]
-
-
-@dataclass(frozen=True, slots=True)
-class _NewAnswer:
-    """A row with a new answer, and its change's place in the stream."""
-
-    record: Record
-    sequence_number: str
-
-
-def _new_answers(events: Sequence[Mapping[str, Any]]) -> Iterator[_NewAnswer]:
-    """Yields the rows with a new answer; a review or a candidate's answer is not one."""
-    for each in events:
-        try:
-            change = read_change(each)
-            number = each["dynamodb"]["SequenceNumber"]
-        except Exception:
-            logger.exception("a change of the table cannot be read and is left out")
-            continue
-        if change.is_new_answer and change.after is not None:
-            yield _NewAnswer(change.after, number)
 
 
 def _is_for(shadow: Shadow, record: Record) -> bool:

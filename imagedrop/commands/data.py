@@ -20,7 +20,7 @@ from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.data_sets import archive_describer, upload_data_set
 from imagedrop.errors import UserError, as_user_error, disk_error
-from imagedrop.output import TargetOption, exit_on_interrupt, progress, say
+from imagedrop.output import TargetOption, bar, exit_on_interrupt, say
 from imagedrop.reviewed_photos import part_in, pull
 from imagedrop.target import TargetName, find_target
 from imaging import Rejection
@@ -114,9 +114,8 @@ def split_command(
         check_destination(folder, destination)  # before minutes of checking
         found = _checked(folder, model)
         parts = parts_of(found, seed, of_parts)
-        with progress() as bars:
-            bar = bars.add_task("laid out", total=len(parts))
-            lay_out(found, parts, destination, lambda: bars.advance(bar))
+        with bar("laid out", len(parts)) as advance:
+            lay_out(found, parts, destination, advance)
     counts = {part: sum(each == part for each in parts.values()) for part in PARTS}
     say(" / ".join(f"{count:,} {part}" for part, count in counts.items()))
     if found.rejected:
@@ -141,16 +140,11 @@ def upload_command(
             "Use letters, digits, dots, hyphens and underscores.",
         )
     found = find_target(target)
-    with _as_user_error(), progress() as bars:
+    s3, bucket = found.client("s3"), found.outputs["ModelsBucketName"]
+    with _as_user_error():
         scanned = scanned_data_set(folder)
-        bar = bars.add_task("uploaded", total=len(scanned.images))
-        done = upload_data_set(
-            found.client("s3"),
-            found.outputs["ModelsBucketName"],
-            f"training/data/{chosen}/",
-            scanned,
-            lambda: bars.advance(bar),
-        )
+        with bar("uploaded", len(scanned.images)) as advance:
+            done = upload_data_set(s3, bucket, f"training/data/{chosen}/", scanned, advance)
     say(f"{done.sent:,} sent, {done.kept:,} were there already")
     say(f"Next: imagedrop jobs train --data {done.uri} --wait")
     print(done.uri)
@@ -183,14 +177,17 @@ def pull_command(
     found = find_target(target)
     query = replace(Filters(**filters).query(), reviewed=True)
     records = list(matching(found, query, sys.maxsize))
-    with _as_user_error(), progress() as bars, exit_on_interrupt("Stopped; pull again to go on."):
-        bar = bars.add_task("pulled", total=len(records))
-        images = ImagesBucket(found.client("s3"))
+    images = ImagesBucket(found.client("s3"))
 
-        def read(record: Record) -> bytes | Rejection | None:
-            return images.read(ref_to_read(record, record.version, found.images_bucket))
+    def read(record: Record) -> bytes | Rejection | None:
+        return images.read(ref_to_read(record, record.version, found.images_bucket))
 
-        pulled = pull(records, read, destination, of_parts, lambda: bars.advance(bar))
+    with (
+        _as_user_error(),
+        bar("pulled", len(records)) as advance,
+        exit_on_interrupt("Stopped; pull again to go on."),
+    ):
+        pulled = pull(records, read, destination, of_parts, advance)
     labels = len({each.label for each in pulled.photos})
     say(
         f"{pulled.new:,} new, {pulled.moved:,} moved: {destination} holds "
@@ -242,9 +239,8 @@ def _exit_if_incomplete(scanned: DataSet) -> None:
 
 def _checked(folder: Path, model: Path | None) -> DataCheck:
     scanned = scanned_data_set(folder)
-    with progress() as bars, archive_describer(model) as describer:
-        bar = bars.add_task("looked at", total=len(scanned.images))
-        return check(scanned, lambda: bars.advance(bar), describer)
+    with bar("looked at", len(scanned.images)) as advance, archive_describer(model) as describer:
+        return check(scanned, advance, describer)
 
 
 def _doubt(found: DataCheck, each: DoubtfulLabel) -> str:

@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import replace
+from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
 from statistics import fmean
@@ -12,7 +13,7 @@ from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Annotated
 
 import typer
-from rich.progress import Progress, TaskID
+from rich.progress import Progress
 
 from archive.card import CARD_NAME, ArchiveError
 from archive.reading import WEIGHTS_NAME, extract_archive, sha256_of
@@ -29,7 +30,7 @@ from training.tracking.run_folders import new_run_folder
 if TYPE_CHECKING:
     from archive.uncertainty import Unknown
     from training.evaluation.calibration import Calibration
-    from training.evaluation.evaluate import Evaluation, Int8Offer, Steps
+    from training.evaluation.evaluate import Begin, Evaluation, Int8Offer
     from training.evaluation.others import OtherThings
 
 LEAKS_SHOWN = 5
@@ -85,7 +86,6 @@ def evaluate(
         raise UserError("Writing a model needs onnx, which is not installed.", "make train-setup")
     # ONNX Runtime takes half a second to import, and most commands do not need it.
     from training.evaluation.doubtful import doubtful_by_answers  # noqa: PLC0415
-    from training.evaluation.evaluate import Steps as Progressing  # noqa: PLC0415
     from training.evaluation.evaluate import evaluate as judge  # noqa: PLC0415
     from training.statistics.out_of_fold import read_out_of_fold  # noqa: PLC0415
     from training.statistics.spread import spread_of  # noqa: PLC0415
@@ -95,11 +95,11 @@ def evaluate(
         int8_weights = Path(temporary) / "int8.onnx" if int8 else None
         try:
             with as_user_error(), progress() as bars:
-                steps = Progressing(*_on(bars))
+                begin = _on(bars)
                 scanned = scanned_data_set(data)
                 part = part_of(split) or split if split else None
                 kept = None if answers is None else read_out_of_fold(answers)
-                found = judge(content, scanned, part, int8_weights, steps, in_conditions=conditions)
+                found = judge(content, scanned, part, int8_weights, begin, in_conditions=conditions)
                 if kept is not None:
                     found = replace(
                         found,
@@ -107,7 +107,7 @@ def evaluate(
                         spread=spread_of(kept) if kept.kind == "folds" else None,
                     )
                 if others is not None:
-                    found = replace(found, others=_judged_others(content, found, others, steps))
+                    found = replace(found, others=_judged_others(content, found, others, begin))
         except ArchiveError as error:
             raise _no_model(model, error) from error
         output_dir = output_dir or new_run_folder("evaluation")
@@ -126,12 +126,12 @@ def evaluate(
         raise typer.Exit(1)
 
 
-def _judged_others(content: Path, found: Evaluation, folder: Path, steps: Steps) -> OtherThings:
+def _judged_others(content: Path, found: Evaluation, folder: Path, begin: Begin) -> OtherThings:
     from model.serving.onnx_model import OnnxModel  # noqa: PLC0415 - as above
     from training.evaluation.others import judge_others, photos_of_others  # noqa: PLC0415
 
-    steps.begin("other things", len(photos_of_others(folder)))
-    return judge_others(OnnxModel(content / WEIGHTS_NAME), found.card, folder, steps.advance)
+    on_image = begin("other things", len(photos_of_others(folder)))
+    return judge_others(OnnxModel(content / WEIGHTS_NAME), found.card, folder, on_image)
 
 
 def _content(model: Path, temporary: Path) -> Path:
@@ -152,14 +152,9 @@ def _no_model(model: Path, error: Exception) -> UserError:
     )
 
 
-def _on(bars: Progress) -> tuple[Callable[[str, int], None], Callable[[], None]]:
-    """Returns callbacks that begin a step and advance its progress bar."""
-    current: list[TaskID] = []
-
-    def begin(what: str, count: int) -> None:
-        current[:] = [bars.add_task(what, total=count)]
-
-    return begin, lambda: bars.advance(current[0])
+def _on(bars: Progress) -> Begin:
+    """Returns what shows a bar for each step, and gives what advances it."""
+    return lambda what, count: partial(bars.advance, bars.add_task(what, total=count))
 
 
 def _write_reports(found: Evaluation, folder: Path) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from dataclasses import replace
 from typing import Annotated, Any
 
@@ -14,10 +13,10 @@ from imagedrop.commands.filters import Filters, matching
 from imagedrop.commands.options import options_of, takes
 from imagedrop.errors import UserError
 from imagedrop.estimates.month import Mode, month_of
-from imagedrop.output import TargetOption, progress, say
+from imagedrop.output import TargetOption, bar, say
 from imagedrop.reprocess import Chosen, choose, send_again, wait_for_answers
-from imagedrop.target import Target, TargetName, find_target
-from pipeline.records import Record, Status
+from imagedrop.target import TargetName, find_target
+from pipeline.records import Status
 
 NAMED = 10
 
@@ -57,12 +56,16 @@ def reprocess(
         return
     if not yes:
         typer.confirm("Go on?", abort=True, err=True)
-    refused = _send(found, chosen)
+    with bar("sent", len(chosen.records)) as advance:
+        refused = send_again(found, chosen.records, advance)
     for image in refused[:NAMED]:
         say(f"Not sent: {image}", "yellow")
     # A file that is rejected again keeps its row unchanged, so there is nothing to wait for.
     answered = [each for each in chosen.records if each.status is Status.CLASSIFIED]
-    late = _waited(found, answered, patience_seconds) if wait else []
+    late = []
+    if wait:
+        with bar("answered", len(answered)) as advance:
+            late = wait_for_answers(found, answered, patience_seconds, advance)
     for image in late[:NAMED]:
         say(f"No new answer yet: {image}", "yellow")
     if not wait:
@@ -82,18 +85,4 @@ def _say_chosen(chosen: Chosen, model: str) -> None:
         say(
             f"{chosen.elsewhere:,} others are not below incoming/: "
             "run their folders again with imagedrop bulk start"
-        )
-
-
-def _send(found: Target, chosen: Chosen) -> list[str]:
-    with progress() as bars:
-        bar = bars.add_task("sent", total=len(chosen.records))
-        return send_again(found, chosen.records, lambda count: bars.advance(bar, count))
-
-
-def _waited(found: Target, records: Sequence[Record], patience_seconds: float) -> list[str]:
-    with progress() as bars:
-        bar = bars.add_task("answered", total=len(records))
-        return wait_for_answers(
-            found, records, patience_seconds, lambda count: bars.advance(bar, count)
         )

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from imagedrop.app import command
-from imagedrop.output import TargetOption, progress, say, with_bar
+from imagedrop.output import TargetOption, bar, say, with_bar
 from imagedrop.predictions import wait_for_rows
 from imagedrop.target import TargetName, find_target
 from imagedrop.uploads import Sent, plan_uploads, upload_all
@@ -39,14 +39,8 @@ def send(
     failures = say_failures(sent)
     if wait:
         arrived = [each for each in sent if not each.error]
-        with progress() as bars:
-            bar = bars.add_task("classified", total=len(arrived))
-            rows = wait_for_rows(
-                found,
-                arrived,
-                patience_seconds=patience_seconds,
-                on_rows=lambda count: bars.advance(bar, count),
-            )
+        with bar("classified", len(arrived)) as advance:
+            rows = wait_for_rows(found, arrived, patience_seconds=patience_seconds, on_rows=advance)
         is_complete = say_rows(arrived, rows)
     else:
         say(f"{len(sent) - failures} sent. Read the results with: imagedrop predictions")

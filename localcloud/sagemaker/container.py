@@ -7,7 +7,6 @@ import logging
 import os
 import sys
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
 
@@ -32,20 +31,22 @@ class ContainerNotHealthyError(Exception):
     """The container never answered ``/ping`` with 200."""
 
 
-@dataclass(frozen=True, slots=True)
-class ContainerSpec:
-    """An extracted archive to run, its environment, and the file for its output."""
-
-    model_dir: Path
-    log_path: Path
-    environment: Mapping[str, str] = field(default_factory=dict)
-
-
 class Container:
-    """Starts, watches, restarts and stops one subprocess. ``client`` is None while it is down."""
+    """Starts, watches, restarts and stops one subprocess. ``client`` is None while it is down.
 
-    def __init__(self, spec: ContainerSpec) -> None:
-        self._spec = spec
+    Args:
+        model_dir: an extracted archive.
+        log_path: the file for its output.
+    """
+
+    def __init__(self, model_dir: Path, log_path: Path, environment: Mapping[str, str]) -> None:
+        self._model_dir, self._log_path = model_dir, log_path
+        self._environment = {
+            **inherited(),
+            **environment,
+            "PYTHONPATH": str(model_dir),
+            "PYTHONUNBUFFERED": "1",
+        }
         self._process: asyncio.subprocess.Process | None = None
         self._watch: asyncio.Task[None] | None = None
         self.client: ContainerClient | None = None
@@ -69,8 +70,8 @@ class Container:
             await self.stop()
             raise
         await self.stop()
-        logger.warning("container not healthy, its output is in %s", self._spec.log_path)
-        raise ContainerNotHealthyError(str(self._spec.log_path))
+        logger.warning("container not healthy, its output is in %s", self._log_path)
+        raise ContainerNotHealthyError(str(self._log_path))
 
     async def stop(self) -> None:
         """Stop the subprocess: SIGTERM first, SIGKILL after some seconds."""
@@ -105,14 +106,13 @@ class Container:
         return False
 
     async def _spawn(self, port: int) -> asyncio.subprocess.Process:
-        model_dir = self._spec.model_dir
-        with _open_log(self._spec.log_path) as log:
+        with _open_log(self._log_path) as log:
             return await asyncio.create_subprocess_exec(
                 sys.executable,
                 *(launch.__file__, "-m", "model.serving"),
-                *("--model-dir", str(model_dir), "--host", "127.0.0.1", "--port", str(port)),
-                cwd=model_dir,
-                env=_environment(model_dir, self._spec.environment),
+                *("--model-dir", str(self._model_dir), "--host", "127.0.0.1", "--port", str(port)),
+                cwd=self._model_dir,
+                env=self._environment,
                 stdin=asyncio.subprocess.PIPE,
                 stdout=log,
                 stderr=log,
@@ -145,10 +145,6 @@ async def _answers_ping(client: ContainerClient) -> bool:
     except (ContainerConnectionError, TimeoutError):
         return False
     return answer.status == 200
-
-
-def _environment(model_dir: Path, environment: Mapping[str, str]) -> dict[str, str]:
-    return {**inherited(), **environment, "PYTHONPATH": str(model_dir), "PYTHONUNBUFFERED": "1"}
 
 
 def inherited() -> dict[str, str]:

@@ -10,7 +10,7 @@ from functools import partial
 from pathlib import Path
 
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
-from localcloud.sagemaker.container import Container, ContainerNotHealthyError, ContainerSpec
+from localcloud.sagemaker.container import Container, ContainerNotHealthyError
 from localcloud.sagemaker.endpoint_updates import check_update, retain
 from localcloud.sagemaker.errors import ServiceError, validation_exception
 from localcloud.sagemaker.listing import list_page
@@ -267,9 +267,7 @@ class Endpoints(Resources):
     async def _start(self, endpoint: str, variant: Record) -> Variant:
         name = variant["VariantName"]
         log_path = self._state.folder / "logs" / "Endpoints" / endpoint / f"{name}.log"
-        container = Container(
-            ContainerSpec(Path(variant["ModelDir"]), log_path, variant["Environment"])
-        )
+        container = Container(Path(variant["ModelDir"]), log_path, variant["Environment"])
         serverless = variant.get("ServerlessConfig")
         default = SERVERLESS_START_SECONDS if serverless else INSTANCE_START_SECONDS
         timeout = variant.get("ContainerStartupHealthCheckTimeoutInSeconds", default)

@@ -17,7 +17,6 @@ from __future__ import annotations
 
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Protocol
 
 from localcloud.sagemaker.container_client import (
     Answer,
@@ -25,7 +24,7 @@ from localcloud.sagemaker.container_client import (
     ContainerClient,
     ContainerConnectionError,
 )
-from localcloud.sagemaker.endpoints import Variant
+from localcloud.sagemaker.endpoints import Endpoints, Variant
 from localcloud.sagemaker.errors import ServiceError
 from localcloud.sagemaker.state import Identity
 
@@ -42,14 +41,6 @@ _TIMED_OUT = (
     "latency metrics for each container in Amazon CloudWatch, resolve the issue, and try again."
 )
 _EXITED = "An error occurred while handling request as the model process exited."
-
-
-class RunningVariants(Protocol):
-    """The running variant of an endpoint, and whether it will have one again."""
-
-    def running(self, name: str) -> Variant | None: ...
-
-    def serves(self, name: str) -> bool: ...
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,7 +63,7 @@ class Invocation:
 class Runtime:
     """Answers InvokeEndpoint from the running variants."""
 
-    def __init__(self, endpoints: RunningVariants, identity: Identity) -> None:
+    def __init__(self, endpoints: Endpoints, identity: Identity) -> None:
         self._endpoints, self._identity = endpoints, identity
 
     async def invoke(self, invocation: Invocation) -> tuple[dict[str, str], bytes]:

@@ -6,7 +6,7 @@ import asyncio
 import logging
 
 from localcloud.sagemaker.artifacts import ArtifactError, Artifacts
-from localcloud.sagemaker.container import Container, ContainerNotHealthyError, ContainerSpec
+from localcloud.sagemaker.container import Container, ContainerNotHealthyError
 from localcloud.sagemaker.container_client import (
     ContainerAnswerTooLargeError,
     ContainerConnectionError,
@@ -121,9 +121,8 @@ class TransformJobs(Jobs):
         folder = await asyncio.to_thread(self._artifacts.fetch, model["Url"])
         logs = self._state.folder / "logs" / "TransformJobs"
         environment = {**model["Environment"], **record.get("Environment", {})}
-        container = Container(
-            ContainerSpec(folder, logs / f"{name}.log", environment | _batch_environment(record))
-        )
+        environment |= _batch_environment(record)
+        container = Container(folder, logs / f"{name}.log", environment)
         try:
             await container.start(INSTANCE_START_SECONDS)
             settings = resolve(record, await _execution_parameters(container))

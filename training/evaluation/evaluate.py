@@ -204,12 +204,8 @@ def _speed_json(speed: Speed) -> dict[str, Any]:
     return asdict(speed) | {"images_per_cpu_second": speed.images_per_cpu_second}
 
 
-@dataclass(frozen=True, slots=True)
-class Steps:
-    """Callbacks: `begin` with the name and size of a step, `advance` after each of its photos."""
-
-    begin: Callable[[str, int], None]
-    advance: Callable[[], None]
+Begin = Callable[[str, int], Callable[[], None]]
+"""Called with the name and size of a step; returns what is called after each of its photos."""
 
 
 def evaluate(  # noqa: PLR0913 - each is one question of the command
@@ -217,7 +213,7 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
     data: DataSet,
     wanted_part: str | None,
     int8_weights: Path | None,
-    steps: Steps,
+    begin: Begin,
     *,
     in_conditions: bool = True,
 ) -> Evaluation:
@@ -247,19 +243,19 @@ def evaluate(  # noqa: PLR0913 - each is one question of the command
             "Give a data set with the parts train and test, or leave out --int8.",
         )
     model = OnnxModel(content / WEIGHTS_NAME)
-    steps.begin("measuring", len(judged.images))
-    measured = predict(model, card, judged.images, places, steps.advance)
+    on_image = begin("measuring", len(judged.images))
+    measured = predict(model, card, judged.images, places, on_image)
     validation = None
     if judged.validation:
-        steps.begin("calibrating", len(judged.validation))
-        validation = predict(model, card, judged.validation, places, steps.advance)
+        on_image = begin("calibrating", len(judged.validation))
+        validation = predict(model, card, judged.validation, places, on_image)
     effects = Robustness()
     if in_conditions:
-        steps.begin("conditions", min(ROBUSTNESS_IMAGES, len(measured.images)))
-        effects = robustness(model, card, measured, steps.advance)
+        on_image = begin("conditions", min(ROBUSTNESS_IMAGES, len(measured.images)))
+        effects = robustness(model, card, measured, on_image)
     int8 = None
     if int8_weights is not None:
-        int8 = _int8(content, card, measured, places, judged.training, int8_weights, steps)
+        int8 = _int8(content, card, measured, places, judged.training, int8_weights, begin)
     rows = rows_of(measured, card.labels, data.folder, _known_of(judged, known))
     learned = np.array([row.is_learned for row in rows], bool)
     return Evaluation(
@@ -313,7 +309,7 @@ def _int8(  # noqa: PLR0913, PLR0917 - shared with the first model
     places: dict[int, int],
     ranges: tuple[LabelledImage, ...],
     destination: Path,
-    steps: Steps,
+    begin: Begin,
 ) -> Int8Offer:
     # onnx is installed only where models are trained.
     from model.quantize import quantize  # noqa: PLC0415
@@ -323,13 +319,13 @@ def _int8(  # noqa: PLR0913, PLR0917 - shared with the first model
         raise TrainingError(
             "No photo to measure int8's ranges on.", "Give photos that can be decoded."
         )
-    steps.begin("int8", len(measured.images))
+    on_image = begin("int8", len(measured.images))
     with TemporaryDirectory() as temporary:
         unfinished = Path(temporary) / WEIGHTS_NAME
         quantize(content / WEIGHTS_NAME, unfinished, chosen)
         destination.write_bytes(unfinished.read_bytes())
     model = OnnxModel(destination)
-    found = predict(model, card, measured.images, places, steps.advance)
+    found = predict(model, card, measured.images, places, on_image)
     return Int8Offer(
         weights=destination,
         top1=metrics.top_k(found.probabilities, found.truth, 1),

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from pathlib import Path
 
 from training.data.dataset import DataSet
-from training.evaluation.evaluate import Evaluation, Steps, evaluate
+from training.evaluation.evaluate import Evaluation, evaluate
 
 COLOURS = {"blue": (40, 40, 210), "green": (40, 210, 40), "red": (210, 40, 40)}
-QUIET = Steps(lambda _what, _count: None, lambda: None)
+
+
+def quietly(_what: str, _count: int) -> Callable[[], None]:
+    return lambda: None
 
 
 def judged(
@@ -16,4 +20,4 @@ def judged(
 ) -> Evaluation:
     """Evaluates a model as the command does."""
     data = DataSet.scan(photos)
-    return evaluate(model, data, part, None, QUIET, in_conditions=in_conditions)
+    return evaluate(model, data, part, None, quietly, in_conditions=in_conditions)

@@ -15,7 +15,7 @@ import pytest
 
 from archive.card import ArchiveError
 from tests.text_boxes import unreadable_texts
-from tests.unit.training.evaluation.judging import QUIET, judged
+from tests.unit.training.evaluation.judging import judged, quietly
 from training.data.dataset import DataSet
 from training.errors import TrainingError
 from training.evaluation.evaluate import evaluate
@@ -86,7 +86,7 @@ def test_int8_does_not_choose_its_ranges_by_the_photos_that_judge_it(
 ) -> None:
     shutil.rmtree(photos / "train")
     with pytest.raises(TrainingError, match="no training photos"):
-        evaluate(model, DataSet.scan(photos), None, tmp_path / "int8.onnx", QUIET)
+        evaluate(model, DataSet.scan(photos), None, tmp_path / "int8.onnx", quietly)
     assert not (tmp_path / "int8.onnx").exists()
 
 
@@ -145,7 +145,7 @@ def test_report_is_one_file_without_scripts_and_json_holds_the_same(
 
 def test_int8_is_measured_on_the_same_photos(model: Path, photos: Path, tmp_path: Path) -> None:
     destination = tmp_path / "int8.onnx"
-    found = evaluate(model, DataSet.scan(photos), None, destination, QUIET)
+    found = evaluate(model, DataSet.scan(photos), None, destination, quietly)
     assert found.int8 is not None
     assert found.int8.top1 == pytest.approx(11 / 12)
     assert (found.int8.loss.only_first_right, found.int8.loss.only_second_right) == (0, 0)
