@@ -90,9 +90,7 @@ def upload_data_set(
             were); or there are other objects below the prefix, which a job would train on too.
         ClientError: S3 refuses to list, or to accept the manifest.
     """
-    keys = {
-        image.path: prefix + image.path.relative_to(data.folder).as_posix() for image in data.images
-    }
+    keys = {image.path: prefix + data.name_of(image) for image in data.images}
     without_key = [
         LeftOut(path, reason) for path, key in keys.items() if (reason := why_no_key(key))
     ]

@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import difflib
 import re
-import time
 import unicodedata
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from itertools import chain
 
 from imagedrop.errors import UserError
+from imagedrop.polling import poll_rows
 from imagedrop.target import INCOMING_PREFIX, Target
 from imagedrop.unicode_forms import choose, spellings
 from imagedrop.uploads import Sent
@@ -18,7 +18,6 @@ from pipeline.queries import Query
 from pipeline.records import Record, Status
 
 PAGE_ROWS = 500
-POLL_SECONDS = 0.5
 LABELS_SHOWN = 8
 
 
@@ -81,24 +80,15 @@ def wait_for_rows(
 
     Stops after ``patience_seconds`` without a new row; returns the rows that exist by then.
     """
-    table = target.predictions_table()
     address = f"s3://{target.images_bucket}/"
     versions = {address + each.upload.key: each.version for each in sent if each.version}
-    rows: dict[str, Record] = {}
-    deadline = time.monotonic() + patience_seconds
-    while len(rows) < len(versions) and time.monotonic() < deadline:
-        missing = [image for image in versions if image not in rows]
-        new = {
-            image: record
-            for image, record in table.get_many(missing).items()
-            if record.version == versions[image]
-        }
-        if new:
-            rows |= new
-            on_rows(len(new))
-            deadline = time.monotonic() + patience_seconds
-        else:
-            time.sleep(POLL_SECONDS)
+    rows = poll_rows(
+        target.predictions_table(),
+        versions,
+        lambda row: row.version == versions[row.image],
+        patience_seconds,
+        on_rows,
+    )
     return {record.key: record for record in rows.values()}
 
 

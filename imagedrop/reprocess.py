@@ -8,19 +8,17 @@ win, and reviews of the version stay.
 from __future__ import annotations
 
 import json
-import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import quote_plus
 
+from imagedrop.polling import poll_rows
 from imagedrop.target import INCOMING_PREFIX, PARALLEL_CALLS, Target
 from pipeline.events import NO_SEQUENCER, RESENT_SEQUENCER
 from pipeline.records import Record, Status
 from pipeline.retries import BATCH_MESSAGES
-
-POLL_SECONDS = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,21 +135,12 @@ def wait_for_answers(
 
     Stops after ``patience_seconds`` without another answer.
     """
-    table = target.predictions_table()
     before = {each.image: (each.version, each.model, each.classified_at) for each in records}
-    deadline = time.monotonic() + patience_seconds
-    while before and time.monotonic() < deadline:
-        rows = table.get_many(list(before))
-        new = [
-            image
-            for image, row in rows.items()
-            if (row.version, row.model, row.classified_at) != before[image]
-        ]
-        for image in new:
-            del before[image]
-        if new:
-            on_rows(len(new))
-            deadline = time.monotonic() + patience_seconds
-        elif before:
-            time.sleep(POLL_SECONDS)
-    return list(before)
+    rows = poll_rows(
+        target.predictions_table(),
+        before,
+        lambda row: (row.version, row.model, row.classified_at) != before[row.image],
+        patience_seconds,
+        on_rows,
+    )
+    return [image for image in before if image not in rows]

@@ -15,8 +15,8 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
 from imagedrop.samconfig import SavedDeployment, read_deployment
-from localcloud import aws, cloud, environments
-from localcloud.record import Cloud
+from localcloud import aws, environments
+from localcloud.record import Cloud, read
 from pipeline.adapters.predictions_table import PredictionsTable
 from registry.models_bucket import ModelsBucket
 from registry.served_model import ServedModel, served_model
@@ -94,15 +94,15 @@ def find_target(name: TargetName) -> Target:
 
 
 def _local() -> Target:
-    found = cloud.status(environments.default_home())
-    if found.cloud is None or not found.is_running:
+    found = read(environments.default_home())
+    if found is None or not found.is_running:
         raise UserError("The local cloud is not running.", "Start it with: imagedrop up")
-    if not found.cloud.outputs:
+    if not found.outputs:
         raise UserError(
             "The local cloud runs, but nothing is deployed in it.",
             "Deploy with: imagedrop down && imagedrop up",
         )
-    return local_target(found.cloud)
+    return local_target(found)
 
 
 def local_target(running: Cloud) -> Target:

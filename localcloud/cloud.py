@@ -20,7 +20,7 @@ from pathlib import Path
 
 from localcloud import deployment, environments, processes
 from localcloud.processes import LocalCloudError, StartedProcess
-from localcloud.record import LENIENT, Cloud, Status, Strictness, read, write
+from localcloud.record import LENIENT, Cloud, Strictness, read, write
 from localcloud.stack import Stack
 
 STACK_NAME = "imagedrop"
@@ -92,13 +92,6 @@ def down(home: Path) -> bool:
         _stop_all(cloud.processes)
         write(home, replace(cloud, processes=()))
         return was_running
-
-
-def status(home: Path) -> Status:
-    """Return the state of the cloud in `home`, without changing anything."""
-    cloud = read(home)
-    alive = {p.name: p.is_alive for p in cloud.processes} if cloud else {}
-    return Status(cloud=cloud, alive=alive)
 
 
 def python_runtime() -> str:

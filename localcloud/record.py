@@ -49,19 +49,6 @@ class Cloud:
         return bool(self.processes) and all(process.is_alive for process in self.processes)
 
 
-@dataclass(frozen=True, slots=True)
-class Status:
-    """The cloud as last recorded, and which of its processes run."""
-
-    cloud: Cloud | None
-    alive: dict[str, bool]  # by process name
-
-    @property
-    def is_running(self) -> bool:
-        """Whether every process is alive."""
-        return bool(self.alive) and all(self.alive.values())
-
-
 def read(home: Path) -> Cloud | None:
     """The cloud in `home` as it was last recorded; None where there was none."""
     try:

@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from typing import Any
 
-from markupsafe import Markup
-
-from training.reports.axes import Axis
-from training.reports.charts import Series, xy_chart
 from training.reports.numbers import percent
+from training.reports.reliability import reliability_chart
 from training.statistics.intervals import paired_interval, wilson_interval
 from training.statistics.metrics import Bin
 
@@ -29,6 +26,7 @@ def comparison_values(comparison: Mapping[str, Any], picture: Pictures) -> dict[
     flips = comparison["flips"]
     sides = ("live", "candidate")
     calibration = {side: comparison["calibration"][side] for side in sides}
+    bins = {side: [Bin(**each) for each in calibration[side]["bins"]] for side in sides}
     reviewed, compared = comparison["reviewed"], comparison["compared"]
     return {
         "agreement": _share(comparison["agreed"], compared),
@@ -46,10 +44,8 @@ def comparison_values(comparison: Mapping[str, Any], picture: Pictures) -> dict[
             side: "none" if each["ece"] is None else f"{each['ece']:.3f}"
             for side, each in calibration.items()
         },
-        "reliability": _reliability(calibration),
-        "bins": [
-            (side, Bin(**bin_)) for side, each in calibration.items() for bin_ in each["bins"]
-        ],
+        "reliability": reliability_chart(bins),
+        "bins": [(side, each) for side in sides for each in bins[side]],
     }
 
 
@@ -82,26 +78,4 @@ def _caption(example: Mapping[str, Any], flip: Mapping[str, Any]) -> str:
     return (
         f"{example['key']}: {flip['from']} {example['live_confidence']:.2f}, "
         f"{flip['to']} {example['confidence']:.2f}{said}"
-    )
-
-
-def _reliability(calibration: Mapping[str, Mapping[str, Any]]) -> Markup:
-    """The error bars are 95 % intervals: a bin of few photos says little."""
-    return xy_chart(
-        [
-            *(_series(side, each["bins"]) for side, each in calibration.items()),
-            Series("ideal", [(0, 0), (1, 1)], has_dots=False),
-        ],
-        Axis("confidence", 0, 1, is_share=True),
-        Axis("share that is right", 0, 1, is_share=True),
-    )
-
-
-def _series(name: str, bins: Sequence[Mapping[str, Any]]) -> Series:
-    return Series(
-        name,
-        points=[(each["confidence"], each["accuracy"]) for each in bins],
-        errors=[
-            wilson_interval(round(each["accuracy"] * each["count"]), each["count"]) for each in bins
-        ],
     )

@@ -7,11 +7,11 @@ from pathlib import Path
 from typing import Any
 
 from imagedrop.bulk.comparison_page import Pictures, comparison_values
+from imagedrop.bulk.output import COUNTS
 from training.reports.axes import Axis
 from training.reports.charts import column_chart
 from training.reports.page import render
 
-COUNTS = ("listed", "classified", "rejected", "skipped", "failed", "ignored", "unaccounted")
 LABELS_SHOWN = 30
 
 

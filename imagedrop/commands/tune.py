@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import replace
 from importlib.util import find_spec
 from pathlib import Path
@@ -66,7 +65,7 @@ def tune(
         raise UserError("Tuning needs optuna, which is not installed.", "make train-setup")
     # torch takes seconds to import; other commands do not need it.
     from training.loop.prepared import prepare  # noqa: PLC0415
-    from training.reports.tuning import tuning_page  # noqa: PLC0415
+    from training.reports.tuning import write_tuning  # noqa: PLC0415
     from training.train import log_to_stderr  # noqa: PLC0415
     from training.tuning.tune import tune as search  # noqa: PLC0415
 
@@ -87,9 +86,7 @@ def tune(
                 on_trial=lambda: bars.advance(bar),
             )
             bars.update(bar, completed=len(found.trials))
-        result = folder / "tuning.json"
-        result.write_text(json.dumps(found.to_json(), indent=1) + "\n", encoding="utf-8")
-        (folder / "tuning.html").write_text(tuning_page(found), encoding="utf-8")
+        result = write_tuning(found, folder)
     for note in found.notes:
         say(note)
     say(f"{found.objective} {found.value:.4f} with {found.best}")

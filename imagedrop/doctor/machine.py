@@ -9,7 +9,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from imagedrop.doctor.checks import Check
-from localcloud import cloud, environments
+from localcloud import environments
+from localcloud.record import read
 
 ROOT = Path(__file__).parents[2]
 ARCHIVE = ROOT / "functions" / "default_model" / "model.tar.gz"
@@ -68,14 +69,15 @@ def check_disk() -> Check:
 
 def check_cloud() -> Check:
     home = environments.default_home()
-    found = cloud.status(home)
-    if found.cloud is None or not any(found.alive.values()):
+    found = read(home)
+    alive = {each.name: each.is_alive for each in found.processes} if found else {}
+    if found is None or not any(alive.values()):
         return Check("local cloud", True, "not running", "Start it with: imagedrop up")
-    dead = [name for name, alive in found.alive.items() if not alive]
+    dead = [name for name, is_alive in alive.items() if not is_alive]
     if dead:
         finding = f"died: {', '.join(dead)}; logs in {home / 'logs'}"
         return Check("local cloud", False, finding, "Restart it: imagedrop down && imagedrop up")
-    return Check("local cloud", True, f"{found.cloud.endpoint_url}; logs in {home / 'logs'}")
+    return Check("local cloud", True, f"{found.endpoint_url}; logs in {home / 'logs'}")
 
 
 CHECKS: tuple[Callable[[], Check], ...] = (

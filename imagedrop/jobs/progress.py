@@ -12,9 +12,10 @@ from imagedrop.errors import UserError
 from imagedrop.estimates import jobs as costs
 from imagedrop.jobs.logs import JobLogs, follow
 from imagedrop.jobs.service import Job, Jobs, Kind
-from imagedrop.jobs.tuning import tuning_of, write_tuning
+from imagedrop.jobs.tuning import tuning_of
 from imagedrop.output import INTERRUPTED, say
 from imagedrop.target import Target
+from training.reports.tuning import write_tuning
 
 
 def jobs_of(target: Target) -> Jobs:

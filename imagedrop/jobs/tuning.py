@@ -4,12 +4,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 from imagedrop.errors import UserError
 from imagedrop.jobs.service import UNDER_WAY, Job
-from training.reports.tuning import tuning_page
 from training.settings import declared_settings
 from training.tuning.search import SearchSpace, TrialResult, Tuning, out_of_reach
 
@@ -54,15 +52,6 @@ def _backbone(job: Job) -> str:
     if "backbone" in fixed:
         return str(json.loads(fixed["backbone"]))
     return str(declared_settings()["backbone"].default)
-
-
-def write_tuning(tuning: Tuning, folder: Path) -> Path:
-    """Writes `tuning.json` and `tuning.html`; returns the path of the former."""
-    folder.mkdir(parents=True, exist_ok=True)
-    file = folder / "tuning.json"
-    file.write_text(json.dumps(tuning.to_json(), indent=1) + "\n", encoding="utf-8")
-    (folder / "tuning.html").write_text(tuning_page(tuning), encoding="utf-8")
-    return file
 
 
 def _result(number: int, trial: Mapping[str, Any]) -> TrialResult:

@@ -41,7 +41,6 @@ _CONFIG_MEMBERS = (
     *("DataCaptureConfig", "KmsKeyId", "AsyncInferenceConfig", "ExplainerConfig"),
     *("VpcConfig", "ExecutionRoleArn", "EnableNetworkIsolation"),
 )
-_NAME_CHARACTERS = 63
 _HASH_CHARACTERS = 12
 
 
@@ -190,7 +189,7 @@ def _given(described: Mapping[str, Any], members: Sequence[str]) -> dict[str, An
 def name_of(request: Mapping[str, Any]) -> str:
     """Returns a name that is unique to this request: letters, digits and hyphens."""
     digest = hashlib.sha256(json.dumps(request, sort_keys=True).encode()).hexdigest()
-    return f"imagedrop-promoted-{digest[:_HASH_CHARACTERS]}"[:_NAME_CHARACTERS]
+    return f"imagedrop-promoted-{digest[:_HASH_CHARACTERS]}"
 
 
 def make_once(create: Any, request: Mapping[str, Any], describe: Any, name: str) -> None:

@@ -7,7 +7,7 @@ are HTML below the drawing, where they wrap and cannot overlap it.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
 
@@ -58,6 +58,11 @@ class _Plot:
 
     def y(self, value: float) -> float:
         return HEIGHT - BOTTOM - self.y_axis.place(value) * (HEIGHT - BOTTOM - TOP)
+
+
+def known(points: Iterable[tuple[float, float | None]]) -> list[tuple[float, float]]:
+    """Leaves out what was not measured."""
+    return [(x, y) for x, y in points if y is not None]
 
 
 def breakable(name: str) -> Markup:

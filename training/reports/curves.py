@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from markupsafe import Markup
 
 from training.reports.axes import Axis
-from training.reports.charts import Series, xy_chart
+from training.reports.charts import Series, known, xy_chart
 from training.watch.observer import EpochMetrics
 
 
@@ -16,20 +16,14 @@ def curves(history: Sequence[EpochMetrics]) -> Markup:
     epoch = Axis("epoch", is_whole=True)
     losses = [
         Series("training", [(each.epoch, each.train_loss) for each in history]),
-        Series("validation", _measured(history, "valid_loss")),
+        Series("validation", known((each.epoch, each.valid_loss) for each in history)),
     ]
     accuracies = [
-        Series("top-1", _measured(history, "valid_top1")),
-        Series("top-5", _measured(history, "valid_top5")),
+        Series("top-1", known((each.epoch, each.valid_top1) for each in history)),
+        Series("top-5", known((each.epoch, each.valid_top5) for each in history)),
     ]
     accuracy = Axis("validation accuracy", high=1, is_share=True)
     loss_chart = xy_chart(losses, epoch, Axis("loss"))
     if not accuracies[0].points:
         return loss_chart
     return loss_chart + xy_chart(accuracies, epoch, accuracy)
-
-
-def _measured(history: Sequence[EpochMetrics], name: str) -> list[tuple[float, float]]:
-    return [
-        (each.epoch, getattr(each, name)) for each in history if getattr(each, name) is not None
-    ]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict
 
 import numpy as np
@@ -12,7 +11,7 @@ from training.evaluation.calibration import REVIEW_TARGET
 from training.evaluation.evaluate import MAX_INT8_LOSS_POINTS, Evaluation
 from training.evaluation.measure import picture_of
 from training.reports.axes import Axis
-from training.reports.charts import Series, column_chart, xy_chart
+from training.reports.charts import column_chart
 from training.reports.folds import spread_parts
 from training.reports.matrix import (
     CLASSES_WITH_LARGE_CELLS,
@@ -21,20 +20,20 @@ from training.reports.matrix import (
     most_confused,
 )
 from training.reports.page import TEMPLATES, render
+from training.reports.reliability import interval_of, reliability_chart
 from training.statistics import metrics
-from training.statistics.intervals import wilson_interval
 
 WORST = 12
 SHOWN = 24
 THUMBNAIL_PIXELS = 112
-CONFIDENCE = Axis("confidence", 0, 1, is_share=True)
 
 
 def evaluation_page(found: Evaluation) -> str:
     """The whole file."""
     probabilities, truth = found.measured.probabilities, found.measured.truth
-    tempered = metrics.tempered(probabilities, found.calibration.temperature)
-    bins, after = metrics.reliability(probabilities, truth), metrics.reliability(tempered, truth)
+    temperature = found.calibration.temperature
+    tempered = metrics.tempered(probabilities, temperature)
+    bins = metrics.reliability(probabilities, truth)
     return render(
         TEMPLATES / "evaluation.html",
         found=found,
@@ -46,8 +45,13 @@ def evaluation_page(found: Evaluation) -> str:
         classes=sorted(found.class_scores.items(), key=lambda item: (item[1].f1, item[0])),
         matrix=_matrix(found),
         confused=_confused(found),
-        bins=[(each, _interval(each)) for each in bins],
-        reliability=_reliability(bins, after, found.calibration.temperature),
+        bins=[(each, interval_of(each)) for each in bins],
+        reliability=reliability_chart(
+            {
+                "as it is": bins,
+                f"with temperature {temperature:.2f}": metrics.reliability(tempered, truth),
+            }
+        ),
         confidences=_confidences(probabilities.max(axis=1)),
         review_target=REVIEW_TARGET,
         max_int8_loss_points=MAX_INT8_LOSS_POINTS,
@@ -76,38 +80,7 @@ def _chart_of(found: Evaluation, used: metrics.Ints) -> Markup:
     return matrix_chart(labels, [[rows[a][b] for b in order] for a in order])
 
 
-def _reliability(
-    bins: Sequence[metrics.Bin], after: Sequence[metrics.Bin], temperature: float
-) -> Markup:
-    """The error bars are 95 % intervals: a bin of few photos says little."""
-    return xy_chart(
-        [
-            _bin_series("as it is", bins),
-            _bin_series(f"with temperature {temperature:.2f}", after),
-            Series("ideal", [(0, 0), (1, 1)], has_dots=False),
-        ],
-        CONFIDENCE,
-        Axis("share that is right", 0, 1, is_share=True),
-    )
-
-
-def _bin_series(name: str, bins: Sequence[metrics.Bin]) -> Series:
-    return Series(
-        name,
-        points=[(each.confidence, each.accuracy) for each in bins],
-        titles=[
-            f"{name}: {each.count:,} photos, mean confidence {each.confidence:.1%}, "
-            f"{each.accuracy:.1%} right"
-            for each in bins
-        ],
-        errors=[_interval(each) for each in bins],
-    )
-
-
-def _interval(each: metrics.Bin) -> tuple[float, float]:
-    return wilson_interval(round(each.accuracy * each.count), each.count)
-
-
 def _confidences(confidence: metrics.Floats) -> Markup:
     counts, _ = np.histogram(confidence, metrics.CALIBRATION_BINS, (0, 1))
-    return column_chart(counts.tolist(), CONFIDENCE, Axis("photos"))
+    confidences = Axis("confidence", 0, 1, is_share=True)
+    return column_chart(counts.tolist(), confidences, Axis("photos"))

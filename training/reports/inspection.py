@@ -12,7 +12,7 @@ from training.inspection.inspection import Inspection
 from training.inspection.tensor_rules import layer_gradients
 from training.inspection.times import StepTimes, step_times
 from training.reports.axes import Axis
-from training.reports.charts import Series, column_chart, xy_chart
+from training.reports.charts import Series, column_chart, known, xy_chart
 from training.reports.curves import curves
 from training.reports.page import TEMPLATES, render
 from training.watch.observations import Observations, Sample
@@ -58,7 +58,7 @@ def inspection_page(inspection: Inspection) -> str:
 def _usage(samples: Sequence[SystemSample]) -> Markup:
     """How busy the machine was, in percent, by the seconds since the training began."""
     lines = [
-        Series(name, _measured(samples, field))
+        Series(name, known((each.seconds, getattr(each, field)) for each in samples))
         for name, field in (
             ("CPU, all cores", "cpu"),
             ("waiting for a disk", "io_wait"),
@@ -67,11 +67,6 @@ def _usage(samples: Sequence[SystemSample]) -> Markup:
         )
     ]
     return xy_chart(lines, Axis("seconds"), Axis("busy, %", 0, 100))
-
-
-def _measured(samples: Sequence[SystemSample], field: str) -> list[tuple[float, float]]:
-    pairs = [(each.seconds, getattr(each, field)) for each in samples]
-    return [(seconds, percent) for seconds, percent in pairs if percent is not None]
 
 
 def _histogram(times: StepTimes) -> Markup:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import json
 import math
 from collections.abc import Mapping
 from itertools import accumulate
+from pathlib import Path
 from statistics import fmean, pvariance
 from typing import get_args
 
@@ -30,6 +32,15 @@ TITLES = {
 WHOLE = frozenset({"batch_size", "epochs", "unfreeze"})
 PARALLEL_TRIALS = 6
 PARTS = get_args(Unfreeze)
+
+
+def write_tuning(tuning: Tuning, folder: Path) -> Path:
+    """Writes `tuning.json` and `tuning.html`; returns the path of the former."""
+    folder.mkdir(parents=True, exist_ok=True)
+    file = folder / "tuning.json"
+    file.write_text(json.dumps(tuning.to_json(), indent=1) + "\n", encoding="utf-8")
+    (folder / "tuning.html").write_text(tuning_page(tuning), encoding="utf-8")
+    return file
 
 
 def tuning_page(tuning: Tuning) -> str:

@@ -21,7 +21,7 @@ from bulk.work_bucket import WorkBucket
 from imagedrop.bulk.reports import RunReports
 from imagedrop.bulk.runs import BulkRuns, ExecutionStatus, bulk_runs
 from imagedrop.uploads import Upload, upload_all
-from localcloud import cloud
+from localcloud.record import read
 from tests.integration.conftest import REPOSITORY, Stack
 
 PHOTOS = REPOSITORY / "demo" / "photos"
@@ -254,7 +254,7 @@ def kill_idle_workers(stack: Stack, function: str) -> None:
 
 def workers(stack: Stack, function: str) -> list[psutil.Process]:
     """The emulator's processes that run a function."""
-    running = cloud.status(stack.home).cloud
+    running = read(stack.home)
     assert running is not None
     found = []
     for each in running.processes:

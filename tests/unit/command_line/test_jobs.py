@@ -19,8 +19,9 @@ from imagedrop.estimates import jobs as costs
 from imagedrop.jobs.options import JobOptions, pairs
 from imagedrop.jobs.plan import JobStack, name_job, plan_training
 from imagedrop.jobs.service import Job, Jobs, Kind
-from imagedrop.jobs.tuning import tuning_of, write_tuning
+from imagedrop.jobs.tuning import tuning_of
 from training.launch.training_job import training_job_request
+from training.reports.tuning import write_tuning
 
 STACK = JobStack("models", "arn:aws:iam::000000000000:role/training", "eu-west-1")
 DATA = "s3://models/training/data/dogs/"
