@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import closing
 from itertools import chain
 from typing import TYPE_CHECKING, Any
 
 from botocore.exceptions import ClientError
 
 from pipeline.adapters.service_errors import error_code, translate_errors
+from pipeline.adapters.stored_object import read_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -43,16 +43,7 @@ class WorkBucket:
         Raises:
             TransientError: S3 is busy or did not answer.
         """
-        with translate_errors():
-            try:
-                # closing(), because the body's own context manager returns the raw stream,
-                # without botocore's check of the length and without its errors.
-                with closing(self._s3.get_object(Bucket=self.name, Key=key)["Body"]) as body:
-                    return body.read()
-            except ClientError as error:
-                if error_code(error) == "NoSuchKey":
-                    return None
-                raise
+        return read_object(self._s3, self.name, key)
 
     def read_json(self, key: str) -> Any | None:
         content = self.read(key)

@@ -5,14 +5,12 @@ is unknown to CloudFormation: trying a model is not a deployment.
 from __future__ import annotations
 
 import json
-from contextlib import closing
 from typing import TYPE_CHECKING
-
-from botocore.exceptions import ClientError
 
 from changes.shadow import Shadow
 from imaging import ImageSpec
-from pipeline.adapters.service_errors import error_code, translate_errors
+from pipeline.adapters.service_errors import translate_errors
+from pipeline.adapters.stored_object import read_object
 
 if TYPE_CHECKING:
     from mypy_boto3_s3 import S3Client
@@ -29,14 +27,9 @@ def read_shadow(s3: S3Client, bucket: str) -> Shadow | None:
         ClientError: a permission is missing.
         ValueError: the object is not the setting.
     """
-    with translate_errors():
-        try:
-            with closing(s3.get_object(Bucket=bucket, Key=SHADOW_KEY)["Body"]) as body:
-                content = body.read()
-        except ClientError as error:
-            if error_code(error) != "NoSuchKey":
-                raise
-            return None
+    content = read_object(s3, bucket, SHADOW_KEY)
+    if content is None:
+        return None
     match json.loads(content):
         case {
             "schema": 1,

@@ -9,11 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from botocore.exceptions import ClientError
-
 from archive.card import CARD_NAME, ModelCard
 from archive.reading import ModelArchive
-from pipeline.adapters.service_errors import error_code, translate_errors
+from pipeline.adapters.service_errors import translate_errors
+from pipeline.adapters.stored_object import read_object
 from registry.promotions import PROMOTIONS_KEY, Promotions
 
 if TYPE_CHECKING:
@@ -103,16 +102,7 @@ class ModelsBucket:
 
     def promotions(self) -> Promotions:
         """Reads the list of promotions; raises ValueError when the object is not such a list."""
-        content = None
-        with translate_errors():
-            try:
-                found = self._s3.get_object(Bucket=self.name, Key=PROMOTIONS_KEY)
-                with closing(found["Body"]) as body:
-                    content = body.read()
-            except ClientError as error:
-                if error_code(error) != "NoSuchKey":
-                    raise
-        return Promotions.from_bytes(content)
+        return Promotions.from_bytes(read_object(self._s3, self.name, PROMOTIONS_KEY))
 
     def write_promotions(self, promotions: Promotions) -> None:
         """Replaces the list of promotions."""
