@@ -12,7 +12,7 @@ from typing import Annotated
 import typer
 from botocore.exceptions import BotoCoreError, ClientError
 
-from imagedrop.app import app
+from imagedrop import app as program
 from imagedrop.errors import UserError, disk_error
 from imagedrop.output import say
 from localcloud.processes import LocalCloudError
@@ -26,8 +26,23 @@ COMMANDS = (
     *("evaluate", "tune", "inspect", "runs", "jobs", "package", "promote", "shadow", "models"),
     *("cost", "plan", "demo"),
 )
-for each in COMMANDS:
-    import_module(f"imagedrop.commands.{each}")
+# A file has the command of its name, but for this one.
+FILES = {each.replace("_", "-"): each for each in COMMANDS if each != "cloud"}
+FILES |= dict.fromkeys(("up", "down", "status"), "cloud")
+
+
+def load_commands(word: str = "") -> None:
+    """Imports the file of the typed command; for any other word all of them, which takes longer."""
+    for each in [FILES[word]] if word in FILES else COMMANDS:
+        import_module(f"imagedrop.commands.{each}")
+
+
+def __getattr__(name: str) -> typer.Typer:
+    """Returns ``app`` with all commands, for whoever imports it."""
+    if name != "app":
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    load_commands()
+    return program.app
 
 
 def _print_version(is_wanted: bool) -> None:
@@ -36,7 +51,7 @@ def _print_version(is_wanted: bool) -> None:
         raise typer.Exit
 
 
-@app.callback()
+@program.app.callback()
 def options(
     version_: Annotated[
         bool,
@@ -55,7 +70,8 @@ def main() -> None:
         sys.stdout.reconfigure(encoding="utf-8", errors="backslashreplace")
     try:
         try:
-            app(standalone_mode=True)
+            load_commands(sys.argv[1] if len(sys.argv) > 1 else "")
+            program.app(standalone_mode=True)
         finally:
             if isinstance(sys.stdout, io.TextIOWrapper):  # None where the shell closed it
                 sys.stdout.flush()  # a full disk behind it is an error here, not after the exit

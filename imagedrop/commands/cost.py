@@ -10,6 +10,7 @@ from rich.table import Column
 
 from imagedrop.app import command
 from imagedrop.estimates.month import Mode, month_of
+from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.estimates.shadow import shadow_cost
 from imagedrop.output import print_table, say
 
@@ -33,7 +34,7 @@ def cost(
     print_costs(costs)
     say(
         "US dollars, us-east-1, without free tiers, and without uploading images to S3 and "
-        "storing them. Prices noted on {NOTED_ON}: check before quoting."
+        f"storing them. Prices noted on {NOTED_ON}: check before quoting."
     )
 
 

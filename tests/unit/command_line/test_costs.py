@@ -8,6 +8,7 @@ from typer.testing import CliRunner
 from imagedrop.cli import app
 from imagedrop.estimates.bulk_run import RunSettings, size_run
 from imagedrop.estimates.month import Mode, month_of
+from imagedrop.estimates.prices import NOTED_ON
 from imagedrop.estimates.shadow import shadow_cost
 
 MILLION = 1_000_000
@@ -57,7 +58,7 @@ def test_both_ways_are_printed_side_by_side_as_data_and_the_caveat_as_talk() -> 
     header, *_, together = result.stdout.splitlines()
     assert header.split() == ["paid", "for", "drop,", "$", "bulk,", "$"]
     assert len(together.split()) == 3
-    assert "check before quoting" in " ".join(result.stderr.split())
+    assert f"noted on {NOTED_ON}: check before quoting" in " ".join(result.stderr.split())
 
 
 def test_a_candidate_costs_in_proportion_to_its_share() -> None:
