@@ -9,7 +9,7 @@ quality scoring to detect real-world label errors" (2022), rank by.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -68,7 +68,7 @@ def out_of_fold_probabilities(
     """Answers each photo by a ridge regression that was not fitted on it, float64 [n, c].
 
     Its scores become probabilities by a softmax whose temperature fits the same answers best. It
-    solves one system of d equations a fold and needs no torch.
+    solves one system of n or d equations a fold, the fewer ones, and needs no torch.
 
     Args:
         features: float32 [n, d].
@@ -79,19 +79,44 @@ def out_of_fold_probabilities(
     fold_of = _folds(np.asarray(groups), truth)
     values = _standardised(features)
     targets = np.eye(classes, dtype=np.float32)[truth]
-    whole = values.T @ values, values.T @ targets
+    held_out = [fold_of == fold for fold in range(FOLDS) if (fold_of == fold).any()]
     scores = np.zeros((len(truth), classes), np.float32)
-    for fold in range(FOLDS):
-        left = fold_of == fold
-        if not left.any():
-            continue
+    answer = _by_photos if len(values) < values.shape[1] else _by_features
+    for left, found in zip(held_out, answer(values, targets, held_out), strict=True):
+        scores[left] = found
+    return _softmax(scores, truth)
+
+
+def _by_features(
+    values: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.float32],
+    held_out: Sequence[npt.NDArray[np.bool_]],
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yields the scores of the photos that are left out, with a weight for each feature."""
+    whole = values.T @ values, values.T @ targets
+    for left in held_out:
         held = values[left]
         gram = whole[0] - held.T @ held
-        hold = RIDGE * np.trace(gram) / len(gram) + 1e-6
-        gram[np.diag_indices_from(gram)] += hold
-        weights = np.linalg.solve(gram, whole[1] - held.T @ targets[left])
-        scores[left] = held @ weights
-    return _softmax(scores, truth)
+        gram[np.diag_indices_from(gram)] += _hold(gram, values)
+        yield held @ np.linalg.solve(gram, whole[1] - held.T @ targets[left])
+
+
+def _by_photos(
+    values: npt.NDArray[np.float32],
+    targets: npt.NDArray[np.float32],
+    held_out: Sequence[npt.NDArray[np.bool_]],
+) -> Iterator[npt.NDArray[np.float32]]:
+    """Yields the same scores, with a weight for each photo: V(V'V + r)^-1 V' = VV'(VV' + r)^-1."""
+    products = values @ values.T
+    for left in held_out:
+        gram = products[np.ix_(~left, ~left)]
+        gram[np.diag_indices_from(gram)] += _hold(gram, values)
+        yield products[np.ix_(left, ~left)] @ np.linalg.solve(gram, targets[~left])
+
+
+def _hold(gram: npt.NDArray[np.float32], values: npt.NDArray[np.float32]) -> float:
+    """The ridge's penalty; both products of the same values have the same trace."""
+    return float(RIDGE * np.trace(gram) / values.shape[1] + 1e-6)
 
 
 def _usual(

@@ -24,8 +24,9 @@ def picture(number: int, size: tuple[int, int] = (160, 120)) -> Image.Image:
 
 
 def encoded(image: Image.Image, **how: Any) -> bytes:
+    """A file of the image; a PNG is larger than usual, and written sooner."""
     buffer = io.BytesIO()
-    image.save(buffer, **({"format": "PNG"} | how))
+    image.save(buffer, **({"format": "PNG", "compress_level": 1} | how))
     return buffer.getvalue()
 
 

@@ -6,6 +6,7 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from training.data import doubtful
 from training.data.doubtful import doubtful_labels, out_of_fold_probabilities
 
 CLASSES, A_CLASS, WIDTH, PLANTED, SHOWN = 10, 15, 64, 8, 16
@@ -55,6 +56,18 @@ def test_copies_do_not_vouch_for_each_other() -> None:
     )
 
     assert {0, len(truth)} <= {each.row for each in found[:4]}
+
+
+def test_photos_fewer_than_features_are_answered_as_by_a_weight_for_each_feature(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    features, truth = clouds(1)
+    few, labels = features[: WIDTH // 2], truth[: WIDTH // 2]
+    by_photos = out_of_fold_probabilities(few, labels, range(len(labels)))
+    monkeypatch.setattr(doubtful, "_by_photos", doubtful._by_features)
+    by_features = out_of_fold_probabilities(few, labels, range(len(labels)))
+    assert by_photos == pytest.approx(by_features, abs=1e-5)
+    assert by_photos.max() > 0.5
 
 
 def test_order_is_that_of_self_confidence_with_errors_first() -> None:
