@@ -91,7 +91,7 @@ def _by_features(
     values: npt.NDArray[np.float32],
     targets: npt.NDArray[np.float32],
     held_out: Sequence[npt.NDArray[np.bool_]],
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> Iterator[npt.NDArray[np.floating]]:
     """Yields the scores of the photos that are left out, with a weight for each feature."""
     whole = values.T @ values, values.T @ targets
     for left in held_out:
@@ -105,7 +105,7 @@ def _by_photos(
     values: npt.NDArray[np.float32],
     targets: npt.NDArray[np.float32],
     held_out: Sequence[npt.NDArray[np.bool_]],
-) -> Iterator[npt.NDArray[np.float32]]:
+) -> Iterator[npt.NDArray[np.floating]]:
     """Yields the same scores, with a weight for each photo: V(V'V + r)^-1 V' = VV'(VV' + r)^-1."""
     products = values @ values.T
     for left in held_out:
