@@ -38,7 +38,7 @@ def load_commands(word: str = "") -> None:
 
 
 def __getattr__(name: str) -> typer.Typer:
-    """Returns ``app`` with all commands, for whoever imports it."""
+    """Returns ``app`` with all commands, for importers."""
     if name != "app":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
     load_commands()

@@ -33,7 +33,7 @@ class UploadedDataSet:
     uri: str
     manifest_sha256: str
     data: DataSet
-    """What was uploaded; files that could not be read are left out."""
+    """The result of the upload; files that could not be read are left out."""
 
 
 @contextmanager

@@ -174,7 +174,7 @@ class DeadLetters:
         return self._each_matching(matches, send)
 
     def remove(self, matches: Callable[[DeadLetter], bool]) -> int:
-        """Deletes matching messages for good, and counts them."""
+        """Deletes matching messages permanently, and counts them."""
         return self._each_matching(matches, self._delete)
 
     def _each_matching(

@@ -161,7 +161,7 @@ def taught_label(record: Record) -> str | None:
 
 
 def part_in(photo: Photo) -> str | None:
-    """Returns the part that a photo lies in; None where the folder has no parts."""
+    """Returns the part that a photo is in; None if the folder has no parts."""
     part, *below = photo.path.split("/")
     return part if len(below) == 2 else None
 

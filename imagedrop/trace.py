@@ -24,7 +24,7 @@ Step = dict[str, str]
 
 # Around the row's own times: a message waits in the queue for four days at most.
 _BEFORE, _AFTER = timedelta(minutes=1), timedelta(days=4)
-# What Powertools adds to every line.
+# The fields that Powertools adds to every line.
 _COMMON = frozenset(
     {"level", "location", "message", "timestamp", "service", "cold_start", "xray_trace_id"}
     | {"function_name", "function_memory_size", "function_arn", "images", "image", "image_id"}

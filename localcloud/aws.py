@@ -11,7 +11,8 @@ from botocore.config import Config
 
 from localcloud.environments import ACCESS_KEY_ID, REGION, SECRET_ACCESS_KEY
 
-# Where botocore would look in the user's environment: (config key, variable, default, cast).
+# The settings that botocore would read from the user's environment: (config key, variable, default,
+# cast).
 _NOT_THE_USERS = {
     "profile": (None, None, None, None),
     "config_file": (None, None, os.devnull, None),

@@ -16,7 +16,7 @@ PSEUDO_PARAMETERS = {
     "AWS::URLSuffix": "amazonaws.com",
 }
 _HERE = "us-east-1:123456789012"
-# What Ref or GetAtt Arn give of a resource that a policy names; {} is its logical id.
+# The result of Ref or GetAtt Arn for a resource that a policy names; {} is its logical id.
 _ARNS = {
     "AWS::DynamoDB::Table": f"arn:aws:dynamodb:{_HERE}:table/{{}}",
     "AWS::ECR::Repository": f"arn:aws:ecr:{_HERE}:repository/{{}}",

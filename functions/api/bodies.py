@@ -38,7 +38,7 @@ def caller(event: Mapping[str, Any]) -> str:
     """Returns the caller from API Gateway's own context: a verified address, a subject or an ARN.
 
     Raises:
-        InvalidRequestError: API Gateway names nobody.
+        InvalidRequestError: API Gateway names no caller.
     """
     authorizer = event.get("requestContext", {}).get("authorizer") or {}
     claims = (authorizer.get("jwt") or {}).get("claims") or {}

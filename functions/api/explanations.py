@@ -18,7 +18,7 @@ from pipeline.errors import SpecMismatchError
 from pipeline.records import Record, ref_to_read
 
 AS_DISPLAYED = 1  # the EXIF orientation of a photo that is stored as it is displayed
-# Nobody sees less in a map.
+# Smaller differences are invisible in a map.
 DIGITS = 6
 
 

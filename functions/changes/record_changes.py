@@ -17,7 +17,7 @@ logger = logging.getLogger(__name__)
 
 
 class Journal(Protocol):
-    """Where history and counters are kept."""
+    """The store of history and counters."""
 
     def mark(self, shard: str) -> str: ...
     def count(

@@ -20,7 +20,7 @@ LAST_WRITE_SECONDS = 10
 
 @dataclass(frozen=True, slots=True)
 class TimeBudget:
-    """What the time of a call of ``ClassifyFunction`` still allows.
+    """The work for which the time of a call of ``ClassifyFunction`` still suffices.
 
     ``remaining_ms`` is Lambda's ``context.get_remaining_time_in_millis``.
     """

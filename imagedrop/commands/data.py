@@ -185,7 +185,7 @@ def pull_command(
     with (
         _as_user_error(),
         bar("pulled", len(records)) as advance,
-        exit_on_interrupt("Stopped; pull again to go on."),
+        exit_on_interrupt("Stopped; pull again to continue."),
     ):
         pulled = pull(records, read, destination, of_parts, advance)
     labels = len({each.label for each in pulled.photos})

@@ -72,7 +72,7 @@ def tune(
     log_to_stderr()
     settings = {name: given[name] for name in SETTINGS if given[name] is not None}
     with run_folder(output_dir, "tuning") as folder:
-        go_on = f"The same command with --output-dir {folder} goes on."
+        go_on = f"The same command with --output-dir {folder} resumes it."
         with exit_on_interrupt(f"Stopped. {go_on}"), as_user_error(), progress() as bars:
             say(f"The search is kept in {folder}. {go_on}")
             bar = bars.add_task("trials", total=trials)

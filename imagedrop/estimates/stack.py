@@ -15,7 +15,7 @@ ENDPOINT_MEGABYTES = 2048
 BULK_CONCURRENCY = 5
 WORK_KEPT_DAYS = 14
 WRITES_PER_IMAGE = 3  # the table, and its indexes by time and by label
-# Of the index by confidence: a line of its own, since a stack can do without it.
+# Of the index by confidence: a separate line, since a stack may not have it.
 ORDER_WRITES_PER_IMAGE = 1
 IMAGE_BYTES = 224 * 224 * 3  # of the default model's prepared image
 # Of one as lossless WebP: mean of 194 photos of six sets, 52 to 78 kB a set.

@@ -41,7 +41,7 @@ SETTLED_SECONDS, SETTLED_SECONDS_ON_INSTANCES = 100, 900
 SETTLED_IMAGES = 1_000  # where few images come
 KEPT_UP = 0.95  # of the lowest limit: above it a queue may grow for long
 STEPS = 20_000  # of all environments together, about: the resolution of a long queue
-# Of the arrivals, before a long queue and where each image counts; more cannot be told apart.
+# Of the arrivals, before a long queue and where each image counts; a finer one makes no difference.
 TICKS, FINE_TICKS = 40_000, 200_000
 WRITE_PATIENCE_SECONDS = 9.0  # two attempts of a write: pipeline/time_budget.py
 

@@ -1,6 +1,6 @@
 """One machine on whose cores everything works at once, as the local cloud does; AWS's do not.
 
-A function on AWS has cores of its own. On one machine the functions, the endpoint, the emulator and
+A function on AWS has its own cores. On one machine the functions, the endpoint, the emulator and
 the uploading program share them: while together they need no more cores than there are, each is as
 fast as alone; beyond that all slow down equally (processor sharing).
 """

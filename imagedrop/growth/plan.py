@@ -41,8 +41,8 @@ INSTANCE_COUNTS = (1, 2, 4, 8, 12, 16, 20, 30, 40, 60, 80, 100)  # a transform j
 CHUNK_IMAGES = (1_000, 10_000)
 MOST_CHUNKS = 80_000  # the answers of a Map's children stay below 256 KB
 PERCENT = 99
-# What a configuration needs more than this is asked of Service Quotas; a new account's, as far as
-# AWS or public reports say them.
+# Quotas of a new account, by AWS or public reports. A configuration that needs more must request it
+# from Service Quotas.
 NEW_ACCOUNT_EXECUTIONS = 10
 NEW_ACCOUNT_CALLS = 10
 DEFAULT_CONCURRENCY = Stack().classify_concurrency

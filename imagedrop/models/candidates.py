@@ -64,7 +64,7 @@ def make_model(found: Target, candidate: Candidate) -> str:
 
 
 def abstentions(cards: Iterable[ModelCard]) -> list[str]:
-    """Returns the labels by which these models say that an image is none of their own."""
+    """Returns the labels of these models that mean none of their own labels."""
     return sorted({label for card in cards for label in set(card.answers) - set(card.labels)})
 
 

@@ -54,7 +54,7 @@ def _lines(written: queue.Queue[str]) -> list[str]:
             line = written.get(timeout=left)
         except queue.Empty:
             break
-        # What a function wrote without a line end is before the mark in the same line.
+        # Output without a line end is before the mark in the same line.
         text, mark, _ = line.partition(_MARK)
         if text or not mark:
             lines.append(text)

@@ -60,7 +60,7 @@ class Models(Resources):
 def _check_image(model: Record) -> None:
     """Refuses an image that is not in ECR, in AWS's own words (a record of a real account).
 
-    What the image holds, its platform, its size and the media type of its manifest cannot be known
+    The image's content, platform, size and the media type of its manifest cannot be known
     here: SageMaker refuses a manifest of OCI's type, and this stand-in does not.
     """
     container = model.get("PrimaryContainer", {})

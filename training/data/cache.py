@@ -1,4 +1,4 @@
-"""Where the features and the hashes of photos are kept between commands."""
+"""The folder in which features and hashes of photos are kept between commands."""
 
 from __future__ import annotations
 

@@ -1,6 +1,6 @@
 """Reads which folders are parts (train, valid, test) and which are classes.
 
-Where a folder can be read in two ways it is refused by name, because a wrong guess makes a part a
+A folder that can be read in two ways is refused by name, because a wrong guess makes a part a
 class, or leaves photos out, and the training still succeeds.
 """
 

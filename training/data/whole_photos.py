@@ -1,6 +1,6 @@
 """Whole photos for augmentation, decoded once at a larger size than the model's, and kept.
 
-A photo is an array in a file of its own, named by the sha256 of the photo's bytes: a killed pass
+A photo is an array in its own file, named by the sha256 of the photo's bytes: a killed pass
 resumes where it stopped, and trainings on overlapping data share photos. Files are mapped, so
 that a square is cut without reading the rest. Photos beyond the bound are decoded at each use.
 """

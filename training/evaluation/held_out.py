@@ -48,7 +48,7 @@ def photos_to_judge(
 ) -> JudgedPhotos:
     """Chooses the wanted part, or the best there is: test, then valid, then train.
 
-    Where this model was trained on this data set, and the data set has no parts, the choice is
+    If this model was trained on this data set, and the data set has no parts, the choice is
     the validation photos of that training.
 
     Args:

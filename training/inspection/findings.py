@@ -30,7 +30,7 @@ class Finding:
     question: str
     """The question that the rule answers."""
     answer: str
-    """What was measured; or the reason why it was not evaluated."""
+    """The measurement, or the reason why it was not evaluated."""
     advice: str = ""
     """What to do; empty without an issue."""
     parameters: Mapping[str, float] = field(default_factory=dict)

@@ -18,7 +18,7 @@ from training.watch.observer import Phase
 from training.watch.relu_inputs import INACTIVE_SHARE
 
 LEAST_FALL = 0.001
-"""What counts as a fall of the loss: 0.1 %, as for LossNotDecreasing."""
+"""The smallest change that counts as a fall of the loss: 0.1 %, as for LossNotDecreasing."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""What a profile says about time: quantiles and a histogram of the steps, and a trace to open.
+"""The times in a profile: quantiles and a histogram of the steps, and a trace to open.
 
 The trace has the Trace Event Format of Chrome, which chrome://tracing and https://ui.perfetto.dev
 open: https://docs.google.com/document/d/1CvAClvFfyA5R-PhYUmn5OOQtYMH4h6I0nSsKchNAySU.

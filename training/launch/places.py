@@ -39,7 +39,7 @@ class TrainingPlaces:
         return f"s3://{self.bucket}/training/checkpoints/{job}/"
 
     def features_uri(self, job: str) -> str:
-        """What a job with `features-only` keeps, in its checkpoints."""
+        """The features of a job with `features-only`, in its checkpoints."""
         return f"{self.checkpoints_uri(job)}{FEATURES_FOLDER}/"
 
     def debugger_uri(self, job: str) -> str:

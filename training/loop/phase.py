@@ -47,7 +47,7 @@ class PhasePlan:
     together: bool = False
     """Whether each process gets its part of a batch; else each gets all, and no other matters."""
     generators: tuple[torch.Generator, ...] = ()
-    """What the phase draws from; none: torch's own, which other threads use too."""
+    """The generators of the phase; none: torch's own, which other threads use too."""
     keeps_last: bool = False
     """Whether the last epoch is kept, however good another is: choosing one by the photos that
     measure it would flatter it."""

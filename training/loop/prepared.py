@@ -56,7 +56,7 @@ class Prepared:
     """int64 [n]."""
     device: torch.device
     preparation: Preparation
-    """What the time was spent on."""
+    """The time by activity."""
 
 
 def prepare(settings: TrainSettings) -> Prepared:

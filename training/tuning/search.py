@@ -182,7 +182,7 @@ class Tuning:
     """The result of a local search or a tuning job: the content of ``tuning.json``."""
 
     best: dict[str, Any]
-    """What a training should use: the best trial's, or the defaults where it is not better."""
+    """The recommended hyperparameters: the best trial's, or the defaults if it is not better."""
     value: float
     """The objective of `best`."""
     objective: str
@@ -199,7 +199,7 @@ class Tuning:
     verdict: Verdict | None = None
     """None for a tuning job: it judges nothing on unseen photos."""
     out_of_reach: tuple[str, ...] = ()
-    """What this search could not find, in sentences."""
+    """The limits of this search, in sentences."""
     is_complete: bool = True
     """Whether no photo can be among what was left out of the data."""
 

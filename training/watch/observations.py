@@ -17,7 +17,8 @@ DEFAULT_INTERVAL = 50
 """Steps between two samples. Measured by `python -m bench.monitor`: a sample costs about as much as
 a step of a head, the cheapest step there is; 50 is the smallest round number below 3 % overhead."""
 UNCHANGED_RTOL, UNCHANGED_ATOL = 1e-5, 1e-8
-"""What counts as no change: numpy.allclose's defaults, and those of SageMaker's UnchangedTensor."""
+"""The tolerances for no change: numpy.allclose's defaults, and those of SageMaker's
+UnchangedTensor."""
 
 
 @dataclass(frozen=True, slots=True)

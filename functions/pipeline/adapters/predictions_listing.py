@@ -1,7 +1,7 @@
 """Pages of the predictions table: one query of each partition of an index, merged in order.
 
-A page takes as many requests as an index has partitions, whatever its filters: where few rows
-match, the page is short, and its cursor goes on behind the rows that were read. A cursor is a place
+A page takes as many requests as an index has partitions, whatever its filters: if few rows match,
+the page is short, and its cursor continues after the rows that were read. A cursor is a place
 in the order, so writes between two pages neither repeat nor hide a row that they do not touch.
 """
 

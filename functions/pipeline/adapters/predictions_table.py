@@ -109,8 +109,8 @@ class PredictionsTable:
     ) -> Item | None:
         """Writes an item's attributes; returns None, or the existing row if the condition fails.
 
-        Attributes that the item lacks are removed, except what people said about the image: that
-        goes only with the image.
+        Attributes that the item lacks are removed, except the reviews of the image, which are
+        removed only with the image.
         """
         said = REVIEW_NAMES if item["status"]["S"] == Status.DELETED else ()
         names = [name for name in (*ITEM_NAMES, *said) if name not in kept]

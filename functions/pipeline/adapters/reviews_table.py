@@ -17,7 +17,7 @@ if TYPE_CHECKING:
 
     from pipeline.records import Record, Review
 
-# The row is as it was read, as far as a reviewer can see it, and nobody reviewed it meanwhile. A
+# The row is unchanged in everything that a reviewer sees, and has no newer review. A
 # row that was answered again shows its new answer before it is confirmed.
 UNCHANGED = "#version = :version AND answer = :answer"
 NOBODY_YET = "attribute_not_exists(#review_changes)"
