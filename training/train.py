@@ -53,7 +53,7 @@ class Fitted:
     folds: tuple[EpochMetrics, ...]
     """The last epoch of each fold; empty without folds."""
     answers: OutOfFold | None
-    """To photos that were not learnt from; None where there are none."""
+    """To photos that were not trained on; None if there are none."""
     spread: CrossValidationSpread | None
     """Of the folds; None without."""
     partition: Partition

@@ -16,7 +16,7 @@ from training.statistics.intervals import wilson_interval
 from training.watch.observations import Observations
 
 SIGNIFICANCE = 0.05
-NO_ANSWERS = "There are no answers to photos that were not learnt from."
+NO_ANSWERS = "There are no answers to photos that were not trained on."
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,7 +43,7 @@ class ChanceLevel:
     significance: float = SIGNIFICANCE
 
     def __call__(self, seen: Observations, answers: Answers | None) -> Finding:
-        question = Question.of(self, "Does what it learns hold for other photos?")
+        question = Question.of(self, "Does the training work for other photos too?")
         if answers is None or not answers.truth:
             return question.open(NO_ANSWERS)
         count = len(answers.truth)
@@ -52,21 +52,21 @@ class ChanceLevel:
             return question.open(f"{count} photos are too few to tell an answer from a guess.")
         low, high = wilson_interval(answers.right, count)
         answer = (
-            f"{answers.right} of {count} photos that were not learnt from are right "
+            f"{answers.right} of {count} photos that were not trained on are right "
             f"({100 * answers.right / count:.1f} %, 95 %: {100 * low:.1f} to {100 * high:.1f}); "
-            f"always the commonest label would be right for {100 * chance:.1f} %"
+            f"always naming the commonest label would be right for {100 * chance:.1f} %"
         )
         if _at_least(answers.right, count, chance) <= self.significance:
             return question.fine(f"{answer}.")
         if _has_memorised(seen):
             return question.issue(
-                f"{answer}. That is chance, although the training photos were learnt by heart.",
+                f"{answer}. That is chance, although the training photos were memorised.",
                 "The labels do not belong to the photos: they look shuffled. Look at a few photos "
                 "of each folder; if the labels came from a table, check that its rows were not "
                 "sorted or shifted by one.",
             )
         return question.issue(
-            f"{answer}. That is chance, and the training photos were not learnt either.",
+            f"{answer}. That is chance, and the training photos were not learned either.",
             "Look at a few photos of each folder: labels may be shuffled. If they are right, try "
             "another learning rate (imagedrop tune), more epochs, or --unfreeze layer4.",
         )
@@ -118,7 +118,7 @@ class Confusion:
                 "Look at the photos of these labels: some may be in the wrong folder, or two "
                 "labels may look alike. More photos of both help, or one label for them.",
             )
-        return question.fine(f"No more than {len(answers.truth)} photos can show. {worst}")
+        return question.fine(f"{len(answers.truth)} photos show no confusion for certain. {worst}")
 
 
 def _at_least(right: int, count: int, chance: float) -> float:

@@ -131,7 +131,7 @@ class LossDiverges:
     factor: float = 2.0
 
     def __call__(self, seen: Observations) -> Finding:
-        question = Question.of(self, "Does the loss stay within what guessing costs?")
+        question = Question.of(self, "Does the loss stay near that of guessing or below?")
         if not seen.epochs or not seen.epochs[0].losses:
             return question.open("No step was recorded.")
         if seen.epochs[0].metrics.epoch != 1:
@@ -145,8 +145,8 @@ class LossDiverges:
         if worst.train_loss > self.factor * first:
             return question.issue(
                 f"{answer}: it diverges.",
-                "Lower the learning rate, a tenth first: each step overshoots, and what the loss "
-                "falls to later is only the learning rate's end.",
+                "Lower the learning rate, a tenth first: each step overshoots. Later the loss "
+                "falls only because the learning rate does.",
             )
         return question.fine(f"{answer}.")
 

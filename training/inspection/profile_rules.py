@@ -124,7 +124,7 @@ class IOBottleneck:
         ]
         share = 100 * len(waited) / len(waits)
         answer = (
-            f"{share:.0f} % of the time; disks were waited for {fmean(waits):.1f} % on average."
+            f"{share:.0f} % of the time; waiting for disks took {fmean(waits):.1f} % on average."
         )
         if share > self.threshold:
             return question.issue(

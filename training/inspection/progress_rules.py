@@ -56,7 +56,7 @@ class LowGPUUtilization:
         if low < self.threshold_p5:
             return question.issue(
                 answer,
-                "It works and waits in turns: see Dataloader and CPUBottleneck for what it waits.",
+                "It alternates between work and waiting: see Dataloader and CPUBottleneck.",
             )
         return question.fine(answer)
 

@@ -51,7 +51,7 @@ class WeightUpdateRatio:
         if largest > self.large_threshold:
             return question.issue(
                 f"{answer}.",
-                "Lower the learning rate, a tenth first: a step throws away what the weights were.",
+                "Lower the learning rate, a tenth first: one step replaces the former weights.",
             )
         if smallest < self.small_threshold:
             return question.issue(

@@ -323,7 +323,7 @@ def test_wrong_labels_are_shown_with_what_they_may_be(tmp_path: Path, described:
     assert "dog/0.png: dog" in page.replace("<wbr>", "")
 
 
-def test_label_of_one_photo_is_said_to_have_too_few_to_doubt_it(
+def test_a_label_of_one_photo_is_named_as_one_that_cannot_be_checked(
     tmp_path: Path, described: Describer
 ) -> None:
     """A copy counts as the same photo; no other photo can tell what the label looks like."""
@@ -336,7 +336,7 @@ def test_label_of_one_photo_is_said_to_have_too_few_to_doubt_it(
 
     assert "emu" not in {found.data.label(each.image) for each in found.doubtful}
     assert found.undoubted == ("emu",)
-    assert "only one: emu." in data_page(found)
+    assert "cannot be checked: emu." in data_page(found)
 
 
 def test_without_a_describer_only_pixels_count(folder: Path) -> None:
