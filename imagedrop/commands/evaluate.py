@@ -43,7 +43,7 @@ def evaluate(
     model: Annotated[Path, typer.Argument(help="A folder from training, or a model.tar.gz.")],
     data: Annotated[Path, typer.Option(help="class/photo, or train|valid|test/class/photo.")],
     split: Annotated[
-        str | None, typer.Option(help="Which part; by default test, else valid, else train.")
+        str | None, typer.Option(help="The part to judge; by default test, else valid, else train.")
     ] = None,
     calibrate: Annotated[
         bool,

@@ -39,24 +39,43 @@ class Filters:
     """The filters that a person types to select rows; all must match."""
 
     label: Annotated[str | None, typer.Option(help="Only this label.")] = None
-    status: Annotated[Status | None, typer.Option(case_sensitive=False)] = None
-    min_confidence: Annotated[float | None, typer.Option(min=0, max=1, callback=_refuse_nan)] = None
-    max_confidence: Annotated[float | None, typer.Option(min=0, max=1, callback=_refuse_nan)] = None
+    status: Annotated[
+        Status | None, typer.Option(case_sensitive=False, help="Only this status.")
+    ] = None
+    min_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, callback=_refuse_nan, help="Lowest confidence, included."),
+    ] = None
+    max_confidence: Annotated[
+        float | None,
+        typer.Option(min=0, max=1, callback=_refuse_nan, help="Highest confidence, included."),
+    ] = None
     since: Annotated[str | None, typer.Option(help=f"Classified since {_TIMES}.")] = None
     until: Annotated[str | None, typer.Option(help="Classified before such a time.")] = None
-    model: Annotated[str | None, typer.Option(help="Answered by this NAME@VERSION.")] = None
-    source: Annotated[Road | None, typer.Option(help="Dropped, or of a bulk run.")] = None
+    model: Annotated[str | None, typer.Option(help="Only answers of this NAME@VERSION.")] = None
+    source: Annotated[
+        Road | None, typer.Option(help="Only dropped images, or only those of bulk runs.")
+    ] = None
     reviewed: Annotated[
-        bool | None, typer.Option("--reviewed/--not-reviewed", help="Decided by a person.")
+        bool | None,
+        typer.Option(
+            "--reviewed/--not-reviewed", help="Only images that a person has reviewed, or has not."
+        ),
     ] = None
     group: Annotated[str | None, typer.Option(help="Only this group of labels.")] = None
     disagreement: Annotated[
         bool | None,
         typer.Option(
-            "--disagreement/--no-disagreement", help="A candidate has given another label."
+            "--disagreement/--no-disagreement",
+            help="Only images to which a candidate gave another label, or did not.",
         ),
     ] = None
-    sort: Annotated[Sort, typer.Option(help="Sure ones are those with an answer.")] = Sort.NEWEST
+    sort: Annotated[
+        Sort,
+        typer.Option(
+            help="The order; most_sure and least_sure leave out images without an answer."
+        ),
+    ] = Sort.NEWEST
 
     @property
     def are_given(self) -> bool:

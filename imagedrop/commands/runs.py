@@ -30,7 +30,7 @@ app.add_typer(runs, name="runs")
 FIELDS = (*("run", "kind", "model", "backbone", "data", "top1", "log_loss", "ece", "seconds"),)
 HASH_DIGITS = 7  # as git shows; with more the table has no room for names
 WITHOUT_RESULT = frozenset({Kind.FAILED, Kind.UNFINISHED})
-FolderOption = Annotated[Path, typer.Option("--folder", help="Where the runs are.")]
+FolderOption = Annotated[Path, typer.Option("--folder", help="The folder with the runs.")]
 
 
 @runs.callback(

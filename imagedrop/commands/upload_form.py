@@ -16,7 +16,9 @@ from imagedrop.upload_form import upload_form
 
 @command("imagedrop upload-form alice --minutes 30", name="upload-form")
 def print_upload_form(
-    guest: Annotated[str, typer.Argument(help="Images are uploaded to incoming/GUEST/.")],
+    guest: Annotated[
+        str, typer.Argument(help="The guest's name; images are uploaded to incoming/GUEST/.")
+    ],
     minutes: Annotated[
         int, typer.Option(help="How long the form is valid.", min=1, max=7 * 24 * 60)
     ] = 60,

@@ -101,11 +101,10 @@ class RunSettings:
     max_concurrent_transforms: Annotated[
         int, typer.Option(min=1, help="Concurrent requests to each instance.")
     ] = 2
-    chunk_images: Annotated[int, typer.Option(min=1, help="Images a function call.")] = 1000
-    shard_images: Annotated[int, typer.Option(min=1, help="Images a request.")] = 64
+    chunk_images: Annotated[int, typer.Option(min=1, help="Images per function call.")] = 1000
+    shard_images: Annotated[int, typer.Option(min=1, help="Images per request.")] = 64
     wave_images: Annotated[
-        int,
-        typer.Option(min=1, help="Images a job and instance; the next are prepared meanwhile."),
+        int, typer.Option(min=1, help="Images per job and instance; jobs overlap with preparation.")
     ] = WAVE_IMAGES
 
     @property

@@ -46,7 +46,9 @@ class JobOptions:
     ] = field(default_factory=dict)
     job_name: Annotated[
         str | None,
-        typer.Option(help="By default the data's name and the time.", show_default=False),
+        typer.Option(
+            help="The job's name; by default the data's name and the time.", show_default=False
+        ),
     ] = None
     instance_type: Annotated[str, typer.Option(help="The machine of each training.")] = (
         "ml.m5.xlarge"
@@ -71,7 +73,8 @@ class JobOptions:
         typer.Option(help="Your own container instead of AWS's.", show_default=False),
     ] = None
     role_arn: Annotated[
-        str | None, typer.Option(help="Instead of the stack's TrainingRole.", show_default=False)
+        str | None,
+        typer.Option(help="A role instead of the stack's TrainingRole.", show_default=False),
     ] = None
     kms_key: Annotated[
         str | None,
