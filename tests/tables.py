@@ -7,12 +7,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-import boto3
 from moto import mock_aws
 
 from pipeline.answers import Prediction
 from pipeline.events import SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.records import Record, Road, Status
+from tests.moto_clients import client_of
 from tests.template_resources import create_predictions_table
 
 if TYPE_CHECKING:
@@ -64,7 +64,7 @@ def classified(
 def dynamodb_with_table(name: str = "predictions") -> Iterator[DynamoDBClient]:
     """A DynamoDB that holds the template's table, empty, under this name."""
     with mock_aws():
-        dynamodb = boto3.client("dynamodb", region_name="eu-central-1")
+        dynamodb = client_of("dynamodb", "eu-central-1")
         create_predictions_table(dynamodb, name)
         try:
             yield dynamodb

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
-from dataclasses import asdict, dataclass, field, fields, replace
+from dataclasses import dataclass, field, fields, replace
 from enum import StrEnum
 from typing import Any
 
@@ -41,11 +41,15 @@ class Entry:
         return cls(**{**value, "fate": Fate(value["fate"])})
 
     def to_json(self) -> dict[str, Any]:
-        return asdict(self)
+        # Not asdict(), which copies each value deeply: a step writes a chunk of these lines.
+        return {name: getattr(self, name) for name in _ENTRY_NAMES}
 
     def ended(self) -> Entry:
         """Returns the entry for the last round, in which a resubmitted image has failed."""
         return replace(self, fate=Fate.FAILED) if self.fate is Fate.RESUBMITTED else self
+
+
+_ENTRY_NAMES = tuple(each.name for each in fields(Entry))
 
 
 def failed(key: str, version: str | None, reason: str, round_: int) -> Entry:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from typing import Any
 
 from imaging import ImageSpec
@@ -244,7 +244,9 @@ class Listed:
         )
 
     def to_json(self) -> dict[str, Any]:
-        line = asdict(self)
-        if self.live is None:
-            del line["live"]
-        return line
+        # Not asdict(), which copies each value deeply: a step writes a chunk of these lines.
+        line = {name: getattr(self, name) for name in _LISTED_NAMES}
+        return line if self.live is None else line | {"live": dict(self.live)}
+
+
+_LISTED_NAMES = tuple(each.name for each in fields(Listed) if each.name != "live")

@@ -7,7 +7,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -28,6 +27,7 @@ from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.records import Record
 from tests.fakes import NPY_HEADER_BYTES, SPEC
+from tests.moto_clients import client_of
 
 MODEL = "dogs@1"
 NOW = "2999-01-01T00:00:00.000Z"  # after everything that moto stamps
@@ -218,11 +218,10 @@ def answer_of(label: str, model: str = MODEL) -> dict[str, Any]:
 @pytest.fixture
 def bulk() -> Iterator[Bulk]:
     with mock_aws():
-        s3 = boto3.client("s3")
+        s3, dynamodb = client_of("s3"), client_of("dynamodb")
         for name in ("images", "work"):
             s3.create_bucket(Bucket=name)
         s3.put_bucket_versioning(Bucket="images", VersioningConfiguration={"Status": "Enabled"})
-        dynamodb = boto3.client("dynamodb")
         dynamodb.create_table(
             TableName="predictions",
             BillingMode="PAY_PER_REQUEST",

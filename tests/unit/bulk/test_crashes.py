@@ -9,13 +9,13 @@ from collections.abc import Callable, Iterator
 from threading import Lock
 from typing import Any
 
-import boto3
 import pytest
 
 from bulk.work_bucket import WorkBucket
 from pipeline.adapters.predictions_table import PredictionsTable
 from pipeline.records import Record, Status
 from tests.fakes import jpeg
+from tests.moto_clients import client_of
 from tests.unit.bulk.conftest import Bulk, bulk_run
 
 pytestmark = pytest.mark.thorough
@@ -78,7 +78,7 @@ class _Client:
 def reached_by(bulk: Bulk, killer: Killer) -> Bulk:
     """The same run, through clients that may kill."""
     s3 = killer.client(bulk.s3)
-    table = PredictionsTable(killer.client(boto3.client("dynamodb")), "predictions")
+    table = PredictionsTable(killer.client(client_of("dynamodb")), "predictions")
     return Bulk(s3, table, bulk.run, WorkBucket(s3, "work"))
 
 
@@ -94,7 +94,7 @@ def steps(bulk: Bulk) -> Iterator[tuple[str, Callable[[Bulk], Any]]]:
 
 def fresh(bulk: Bulk, name: str) -> Bulk:
     """A listed run of its own over the same images, and no rows."""
-    dynamodb = boto3.client("dynamodb")
+    dynamodb = client_of("dynamodb")
     for item in dynamodb.scan(TableName="predictions")["Items"]:
         dynamodb.delete_item(TableName="predictions", Key={"image": item["image"]})
     made = Bulk(bulk.s3, bulk.table, bulk_run(name=name), bulk.work)

@@ -19,7 +19,7 @@ from tests.unit.bulk.conftest import bulk_run
 
 pytestmark = pytest.mark.thorough
 
-FEW, MANY = 10_000, 100_000
+FEW, MANY = 5_000, 50_000
 PAGE = CHUNK = 1000
 SHARD = 64
 
@@ -124,6 +124,6 @@ def test_memory_of_a_step_does_not_grow_with_the_folder(
     peak_bytes(PAGE)  # what is made once: imports, caches
     few, many = peak_bytes(FEW), peak_bytes(MANY)
     # What sixteen threads hold at once differs from run to run, by a few chunks. The lines of
-    # the 90,000 images that one folder has and the other has not would be 9 MB at least.
+    # the 45,000 images that one folder has and the other has not would be 4.5 MB at least.
     assert many - few < 3_000_000, (few, many)
     assert many < 8_000_000

@@ -11,7 +11,6 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-import boto3
 import pytest
 from botocore.exceptions import ClientError
 from hypothesis import given, settings
@@ -28,6 +27,7 @@ from pipeline.errors import TransientError
 from pipeline.events import SEQUENCER_DIGITS, Change, ImageRef
 from pipeline.records import Status
 from tests.cases import cases
+from tests.moto_clients import client_of
 
 KEY = "incoming/dog.jpg"
 IMAGE = f"s3://bucket/{KEY}"
@@ -195,7 +195,7 @@ def test_long_histories_in_any_order_with_duplicates_end_in_the_truth(
 def test_the_client_here_answers_as_motos_dynamodb_does() -> None:
     deliveries = [Delivery(place, read_early=place % 2 == 0) for place in (2, 3, 1, 0, 2, 1, 3, 0)]
     with mock_aws():
-        dynamodb = boto3.client("dynamodb")
+        dynamodb = client_of("dynamodb")
         dynamodb.create_table(
             TableName="erasures",
             BillingMode="PAY_PER_REQUEST",

@@ -14,7 +14,6 @@ from dataclasses import dataclass, field
 from threading import Lock
 from typing import Any
 
-import boto3
 import pytest
 from moto import mock_aws
 
@@ -29,6 +28,7 @@ from pipeline.classify_images import ClassifyImages
 from pipeline.queries import Query
 from pipeline.records import Record
 from tests.fakes import NPY_HEADER_BYTES, SPEC, jpeg
+from tests.moto_clients import client_of
 from tests.s3_events import BUCKET, queue_body, s3_record
 from tests.template_resources import create_predictions_table
 from tests.unit.handlers.test_classify import Context
@@ -175,7 +175,7 @@ class World:
 def world(patch: pytest.MonkeyPatch) -> Iterator[World]:
     """A new one, with the template's own table."""
     with mock_aws():
-        s3, dynamodb, sqs = (boto3.client(name) for name in ("s3", "dynamodb", "sqs"))
+        s3, dynamodb, sqs = map(client_of, ("s3", "dynamodb", "sqs"))
         s3.create_bucket(Bucket=BUCKET)
         s3.put_bucket_versioning(Bucket=BUCKET, VersioningConfiguration={"Status": "Enabled"})
         create_predictions_table(dynamodb, "t")
