@@ -6,7 +6,7 @@ https://docs.aws.amazon.com/AmazonS3/latest/API/sigv4-HTTPPOSTConstructPolicy.ht
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+from typing import Any
 
 from botocore.config import Config
 
@@ -18,15 +18,7 @@ from imaging.limits import Limits
 _GUEST = re.compile(r"[a-z0-9][a-z0-9-]{0,62}")
 
 
-@dataclass(frozen=True, slots=True)
-class UploadForm:
-    """The address for the POST, and the fields to send before the file."""
-
-    url: str
-    fields: dict[str, str]
-
-
-def upload_form(target: Target, guest: str, seconds: int) -> UploadForm:
+def upload_form(target: Target, guest: str, seconds: int) -> dict[str, Any]:
     """Signs a form for images under ``incoming/GUEST/``, up to the largest size that is classified.
 
     It is signed with the caller's credentials: it allows no more than they do, and expires with
@@ -34,6 +26,9 @@ def upload_form(target: Target, guest: str, seconds: int) -> UploadForm:
 
     Args:
         seconds: how long the form is valid.
+
+    Returns:
+        `url`, the address for the POST, and `fields`, which are sent before the file.
 
     Raises:
         UserError: the guest's name cannot be a folder's name.
@@ -50,7 +45,7 @@ def upload_form(target: Target, guest: str, seconds: int) -> UploadForm:
         endpoint_url=target.endpoint_url,
         config=target.config.merge(Config(signature_version="s3v4")),
     )
-    signed = s3.generate_presigned_post(
+    form: dict[str, Any] = s3.generate_presigned_post(
         Bucket=target.images_bucket,
         Key=prefix + "${filename}",
         Conditions=[
@@ -60,4 +55,4 @@ def upload_form(target: Target, guest: str, seconds: int) -> UploadForm:
         ],
         ExpiresIn=seconds,
     )
-    return UploadForm(signed["url"], signed["fields"])
+    return form

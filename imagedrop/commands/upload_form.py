@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from dataclasses import asdict
 from typing import Annotated
 
 import typer
@@ -26,5 +25,5 @@ def print_upload_form(
 ) -> None:
     """Print a form (JSON: url, fields) that accepts images from a guest, and nothing else."""
     form = upload_form(find_target(target), guest, minutes * 60)
-    typer.echo(json.dumps(asdict(form), indent=2))
+    typer.echo(json.dumps(form, indent=2))
     say(f"Anyone who has it can drop images under incoming/{guest}/ for {minutes} minutes.")

@@ -116,19 +116,21 @@ def _string_violations(shape: StringShape, value: str, path: str) -> Iterator[st
 
 
 def _length_violations(shape: Shape, value: Any, path: str) -> Iterator[str]:
-    low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and len(value) < low:
-        yield _violation(value, path, f"Member must have length greater than or equal to {low}")
-    if high is not None and len(value) > high:
-        yield _violation(value, path, f"Member must have length less than or equal to {high}")
+    for bound in _missed_bounds(shape, len(value)):
+        yield _violation(value, path, f"Member must have length {bound}")
 
 
 def _range_violations(shape: Shape, value: float, path: str) -> Iterator[str]:
+    for bound in _missed_bounds(shape, value):
+        yield _violation(value, path, f"Member must have value {bound}")
+
+
+def _missed_bounds(shape: Shape, number: float) -> Iterator[str]:
     low, high = shape.metadata.get("min"), shape.metadata.get("max")
-    if low is not None and value < low:
-        yield _violation(value, path, f"Member must have value greater than or equal to {low}")
-    if high is not None and value > high:
-        yield _violation(value, path, f"Member must have value less than or equal to {high}")
+    if low is not None and number < low:
+        yield f"greater than or equal to {low}"
+    if high is not None and number > high:
+        yield f"less than or equal to {high}"
 
 
 def _violation(value: Any, path: str, constraint: str) -> str:
