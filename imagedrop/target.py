@@ -18,6 +18,7 @@ from imagedrop.samconfig import SavedDeployment, read_deployment
 from localcloud import aws, environments
 from localcloud.record import Cloud, read
 from pipeline.adapters.predictions_table import PredictionsTable
+from registry.model_registry import ModelRegistry
 from registry.models_bucket import ModelsBucket
 from registry.served_model import ServedModel, served_model
 
@@ -78,6 +79,10 @@ class Target:
     def models_bucket(self) -> ModelsBucket:
         """Returns the stack's bucket of model archives."""
         return ModelsBucket(self.client("s3"), self.outputs["ModelsBucketName"])
+
+    def model_registry(self) -> ModelRegistry:
+        """Returns SageMaker's registry of models."""
+        return ModelRegistry(self.client("sagemaker"))
 
     def predictions_table(self) -> PredictionsTable:
         """Returns the stack's table of predictions."""

@@ -18,7 +18,6 @@ from pipeline.adapters.service_errors import error_code
 from pipeline.events import utc_text
 from pipeline.log_lines import image_id
 from pipeline.records import Record
-from registry.model_registry import ModelRegistry
 
 Step = dict[str, str]
 
@@ -69,7 +68,7 @@ def _model_steps(target: Target, identity: str) -> Iterator[Step]:
     """Yields the model's training and registration."""
     name = identity.rpartition("@")[0]
     bucket = target.models_bucket()
-    for package in ModelRegistry(target.client("sagemaker")).packages_of(name):
+    for package in target.model_registry().packages_of(name):
         if package.identity == identity:
             at = utc_text(package.created_at)
             yield _step(at, "model registered", f"{identity}, {package.approval.value}")

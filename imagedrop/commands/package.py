@@ -12,10 +12,10 @@ from rich.text import Text
 from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.model_files import make_archive
-from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.models.serving_endpoint import serving_endpoint
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import TargetName, find_target
-from registry.model_registry import ModelRegistry, RegistrationError
+from registry.model_registry import RegistrationError
 
 
 @command("imagedrop package runs/dogs-20261129t130501/model --name dogs --version 2")
@@ -41,7 +41,6 @@ def package(
         say(f"{archive.card.identity} is in {output}")
         return
     found = find_target(target)
-    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
     with TemporaryDirectory() as temporary:
         folder = Path(temporary)
         source = _fetched(model, target, folder)
@@ -49,8 +48,8 @@ def package(
         with console.status(Text(f"Registering {archive.card.identity}")):
             stored = found.models_bucket().publish(archive)
             try:
-                registered, is_new = ModelRegistry(found.client("sagemaker")).register(
-                    archive, stored, endpoint.serving().image
+                registered, is_new = found.model_registry().register(
+                    archive, stored, serving_endpoint(found).serving().image
                 )
             except RegistrationError as error:
                 raise UserError(

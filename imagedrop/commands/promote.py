@@ -10,11 +10,10 @@ from rich.text import Text
 from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.promotion import Promoter
-from imagedrop.models.serving_endpoint import MAX_BAKE_SECONDS, ServingEndpoint
+from imagedrop.models.serving_endpoint import MAX_BAKE_SECONDS, serving_endpoint
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import TargetName, find_target
 from pipeline.adapters.model_endpoint import ModelEndpoint
-from registry.model_registry import ModelRegistry
 
 
 @command("imagedrop promote dogs --version 2")
@@ -45,10 +44,10 @@ def promote(
     found = find_target(target)
     with console.status("Looking") as status:
         promoter = Promoter(
-            endpoint=ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"]),
+            endpoint=serving_endpoint(found),
             runtime=ModelEndpoint(found.client("sagemaker-runtime"), found.outputs["EndpointName"]),
             models=found.models_bucket(),
-            registry=ModelRegistry(found.client("sagemaker")),
+            registry=found.model_registry(),
             cloudwatch=found.client("cloudwatch"),
             alarms=found.outputs["RollbackAlarmNames"].split(","),
             default_model_data_url=found.outputs["DefaultModelDataUrl"],

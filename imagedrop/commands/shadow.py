@@ -12,7 +12,7 @@ from changes.shadow_setting import delete_shadow, read_shadow, write_shadow
 from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.models.candidates import find_candidate
-from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.models.serving_endpoint import serving_endpoint
 from imagedrop.models.shadow_endpoint import ShadowEndpoint
 from imagedrop.output import TargetOption, console, say
 from imagedrop.target import Target, TargetName, find_target
@@ -60,11 +60,12 @@ def _begin(found: Target, model: str, share: float) -> None:
     candidate = find_candidate(found, model)
     sagemaker, s3 = found.client("sagemaker"), found.client("s3")
     bucket = found.outputs["ModelsBucketName"]
-    endpoint = ServingEndpoint(sagemaker, found.outputs["EndpointName"])
     with console.status("Starting the candidate's endpoint") as status:
         delete_shadow(s3, bucket)  # the endpoint may have another candidate
         ShadowEndpoint(sagemaker, found.outputs["ShadowEndpointName"]).start(
-            endpoint, candidate, lambda step: status.update(Text(f"The endpoint is {step}"))
+            serving_endpoint(found),
+            candidate,
+            lambda step: status.update(Text(f"The endpoint is {step}")),
         )
     write_shadow(s3, bucket, Shadow(model, candidate.card.image_spec, share))
     say(f"{share:.1%} of the images dropped from now on are shown to {model} too.")

@@ -8,9 +8,8 @@ from dataclasses import dataclass
 from archive.card import ModelCard
 from imagedrop.errors import UserError
 from imagedrop.models.packages import find_package
-from imagedrop.models.serving_endpoint import ServingEndpoint
+from imagedrop.models.serving_endpoint import serving_endpoint
 from imagedrop.target import Target
-from registry.model_registry import ModelRegistry
 from registry.served_model import Serving
 
 
@@ -42,12 +41,11 @@ def find_candidate(found: Target, typed: str) -> Candidate:
             "Write --model NAME@VERSION; see: imagedrop models",
         )
     models, default_url = found.models_bucket(), found.outputs["DefaultModelDataUrl"]
-    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
-    serving = endpoint.serving()
+    serving = serving_endpoint(found).serving()
     if models.read_card(default_url).identity == typed:
         url = default_url
     else:
-        url = find_package(ModelRegistry(found.client("sagemaker")), name, version).model_data_url
+        url = find_package(found.model_registry(), name, version).model_data_url
     if url == serving.model_data_url:
         raise UserError(
             f"{typed} is the model in use: there is nothing to compare it with.",
@@ -59,8 +57,7 @@ def find_candidate(found: Target, typed: str) -> Candidate:
 
 def make_model(found: Target, candidate: Candidate) -> str:
     """Makes the candidate's model in SageMaker, once; returns its name there."""
-    endpoint = ServingEndpoint(found.client("sagemaker"), found.outputs["EndpointName"])
-    return endpoint.make_model(candidate.serving, candidate.model_data_url)
+    return serving_endpoint(found).make_model(candidate.serving, candidate.model_data_url)
 
 
 def abstentions(cards: Iterable[ModelCard]) -> list[str]:
@@ -73,7 +70,7 @@ def cards_of(found: Target, candidate: Candidate, identities: Iterable[str]) -> 
     cards = [candidate.card, candidate.answering]
     models = found.models_bucket()
     cards.append(models.read_card(found.outputs["DefaultModelDataUrl"]))
-    registry = ModelRegistry(found.client("sagemaker"))
+    registry = found.model_registry()
     for identity in sorted(set(identities) - {each.identity for each in cards}):
         name, _, version = identity.partition("@")
         cards += [

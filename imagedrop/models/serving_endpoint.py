@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 from botocore.exceptions import ClientError
 
 from imagedrop.errors import UserError
+from imagedrop.target import Target
 from pipeline.adapters.service_errors import error_code, translate_errors
 from registry.served_model import Serving, describe_serving
 
@@ -167,6 +168,11 @@ class ServingEndpoint:
             f"The endpoint was not in service after {longest} seconds.",
             "Check with: imagedrop models",
         )
+
+
+def serving_endpoint(target: Target) -> ServingEndpoint:
+    """Returns the stack's endpoint."""
+    return ServingEndpoint(target.client("sagemaker"), target.outputs["EndpointName"])
 
 
 def update_timeout_seconds(bake_seconds: int) -> int:
