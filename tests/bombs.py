@@ -11,6 +11,7 @@ import random
 import struct
 import zlib
 from collections.abc import Iterator
+from functools import cache
 
 from PIL import Image, ImageDraw, features
 
@@ -20,14 +21,15 @@ from tests.heic_files import file_bytes
 MEGABYTE = 1024 * 1024
 
 
-def bombs() -> Iterator[tuple[str, bytes]]:
+@cache
+def bombs() -> tuple[tuple[str, bytes], ...]:
     """More than 200 of them."""
-    for make in (
+    makers = (
         *(_empty_and_short, _pixel_bombs, _png_bombs, _jpeg_bombs, _metadata_bombs, _polyglots),
         *(_animations, _truncated, _bit_flips, _lying_headers, _avif_bombs, _odd_encodings),
         heic_bombs,
-    ):
-        yield from make()
+    )
+    return tuple(bomb for make in makers for bomb in make())
 
 
 def picture(side: int = 96, mode: str = "RGB") -> Image.Image:
@@ -46,6 +48,7 @@ def saved(image: Image.Image, kind: str, **how: object) -> bytes:
     return buffer.getvalue()
 
 
+@cache
 def healthy() -> dict[str, bytes]:
     """One good file of each format."""
     return {

@@ -6,6 +6,7 @@ import dataclasses
 import random
 import struct
 from collections.abc import Iterator
+from functools import cache
 
 from tests.heic_files import (
     Coded,
@@ -23,10 +24,11 @@ from tests.heic_files import (
 )
 
 
-def heic_bombs() -> Iterator[tuple[str, bytes]]:
+@cache
+def heic_bombs() -> tuple[tuple[str, bytes], ...]:
     """Each with a name; the same every time."""
-    for make in (_boxes, _lies, _grids, _references, _parameters, _copies, _slices, _damaged):
-        yield from make()
+    makers = (_boxes, _lies, _grids, _references, _parameters, _copies, _slices, _damaged)
+    return tuple(bomb for make in makers for bomb in make())
 
 
 def _boxes() -> Iterator[tuple[str, bytes]]:

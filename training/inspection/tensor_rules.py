@@ -13,9 +13,8 @@ from dataclasses import asdict, dataclass
 from statistics import fmean
 
 from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, by_layer, listed
-from training.watch.observations import Observations, Sample
+from training.watch.observations import INACTIVE_SHARE, Observations, Sample
 from training.watch.observer import Phase
-from training.watch.relu_inputs import INACTIVE_SHARE
 
 LEAST_FALL = 0.001
 """The smallest change that counts as a fall of the loss: 0.1 %, as for LossNotDecreasing."""

@@ -15,8 +15,15 @@ from dataclasses import dataclass
 from statistics import median
 
 from training.inspection.findings import NOTHING_LEFT_LOSS, Finding, Question, by_layer, listed
-from training.watch.observations import UNCHANGED_ATOL, UNCHANGED_RTOL, Observations, Sample
-from training.watch.relu_inputs import INACTIVE_SHARE, SIGMOID_RANGE, TANH_RANGE
+from training.watch.observations import (
+    INACTIVE_SHARE,
+    SIGMOID_RANGE,
+    TANH_RANGE,
+    UNCHANGED_ATOL,
+    UNCHANGED_RTOL,
+    Observations,
+    Sample,
+)
 
 UNKNOWN = "What steps change was not recorded."
 

@@ -19,6 +19,10 @@ a step of a head, the cheapest step there is; 50 is the smallest round number be
 UNCHANGED_RTOL, UNCHANGED_ATOL = 1e-5, 1e-8
 """The tolerances for no change: numpy.allclose's defaults, and those of SageMaker's
 UnchangedTensor."""
+INACTIVE_SHARE = 0.01
+"""A rectifier that is positive less often is dead: SageMaker's DeadRelu, `threshold_inactivity`."""
+TANH_RANGE, SIGMOID_RANGE = (-9.4999, 9.4999), (-23.0, 16.99999)
+"""Beyond these inputs the derivative is below 0.0000001: SageMaker's SaturatedActivation."""
 
 
 @dataclass(frozen=True, slots=True)

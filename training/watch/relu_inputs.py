@@ -18,8 +18,8 @@ from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
-# SageMaker's DeadRelu: `threshold_inactivity`, 1 %.
-INACTIVE_SHARE = 0.01
+from training.watch.observations import INACTIVE_SHARE, SIGMOID_RANGE, TANH_RANGE
+
 POSITIONS = 8
 RECTIFIERS = frozenset(
     {functional.relu, functional.relu_, functional.relu6, torch.relu, torch.relu_, Tensor.relu}
@@ -29,8 +29,6 @@ SIGMOIDS: set[Any] = {functional.sigmoid, torch.sigmoid, torch.sigmoid_, Tensor.
 # Apart from the others, whose types mypy joins to a narrower one.
 TANHS.add(Tensor.tanh)
 SIGMOIDS.add(Tensor.sigmoid)
-# SageMaker's SaturatedActivation: beyond these inputs the derivative is below 0.0000001.
-TANH_RANGE, SIGMOID_RANGE = (-9.4999, 9.4999), (-23.0, 16.99999)
 
 
 class ReluInputs(TorchFunctionMode):

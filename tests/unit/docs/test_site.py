@@ -48,14 +48,15 @@ def test_every_page_is_in_the_site_and_nothing_is_fetched_from_elsewhere(tmp_pat
     assert fetched == set()
 
 
-@pytest.mark.parametrize("link", ["missing.md", "look.md#no-such-heading"])
-def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path, link: str) -> None:
+def test_a_link_that_leads_nowhere_is_an_error(tmp_path: Path) -> None:
     source = tmp_path / "source"
     for name in ("conf.py", "look.md"):
         (source / "docs").mkdir(parents=True, exist_ok=True)
         (source / "docs" / name).write_text((REPOSITORY / "docs" / "conf.py").read_text())
     (source / "docs" / "look.md").write_text("# Look\n")
-    (source / "README.md").write_text(f"# Front\n\n[there](docs/{link})\n")
+    links = "[there](docs/missing.md) [and there](docs/look.md#no-such-heading)"
+    (source / "README.md").write_text(f"# Front\n\n{links}\n")
     finished = build(source, tmp_path / "site")
     assert finished.returncode != 0
-    assert link.rpartition("#")[2].removesuffix(".md") in finished.stderr
+    assert "'docs/missing.md'" in finished.stderr
+    assert "'no-such-heading'" in finished.stderr

@@ -10,6 +10,7 @@ import pytest
 from botocore.exceptions import ParamValidationError
 from botocore.validate import validate_parameters
 
+from training.inspection.tensor_rules import VanishingGradient
 from training.launch.debugger_request import debugger_request
 
 IMAGE = "503895931360.dkr.ecr.us-east-1.amazonaws.com/sagemaker-debugger-rules:latest"
@@ -83,8 +84,6 @@ def test_what_poor_weight_initialization_reads_is_saved() -> None:
 
 
 def test_threshold_of_vanishing_gradient_is_the_one_of_our_own_rule() -> None:
-    from training.inspection.tensor_rules import VanishingGradient  # noqa: PLC0415 - needs torch
-
     (rule, _) = parts()["DebugRuleConfigurations"]
 
     assert float(rule["RuleParameters"]["threshold"]) == VanishingGradient().threshold

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 import re
+from functools import cache
 from pathlib import Path
 
 import pytest
 from pip_requirements_parser import RequirementsFile
 
+from tools import sbom
 from tools.paths import PROJECT
-from tools.sbom import pins
 
 REQUIREMENTS = PROJECT / "requirements"
 # Each index has other builds of torch (CPU, CUDA), and TORCH_OPTIONS chooses one: no list of hashes
@@ -27,6 +28,9 @@ EVERY_FILE = sorted(
         PROJECT / "training" / "job" / "requirements.txt",
     ]
 )
+
+# Parsing takes longer than all that is asked of what was parsed.
+pins = cache(sbom.pins)
 
 
 def name_of(path: Path) -> str:
