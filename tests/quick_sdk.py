@@ -1,7 +1,8 @@
 """Create botocore's clients faster without changing them: repeated computations are cached.
 
 Each session parses megabytes of JSON and inspects a hundred handlers, each client turns its
-service's rules for endpoints into objects and looks its events' names up among the aliases.
+service's rules for endpoints into objects, makes a method of each operation, and looks its events'
+names up among the aliases.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from functools import cache
 from inspect import CO_VARKEYWORDS
 from typing import Any
 
+import botocore.client
 import botocore.endpoint_provider
 import botocore.hooks
 import botocore.session
@@ -20,6 +22,7 @@ import pytest
 _alias = botocore.hooks.EventAliaser._alias_event_name
 _accepts = botocore.hooks.accepts_kwargs
 _rules = botocore.endpoint_provider.RuleSet
+_methods = botocore.client.ClientCreator._create_methods
 
 
 def quicken(patch: pytest.MonkeyPatch) -> None:
@@ -27,6 +30,7 @@ def quicken(patch: pytest.MonkeyPatch) -> None:
     loader = botocore.session.create_loader()
     patch.setattr(botocore.session, "create_loader", lambda *_: loader)
     patch.setattr(botocore.endpoint_provider, "RuleSet", _kept_rules())
+    patch.setattr(botocore.client.ClientCreator, "_create_methods", _kept_methods())
     patch.setattr(botocore.hooks.EventAliaser, "_alias_event_name", _kept_alias())
     patch.setattr(botocore.hooks, "accepts_kwargs", _accepts_kwargs)
     name = "sanitize_user_agent_string_component"
@@ -44,6 +48,17 @@ def _kept_rules() -> Callable[..., Any]:
         return kept[key][0]
 
     return rules_of
+
+
+def _kept_methods() -> Callable[[Any, Any], dict[str, Any]]:
+    kept: dict[str, dict[str, Any]] = {}
+
+    def methods_of(self: Any, service: Any) -> dict[str, Any]:
+        if service.service_name not in kept:
+            kept[service.service_name] = _methods(self, service)
+        return dict(kept[service.service_name])
+
+    return methods_of
 
 
 def _kept_alias() -> Callable[[Any, str], str]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -19,6 +19,7 @@ from pipeline.adapters.reviews_table import ReviewsTable
 from pipeline.queries import NoSuchOrderError, Query, Sort
 from pipeline.records import Record, Road, Status
 from pipeline.review import Action, ReviewRequest
+from pipeline.table_items import to_item
 from tests.cases import cases
 from tests.tables import classified, dynamodb_with_table, image_ref
 
@@ -276,27 +277,28 @@ def large() -> Iterator[Filled]:
     with dynamodb_with_table("large") as dynamodb:
         counted = Counted(dynamodb, is_weighing=True)
         made = Filled(counted, PredictionsTable(counted, "large"), [])  # type: ignore[arg-type]
-        for place in range(0, 1200, 25):
-            batch = [
+        put_all(
+            dynamodb,
+            "large",
+            [
                 classified(
                     image_ref(f"incoming/{number}.jpg"),
                     "boxer" if number == 0 else "beagle",
                     confidence=number / 1200,
                     at=f"2026-11-24T06:{number // 60:02d}:{number % 60:02d}.000Z",
                 )
-                for number in range(place, place + 25)
-            ]
-            items = [records_item(each) for each in batch]
-            dynamodb.batch_write_item(
-                RequestItems={"large": [{"PutRequest": {"Item": each}} for each in items]}
-            )
+                for number in range(1200)
+            ],
+        )
         yield made
 
 
-def records_item(record: Record) -> Any:
-    from pipeline.table_items import to_item  # noqa: PLC0415
-
-    return to_item(record, image_ref(record.key))
+def put_all(dynamodb: Any, table_name: str, rows: Sequence[Record]) -> None:
+    """Write rows past the condition, 25 a request."""
+    for place in range(0, len(rows), 25):
+        items = [to_item(each, image_ref(each.key)) for each in rows[place : place + 25]]
+        puts = [{"PutRequest": {"Item": each}} for each in items]
+        dynamodb.batch_write_item(RequestItems={table_name: puts})
 
 
 @pytest.mark.parametrize(
@@ -343,8 +345,7 @@ def test_writes_between_two_pages_neither_repeat_nor_hide_other_rows(
         patch.setattr(predictions_listing, "FILTERED_ROWS", 2)
         table = PredictionsTable(dynamodb, "changing")
         made = Filled(Counted(dynamodb), table, list(rows())[:16])
-        for record in made.rows:
-            made.add(record)
+        put_all(dynamodb, "changing", made.rows)
         touched: set[str] = set()
         seen: list[str] = []
         cursor: str | None = None
