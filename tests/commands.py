@@ -1,4 +1,4 @@
-"""Runs `imagedrop` commands as processes that skip its imports, most of a short command's CPU time.
+"""Runs `imagedrop` commands as processes that skip imports, most of a short command's CPU time.
 
     python -m tests.commands
 
@@ -7,6 +7,8 @@ Reads a command per line (JSON) from standard input, and prints each exit code.
 
 from __future__ import annotations
 
+import gc
+import io
 import json
 import os
 import select
@@ -14,17 +16,21 @@ import subprocess
 import sys
 import traceback
 from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stderr, suppress
 from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from threading import Lock
 
 import typer
+from botocore.loaders import JSONFileLoader
 
 from imagedrop.cli import app, main
+from localcloud import aws
 
 REPOSITORY = Path(__file__).parents[1]
+# Whose descriptions most commands read, the one of SageMaker for a tenth of a second.
+SERVICES = ("cloudformation", "dynamodb", "s3", "sagemaker", "sqs", "stepfunctions")
 
 
 class Commands:
@@ -78,6 +84,7 @@ def ready_commands() -> Iterator[Commands]:
 def _serve() -> None:
     typer.main.get_command = cache(typer.main.get_command)
     typer.main.get_command(app)
+    _load_what_commands_need()
     for line in sys.stdin:
         asked = json.loads(line)
         child = os.fork()
@@ -86,6 +93,17 @@ def _serve() -> None:
             os._exit(_exit_code())
         _, status = os.waitpid(child, 0)
         print(os.waitstatus_to_exitcode(status), flush=True)
+
+
+def _load_what_commands_need() -> None:
+    """Read botocore's descriptions of services, and import what a first command imports."""
+    read = cache(JSONFileLoader().load_file)
+    JSONFileLoader.load_file = lambda _, path: read(path)
+    for service in SERVICES:
+        aws.client(service, "http://127.0.0.1:1")
+    with redirect_stderr(io.StringIO()), suppress(SystemExit):
+        app(["models", "--format", "unknown"])
+    gc.freeze()
 
 
 def _become(

@@ -8,6 +8,7 @@ import uuid
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -46,11 +47,11 @@ class Folder:
     prefix: str
     made: dict[str, bool]
 
-    @property
+    @cached_property
     def runs(self) -> BulkRuns:
         return bulk_runs(self.stack.target)
 
-    @property
+    @cached_property
     def work(self) -> WorkBucket:
         target = self.stack.target
         return WorkBucket(target.client("s3"), target.outputs["WorkBucketName"])
@@ -120,7 +121,7 @@ def eventually(check: Callable[[], bool]) -> bool:
     while not check():
         if time.monotonic() > deadline:
             return False
-        time.sleep(0.05)
+        time.sleep(0.1)
     return True
 
 
