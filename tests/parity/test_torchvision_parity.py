@@ -55,7 +55,7 @@ def encode(image: Image.Image, format_name: str, orientation: int = 1) -> bytes:
     exif = Image.Exif()
     exif[0x0112] = orientation
     file = io.BytesIO()
-    options = {"quality": 90} if format_name == "JPEG" else {"compress_level": 1}
+    options = {"quality": 90} if format_name == "JPEG" else {"compress_level": 0}
     image.save(file, format_name, exif=exif, **options)
     return file.getvalue()
 
