@@ -62,15 +62,16 @@ def test_every_report_is_readable_on_a_desk_and_a_phone(reports: Path, browser: 
     }
     assert "Folds of the training" in (reports / "evaluate" / "evaluation.html").read_text()
     faults = {}
+    page = browser.new_page()  # one for all: a new one starts a process
     for file in files:
         name = file.parent.name
         faults[name] = unreadable_texts(file.read_text())
+        page.goto(file.as_uri())
         for screen, size in (("desktop", DESKTOP), ("phone", PHONE)):
-            page = browser.new_page(viewport=size)
-            page.goto(file.as_uri())
+            page.set_viewport_size(size)
             page.screenshot(path=SCREENSHOTS / f"report-{name}-{screen}.png", full_page=True)
             faults[name] += [f"{screen}: {each}" for each in layout_faults(page)]
-            page.close()
+    page.close()
     assert {name: found for name, found in faults.items() if found} == {}
 
 
