@@ -5,18 +5,19 @@ from __future__ import annotations
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from dataclasses import replace
 from typing import Any
 
 import httpx
 import pytest
 from aws_lambda_powertools.event_handler import APIGatewayHttpResolver
-from playwright.sync_api import Browser, expect
+from playwright.sync_api import expect
 
 from handlers import wiring
 from page.files import STATIC
 from page.stack_host import stack_host
 from pipeline.settings import Settings
-from tests.page.browsers import Site, site
+from tests.page.browsers import Site
 from tests.page.issuer import CLIENT, Issuer, issuing, signed_in_host
 from tests.page.stand_in import StandIn
 
@@ -41,9 +42,8 @@ def stack_address(api: StandIn, issuer: Issuer, monkeypatch: pytest.MonkeyPatch)
 
 
 @pytest.fixture
-def signed_in(browser: Browser, stack_address: str) -> Iterator[Site]:
-    with site(browser, stack_address) as found:
-        yield found
+def signed_in(opened: Site, stack_address: str) -> Site:
+    return replace(opened, address=stack_address)
 
 
 def test_people_sign_in_and_see_what_they_asked_for(
