@@ -28,12 +28,14 @@ from moto.dynamodb.parsing.ast_nodes import (
 )
 from moto.dynamodb.parsing.expressions import UpdateExpressionParser
 from moto.moto_api._internal.moto_random import MotoRandom
+from moto.sqs.models import SQSBackend
 
 SURELY_SMALL_BYTES = 100_000  # far below the 405,000 at which moto refuses an item
 
 _parse = ConditionExpressionParser.parse
 _make_operand = ConditionExpressionParser._make_operand
 _urls = BaseBackend.urls.fget  # type: ignore[attr-defined]
+_attributes_of = SQSBackend.get_queue_attributes
 _set = LimitedSizeDict.__setitem__
 _structure = ResponseSerializer._serialize_type_structure
 
@@ -60,6 +62,8 @@ def quicken(patch: pytest.MonkeyPatch) -> None:
     )
     patch.setattr(LimitedSizeDict, "__setitem__", _set_counted)
     patch.setattr(BaseBackend, "urls", _kept_urls())
+    # For each message it collects all attributes of the queue, to read one of them.
+    patch.setattr(SQSBackend, "get_queue_attributes", _queue_attributes)
     patch.setattr(MotoRandom, "get_random_hex", _random_hex)
     patch.setattr(ResponseSerializer, "_serialize_type_structure", _serialize_structure)
     # Each start registers thousands of answers for the package requests, which nothing here uses.
@@ -196,6 +200,12 @@ def _kept_urls() -> property:
         return kept[type(backend)]
 
     return property(urls)
+
+
+def _queue_attributes(self: SQSBackend, queue_name: str, names: list[str]) -> dict[str, Any]:
+    if names != ["MessageRetentionPeriod"]:
+        return _attributes_of(self, queue_name, names)
+    return {names[0]: self.get_queue(queue_name).message_retention_period}
 
 
 def _random_hex(self: MotoRandom, length: int = 8) -> str:

@@ -100,8 +100,15 @@ class Record:
 
     def to_json(self) -> dict[str, Any]:
         """Returns every field of the contract, in its order; null where an image has no value."""
-        found = asdict(self) | {"predictions": [asdict(each) for each in self.predictions]}
-        return {name: found[name] for name in FIELD_NAMES}
+        # Not asdict() of the whole, which copies each value deeply: exports have millions of rows.
+        found = {name: getattr(self, name) for name in FIELD_NAMES}
+        found["predictions"] = [
+            {"label": each.label, "confidence": each.confidence} for each in self.predictions
+        ]
+        for name in ("candidate", "review"):
+            if found[name] is not None:
+                found[name] = asdict(found[name])
+        return found
 
 
 FIELD_NAMES = tuple(field.name for field in fields(Record) if field.name != "appearance")

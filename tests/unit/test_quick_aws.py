@@ -103,6 +103,7 @@ def answers() -> Iterator[Any]:
         for condition in CONDITIONS:
             yield from conditional(dynamodb, *condition)
         yield from objects(s3)
+        yield from messages(boto3.client("sqs"))
 
 
 def answer(call: Any, **request: Any) -> Any:
@@ -143,3 +144,13 @@ def objects(s3: Any) -> Iterator[Any]:
     yield [(each["Key"], each["Size"], each["ETag"]) for each in listed]
     yield answer(s3.get_object, Bucket="images", Key="missing")
     yield answer(s3.get_object, Bucket="missing", Key="missing")
+
+
+def messages(sqs: Any) -> Iterator[Any]:
+    for period in ("60", "1209600"):
+        about = {"MessageRetentionPeriod": period}
+        url = sqs.create_queue(QueueName=f"kept-{period}", Attributes=about)["QueueUrl"]
+        sqs.send_message(QueueUrl=url, MessageBody="body")
+        yield [each["Body"] for each in sqs.receive_message(QueueUrl=url)["Messages"]]
+        yield answer(sqs.get_queue_attributes, QueueUrl=url, AttributeNames=[*about])
+    yield answer(sqs.get_queue_attributes, QueueUrl="https://x/missing", AttributeNames=[*about])

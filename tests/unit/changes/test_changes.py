@@ -30,6 +30,7 @@ from pipeline.records import Record
 from pipeline.review import Action, ReviewRequest, Reviews, reviewed
 from pipeline.review_items import to_review_item
 from pipeline.table_items import Item, to_item
+from tests.cases import cases
 from tests.tables import classified, image_ref
 from tests.template_resources import resources
 from tools.template import load
@@ -140,7 +141,13 @@ def test_another_models_answer_to_the_same_version_is_no_drop(journal: JournalTa
     assert dropped["2026-11-24"]["statuses:CLASSIFIED"] == 2
 
 
-@settings(max_examples=25, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(
+    max_examples=cases(25),
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=list(HealthCheck),
+)
 @given(
     batches=st.lists(st.tuples(st.integers(0, 4), st.integers(1, 5)), max_size=6),
     failures=st.sets(st.integers(0, 5)),
