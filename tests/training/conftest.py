@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import os
 from collections.abc import Callable, Iterator
 from functools import partial
 from pathlib import Path
@@ -47,7 +48,11 @@ def draw_folder(folder: Path, images_a_class: int) -> Path:
 
 
 @pytest.fixture(scope="module", autouse=True)
-def each_architecture_is_exported_once() -> Iterator[None]:
+def each_architecture_is_exported_once(
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Iterator[None]:
+    if "PYTEST_XDIST_WORKER" in os.environ:  # whose folders lie beside each other
+        GRAPHS.folder = tmp_path_factory.getbasetemp().parent
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(exporting, "export_onnx", GRAPHS.export)
         yield

@@ -1,4 +1,4 @@
-"""Exports each architecture once: later trainings get its graph with their own weights.
+"""Exports each architecture once a run: later trainings get its graph with their own weights.
 
 Of a training of seconds, the exporter takes nine tenths. What it makes depends on the layers alone,
 and `export_model` compares the graph with torch after each training here as everywhere.
@@ -6,6 +6,8 @@ and `export_model` compares the graph with torch after each training here as eve
 
 from __future__ import annotations
 
+import hashlib
+import os
 from pathlib import Path
 
 import onnx
@@ -18,7 +20,13 @@ Weights = dict[str, torch.Tensor]
 
 
 class KeptGraphs:
-    """`export_onnx` that remembers."""
+    """`export_onnx` that remembers.
+
+    Attributes:
+        folder: where the processes of a run find each other's graphs; None for a process alone.
+    """
+
+    folder: Path | None = None
 
     def __init__(self) -> None:
         self._kept: dict[str, tuple[onnx.ModelProto, Weights]] = {}
@@ -34,12 +42,31 @@ class KeptGraphs:
             return
         export_onnx(model, image_spec, destination)
         self._kept[key] = (onnx.load(str(destination)), weights)
+        if self.folder is not None:
+            whole = self._file(self.folder, key)
+            part = whole.with_suffix(f".{os.getpid()}")
+            torch.save((destination.read_bytes(), weights), part)
+            part.replace(whole)
+
+    @staticmethod
+    def _file(folder: Path, key: str) -> Path:
+        return folder / f"{hashlib.sha256(key.encode()).hexdigest()}.graph"
+
+    def _find(self, key: str) -> tuple[onnx.ModelProto, Weights] | None:
+        """The kept graph and its weights, by this process or another one."""
+        if key not in self._kept and self.folder is not None:
+            file = self._file(self.folder, key)
+            if file.exists():
+                content, weights = torch.load(file, weights_only=True)
+                self._kept[key] = (onnx.load_from_string(content), weights)
+        return self._kept.get(key)
 
     def _with(self, weights: Weights, key: str) -> onnx.ModelProto | None:
         """The kept graph with these weights; None where the exporter has merged one of them."""
-        if key not in self._kept:
+        kept = self._find(key)
+        if kept is None:
             return None
-        graph, before = self._kept[key]
+        graph, before = kept
         changed = {name for name, each in weights.items() if not torch.equal(each, before[name])}
         found = {each.name: each for each in graph.graph.initializer}
         if not changed <= found.keys():

@@ -302,8 +302,11 @@ def test_model_that_onnx_and_torch_see_differently_is_not_exported(
     assert "differ" in (settings.output_dir / "failure").read_text()
 
 
-def test_resnet50_from_nothing_learns_and_is_served(configure: Configure) -> None:
-    settings = configure(backbone="resnet50", weights="random", epochs=2)
+def test_resnet50_from_nothing_learns_and_is_served(tmp_path: Path) -> None:
+    few = draw_folder(tmp_path / "photos", 4)
+    settings = short_training(
+        few, tmp_path / "features", tmp_path, backbone="resnet50", weights="random", epochs=2
+    )
 
     result = train(settings)
 
