@@ -152,7 +152,7 @@ def test_checkpoint_of_photos_that_cannot_all_be_read_here_is_refused(
 ) -> None:
     settings = configure(epochs=2, checkpoint_dir=tmp_path / "checkpoints")
     fit(prepared, settings)
-    with pytest.raises(TrainingError, match="is of 30 photos; here 29"):
+    with pytest.raises(TrainingError, match="was made with 30 photos; here 29"):
         fit(replace(prepared, first_alike=prepared.first_alike[:-1]), settings)
 
 
