@@ -22,7 +22,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Column, Table
 from rich.text import Text
 
-from imagedrop.target import TargetName
+from imagedrop.target_name import TargetName
 from imagedrop.text import printable
 
 INTERRUPTED = 130  # exit code after Ctrl-C, as in shells: 128 + SIGINT

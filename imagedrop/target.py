@@ -6,7 +6,6 @@ Only endpoints, credentials and names differ; the code is the same.
 from __future__ import annotations
 
 from dataclasses import dataclass
-from enum import StrEnum
 from typing import Any
 
 import boto3
@@ -15,6 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from imagedrop.errors import UserError
 from imagedrop.samconfig import SavedDeployment, read_deployment
+from imagedrop.target_name import TargetName
 from localcloud import aws, environments
 from localcloud.record import Cloud, read
 from pipeline.adapters.predictions_table import PredictionsTable
@@ -28,11 +28,6 @@ PARALLEL_CALLS = 16
 CLIENT_CONFIG = Config(
     retries={"mode": "standard", "total_max_attempts": 5}, max_pool_connections=PARALLEL_CALLS
 )
-
-
-class TargetName(StrEnum):
-    LOCAL = "local"
-    AWS = "aws"
 
 
 @dataclass(frozen=True, slots=True)

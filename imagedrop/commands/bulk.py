@@ -21,7 +21,8 @@ from imagedrop.commands import bulk_start
 from imagedrop.commands.bulk_wait import WaitOption, progress_reader, say_verdict, wait_for
 from imagedrop.errors import UserError
 from imagedrop.output import TargetOption, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 
 bulk = typer.Typer(
     help="Classify a whole folder at once.", no_args_is_help=True, rich_markup_mode="rich"

@@ -31,7 +31,8 @@ from imagedrop.errors import UserError
 from imagedrop.estimates import prices
 from imagedrop.estimates.bulk_run import RunSettings, overlong_steps, problems, size_run
 from imagedrop.output import TargetOption, exit_on_interrupt, say, with_bar
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.target import Target, find_target
+from imagedrop.target_name import TargetName
 from imagedrop.uploads import objects_below, upload_all
 
 

@@ -9,7 +9,8 @@ import typer
 from imagedrop.app import command
 from imagedrop.dead_letters import queue_length
 from imagedrop.output import TargetOption, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from localcloud import cloud, environments
 from localcloud.record import Strictness
 

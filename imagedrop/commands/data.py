@@ -22,7 +22,8 @@ from imagedrop.data_sets import archive_describer, upload_data_set
 from imagedrop.errors import UserError, as_user_error, disk_error
 from imagedrop.output import TargetOption, bar, exit_on_interrupt, say
 from imagedrop.reviewed_photos import part_in, pull
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from imaging import Rejection
 from pipeline.adapters.images_bucket import ImagesBucket
 from pipeline.records import Record, ref_to_read

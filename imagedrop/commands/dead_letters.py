@@ -24,7 +24,8 @@ from imagedrop.output import (
     progress,
     say,
 )
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 
 dead_letters = typer.Typer(
     help="List images that could not be classified, and send them back.",

@@ -15,7 +15,8 @@ from imagedrop.doctor.checks import Check, guarded
 from imagedrop.doctor.machine import run_checks
 from imagedrop.output import TargetOption, say
 from imagedrop.samconfig import read_deployment
-from imagedrop.target import TargetName, aws_session, find_target
+from imagedrop.target import aws_session, find_target
+from imagedrop.target_name import TargetName
 
 
 @command("imagedrop doctor --target aws")

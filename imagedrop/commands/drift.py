@@ -35,7 +35,8 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 
 FIELDS = (
     *("day", "against", "what", "images", "baseline", "psi", "threshold", "drifts"),

@@ -14,7 +14,8 @@ from imagedrop.commands.options import options_of, takes
 from imagedrop.errors import UserError
 from imagedrop.exports import FileFormat, complete_file, counted, write_rows
 from imagedrop.output import TargetOption, console, exit_on_interrupt, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 
 
 @command("imagedrop export --since 7d --reviewed --output week.parquet")

@@ -10,7 +10,8 @@ from imagedrop.app import command
 from imagedrop.errors import UserError
 from imagedrop.forget import Forgetting, Forgotten, forgetting
 from imagedrop.output import TargetOption, console, say
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.target import Target, find_target
+from imagedrop.target_name import TargetName
 from imagedrop.text import printable
 from imagedrop.unicode_forms import choose, shell_text
 

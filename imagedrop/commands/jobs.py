@@ -30,7 +30,8 @@ from imagedrop.jobs.plan import (
 from imagedrop.jobs.progress import conclude, jobs_of, wait_for
 from imagedrop.jobs.service import Jobs, Kind, packed_sources
 from imagedrop.output import Format, FormatOption, TargetOption, say
-from imagedrop.target import Target, TargetName, find_region, find_target
+from imagedrop.target import Target, find_region, find_target
+from imagedrop.target_name import TargetName
 from imagedrop.text import printable
 from training.launch.places import TrainingPlaces
 from training.launch.training_job import TrainingJob, training_job_request

@@ -16,7 +16,8 @@ from imagedrop.output import (
     print_items,
     say,
 )
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from registry.listed_models import listed_models
 from registry.promotions import Promotion
 

@@ -14,7 +14,8 @@ from imagedrop.errors import UserError
 from imagedrop.models.model_files import make_archive
 from imagedrop.models.serving_endpoint import serving_endpoint
 from imagedrop.output import TargetOption, console, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from registry.model_registry import RegistrationError
 
 

@@ -10,7 +10,8 @@ import typer
 from imagedrop.app import command
 from imagedrop.output import TargetOption, say
 from imagedrop.page.hosting import hosting, opened_in_browser
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 
 
 @command("imagedrop page --target aws")

@@ -26,7 +26,8 @@ from imagedrop.output import (
     terminal_columns,
 )
 from imagedrop.predictions import find_record
-from imagedrop.target import INCOMING_PREFIX, Target, TargetName, find_target
+from imagedrop.target import INCOMING_PREFIX, Target, find_target
+from imagedrop.target_name import TargetName
 from imagedrop.unicode_forms import shell_text
 from pipeline.records import Record, Status
 

@@ -12,7 +12,8 @@ from imagedrop.errors import UserError
 from imagedrop.models.promotion import Promoter
 from imagedrop.models.serving_endpoint import MAX_BAKE_SECONDS, serving_endpoint
 from imagedrop.output import TargetOption, console, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from pipeline.adapters.model_endpoint import ModelEndpoint
 
 

@@ -15,7 +15,8 @@ from imagedrop.errors import UserError
 from imagedrop.estimates.month import Mode, month_of
 from imagedrop.output import TargetOption, bar, say
 from imagedrop.reprocess import Chosen, choose, send_again, wait_for_answers
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from pipeline.records import Status
 
 NAMED = 10

@@ -11,7 +11,8 @@ import typer
 from imagedrop.app import command
 from imagedrop.output import TargetOption, bar, say, with_bar
 from imagedrop.predictions import wait_for_rows
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from imagedrop.uploads import Sent, plan_uploads, upload_all
 from pipeline.records import Record, Status
 from training.data.folders import LeftOut, explain

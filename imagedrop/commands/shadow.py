@@ -15,7 +15,8 @@ from imagedrop.models.candidates import find_candidate
 from imagedrop.models.serving_endpoint import serving_endpoint
 from imagedrop.models.shadow_endpoint import ShadowEndpoint
 from imagedrop.output import TargetOption, console, say
-from imagedrop.target import Target, TargetName, find_target
+from imagedrop.target import Target, find_target
+from imagedrop.target_name import TargetName
 
 DEFAULT_SHARE = 0.05
 

@@ -19,7 +19,8 @@ from imagedrop.output import (
     say,
 )
 from imagedrop.predictions import find_record
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from imagedrop.trace import trace_of
 
 

@@ -9,7 +9,8 @@ import typer
 
 from imagedrop.app import command
 from imagedrop.output import TargetOption, say
-from imagedrop.target import TargetName, find_target
+from imagedrop.target import find_target
+from imagedrop.target_name import TargetName
 from imagedrop.upload_form import upload_form
 
 

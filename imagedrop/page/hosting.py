@@ -22,7 +22,8 @@ from imagedrop.estimates.month import Mode, month_of
 from imagedrop.page.server import PageServer
 from imagedrop.page.signed_api import TIMEOUT_SECONDS, SignedApi
 from imagedrop.page.visitors import Doorkeeper
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from page.files import bucket_origins, security_headers
 
 HOST = "127.0.0.1"

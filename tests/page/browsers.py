@@ -15,7 +15,8 @@ import pytest
 from playwright.sync_api import Browser, ConsoleMessage, Page, ViewportSize, sync_playwright
 
 from imagedrop.page.hosting import hosting
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from tests.page.stand_in import StandIn
 
 REPOSITORY = Path(__file__).parents[2]

@@ -16,7 +16,8 @@ from typer.testing import CliRunner, Result
 from bulk.run import RunFiles
 from imagedrop.cli import app
 from imagedrop.commands import bulk, bulk_start
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from tests.kms_etags import answer_as_kms
 
 

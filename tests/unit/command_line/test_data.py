@@ -14,7 +14,8 @@ from typer.testing import CliRunner, Result
 from imagedrop.cli import app
 from imagedrop.commands import data as data_cli
 from imagedrop.errors import UserError
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from tests.unit.training.patterns import encoded, picture, write
 
 

@@ -15,7 +15,8 @@ from imagedrop import uploads
 from imagedrop.cli import app
 from imagedrop.commands import bulk_start, send
 from imagedrop.errors import UserError
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from imagedrop.uploads import Sent, plan_uploads, upload_all
 from tests.unit.command_line.conftest import Stack
 from training.data import folders

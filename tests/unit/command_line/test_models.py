@@ -12,7 +12,8 @@ from typer.testing import CliRunner
 
 from imagedrop.cli import app
 from imagedrop.commands import models
-from imagedrop.target import Target, TargetName
+from imagedrop.target import Target
+from imagedrop.target_name import TargetName
 from registry.promotions import Promotion, Promotions
 from tests.model_archives import IMAGE_SPEC, card
 

@@ -11,7 +11,8 @@ import pytest
 from imagedrop import samconfig
 from imagedrop.errors import UserError
 from imagedrop.samconfig import SavedDeployment, read_deployment, save_deployment
-from imagedrop.target import TargetName, find_region, find_target
+from imagedrop.target import find_region, find_target
+from imagedrop.target_name import TargetName
 from tools.paths import PROJECT
 
 GUIDED = """version = 0.1
