@@ -1,4 +1,4 @@
-"""The names of the two clouds, apart from the SDK, which commands that call neither do not import."""
+"""The names of the two clouds, apart from the SDK: commands that call neither start without it."""
 
 from __future__ import annotations
 
