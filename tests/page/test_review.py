@@ -70,6 +70,21 @@ def held_writes(page: Page) -> Iterator[list[Route]]:
         page.unroute("**/review")
 
 
+@contextmanager
+def held_listings(page: Page, parameter: str) -> Iterator[list[Route]]:
+    """Keeps every listing with this parameter on its way."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(f"**/predictions?*{parameter}*", hold)
+    try:
+        yield held
+    finally:
+        page.unroute(f"**/predictions?*{parameter}*")
+
+
 def test_each_key_says_one_thing_and_the_next_photo_comes_by_itself(
     opened: Site, api: StandIn, unsure: list[Row]
 ) -> None:
@@ -116,6 +131,36 @@ def test_a_table_without_disagreements_is_not_read_to_its_end_for_them(
     wait_for(page, unsure[1])
     asked = [each for each in api.calls("GET", "/predictions") if "disagreement" in each]
     assert [each.get("cursor") for each in asked] == [None, "1", "2"]
+
+
+def test_a_reviewer_who_is_faster_than_the_listing_sees_what_it_brings(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    unknown = made_up_row(9, label="unknown_dog", confidence=0.91)
+    api.rows.append(unknown)
+    page = opened.page
+    with held_listings(page, "disagreement=true") as held:
+        opened.go("review")
+        wait_for(page, unknown)
+        page.keyboard.press("1")
+        wait_until_said(page, api, unknown, ["claim", "correct"])
+        held[0].continue_()
+        wait_for(page, unsure[0])
+
+
+def test_a_user_who_leaves_before_there_is_a_photo_sees_the_next_section(
+    opened: Site, api: StandIn, unsure: list[Row]
+) -> None:
+    page = opened.page
+    with held_listings(page, "sort=least_sure") as held:
+        opened.go("review")
+        deadline = time.monotonic() + 10
+        while not held and time.monotonic() < deadline:
+            page.wait_for_timeout(20)
+        assert held
+        opened.go("gallery")
+        expect(page.locator(".card .file").first).to_be_visible()
+    assert api.calls("PUT", f"/images/{unsure[0]['id']}/review") == []
 
 
 def test_another_label_is_typed(opened: Site, api: StandIn, unsure: list[Row]) -> None:

@@ -112,7 +112,7 @@ def test_a_hopeless_trial_is_ended_at_its_second_fold(
         truth = np.eye(len(COLOURS), dtype=np.float32)[truth_of(prepared, parts)]
         return -truth if of_seventh else truth
 
-    monkeypatch.setattr("training.tune.logits_of", answered)
+    monkeypatch.setattr("training.tuning.tune.logits_of", answered)
     found = search(configure(epochs=1, batch_size=4), 7)
 
     assert [each.status for each in found.trials] == ["complete"] * 6 + ["pruned"]

@@ -72,7 +72,7 @@ export class Gallery {
 
   async #more() {
     const { listing } = this;
-    if (!listing || listing.isLoading || listing.isWhole || listing.isPaused || listing.problem) return;
+    if (!listing || listing.loading || listing.isWhole || listing.isPaused || listing.problem) return;
     await listing.more();
     if (listing === this.listing) this.#rows();
   }

@@ -26,6 +26,7 @@ export class Listing {
     this.isWhole = false;
     this.isPaused = false;
     this.problem = null;
+    this.loading = null; // the pages on their way
     this.abort = new AbortController();
   }
 
@@ -33,10 +34,19 @@ export class Listing {
     this.abort.abort();
   }
 
-  // Loads until there are more rows, or until it is known that there are none.
+  get isStopped() {
+    return this.abort.signal.aborted;
+  }
+
+  // Loads until there are more rows, or until it is known that there are none. Calls at the same time wait for
+  // the same pages: a call that returned at once would be repeated forever, and no page could arrive.
   async more() {
-    if (this.isLoading || this.isWhole || this.problem) return;
-    this.isLoading = true;
+    if (this.isWhole || this.problem) return;
+    this.loading ??= this.#load();
+    await this.loading;
+  }
+
+  async #load() {
     this.isPaused = false;
     const before = this.rows.length;
     try {
@@ -48,7 +58,7 @@ export class Listing {
     } catch (error) {
       if (error.name !== "AbortError") this.problem = error;
     } finally {
-      this.isLoading = false;
+      this.loading = null;
     }
   }
 

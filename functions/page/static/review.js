@@ -106,7 +106,7 @@ export class Review {
     this.place += 1;
     while (this.place >= listing.rows.length && !listing.isWhole && !listing.problem) {
       await listing.more();
-      if (listing !== this.listing) return;
+      if (listing.isStopped) return; // the user has left, or has asked for other photos
       if (listing.isPaused) listing.isPaused = false;
     }
     if (listing.rows.length - this.place < AHEAD) listing.more();
