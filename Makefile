@@ -20,6 +20,8 @@ export UV_DEFAULT_INDEX ?= $(PIP_INDEX_URL)
 endif
 BIN := .venv/bin
 PARALLEL := --dist loadscope --no-loadscope-reorder
+# A test that hangs ends the run and is named; CI would wait for its own limit.
+NO_HANG := --timeout 480 --timeout-method thread --max-worker-restart 0
 SUBMAKE := $(MAKE) --no-print-directory
 # In this order: later files take over the versions of earlier ones.
 COMPILED := $(addprefix requirements/,runtime train test lint uv docs sam ministack fuzz microburst ray daft peers schemathesis \
@@ -46,12 +48,12 @@ demo: ## Classify photos in a cloud on this machine (IMAGES=folder for your own)
 check: check-setup ## The daily loop: formatting, lint, types, imports, fast unit tests
 	@$(SUBMAKE) static > .venv/static.txt 2>&1 & static=$$!; \
 		trap 'kill $$static 2> /dev/null' EXIT INT TERM; \
-		TEST_CASES=few $(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow and not thorough" tests/unit; tests=$$?; \
+		TEST_CASES=few $(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) $(NO_HANG) -m "not slow and not thorough" tests/unit; tests=$$?; \
 		wait $$static; linters=$$?; cat .venv/static.txt; exit $$((tests | linters))
 
 test: ## Everything that CI runs for a release: linters, scanners, all tests except the slow ones
 	@$(SUBMAKE) -j4 setup static scan $(TEST_TOOLS)
-	@$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) -m "not slow"
+	@$(BIN)/python -m pytest -n $(WORKERS) $(PARALLEL) $(NO_HANG) -m "not slow"
 
 test-slow: test-setup .tools/ray/.installed .tools/sagemaker/.installed .tools/sagemaker-training/.installed .tools/smdebug/.installed .tools/mlflow/.installed ## Tests that need minutes or other packages: Ray Serve, SageMaker's SDK, training toolkit, smdebug and MLflow
 	@$(BIN)/python -m pytest -m slow

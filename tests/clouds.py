@@ -32,11 +32,11 @@ def stopped_with_the_tests(home: Path) -> Iterator[None]:
         [sys.executable, "-c", _GUARD, str(home)],
         cwd=REPOSITORY,
         stdin=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         start_new_session=True,  # a signal for pytest's process group does not reach it
     ) as guard:
         try:
             yield
         finally:
-            assert guard.stdin is not None
-            guard.stdin.close()
-            assert guard.wait(_STOP_SECONDS) == 0
+            _, error = guard.communicate(timeout=_STOP_SECONDS)
+            assert guard.returncode == 0, error.decode()
