@@ -36,8 +36,10 @@ def lint(chosen: Sequence[scanners.Scanner]) -> int:
     """Prints what each found, in their order, as soon as those before it have ended."""
     failed = False
     with ThreadPoolExecutor(os.cpu_count()) as pool:
-        runs = [pool.submit(_timed, each) for each in chosen]
+        runs: list[Future[tuple[scanners.Outcome, float]]] = []
         with _ended_together(runs):
+            for scanner in chosen:
+                runs.append(pool.submit(_timed, scanner))  # Ctrl-C may come between two
             for scanner, run in zip(chosen, runs, strict=True):
                 outcome, seconds = run.result()
                 print(f"{scanner.name}: {outcome.summary} ({seconds:.0f} s)", file=sys.stderr)
