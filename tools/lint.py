@@ -13,7 +13,7 @@ import tempfile
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 import psutil
@@ -57,15 +57,21 @@ def _timed(scanner: scanners.Scanner) -> tuple[scanners.Outcome, float]:
 @contextmanager
 def _ended_together(runs: Sequence[Future[tuple[scanners.Outcome, float]]]) -> Iterator[None]:
     """Ends the others when one fails, and all after Ctrl-C: without a terminal only we hear it."""
+    others = _programs()
     try:
         yield
     except BaseException:
         for run in runs:
             run.cancel()
         while wait(runs, POLL_SECONDS).not_done:
-            for program in psutil.Process().children(recursive=True):
-                program.terminate()
+            for program in _programs() - others:
+                with suppress(psutil.NoSuchProcess):
+                    program.terminate()
         raise
+
+
+def _programs() -> set[psutil.Process]:
+    return set(psutil.Process().children(recursive=True))
 
 
 def in_ci() -> bool:

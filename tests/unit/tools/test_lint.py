@@ -97,6 +97,23 @@ def test_ctrl_c_ends_every_program_that_a_scanner_started(
     assert capfd.readouterr().err == ""
 
 
+def test_ctrl_c_ends_no_program_that_runs_beside_the_scanners(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def interrupting() -> Outcome:
+        until = time.monotonic() + SECONDS
+        while len(programs()) < 2:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+        os.kill(os.getpid(), signal.SIGINT)
+        return Outcome("ended")
+
+    with subprocess.Popen(["sleep", "60"]) as beside:
+        assert run(monkeypatch, sleeping, interrupting) == INTERRUPTED
+        assert [each.pid for each in programs()] == [beside.pid]
+        beside.kill()
+
+
 def test_a_scanner_that_looked_at_nothing_is_an_error_for_which_none_waits(
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
