@@ -41,6 +41,9 @@ def lint(chosen: Sequence[scanners.Scanner]) -> int:
             for scanner in chosen:
                 runs.append(pool.submit(_timed, scanner))  # Ctrl-C may come between two
             for scanner, run in zip(chosen, runs, strict=True):
+                # A signal just before an endless wait would be handled after it.
+                while not run.done():
+                    wait([run], POLL_SECONDS)
                 outcome, seconds = run.result()
                 print(f"{scanner.name}: {outcome.summary} ({seconds:.0f} s)", file=sys.stderr)
                 for finding in outcome.findings:
