@@ -52,9 +52,10 @@ class _Plot:
     x_axis: Axis
     y_axis: Axis
     left: float
+    right: float
 
     def x(self, value: float) -> float:
-        return self.left + self.x_axis.place(value) * (WIDTH - RIGHT - self.left)
+        return self.left + self.x_axis.place(value) * (self.right - self.left)
 
     def y(self, value: float) -> float:
         return HEIGHT - BOTTOM - self.y_axis.place(value) * (HEIGHT - BOTTOM - TOP)
@@ -163,23 +164,27 @@ def _is_finite(point: tuple[float, float]) -> bool:
 
 def _plot(x_axis: Axis, y_axis: Axis) -> _Plot:
     widest = max(text_width(label) for _, label in y_axis.ticks(5))
-    return _Plot(x_axis, y_axis, left=widest + 10)
+    # Half of a label at an end of the x axis is beyond it.
+    beyond = max((text_width(label) for _, label in x_axis.ticks(8)), default=0.0) / 2 + 4
+    return _Plot(x_axis, y_axis, max(widest + 10, beyond), WIDTH - max(RIGHT, beyond))
 
 
 def _axes(plot: _Plot) -> Markup:
     """Grid lines, ticks and labels. The y axis is named above its upper end."""
-    floor, end = HEIGHT - BOTTOM, WIDTH - RIGHT
+    floor = HEIGHT - BOTTOM
     parts = [text_element(plot.y_axis.label, 2, 12, class_="name")]
     for value, label in plot.y_axis.ticks(5):
         y = plot.y(value)
-        parts.append(element("path", d=f"M{plot.left:.1f} {y:.1f}H{end}", class_="grid"))
+        parts.append(element("path", d=f"M{plot.left:.1f} {y:.1f}H{plot.right:.1f}", class_="grid"))
         parts.append(text_element(label, plot.left - 6, y + 4, text_anchor="end"))
     for x, label in _x_ticks(plot):
         parts.append(element("path", d=f"M{x:.1f} {floor}v4", class_="axis"))
         parts.append(text_element(label, x, floor + 17, text_anchor="middle"))
-    parts.append(element("path", d=f"M{plot.left:.1f} {floor}H{end}", class_="axis"))
+    parts.append(element("path", d=f"M{plot.left:.1f} {floor}H{plot.right:.1f}", class_="axis"))
     parts.append(
-        text_element(plot.x_axis.label, (plot.left + end) / 2, HEIGHT - 6, text_anchor="middle")
+        text_element(
+            plot.x_axis.label, (plot.left + plot.right) / 2, HEIGHT - 6, text_anchor="middle"
+        )
     )
     return Markup("").join(parts)
 

@@ -56,6 +56,12 @@ CHARTS = {
     "columns": column_chart(
         [0, 1_200_000, 3] * 5, Axis("confidence", 0, 1, is_share=True), Axis("photos")
     ),
+    "a narrow range of large values over few counts": column_chart(
+        [1, 5, 2], Axis("milliseconds", 259.4, 259.62), Axis("steps")
+    ),
+    "long labels at both ends": column_chart(
+        [1, 5, 2], Axis("bytes", 1_000_000_000, 5_000_000_000), Axis("files")
+    ),
     "no columns": column_chart([0] * 20, Axis("confidence", 0, 1), Axis("photos")),
     "parallel": parallel_chart(
         [Axis("learning rate", is_log=True), Axis("batch size"), Axis("epochs"), Axis(LONG)],
