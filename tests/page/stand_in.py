@@ -169,8 +169,9 @@ class StandIn:
     def upload(self, key: str, content: bytes) -> str:
         """Keeps a dropped file, makes its row, and returns its version."""
         assert self.answer is not None
-        self.rows.insert(0, self.answer(key, content))
-        return str(self.rows[0]["version"])
+        row = self.answer(key, content)
+        self.rows.insert(0, row)  # another thread's may be the first one now
+        return str(row["version"])
 
 
 def matches(row: Row, asked: dict[str, str]) -> bool:
